@@ -1,0 +1,146 @@
+"""What all entry points share: their options, and what becomes of an exception."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from dbsl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config, KeyDescription
+
+USER_ERROR_STATUS = 2
+INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
+BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports mistakes as a `UserError`; its help ends with the configuration keys."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.endswith("required: --config"):
+            message = "--config is missing; name a file, such as --config configs/quickstart.yaml"
+        elif message.startswith("unrecognized arguments") and "=" in message:
+            message += "; write an override as section.key=value, without dashes"
+        raise UserError(f"{message}; see {self.prog} --help")
+
+    def format_help(self) -> str:
+        # Here and not in `epilog`: the keys are only imported when the help is asked for.
+        return f"{super().format_help()}\n{_keys_help()}"
+
+
+def config_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Returns a parser with the options every entry point has. Parse with `parse_config`.
+
+    Args:
+        module: the module that is run with `python -m`.
+        description: what the command does, in a sentence.
+    """
+    parser = _Parser(prog=f"python -m {module}", description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--config", metavar="FILE", required=True, help="configuration, a YAML file"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="overrides a key of the configuration, such as optimizer.base_lr=0.05",
+    )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the configuration with all defaults and overrides, and stop",
+    )
+    return parser
+
+
+def parse_config(
+    parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> tuple[argparse.Namespace, Config]:
+    """Parses a command line and reads the configuration it names.
+
+    Prints the configuration and exits with status 0 when `--print-config` is among the options.
+
+    Raises:
+        UserError: the command line or the configuration is wrong.
+    """
+    options = parser.parse_intermixed_args(arguments)
+    from dbsl_tf.config import load_config
+
+    config = load_config(options.config, options.overrides)
+    if options.print_config:
+        print(config.to_yaml(), end="")
+        raise SystemExit(0)
+    return options, config
+
+
+def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Runs an entry point on the command line's arguments and exits with its status.
+
+    A `UserError` becomes one line on standard error and status 2, Ctrl-C status 130; when the
+    reader of standard output has gone (as with `| head`) it ends quietly with status 141.
+    """
+    try:
+        try:
+            status = main(sys.argv[1:])
+        except SystemExit as finished:  # after --help or --print-config
+            status = finished.code
+        sys.stdout.flush()
+    except UserError as error:
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        status = USER_ERROR_STATUS
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED_STATUS
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        # What is still buffered cannot be written either: let the exit flush it to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = BROKEN_PIPE_STATUS
+    sys.exit(status)
+
+
+def _reader_has_gone() -> bool:
+    """Tells standard output's broken pipe from that of any other connection."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _keys_help() -> str:
+    from dbsl_tf.config import describe_augmentations, describe_keys
+
+    return (
+        "configuration keys:\n"
+        + _listing(describe_keys())
+        + "\nparameters of the augmentations, as in data.augment=[{random_crop: {padding: 4}}]:\n"
+        + _listing(describe_augmentations())
+    )
+
+
+def _listing(descriptions: Iterable[KeyDescription]) -> str:
+    width = min(100, shutil.get_terminal_size().columns)
+    lines = []
+    for item in descriptions:
+        default = "required" if item.default is None else f"default {item.default}"
+        lines.append(f"  {item.key}: {item.meaning}")
+        lines.append(f"      {item.allowed} ({default})")
+    wrapped = (
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines
+    )
+    return "\n".join(wrapped) + "\n"

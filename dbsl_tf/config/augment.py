@@ -1,0 +1,138 @@
+"""The augmentations of `data.augment`: their parameters, ranges and defaults.
+
+In YAML a step is a name (`random_flip`) or a name with parameters
+(`random_crop: {padding: 4}`). Names and meanings are those of keras-cv's layers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from dbsl_tf.config.section import Section
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class AugmentStep:
+    """One augmentation of the training images.
+
+    Attributes:
+        name: a name of `AUGMENTATIONS`.
+        parameters: every parameter of that augmentation; after validation all are present.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+
+
+class RandomCrop(Section):
+    """Pads with zeros, then cuts a window of the image's own size at a random place."""
+
+    name: Literal["random_crop"]
+    padding: int = Field(4, ge=1, le=32, description="pixels added on every side")
+
+
+class RandomFlip(Section):
+    """Mirrors half of the images."""
+
+    name: Literal["random_flip"]
+    mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = Field(
+        "horizontal", description="direction"
+    )
+
+
+class RandomTranslation(Section):
+    """Moves the image by a random part of its size."""
+
+    name: Literal["random_translation"]
+    height_factor: Fraction = Field(0.125, description="largest move, part of the height")
+    width_factor: Fraction = Field(0.125, description="largest move, part of the width")
+
+
+class RandomCutout(Section):
+    """Blanks a rectangle at a random place."""
+
+    name: Literal["random_cutout"]
+    height_factor: Fraction = Field(0.5, description="height of the rectangle, part of the image")
+    width_factor: Fraction = Field(0.5, description="width of the rectangle, part of the image")
+
+
+class RandAugment(Section):
+    """Applies a few randomly chosen operations to every image."""
+
+    name: Literal["rand_augment"]
+    augmentations_per_image: int = Field(2, ge=1, le=10, description="operations for an image")
+    magnitude: Fraction = Field(0.3, description="strength")
+    rate: Fraction = Field(0.9, description="probability of each operation")
+
+
+class MixUp(Section):
+    """Blends pairs of images and their labels."""
+
+    name: Literal["mix_up"]
+    alpha: float = Field(0.2, gt=0, description="of the Beta(alpha, alpha) the blend is drawn from")
+
+
+class CutMix(Section):
+    """Pastes a rectangle of another image and mixes the labels by area."""
+
+    name: Literal["cut_mix"]
+    alpha: float = Field(1.0, gt=0, description="of the Beta(alpha, alpha) the area is drawn from")
+
+
+AUGMENTATIONS: dict[str, type[Section]] = {
+    "random_crop": RandomCrop,
+    "random_flip": RandomFlip,
+    "random_translation": RandomTranslation,
+    "random_cutout": RandomCutout,
+    "rand_augment": RandAugment,
+    "mix_up": MixUp,
+    "cut_mix": CutMix,
+}
+
+
+def _with_name(step: Any) -> Any:
+    """Turns `name` or `{name: parameters}` into `{"name": name, **parameters}`."""
+    if isinstance(step, AugmentStep):
+        step = {step.name: step.parameters}
+    if isinstance(step, dict) and len(step) == 1:
+        name, parameters = next(iter(step.items()))
+    else:
+        name, parameters = step, {}
+    if not isinstance(name, str):
+        raise _refusal("give a name, or one name with its parameters: {name: {parameter: value}}")
+    if name not in AUGMENTATIONS:
+        close = difflib.get_close_matches(name, AUGMENTATIONS, n=1)
+        guess = f"did you mean {close[0]}? Known" if close else "choose from"
+        raise _refusal(f"{guess}: {', '.join(AUGMENTATIONS)}")
+    if parameters is None:
+        parameters = {}
+    if not isinstance(parameters, dict) or "name" in parameters:
+        known = ", ".join(key for key in AUGMENTATIONS[name].model_fields if key != "name")
+        raise _refusal(f"give its parameters as {{parameter: value}}; known: {known}")
+    return {"name": name, **parameters}
+
+
+def _refusal(allowed: str) -> PydanticCustomError:
+    return PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
+
+
+def _as_step(parameters: Section) -> AugmentStep:
+    values = parameters.model_dump()
+    return AugmentStep(name=values.pop("name"), parameters=values)
+
+
+# The union gives every wrong parameter its own place in the error; what is stored is a plain step.
+Augmentation = Annotated[
+    RandomCrop | RandomFlip | RandomTranslation | RandomCutout | RandAugment | MixUp | CutMix,
+    Discriminator("name"),
+    BeforeValidator(_with_name),
+    AfterValidator(_as_step),
+    PlainSerializer(lambda step: {step.name: dict(step.parameters)}),
+]

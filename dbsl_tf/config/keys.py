@@ -1,0 +1,112 @@
+"""The keys of the configuration as a person reads them: allowed values, default, meaning."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic.fields import FieldInfo
+
+from dbsl_tf.config.augment import AUGMENTATIONS
+from dbsl_tf.config.schema import Config
+from dbsl_tf.config.section import Section
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+
+
+@dataclass(frozen=True)
+class KeyDescription:
+    """One key of the configuration.
+
+    Attributes:
+        key: dotted name, as in an override.
+        allowed: its type and range, or the values to choose from.
+        default: as written in YAML; None where the key must be given.
+        meaning: what it sets, with its unit.
+    """
+
+    key: str
+    allowed: str
+    default: str | None
+    meaning: str
+
+
+def sections() -> dict[str, type[Section]]:
+    """Returns the sections of the configuration by name, in order."""
+    return {name: field.annotation for name, field in Config.model_fields.items()}
+
+
+def describe_keys() -> tuple[KeyDescription, ...]:
+    """Returns every dotted key of the configuration, in order."""
+    return tuple(_descriptions("", sections()))
+
+
+def describe_augmentations() -> tuple[KeyDescription, ...]:
+    """Returns every parameter of every augmentation, `key` being `name.parameter`."""
+    return tuple(_descriptions("", AUGMENTATIONS))
+
+
+def _descriptions(prefix: str, models: dict[str, type[Section]]) -> Iterator[KeyDescription]:
+    for section, model in models.items():
+        for name, field in model.model_fields.items():
+            if field.description is not None:
+                default = None if field.is_required() else field.get_default()
+                if not (field.is_required() or isinstance(default, str)):
+                    default = written(default)
+                key = f"{prefix}{section}.{name}"
+                yield KeyDescription(key, allowed_values(field), default, field.description)
+
+
+def allowed_values(field: FieldInfo) -> str:
+    """Returns what may be given for `field`, as in "a whole number from 1, or null"."""
+    if isinstance(field.json_schema_extra, dict) and "allowed" in field.json_schema_extra:
+        return str(field.json_schema_extra["allowed"])
+    choices = _members(field.annotation)
+    text = " or ".join(_type_text(choice) for choice in choices if choice is not types.NoneType)
+    constraints = [*field.metadata]
+    for choice in choices:
+        constraints += getattr(choice, "__metadata__", ())
+    text += _range_text(constraints)
+    return text + (", or null" if types.NoneType in choices else "")
+
+
+def _range_text(constraints: list[Any]) -> str:
+    bounds = {
+        name: getattr(constraint, name)
+        for constraint in constraints
+        for name in ("ge", "gt", "le", "lt")
+        if getattr(constraint, name, None) is not None
+    }
+    upper = f" to {bounds['le']}" if "le" in bounds else ""
+    upper = f" to below {bounds['lt']}" if "lt" in bounds else upper
+    if "gt" in bounds:
+        return f" above {bounds['gt']}{upper}"
+    if "ge" in bounds:
+        return f" from {bounds['ge']}{upper}" if upper else f" of at least {bounds['ge']}"
+    return upper
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _type_text(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(typing.get_args(annotation))
+    return _TYPE_NAMES[annotation]
+
+
+def written(value: Any) -> str:
+    """Returns `value` about as YAML writes it, on one line and cut to 60 characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(list(value)) if isinstance(value, tuple) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,117 @@
+"""Reading a configuration: a YAML file, then overrides, then every check."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dbsl_tf.config.keys import describe_keys, sections, written
+from dbsl_tf.config.problems import problems_of, unknown_key
+from dbsl_tf.config.schema import Config
+from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
+from dbsl_tf.errors import UserError
+
+
+def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+    """Reads a configuration.
+
+    Args:
+        path: YAML file with the sections of `Config`.
+        overrides: `section.key=value`, the value in YAML; the last one for a key wins.
+
+    Raises:
+        UserError: the file cannot be read, is not such YAML, or a key or value is not allowed.
+            The line names the first problem and says how many more there are.
+    """
+    values = _read_sections(Path(path))
+    overridden: set[str] = set()
+    for override in overrides:
+        key, value = _parse_override(override)
+        section, name = key.split(".")
+        values[section][name] = value
+        overridden.add(key)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = problems_of(error)
+    first = problems[0]
+    source = path if overridden.isdisjoint(first.keys) else "override"
+    rest = len(problems) - 1
+    more = f" (and {rest} more problem{'s' if rest > 1 else ''})" if rest else ""
+    raise UserError(f"{source}: {first.text}{more}")
+
+
+def _read_sections(path: Path) -> dict[str, Any]:
+    """Returns the sections of a file, absent and empty ones as empty mappings."""
+    try:
+        values = read_yaml(_read_text(path))
+    except YamlProblem as problem:
+        line = "" if problem.line is None else f" line {problem.line}:"
+        raise UserError(f"{path}:{line} not usable as YAML: {problem}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{path}: holds {written(values)} instead of sections; "
+            f"write key: value lines below {', '.join(sections())}"
+        )
+    values = dict(values)
+    for section, model in sections().items():
+        content = values.get(section)
+        if content is not None and not isinstance(content, dict):
+            example = next(iter(model.model_fields))
+            raise UserError(
+                f"{path}: {section} is {written(content)}, but it is a section; "
+                f"set its keys instead, such as {section}.{example}"
+            )
+        values[section] = dict(content or {})
+    return values
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration file{_nearest_file(path)}") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; give a YAML file{_nearest_file(path)}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text; give a YAML file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read ({reason}); give a readable YAML file") from None
+
+
+def _nearest_file(path: Path) -> str:
+    """Returns advice that names the nearest YAML file beside (or in) `path`, or all of them."""
+    folder = path if path.is_dir() else path.parent
+    names = sorted(file.name for file in folder.glob("*.yaml")) if folder.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {folder / close[0]}?"
+    return f"; {folder} has {', '.join(names[:8])}" if names else "; check the path"
+
+
+def _parse_override(override: str) -> tuple[str, Any]:
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals:
+        raise UserError(f"override: {written(override)} has no '='; write it as section.key=value")
+    if key in sections():
+        example = next(iter(sections()[key].model_fields))
+        raise UserError(
+            f"override: {key} is a section; override one of its keys, such as {key}.{example}"
+        )
+    if key not in {description.key for description in describe_keys()}:
+        raise UserError(f"override: {unknown_key(key)}")
+    try:
+        return key, read_yaml(text)
+    except YamlProblem as problem:
+        raise UserError(
+            f"override: {key} has a value that is not usable as YAML: {problem}"
+        ) from None

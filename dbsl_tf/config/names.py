@@ -1,0 +1,18 @@
+"""The names a configuration can choose from."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+DatasetName = Literal["digits", "cifar10", "cifar100"]
+ModelName = Literal[
+    "resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet18", "resnet34"
+]
+Rounding = Literal["nearest", "floor"]
+UpdateFactor = Literal["linear", "sqrt", "none"]
+MergeRule = Literal["journal", "compsac"]
+LearningRateScaling = Literal["none", "linear", "sqrt"]
+DecayMode = Literal["l2", "decoupled"]
+
+DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
+MODEL_NAMES: tuple[str, ...] = get_args(ModelName)

@@ -1,0 +1,51 @@
+"""The whole configuration."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dbsl_tf.config.section import Section
+from dbsl_tf.config.sections import (
+    ClusterSection,
+    DataSection,
+    DualBatchSection,
+    ModelSection,
+    OptimizerSection,
+    RunSection,
+    ScheduleSection,
+    TimeModelSection,
+)
+from dbsl_tf.config.yaml_text import write_yaml
+
+
+class Config(Section):
+    """A training run, as read by `load_config`. Immutable; every value has been checked."""
+
+    data: DataSection
+    model: ModelSection
+    cluster: ClusterSection = Field(default_factory=ClusterSection)
+    dual_batch: DualBatchSection = Field(default_factory=DualBatchSection)
+    time_model: TimeModelSection
+    optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
+    schedule: ScheduleSection
+    run: RunSection = Field(default_factory=RunSection)
+
+    @model_validator(mode="after")
+    def _no_more_small_workers_than_workers(self) -> Config:
+        small, workers = self.dual_batch.small_workers, self.cluster.workers
+        if small > workers:
+            raise PydanticCustomError(
+                "across_sections",
+                "{allowed}",
+                {
+                    "keys": ("dual_batch.small_workers", "cluster.workers"),
+                    "value": small,
+                    "allowed": f"give 0 to {workers} (cluster.workers), or more cluster.workers",
+                },
+            )
+        return self
+
+    def to_yaml(self) -> str:
+        """Returns YAML with every key written out; `load_config` reads it back to an equal one."""
+        return write_yaml(self.model_dump(mode="json"))

@@ -1,0 +1,189 @@
+"""The sections of the configuration: every key, its type, range, default and meaning.
+
+The description of a field is what `--help` prints; its type and range are what a refusal names.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation
+from dbsl_tf.config.names import (
+    DatasetName,
+    DecayMode,
+    LearningRateScaling,
+    MergeRule,
+    ModelName,
+    Rounding,
+    UpdateFactor,
+)
+from dbsl_tf.config.section import Section
+from dbsl_tf.data.catalogue import dataset_spec
+
+
+def _usable_path(path: Path) -> Path:
+    if "\0" in str(path):
+        raise PydanticCustomError(
+            "not_allowed", "{allowed}", {"allowed": "give a path without NUL"}
+        )
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~name" of a user this machine does not know
+        return path
+
+
+Folder = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
+
+
+class DataSection(Section):
+    """The training images."""
+
+    name: DatasetName = Field(description="data set")
+    dir: Folder | None = Field(
+        None, description="folder that holds the data sets; null: the user's cache folder"
+    )
+    train_samples: int | None = Field(
+        None, ge=1, description="train on the first so many samples only; null: all of them"
+    )
+    augment: Annotated[tuple[Augmentation, ...], Field(strict=False)] = Field(
+        (),
+        description="augmentations in the order they are applied, each a name or "
+        "{name: {parameter: value}}",
+        json_schema_extra={"allowed": f"a list of {', '.join(AUGMENTATIONS)}"},
+    )
+
+    @field_validator("train_samples", mode="after")
+    @classmethod
+    def _within_the_data_set(cls, samples: int | None, info: Any) -> int | None:
+        name = info.data.get("name")
+        if samples is not None and name is not None:
+            available = dataset_spec(name).train_samples
+            if samples > available:
+                raise PydanticCustomError(
+                    "not_allowed",
+                    "{allowed}",
+                    {"allowed": f"give null or 1 to {available}, all that {name} has"},
+                )
+        return samples
+
+    @property
+    def epoch_samples(self) -> int:
+        """Samples in an epoch, d: `train_samples`, or the whole training set."""
+        return self.train_samples or dataset_spec(self.name).train_samples
+
+
+class ModelSection(Section):
+    """The network."""
+
+    name: ModelName = Field(description="residual network; 18 and 34 start 64 wide, others 16")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
+
+
+class ClusterSection(Section):
+    """The parameter-server cluster."""
+
+    workers: int = Field(2, ge=1, description="workers, n")
+    parameter_servers: int = Field(1, ge=1, description="parameter servers")
+    connect_timeout: float = Field(
+        120.0, gt=0, description="seconds to wait for all servers of the cluster"
+    )
+
+
+class DualBatchSection(Section):
+    """Small- and large-batch workers (Lu et al., COMPSAC 2022; arXiv 2509.26092)."""
+
+    small_workers: int = Field(
+        1, ge=0, description="workers with the small batch, n_S; at most cluster.workers"
+    )
+    large_batch: int = Field(128, ge=1, description="samples in a large batch, B_L")
+    extra_time_ratio: float = Field(
+        1.05,
+        ge=1,
+        description="time of an epoch relative to large batches only, k; a larger k gives "
+        "smaller small batches",
+    )
+    rounding: Rounding = Field(
+        "nearest",
+        description="how the plan becomes whole: nearest as in arXiv 2509.26092, floor as in "
+        "COMPSAC 2022",
+    )
+    update_factor: UpdateFactor = Field(
+        "linear",
+        description="weight of a small worker's update, f: d_S/d_L, its square root, or 1",
+    )
+    merge: MergeRule = Field(
+        "journal",
+        description="how weights w enter the global g: journal (g + f w)/(1 + f), compsac "
+        "((2 - f) g + f w)/2",
+    )
+
+
+class TimeModelSection(Section):
+    """Training time of a batch of B samples on a worker: a B + b seconds."""
+
+    a: float = Field(gt=0, description="seconds a sample")
+    b: float = Field(gt=0, description="seconds a batch")
+
+
+class OptimizerSection(Section):
+    """Stochastic gradient descent."""
+
+    base_lr: float = Field(0.1, gt=0, description="base learning rate")
+    base_batch: int | None = Field(
+        None, ge=1, description="batch size base_lr belongs to; null: dual_batch.large_batch"
+    )
+    lr_scaling: LearningRateScaling = Field(
+        "none",
+        description="learning rate of a worker: base_lr times 1, times batch/base_batch, or times "
+        "the square root of that",
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum")
+    weight_decay: float = Field(5e-4, ge=0, description="weight decay")
+    decay_mode: DecayMode = Field(
+        "l2",
+        description="l2 adds the decay to the gradient, decoupled subtracts it from the weight",
+    )
+    decay_normalization: bool = Field(
+        False, description="decay biases and normalisation parameters too"
+    )
+    nesterov: bool = Field(False, description="Nesterov momentum")
+
+
+class ScheduleSection(Section):
+    """Length of the run and learning rate over time; an epoch is one commit of every worker."""
+
+    epochs: int = Field(ge=1, description="epochs to train")
+    milestones: Annotated[tuple[float, ...], Field(strict=False)] = Field(
+        (),
+        description="epochs at which the learning rate is multiplied by gamma; those at or past "
+        "epochs have no effect",
+        json_schema_extra={"allowed": "a list of numbers above 0, each above the one before"},
+    )
+    gamma: float = Field(0.1, gt=0, description="factor of the learning rate at a milestone")
+    warmup_epochs: float = Field(
+        0.0, ge=0, description="epochs over which the learning rate rises linearly to base_lr"
+    )
+    eval_every: int = Field(1, ge=1, description="epochs between evaluations on the test set")
+
+    @field_validator("milestones", mode="after")
+    @classmethod
+    def _rising(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later <= earlier for earlier, later in pairwise((0.0, *milestones))):
+            raise PydanticCustomError("not_rising", "not rising")
+        return milestones
+
+
+class RunSection(Section):
+    """Where results go, and the seed."""
+
+    dir: Folder | None = Field(
+        None, description="folder of the results; null: runs/<configuration>-<time>"
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="seed of weights, shuffling and augmentation"
+    )

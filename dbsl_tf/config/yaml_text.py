@@ -1,0 +1,68 @@
+"""YAML 1.2 as the configuration uses it: plain values, and no key given twice.
+
+In YAML 1.2 `1e-3` is a number and `yes` is text. Tags such as `!!python/object` are refused.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
+
+
+class _Constructor(SafeConstructor):
+    """A run directory may be called 2026-01-31 without becoming a date."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+class YamlProblem(Exception):
+    """Text that is not YAML, or not the YAML a configuration may hold.
+
+    Attributes:
+        line: line number, counted from 1; None where the reader knows none.
+    """
+
+    def __init__(self, message: str, line: int | None = None):
+        super().__init__(message)
+        self.line = line
+
+
+def read_yaml(text: str) -> Any:
+    """Returns the value `text` stands for: None, bool, int, float, str, list or dict.
+
+    Raises:
+        YamlProblem: the text is not YAML, a mapping holds a key twice, or a tag is unknown.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        return yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join((error.problem or error.context or "unreadable").split())
+        raise YamlProblem(problem, None if mark is None else mark.line + 1) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlProblem(f"the character {error.character!r} is not allowed", line) from None
+    except RecursionError:
+        raise YamlProblem("it is nested too deeply") from None
+    except (YAMLError, ValueError, KeyError, TypeError) as error:
+        raise YamlProblem(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def write_yaml(value: Any) -> str:
+    """Returns block-style YAML that `read_yaml` turns back into an equal value."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.allow_unicode = True
+    yaml.width = 96
+    stream = StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()

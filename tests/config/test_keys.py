@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dbsl_tf.config import (
+    AUGMENTATIONS,
+    DATASET_NAMES,
+    describe_augmentations,
+    describe_keys,
+    load_config,
+)
+from dbsl_tf.data.catalogue import DATASETS
+
+
+def test_every_key_has_a_meaning_and_allowed_values() -> None:
+    for description in (*describe_keys(), *describe_augmentations()):
+        assert description.meaning, description.key
+        assert description.allowed, description.key
+
+
+def test_ranges_choices_and_defaults_are_told() -> None:
+    keys = {description.key: description for description in describe_keys()}
+    assert keys["model.dropout"].allowed == "a number from 0 to below 1"
+    assert keys["data.train_samples"].allowed == "a whole number of at least 1, or null"
+    assert keys["dual_batch.rounding"].allowed == "one of nearest, floor"
+    assert keys["dual_batch.rounding"].default == "nearest"
+    assert keys["optimizer.nesterov"].default == "false"
+    assert keys["time_model.a"].default is None
+
+
+def test_a_default_can_be_given_as_it_is_written(tmp_path) -> None:
+    required = ["data.name=digits", "model.name=resnet8", "time_model.a=1", "time_model.b=1"]
+    path = tmp_path / "empty.yaml"
+    path.write_text("")
+    written = [f"{key.key}={key.default}" for key in describe_keys() if key.default is not None]
+    short = load_config(path, [*required, "schedule.epochs=1"])
+    assert load_config(path, [*required, "schedule.epochs=1", *written]) == short
+
+
+def test_every_augmentation_is_described() -> None:
+    described = {description.key.partition(".")[0] for description in describe_augmentations()}
+    assert described == set(AUGMENTATIONS)
+
+
+def test_the_names_are_those_of_the_catalogue() -> None:
+    assert set(DATASET_NAMES) == set(DATASETS)

@@ -1,0 +1,272 @@
+"""Configurations that load, and the line a person gets for each that does not."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbsl_tf.config import AugmentStep, Config, describe_keys, load_config
+from dbsl_tf.errors import UserError
+
+SHORT = """\
+data: {name: digits}
+model: {name: resnet8}
+time_model: {a: 1e-3, b: 0.01}
+schedule: {epochs: 12}
+"""
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    return _write(tmp_path, SHORT)
+
+
+def _write(folder: Path, text: str, name: str = "run.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _refusal(path: Path, *overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load_config(path, overrides)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_a_short_file_is_completed_with_defaults(short: Path) -> None:
+    config = load_config(short)
+    assert config.data.name == "digits"
+    assert config.data.augment == ()
+    assert config.time_model.a == 0.001
+    assert config.dual_batch.merge == "journal"
+    assert config.optimizer.base_batch is None
+    assert config.data.epoch_samples == 1437
+
+
+def test_overrides_are_yaml_and_the_last_one_wins(short: Path) -> None:
+    config = load_config(
+        short,
+        [
+            "optimizer.base_lr=1e-3",
+            "schedule.milestones=[3, 4.5]",
+            "optimizer.nesterov=true",
+            "cluster.workers=3",
+            "cluster.workers=4",
+            "data.train_samples=100",
+            "data.dir=~/images=1",
+        ],
+    )
+    assert config.optimizer.base_lr == 0.001
+    assert config.schedule.milestones == (3.0, 4.5)
+    assert config.optimizer.nesterov is True
+    assert config.cluster.workers == 4
+    assert config.data.epoch_samples == 100
+    assert config.data.dir == Path("~/images=1").expanduser()
+
+
+def test_an_integer_is_a_number(short: Path) -> None:
+    value = load_config(short, ["optimizer.base_lr=1"]).optimizer.base_lr
+    assert value == 1.0
+    assert isinstance(value, float)
+
+
+def test_an_override_completes_a_section_the_file_leaves_out(tmp_path: Path) -> None:
+    path = _write(tmp_path, SHORT.replace("schedule: {epochs: 12}", "schedule:"))
+    assert load_config(path, ["schedule.epochs=2"]).schedule.epochs == 2
+
+
+def test_a_configuration_cannot_be_changed(short: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_config(short).data.name = "cifar10"
+
+
+def test_augmentations_get_their_defaults(short: Path) -> None:
+    config = load_config(short, ["data.augment=[random_crop, {cut_mix: {alpha: 1}}, mix_up]"])
+    assert config.data.augment == (
+        AugmentStep("random_crop", {"padding": 4}),
+        AugmentStep("cut_mix", {"alpha": 1.0}),
+        AugmentStep("mix_up", {"alpha": 0.2}),
+    )
+
+
+def test_the_fixed_keys_exist() -> None:
+    names = """
+        data.name data.dir data.train_samples data.augment model.name cluster.workers
+        cluster.parameter_servers dual_batch.small_workers dual_batch.large_batch
+        dual_batch.extra_time_ratio dual_batch.rounding dual_batch.update_factor dual_batch.merge
+        time_model.a time_model.b optimizer.base_lr optimizer.base_batch optimizer.lr_scaling
+        optimizer.momentum optimizer.weight_decay optimizer.nesterov schedule.epochs
+        schedule.milestones schedule.gamma schedule.warmup_epochs run.dir run.seed
+    """
+    assert set(names.split()) <= {description.key for description in describe_keys()}
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "remedy"),
+    [
+        ("cluster.workers=yes", "cluster.workers is 'yes'", "whole number of at least 1"),
+        ("cluster.workers=true", "cluster.workers is true", "whole number"),
+        ("cluster.workers=2.0", "cluster.workers is 2.0", "whole number"),
+        ("cluster.workers=0", "cluster.workers is 0", "at least 1"),
+        ("optimizer.base_lr=fast", "optimizer.base_lr is 'fast'", "a number above 0"),
+        ("optimizer.base_lr=true", "optimizer.base_lr is true", "a number above 0"),
+        ("optimizer.base_lr=-0.1", "optimizer.base_lr is -0.1", "a number above 0"),
+        ("optimizer.base_lr=.nan", "optimizer.base_lr is nan", "a number above 0"),
+        ("optimizer.nesterov=yes", "optimizer.nesterov is 'yes'", "true or false"),
+        ("model.dropout=1", "model.dropout is 1", "from 0 to below 1"),
+        ("model.name=resnet50", "model.name is 'resnet50'", "resnet8, resnet20"),
+        ("dual_batch.extra_time_ratio=0.9", "extra_time_ratio is 0.9", "at least 1"),
+        ("dual_batch.small_workers=3", "small_workers is 3", "0 to 2 (cluster.workers)"),
+        ("data.train_samples=1438", "train_samples is 1438", "1 to 1437"),
+        ("data.train_samples=0", "train_samples is 0", "at least 1, or null"),
+        ("data.dir=3", "data.dir is 3", "a path"),
+        ('data.dir="a\\0b"', "data.dir is 'a\\x00b'", "without NUL"),
+        ("schedule.milestones=[3, 2]", "schedule.milestones is [3, 2]", "above the one before"),
+        ("schedule.milestones=[2, 2]", "schedule.milestones is [2, 2]", "above the one before"),
+        ("schedule.milestones=[0]", "schedule.milestones is [0]", "above 0"),
+        ("schedule.milestones=[a]", "schedule.milestones[0] is 'a'", "a list of numbers"),
+        ("schedule.milestones=3", "schedule.milestones is 3", "a list of numbers"),
+        ("data.augment=random_flip", "data.augment is 'random_flip'", "a list of random_crop"),
+        ("data.augment=[flip_it]", "data.augment[0] is 'flip_it'", "rand_augment, mix_up"),
+        ("data.augment=[random_flp]", "[0] is 'random_flp'", "did you mean random_flip?"),
+        ("data.augment=[{random_crop: 3}]", "{'random_crop': 3}", "known: padding"),
+        (
+            "data.augment=[{random_crop: {paddin: 3}}]",
+            "data.augment[0].random_crop.paddin",
+            "did you mean padding?",
+        ),
+        (
+            "data.augment=[random_flip, {mix_up: {alpha: 0}}]",
+            "data.augment[1].mix_up.alpha is 0",
+            "a number above 0",
+        ),
+        ("optimizer.base_ler=1", "optimizer.base_ler is not a key", "optimizer.base_lr?"),
+        ("optimzer.momentum=1", "optimzer.momentum is not a key", "optimizer.momentum?"),
+        ("small_workers=1", "small_workers is not a key", "dual_batch.small_workers?"),
+        ("dual_batch.zzz=1", "dual_batch.zzz is not a key", "merge"),
+        ("zzz=1", "zzz is not a key", "the sections are data"),
+        ("data=digits", "data is a section", "data.name"),
+        ("data.name", "'data.name' has no '='", "section.key=value"),
+        ("cluster.workers=[1", "cluster.workers", "YAML"),
+    ],
+)
+def test_an_override_that_is_refused(short: Path, override: str, key: str, remedy: str) -> None:
+    message = _refusal(short, override)
+    assert message.startswith("override: ")
+    assert key in message
+    assert remedy in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "data.name is missing"),
+        ("digits", "holds 'digits' instead of sections"),
+        ("- data", "instead of sections"),
+        ("data: digits", "data is 'digits', but it is a section"),
+        (
+            "data:\n  name: digits\n  name: cifar10\n",
+            'line 3: not usable as YAML: found duplicate key "name"',
+        ),
+        ("data:\n\tname: digits\n", "line 2: not usable as YAML"),
+        ("data: {name: digits}\nmodel: [\n", "not usable as YAML"),
+        ("data: !!python/object:os.system {}\n", "line 1: not usable as YAML"),
+        (SHORT.replace("name: digits", "nmae: digits"), "data.nmae is not a key; did you mean"),
+        (SHORT + "optimiser: {momentum: 0}\n", "optimiser is not a key; did you mean optimizer?"),
+        (SHORT + "epochs: 3\n", "epochs is not a key; did you mean schedule.epochs?"),
+        (SHORT.replace("a: 1e-3, ", ""), "time_model.a is missing (seconds a sample)"),
+    ],
+)
+def test_a_file_that_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    path = _write(tmp_path, text)
+    message = _refusal(path)
+    assert message.startswith(f"{path}: ")
+    assert expected in message
+
+
+def test_the_number_of_further_problems_is_told(short: Path) -> None:
+    assert "more problem" not in _refusal(short, "model.dropout=2")
+    assert _refusal(short, "model.dropout=2", "run.seed=x").endswith("(and 1 more problem)")
+    assert _refusal(short, "model.dropout=2", "run.seed=x", "cluster.workers=0").endswith(
+        "(and 2 more problems)"
+    )
+
+
+def test_a_mistake_in_the_file_is_put_down_to_the_file(tmp_path: Path) -> None:
+    path = _write(tmp_path, SHORT + "dual_batch: {small_workers: 3}\n")
+    assert _refusal(path, "run.seed=1").startswith(f"{path}: dual_batch.small_workers is 3")
+    assert _refusal(path, "cluster.workers=1").startswith("override: dual_batch.small_workers is 3")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    _write(tmp_path, SHORT, "quickstart.yaml")
+    assert f"did you mean {tmp_path / 'quickstart.yaml'}?" in _refusal(tmp_path / "quikstart.yaml")
+    assert "is a folder" in _refusal(tmp_path)
+    assert "no such configuration file" in _refusal(tmp_path / "none" / "run.yaml")
+    (tmp_path / "picture.yaml").write_bytes(b"\xff\xd8\xff\xe0")
+    assert "not UTF-8" in _refusal(tmp_path / "picture.yaml")
+    assert "cannot be read" in _refusal(tmp_path / "quickstart.yaml" / "x")
+
+
+def _numbers(low: float, high: float, exclude_min: bool = False) -> st.SearchStrategy[float]:
+    return st.floats(low, high, exclude_min=exclude_min, exclude_max=True)
+
+
+_paths = st.none() | st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)
+_steps = st.one_of(
+    st.sampled_from(["random_flip", "rand_augment"]),
+    st.builds(lambda n: {"random_crop": {"padding": n}}, st.integers(1, 32)),
+    st.builds(lambda x: {"mix_up": {"alpha": x}}, _numbers(0, 1e6, exclude_min=True)),
+)
+_configurations = st.fixed_dictionaries(
+    {
+        "data": st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(["digits", "cifar10"]),
+                "dir": _paths,
+                "train_samples": st.none() | st.integers(1, 1437),
+                "augment": st.lists(_steps, max_size=3),
+            }
+        ),
+        "model": st.fixed_dictionaries({"name": st.just("resnet8"), "dropout": _numbers(0, 1)}),
+        "cluster": st.fixed_dictionaries({"workers": st.integers(1, 10**6)}),
+        "time_model": st.fixed_dictionaries(
+            {
+                "a": _numbers(0, 1e300, exclude_min=True),
+                "b": _numbers(0, 1e-300, exclude_min=True),
+            }
+        ),
+        "optimizer": st.fixed_dictionaries({"nesterov": st.booleans()}),
+        "schedule": st.fixed_dictionaries(
+            {
+                "epochs": st.integers(1, 10**9),
+                "milestones": st.sets(_numbers(0, 1e9, exclude_min=True), max_size=4).map(sorted),
+            }
+        ),
+        "run": st.fixed_dictionaries({"dir": _paths, "seed": st.integers(0, 2**31 - 1)}),
+    }
+)
+
+
+@given(_configurations)
+def test_a_resolved_configuration_reads_back_equal(values: dict) -> None:
+    config = Config.model_validate(values)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "config.yaml")
+        Path(path).write_text(config.to_yaml(), encoding="utf-8")
+        assert load_config(path) == config
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[2].glob("configs/*.yaml")), ids=lambda path: path.name
+)
+def test_the_configurations_of_the_project_load(path: Path) -> None:
+    assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
+    load_config(path)

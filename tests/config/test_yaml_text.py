@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbsl_tf.config.yaml_text import YamlProblem, read_yaml, write_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1.5e+3", 1500.0),
+        (".5", 0.5),
+        ("-.inf", -math.inf),
+        ("50_000", 50000),
+        ("010", 10),
+        ("1:30", "1:30"),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("2024-01-01", "2024-01-01"),
+        ("true", True),
+        ("~", None),
+        ("", None),
+        ("'1e-3'", "1e-3"),
+        ("[1, a]", [1, "a"]),
+        ("{x: &n {a: 1}, y: {<<: *n, b: 2}}", {"x": {"a": 1}, "y": {"a": 1, "b": 2}}),
+    ],
+)
+def test_plain_text_means_what_it_looks_like(text: str, value: object) -> None:
+    read = read_yaml(text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3),
+        ("a: b: c", 1),
+        ("\na: [1\n", 3),
+        ("!!python/name:os.system x", 1),
+        ("!!int x", None),
+        ("!!bool x", None),
+        ("a\n---\nb", 2),
+        ("a: 1\nb: \x00", 2),
+        ("9" * 5000, None),
+        ("[" * 2000, None),
+    ],
+)
+def test_a_problem_names_its_line(text: str, line: int | None) -> None:
+    with pytest.raises(YamlProblem) as caught:
+        read_yaml(text)
+    assert caught.value.line == line
+    assert "\n" not in str(caught.value)
+
+
+_text = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=8)
+_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _text
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_values)
+def test_what_is_written_reads_back_equal(value: object) -> None:
+    read = read_yaml(write_yaml(value))
+    assert read == value
+    assert type(read) is type(value)
