@@ -1,0 +1,284 @@
+"""The plan against published ones, and what must hold for every plan."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from dbsl_tf.config import load_config
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch, plan_from_config
+
+COMPSAC = TimeModel(0.00056607, 0.014041204118283607)
+RESOLUTION_24 = TimeModel(0.00035268184915307385, 0.014788833468238893)
+RESOLUTION_32 = TimeModel(0.0005056358858583448, 0.015562114074817612)
+
+# k, n_S, B_S, d_S, d_L; n = 4, d = 50000, B_L = 500, truncated.
+# Source: Lu et al., COMPSAC 2022, Table 2.
+COMPSAC_TABLE_2 = [
+    (1.05, 1, 83, 10625, 13125),
+    (1.05, 2, 154, 11875, 13125),
+    (1.05, 3, 205, 12291, 13125),
+    (1.05, 4, 242, 12500, None),
+    (1.1, 1, 38, 8750, 13750),
+    (1.1, 2, 87, 11250, 13750),
+    (1.1, 3, 127, 12083, 13750),
+    (1.1, 4, 160, 12500, None),
+]
+
+# Time model, B_L, n_S, B_S, d_S, d_L; n = 4, d = 50000, k = 1.05, rounded to nearest.
+# Source: arXiv 2509.26092, Table 6.
+JOURNAL_TABLE_6 = [
+    (RESOLUTION_24, 600, 1, 130, 10625, 13125),
+    (RESOLUTION_32, 560, 1, 102, 10625, 13125),
+    (RESOLUTION_24, 600, 2, 230, 11875, 13125),
+    (RESOLUTION_32, 560, 2, 185, 11875, 13125),
+    (RESOLUTION_24, 600, 3, 294, 12292, 13125),
+    (RESOLUTION_32, 560, 3, 243, 12292, 13125),
+    (RESOLUTION_24, 600, 4, 340, 12500, None),
+    (RESOLUTION_32, 560, 4, 286, 12500, None),
+]
+
+
+def _plan(
+    k: float,
+    *,
+    small_workers: int,
+    workers: int = 4,
+    samples: int = 50_000,
+    large_batch: int = 500,
+    time_model: TimeModel = COMPSAC,
+    rounding: str = "nearest",
+    update_factor: str = "linear",
+) -> DualBatchPlan:
+    demand = Demand(time_model, samples, workers, small_workers, large_batch, rounding)
+    return plan_dual_batch(demand, k, update_factor)
+
+
+@pytest.mark.parametrize(
+    ("k", "small_workers", "batch", "small_samples", "large_samples"), COMPSAC_TABLE_2
+)
+def test_plans_of_compsac_table_2(k, small_workers, batch, small_samples, large_samples) -> None:
+    plan = _plan(k, small_workers=small_workers, rounding="floor")
+    assert (plan.small_batch, plan.small_samples) == (batch, small_samples)
+    assert plan.large_samples == large_samples
+
+
+@pytest.mark.parametrize(
+    ("time_model", "large_batch", "small_workers", "batch", "small_samples", "large_samples"),
+    JOURNAL_TABLE_6,
+)
+def test_plans_of_journal_table_6(
+    time_model, large_batch, small_workers, batch, small_samples, large_samples
+) -> None:
+    plan = _plan(1.05, small_workers=small_workers, large_batch=large_batch, time_model=time_model)
+    assert (plan.small_batch, plan.small_samples) == (batch, small_samples)
+    assert plan.large_samples == large_samples
+
+
+def test_every_worker_by_hand() -> None:
+    # d_L = 1.2 * 100 / 2 = 60, d_S = 40, B_S = 0.1 / ((0.01 + 0.1/20) * 60/40 - 0.01) = 8.
+    plan = _plan(
+        1.2,
+        small_workers=1,
+        workers=2,
+        samples=100,
+        large_batch=20,
+        time_model=TimeModel(0.01, 0.1),
+    )
+    small, large = plan.workers
+    assert (small.index, small.role, small.batch, small.samples) == (0, "small", 8, 40)
+    assert (small.steps, small.last_batch) == (5, 8)
+    assert (large.index, large.role, large.batch, large.samples) == (1, "large", 20, 60)
+    assert (large.steps, large.last_batch) == (3, 20)
+    assert small.update_factor == pytest.approx(40 / 60)
+    assert large.update_factor == 1
+    assert small.predicted_seconds == pytest.approx(0.01 * 40 + 0.1 * 5)
+    assert large.predicted_seconds == pytest.approx(0.01 * 60 + 0.1 * 3)
+    # Equal shares of 50 make two full steps and one of 10.
+    assert plan.baseline_seconds == pytest.approx(0.01 * 50 + 0.1 * 3)
+    assert plan.realised_extra_time_ratio == pytest.approx(0.9 / 0.8)
+
+
+def test_update_factors() -> None:
+    factors = [
+        _plan(1.05, small_workers=3, update_factor=name).update_factor
+        for name in ("linear", "sqrt", "none")
+    ]
+    assert factors == pytest.approx([12292 / 13125, math.sqrt(12292 / 13125), 1])
+
+
+def test_without_small_workers_the_ratio_has_no_effect() -> None:
+    plan = _plan(1.3, small_workers=0)
+    assert [worker.role for worker in plan.workers] == ["large"] * 4
+    assert plan.large_samples == 12_500
+    assert plan.small_batch is plan.small_samples is plan.update_factor is None
+    assert plan.realised_extra_time_ratio == 1
+
+
+def test_without_large_workers_their_share_still_counts() -> None:
+    plan = _plan(1.1, small_workers=4)
+    assert plan.large_batch is plan.large_samples is plan.predicted_large_seconds is None
+    assert plan.small_samples == 12_500
+    assert plan.update_factor == pytest.approx(12_500 / 13_750)
+
+
+def test_the_dictionary_is_json_and_complete() -> None:
+    plan = _plan(1.05, small_workers=3)
+    values = plan.as_dict()
+    assert json.loads(json.dumps(values)) == values
+    names = """
+        small_batch large_batch small_samples large_samples small_steps large_steps update_factor
+        predicted_small_seconds predicted_large_seconds baseline_seconds realised_extra_time_ratio
+        extra_time_ratio samples epoch_samples
+    """
+    for name in names.split():
+        assert values[name] == getattr(plan, name), name
+    assert (values["workers"], values["small_workers"], values["large_workers"]) == (4, 3, 1)
+    assert values["epoch_samples"] == 3 * 12_292 + 13_125
+
+
+def test_the_plan_of_a_configuration(tmp_path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "data: {name: cifar100}\nmodel: {name: resnet18}\nschedule: {epochs: 1}\n"
+        "cluster: {workers: 4}\ntime_model: {a: 0.00056607, b: 0.014041204118283607}\n"
+        "dual_batch: {small_workers: 3, large_batch: 500, extra_time_ratio: 1.1, "
+        "rounding: floor, update_factor: none}\n"
+    )
+    plan = plan_from_config(load_config(path), 50_000)
+    assert (plan.small_batch, plan.small_samples, plan.large_samples) == (127, 12083, 13750)
+    assert plan.update_factor == 1
+
+
+@pytest.mark.parametrize(
+    ("k", "changes", "expected"),
+    [
+        (1.5, {"small_workers": 1}, "no samples"),
+        (1.33, {"small_workers": 1}, "a batch below 1"),
+        (100, {"small_workers": 4}, "a batch below 1"),
+        (1.05, {"small_workers": 1, "time_model": TimeModel(1, 1e-9)}, "a batch below 1"),
+    ],
+)
+def test_no_solution_names_what_to_change(k, changes, expected) -> None:
+    with pytest.raises(UserError) as caught:
+        _plan(k, **changes)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert f"dual_batch.extra_time_ratio is {float(k)}" in message
+    assert f"dual_batch.small_workers {changes['small_workers']} of 4" in message
+    assert expected in message
+    assert ("more dual_batch.small_workers" in message) == (changes["small_workers"] < 4)
+    if expected == "a batch below 1":
+        assert "time_model.a" in message and "time_model.b" in message
+        assert "dual_batch.large_batch (500)" in message
+
+
+def test_more_workers_than_samples() -> None:
+    with pytest.raises(UserError, match=r"cluster\.workers is 4 .* use 3 at most"):
+        _plan(1, small_workers=0, samples=3)
+
+
+@st.composite
+def _demands(draw: st.DrawFn) -> Demand:
+    workers = draw(st.integers(1, 12))
+    return Demand(
+        time_model=TimeModel(draw(st.floats(1e-6, 1e-1)), draw(st.floats(1e-6, 1.0))),
+        samples=draw(st.integers(workers, 60_000)),
+        workers=workers,
+        small_workers=draw(st.integers(1, workers)),
+        large_batch=draw(st.integers(1, 2000)),
+        rounding=draw(st.sampled_from(["nearest", "floor"])),
+    )
+
+
+_ratios = st.floats(1, 2)
+
+
+def _solved(demand: Demand, k: float) -> DualBatchPlan | None:
+    try:
+        return plan_dual_batch(demand, k)
+    except UserError:
+        return None
+
+
+@given(_demands())
+def test_ratio_one_gives_the_large_batch(demand: Demand) -> None:
+    plan = plan_dual_batch(demand, 1.0)
+    assert plan.small_batch == demand.large_batch
+
+
+@given(_demands(), _ratios)
+def test_a_plan_is_within_its_bounds(demand: Demand, k: float) -> None:
+    plan = _solved(demand, k)
+    assume(plan is not None)
+    assert len(plan.workers) == demand.workers
+    assert [worker.index for worker in plan.workers] == list(range(demand.workers))
+    assert [worker.role for worker in plan.workers] == sorted(
+        (worker.role for worker in plan.workers), reverse=True
+    )
+    for worker in plan.workers:
+        assert 1 <= worker.batch <= demand.large_batch
+        assert worker.samples >= 1
+        assert 0 < worker.update_factor <= 1
+        assert 1 <= worker.last_batch <= worker.batch
+        assert (worker.steps - 1) * worker.batch + worker.last_batch == worker.samples
+    # A half for each rounded share; truncation loses less than one for each small worker.
+    lost = demand.samples - plan.epoch_samples
+    if demand.rounding == "nearest":
+        assert abs(lost) <= demand.workers / 2
+    elif plan.count("large"):
+        assert 0 <= lost < demand.small_workers
+
+
+@given(_demands(), _ratios, _ratios)
+def test_the_small_batch_falls_as_the_ratio_rises(demand: Demand, one: float, two: float) -> None:
+    lower, higher = _solved(demand, min(one, two)), _solved(demand, max(one, two))
+    assume(higher is not None)
+    assert lower is not None
+    assert higher.small_batch <= lower.small_batch
+    assert higher.small_samples <= lower.small_samples
+    assert higher.update_factor <= lower.update_factor
+
+
+@given(_demands(), _ratios)
+def test_both_kinds_finish_together(demand: Demand, k: float) -> None:
+    plan = _solved(demand, k)
+    assume(plan is not None and plan.count("large") and plan.small_batch < demand.large_batch)
+    a, b = demand.time_model.seconds_per_sample, demand.time_model.seconds_per_batch
+    small, large = plan.first("small"), plan.first("large")
+
+    def seconds(samples: float, batch: float) -> float:
+        return (a + b / batch) * samples
+
+    # Before rounding both take the same time. Rounding moves a share by at most a half (or goes
+    # on with the truncated one) and the batch by less than one.
+    noise = 1 + 1e-9
+    earliest = seconds(small.samples - 0.5, small.batch + 1)
+    latest = seconds(small.samples + 0.5, small.batch - 0.5)
+    assert earliest <= seconds(large.samples + 0.5, large.batch) * noise
+    assert seconds(large.samples - 0.5, large.batch) <= latest * noise
+    # A short last batch costs less than one overhead more than its part of a batch.
+    for worker in (small, large):
+        overhead = worker.predicted_seconds - seconds(worker.samples, worker.batch)
+        assert -1e-9 * worker.predicted_seconds <= overhead <= b * noise
+
+
+@given(_demands(), st.floats(1, 50))
+def test_the_range_in_the_refusal_is_the_range_that_works(demand: Demand, k: float) -> None:
+    try:
+        plan_dual_batch(demand, k)
+    except UserError as error:
+        match = re.search(r" use 1(?: to ([0-9.]+))?, or ", str(error))
+    else:
+        return
+    largest = float(match[1] or 1)
+    assert largest < k
+    assert _solved(demand, largest) is not None
+    assert _solved(demand, round(largest + 1e-4, 4)) is None
+    assert _solved(demand, (1 + largest) / 2) is not None

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch
+from dbsl_tf.planning.report import print_plan
+
+
+def _plan(small_workers: int, rounding: str = "floor") -> DualBatchPlan:
+    time_model = TimeModel(0.00056607, 0.014041204118283607)
+    return plan_dual_batch(Demand(time_model, 50_000, 4, small_workers, 500, rounding), 1.05)
+
+
+def _printed(plan: DualBatchPlan, width: int = 80) -> str:
+    stream = io.StringIO()
+    print_plan(plan, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def _row(text: str, name: str) -> list[str]:
+    line = next(line for line in text.splitlines() if name in line)
+    return [cell.strip() for cell in line.strip("│").split("│")][1:]
+
+
+def test_roles_stand_side_by_side() -> None:
+    text = _printed(_plan(3))
+    assert _row(text, "how many") == ["3", "1", "4"]
+    assert _row(text, "samples in an epoch") == ["12,291", "13,125", "12,500"]
+    assert _row(text, "steps in an epoch") == ["60", "27", "25"]
+    assert _row(text, "predicted seconds") == ["7.800", "7.809", "7.427"]
+
+
+def test_the_sentences_tell_what_rounding_leaves() -> None:
+    text = " ".join(_printed(_plan(3)).split())
+    assert "1.051 times as long" in text
+    assert "train 49,998 samples in an epoch; the training set has 50,000" in text
+    assert "the whole training set" in " ".join(_printed(_plan(2)).split())
+
+
+def test_a_role_without_workers_has_no_column() -> None:
+    assert "small batch" not in _printed(_plan(0))
+    assert "this is the baseline" in _printed(_plan(0))
+    assert len(_row(_printed(_plan(4)), "how many")) == 2
+
+
+@pytest.mark.parametrize(("width", "widest"), [(40, 40), (80, 80), (500, 100)])
+def test_the_width_is_bounded(width: int, widest: int) -> None:
+    assert max(map(len, _printed(_plan(3), width).splitlines())) <= widest

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbsl_tf.config import load_config
+from dbsl_tf.schedules import LearningRateSchedule, scale_factor, schedule_from_config
+
+
+def test_the_rate_falls_at_every_milestone() -> None:
+    # Lu et al., COMPSAC 2022: 0.1, times 0.2 at epochs 80 and 120.
+    schedule = LearningRateSchedule(0.1, milestones=(80, 120), gamma=0.2)
+    epochs = [0, 79.75, 80, 119.9, 120, 139]
+    rates = [schedule.learning_rate(epoch) for epoch in epochs]
+    assert rates == pytest.approx([0.1, 0.1, 0.02, 0.02, 0.004, 0.004])
+
+
+def test_warm_up_rises_with_every_mini_epoch() -> None:
+    # Two workers, two epochs: four equal steps, the last at the full rate.
+    schedule = LearningRateSchedule(0.4, warmup_epochs=2, commits_per_epoch=2)
+    rates = [schedule.learning_rate(commit / 2) for commit in range(6)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+
+
+def test_a_milestone_inside_the_warm_up_counts() -> None:
+    schedule = LearningRateSchedule(1.0, milestones=(1,), gamma=0.5, warmup_epochs=4)
+    assert schedule.learning_rate(0) == pytest.approx(0.25)
+    assert schedule.learning_rate(1) == pytest.approx(0.25)
+    assert schedule.learning_rate(9) == pytest.approx(0.5)
+
+
+@given(st.floats(0, 500), st.floats(0, 20), st.integers(1, 16))
+def test_the_rate_is_above_zero_and_at_most_the_base(
+    epoch: float, warmup_epochs: float, workers: int
+) -> None:
+    schedule = LearningRateSchedule(0.1, (80, 120), 0.2, warmup_epochs, workers)
+    assert 0 < schedule.learning_rate(epoch) <= 0.1
+
+
+@given(st.floats(0, 10), st.floats(0, 10))
+def test_warm_up_never_falls(one: float, two: float) -> None:
+    schedule = LearningRateSchedule(0.1, warmup_epochs=5, commits_per_epoch=3)
+    earlier, later = sorted((one, two))
+    assert schedule.learning_rate(earlier) <= schedule.learning_rate(later)
+
+
+def test_the_schedule_of_a_configuration(tmp_path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "data: {name: digits}\nmodel: {name: resnet8}\ntime_model: {a: 1, b: 1}\n"
+        "cluster: {workers: 4}\noptimizer: {base_lr: 0.2}\n"
+        "schedule: {epochs: 9, milestones: [3, 6], gamma: 0.5, warmup_epochs: 1}\n"
+    )
+    assert schedule_from_config(load_config(path)) == LearningRateSchedule(
+        0.2, (3.0, 6.0), 0.5, 1.0, 4
+    )
+
+
+def test_scale_factors() -> None:
+    assert scale_factor("none", 25, 100) == 1
+    assert scale_factor("linear", 25, 100) == 0.25
+    assert scale_factor("sqrt", 25, 100) == 0.5
+    assert scale_factor("linear", 200, 100) == 2

@@ -1,0 +1,162 @@
+"""`python -m dbsl_tf.plan` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CONFIG = "configs/cifar100_compsac.yaml"
+
+
+def _python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+def _plan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _python("-m", "dbsl_tf.plan", *arguments)
+
+
+def test_json_is_one_object_with_the_published_plan() -> None:
+    result = _plan("--config", CONFIG, "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    plan = json.loads(result.stdout)
+    # Lu et al., COMPSAC 2022, Table 2.
+    assert (plan["small_batch"], plan["small_samples"], plan["large_samples"]) == (
+        205,
+        12291,
+        13125,
+    )
+
+
+def test_overrides_may_stand_before_and_after_options() -> None:
+    result = _plan(
+        "dual_batch.extra_time_ratio=1.1",
+        "--config",
+        CONFIG,
+        "--json",
+        "dual_batch.small_workers=1",
+    )
+    assert json.loads(result.stdout)["small_batch"] == 38
+
+
+def test_train_samples_is_the_size_of_an_epoch() -> None:
+    result = _plan("--config", CONFIG, "--json", "data.train_samples=4000")
+    assert json.loads(result.stdout)["large_samples"] == 1050
+
+
+def test_a_piped_table_is_plain_and_narrow() -> None:
+    result = _plan("--config", CONFIG)
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "12,291" in result.stdout
+
+
+def test_print_config_prints_what_loads_again(tmp_path: Path) -> None:
+    first = _plan("--config", CONFIG, "--print-config", "run.seed=7")
+    assert first.returncode == 0
+    assert "  seed: 7\n" in first.stdout
+    path = tmp_path / "resolved.yaml"
+    path.write_text(first.stdout)
+    assert _plan("--config", str(path), "--print-config").stdout == first.stdout
+
+
+def test_help_lists_every_key_and_augmentation() -> None:
+    from dbsl_tf.config import describe_augmentations, describe_keys
+
+    result = _plan("--help")
+    assert result.returncode == 0
+    for description in (*describe_keys(), *describe_augmentations()):
+        assert f"  {description.key}: " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--config", CONFIG, "dual_batch.small_worker=1"], "dual_batch.small_workers?"),
+        (["--config", CONFIG, "dual_batch.extra_time_ratio=9"], "use 1 to "),
+        (["--config", "configs/none.yaml"], "configs/none.yaml: no such configuration file"),
+        ([], "--config is missing"),
+        (["--config"], "--config"),
+        (["--config", CONFIG, "--quick"], "--quick"),
+        (["--config", CONFIG, "--run.seed=1"], "without dashes"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str) -> None:
+    result = _plan(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+
+
+def test_tensorflow_is_not_imported() -> None:
+    result = _python(
+        "-c",
+        "import sys, dbsl_tf.plan, dbsl_tf.schedules\n"
+        f"dbsl_tf.plan.main(['--config', {CONFIG!r}])\n"
+        "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def _run_main(body: str) -> subprocess.CompletedProcess[str]:
+    return _python(
+        "-c",
+        "import os, signal, socket\nfrom dbsl_tf.command_line import run\n"
+        "from dbsl_tf.errors import UserError\n"
+        f"def main(arguments):\n    {body}\nrun(main)",
+    )
+
+
+def test_the_status_of_main_is_that_of_the_process() -> None:
+    assert _run_main("return 0").returncode == 0
+    assert _run_main("return 3").returncode == 3
+
+
+def test_a_user_error_is_always_one_line() -> None:
+    result = _run_main(r"raise UserError('a\nb')")
+    assert (result.returncode, result.stderr) == (2, "error: a b\n")
+
+
+def test_an_interrupt_is_status_130() -> None:
+    result = _run_main(f"os.kill(os.getpid(), {int(signal.SIGINT)})")
+    assert result.returncode == 130
+    assert "Traceback" not in result.stderr
+
+
+def test_other_exceptions_keep_their_traceback() -> None:
+    assert "ZeroDivisionError" in _run_main("1 / 0").stderr
+    assert "BrokenPipeError" in _run_main("raise BrokenPipeError('a socket')").stderr
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "dbsl_tf.plan", "--config", CONFIG, "--json"],
+            cwd=ROOT,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
