@@ -1,0 +1,133 @@
+"""Input pipelines of a worker: they read record files where they run and hold no variable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from dbsl_tf.data.augmentation import Step, build_augmentation
+from dbsl_tf.data.catalogue import DatasetSpec
+from dbsl_tf.data.record_files import PreparedData
+
+
+def training_dataset(
+    data: PreparedData,
+    *,
+    train_samples: int,
+    augment: Sequence[Step],
+    batch: int | tf.Tensor,
+    mini_epoch_samples: int | tf.Tensor,
+    seed: int | tf.Tensor,
+    parallel_calls: int,
+) -> tf.data.Dataset:
+    """Returns endless batches in which every mini-epoch has exactly its planned samples.
+
+    The training set is shuffled as a whole for every pass, and one pass follows the other
+    whatever the mini-epochs are, so each sample is used once before any is used again. The
+    batches of one mini-epoch have `batch` samples, the last one those that remain (Lu et al.,
+    COMPSAC 2022: a worker trains d_S or d_L samples in batches of B_S or B_L).
+
+    Meant to be traced in a `dataset_fn`: the files are read by the worker that runs it, and
+    whatever differs between workers may be a scalar int64 tensor.
+
+    Args:
+        data: checked record files, at the same paths on every worker.
+        train_samples: how many of the first records to train on, 1 … all.
+        augment: augmentation steps in order.
+        batch: samples in a batch.
+        mini_epoch_samples: samples in a mini-epoch, at least 1.
+        seed: of the order of samples. Augmentation draws do not depend on it.
+        parallel_calls: batches that are made at the same time.
+
+    Returns:
+        (images, labels): float32 [B, size, size, 3], normalised by the mean and standard
+        deviation of the data set, and float32 [B, classes], one-hot unless mixed.
+    """
+    spec = data.spec
+    # Kept as strings: the same tensor decoded at once would need twice the memory to make.
+    records = (
+        _record_dataset(data.train_files, spec)
+        .take(train_samples)
+        .batch(train_samples)
+        .get_single_element()
+    )
+    transform = build_augmentation(augment, spec.image_size)
+    seed = tf.cast(seed, tf.int64)
+
+    def permutation(number: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(
+            tf.range(train_samples), seed=tf.stack([seed, number])
+        )
+
+    def make_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = _decode(spec, tf.gather(records, indices))
+        images, labels = transform(images, labels)
+        return _normalise(spec, images), labels
+
+    return (
+        tf.data.Dataset.counter()
+        .map(permutation)
+        .rebatch(mini_epoch_batches(batch, mini_epoch_samples))
+        .map(make_batch, num_parallel_calls=parallel_calls)
+        .prefetch(parallel_calls)
+    )
+
+
+def mini_epoch_batches(batch: int | tf.Tensor, samples: int | tf.Tensor) -> tf.Tensor:
+    """Returns the sizes of the batches of one mini-epoch: [B, B, …, rest], int64."""
+    batch = tf.cast(batch, tf.int64)
+    samples = tf.cast(samples, tf.int64)
+    rest = samples % batch
+    full = tf.fill([samples // batch], batch)
+    return tf.concat([full, tf.fill([tf.cast(rest > 0, tf.int32)], rest)], axis=0)
+
+
+def test_dataset(
+    data: PreparedData, *, start: int | tf.Tensor, stop: int | tf.Tensor, batch: int | tf.Tensor
+) -> tf.data.Dataset:
+    """Returns the test records start … stop − 1 once, in order, in batches.
+
+    The last batch may be short. `start`, `stop` and `batch` may be scalar int64 tensors; the
+    files are read by the worker that runs it.
+
+    Returns:
+        (images, labels) as in `training_dataset`, without augmentation.
+    """
+    spec = data.spec
+    start = tf.cast(start, tf.int64)
+
+    def make_batch(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = _decode(spec, records)
+        return _normalise(spec, images), labels
+
+    return (
+        _record_dataset(data.test_files, spec)
+        .skip(start)
+        .take(tf.cast(stop, tf.int64) - start)
+        .batch(batch)
+        .map(make_batch)
+        .prefetch(1)
+    )
+
+
+def _record_dataset(files: Sequence[Path], spec: DatasetSpec) -> tf.data.Dataset:
+    """Returns the records of `files` in order, each a scalar string."""
+    return tf.data.FixedLengthRecordDataset([str(path) for path in files], spec.record_bytes)
+
+
+def _decode(spec: DatasetSpec, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Splits records, string [B], in images in 0 … 255 and one-hot labels."""
+    content = tf.reshape(tf.io.decode_raw(records, tf.uint8), [-1, spec.record_bytes])
+    pixels = tf.reshape(
+        content[:, spec.label_bytes :], [-1, spec.channels, spec.image_size, spec.image_size]
+    )
+    images = tf.cast(tf.transpose(pixels, [0, 2, 3, 1]), tf.float32)
+    labels = tf.cast(content[:, spec.label_bytes - 1], tf.int32)
+    return images, tf.one_hot(labels, spec.classes)
+
+
+def _normalise(spec: DatasetSpec, images: tf.Tensor) -> tf.Tensor:
+    mean = 255.0 * tf.constant(spec.mean)
+    return (images - mean) / (255.0 * tf.constant(spec.standard_deviation))

@@ -1,0 +1,127 @@
+"""Brings a data set to disk in its record layout: finds, converts, downloads or makes it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dbsl_tf.data.archive import extract_members
+from dbsl_tf.data.atomic_folder import make_folder
+from dbsl_tf.data.catalogue import DATASETS, DatasetSpec, dataset_spec
+from dbsl_tf.data.digits import write_digits
+from dbsl_tf.data.download import DownloadError, download_archive
+from dbsl_tf.data.python_layout import convert_python_layout, largest_pickle
+from dbsl_tf.data.record_files import PreparedData, checked_data, has_record_files
+from dbsl_tf.errors import UserError
+
+
+def prepare(name: str, directory: Path | None = None) -> PreparedData:
+    """Returns the checked record files of the data set `name`, made first when necessary.
+
+    `directory` is searched for, in this order: the record files (in their official folder, or in
+    `directory` itself), the official pickled layout, an official archive. What is not in record
+    layout is converted into it once. When nothing is found the official archive is downloaded.
+    The digits are made from scikit-learn's copy. Files are checked on every call.
+
+    Args:
+        name: a key of `dbsl_tf.data.catalogue.DATASETS`.
+        directory: `data.dir`; None for `$XDG_CACHE_HOME/dbsl_tf` or `~/.cache/dbsl_tf`.
+
+    Raises:
+        UserError: an unknown name, a file that is truncated, foreign or corrupt, a folder that
+            cannot be written, or data that is neither there nor to be downloaded.
+    """
+    return prepare_dataset(dataset_spec(name), directory)
+
+
+def prepare_dataset(spec: DatasetSpec, directory: Path | None = None) -> PreparedData:
+    """Does the work of `prepare` for a data set description."""
+    directory = default_directory() if directory is None else Path(directory).expanduser()
+    try:
+        if directory.exists() and not directory.is_dir():
+            raise UserError(f"data.dir is {directory}, which is not a folder; name a folder.")
+        for folder in _record_folders(spec, directory):
+            if has_record_files(spec, folder):
+                return checked_data(spec, folder)
+        make_folder(directory / spec.folder, _source(spec, directory))
+    except OSError as error:
+        fault = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
+        raise UserError(
+            f"data.dir is {directory}: {spec.name} cannot be prepared there ({fault or error}); "
+            "free the space, correct the permissions, or set data.dir to another folder."
+        ) from error
+    return checked_data(spec, directory / spec.folder)
+
+
+def default_directory() -> Path:
+    """Returns the folder for data when `data.dir` is not set."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "dbsl_tf"
+
+
+def _record_folders(spec: DatasetSpec, directory: Path) -> tuple[Path, ...]:
+    """Returns where record files of `spec` may lie, in the order to look."""
+    foreign = {other.folder for other in DATASETS.values()} - {spec.folder}
+    if directory.name == spec.folder or (spec.archive and directory.name not in foreign):
+        return directory / spec.folder, directory
+    return (directory / spec.folder,)
+
+
+def _source(spec: DatasetSpec, directory: Path) -> Callable[[Path], None]:
+    """Returns the function that writes the record files, by what `directory` holds."""
+    if spec.archive is None:
+        return lambda target: write_digits(spec, target)
+    if (layout := spec.python_layout) is not None:
+        for folder in (directory / layout.folder, directory):
+            if all((folder / name).is_file() for name in layout.train_files + layout.test_files):
+                return lambda target: _convert(spec, folder, target)
+    if (archive := directory / spec.archive.file_name).is_file():
+        return lambda target: _extract(spec, archive, target)
+    if layout and (pickles := directory / layout.archive.file_name).is_file():
+        return lambda target: _extract_and_convert(spec, pickles, target)
+    return lambda target: _download(spec, directory, target)
+
+
+def _convert(spec: DatasetSpec, source: Path, target: Path) -> None:
+    _announce(f"Converting {source} to record files, once")
+    convert_python_layout(spec, source, target)
+
+
+def _extract(spec: DatasetSpec, archive: Path, target: Path) -> None:
+    _announce(f"Extracting {archive}, once")
+    train_bytes = spec.train_records_per_file * spec.record_bytes
+    test_bytes = spec.test_records_per_file * spec.record_bytes
+    members = {f"{spec.archive.folder}/{name}": train_bytes for name in spec.train_files}
+    members |= {f"{spec.archive.folder}/{name}": test_bytes for name in spec.test_files}
+    extract_members(archive, members, target)
+
+
+def _extract_and_convert(spec: DatasetSpec, archive: Path, target: Path) -> None:
+    _announce(f"Extracting and converting {archive}, once")
+    layout = spec.python_layout
+    train_bytes = largest_pickle(spec.train_records_per_file)
+    test_bytes = largest_pickle(spec.test_records_per_file)
+    members = {f"{layout.archive.folder}/{name}": train_bytes for name in layout.train_files}
+    members |= {f"{layout.archive.folder}/{name}": test_bytes for name in layout.test_files}
+    with TemporaryDirectory(dir=target) as pickles:
+        extract_members(archive, members, Path(pickles))
+        convert_python_layout(spec, Path(pickles), target)
+
+
+def _download(spec: DatasetSpec, directory: Path, target: Path) -> None:
+    try:
+        archive = download_archive(spec.archive, target)
+    except DownloadError as error:
+        raise UserError(
+            f"data.dir is {directory}: no {spec.name} there, and the download failed ({error}); "
+            f"put {spec.archive.file_name} from {spec.archive.url} in {directory}."
+        ) from error
+    _extract(spec, archive, target)
+    archive.unlink()
+
+
+def _announce(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,81 @@
+"""Taking files out of archives, honest and not."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+from dbsl_tf.data.archive import extract_members
+from dbsl_tf.errors import UserError
+
+WANTED = {"folder/a.bin": 4, "folder/b.bin": 4}
+
+
+class ExtractMembersTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.archive = self.folder / "official.tar.gz"
+        self.target = self.folder / "target"
+        self.target.mkdir()
+
+    def write(self, *members: tuple[str, bytes] | tarfile.TarInfo) -> None:
+        with tarfile.open(self.archive, "w:gz") as tar:
+            for member in members:
+                if isinstance(member, tarfile.TarInfo):
+                    tar.addfile(member)
+                else:
+                    info = tarfile.TarInfo(member[0])
+                    info.size = len(member[1])
+                    tar.addfile(info, io.BytesIO(member[1]))
+
+    def assert_refused(self, pattern: str) -> None:
+        with self.assertRaisesRegex(UserError, pattern) as caught:
+            extract_members(self.archive, WANTED, self.target)
+        self.assertIn(str(self.archive), str(caught.exception))
+        self.assertNotIn("\n", str(caught.exception))
+
+    def test_takes_only_what_is_wanted(self):
+        self.write(
+            ("../outside.bin", b"evil"),
+            ("/folder/a.bin", b"evil"),
+            ("folder/../folder/a.bin", b"evil"),
+            ("./folder/a.bin", b"aaaa"),
+            ("folder/readme", b"text"),
+            ("folder/b.bin", b"bb"),
+        )
+        extract_members(self.archive, WANTED, self.target)
+        self.assertEqual((self.target / "a.bin").read_bytes(), b"aaaa")
+        self.assertEqual((self.target / "b.bin").read_bytes(), b"bb")
+        self.assertCountEqual(os.listdir(self.target), ["a.bin", "b.bin"])
+        self.assertCountEqual(os.listdir(self.folder), ["official.tar.gz", "target"])
+
+    def test_links_are_refused(self):
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
+            link = tarfile.TarInfo("folder/a.bin")
+            link.type, link.linkname = kind, "/etc/passwd"
+            self.write(link, ("folder/b.bin", b"bb"))
+            self.assert_refused("folder/a.bin is not a regular file")
+            self.assertEqual(os.listdir(self.target), [])
+
+    def test_oversized_member(self):
+        self.write(("folder/a.bin", b"aaaaa"), ("folder/b.bin", b"bb"))
+        self.assert_refused("folder/a.bin has 5 bytes, expected at most 4")
+
+    def test_missing_member(self):
+        self.write(("folder/a.bin", b"aaaa"))
+        self.assert_refused("holds no folder/b.bin")
+
+    def test_truncated_anywhere(self):
+        self.write(("folder/a.bin", os.urandom(4)), ("folder/b.bin", os.urandom(4)))
+        content = self.archive.read_bytes()
+        for length in range(0, len(content) - 40, 7):
+            self.archive.write_bytes(content[:length])
+            self.assert_refused("not a complete .tar.gz archive|holds no")
+
+    def test_no_archive_at_all(self):
+        self.archive.write_bytes(b"<html>404</html>")
+        self.assert_refused("not a complete .tar.gz archive")

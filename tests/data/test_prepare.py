@@ -1,0 +1,220 @@
+"""Bringing data sets to disk from every source."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import unittest
+from contextlib import redirect_stderr
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from dbsl_tf.data.catalogue import DatasetSpec
+from dbsl_tf.data.prepare import default_directory, prepare, prepare_dataset
+from dbsl_tf.data.record_files import PreparedData
+from dbsl_tf.errors import UserError
+from tests.data.small_data import small_spec, write_python_layout, write_record_files
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class PrepareTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.progress = self.enterContext(redirect_stderr(StringIO()))
+        self.spec = small_spec()
+
+    def assert_content(self, data: PreparedData, content: dict[str, np.ndarray]) -> None:
+        for path in data.train_files + data.test_files:
+            np.testing.assert_array_equal(
+                np.fromfile(path, np.uint8), content[path.name].ravel(), path.name
+            )
+
+    def assert_refused(self, pattern: str, spec: DatasetSpec, directory: Path) -> None:
+        with self.assertRaisesRegex(UserError, pattern) as caught:
+            prepare_dataset(spec, directory)
+        self.assertNotIn("\n", str(caught.exception))
+
+    def write_archive(self, folder_name: str, file_name: str) -> Path:
+        path = self.directory / file_name
+        with tarfile.open(path, "w:gz") as tar:
+            tar.add(self.directory / folder_name, folder_name)
+        return path
+
+
+class SearchTest(PrepareTest):
+    def test_official_folder_or_its_parent(self):
+        folder = self.directory / self.spec.folder
+        content = write_record_files(self.spec, folder)
+        self.assert_content(prepare_dataset(self.spec, self.directory), content)
+        self.assert_content(prepare_dataset(self.spec, folder), content)
+        self.assertEqual(os.listdir(self.directory), [self.spec.folder])
+
+    def test_record_files_in_a_folder_of_another_name(self):
+        content = write_record_files(self.spec, self.directory)
+        self.assert_content(prepare_dataset(self.spec, self.directory), content)
+
+    def test_pickled_layout_is_converted_once(self):
+        content = write_python_layout(self.spec, self.directory / "cifar-10-batches-py")
+        self.assert_content(prepare_dataset(self.spec, self.directory), content)
+        self.assertIn("Converting", self.progress.getvalue())
+        self.progress.truncate(0)
+        self.assert_content(prepare_dataset(self.spec, self.directory), content)
+        self.assertEqual(self.progress.getvalue(), "")
+
+    def test_inside_the_pickled_layout(self):
+        folder = self.directory / "cifar-10-batches-py"
+        content = write_python_layout(self.spec, folder)
+        for _ in range(2):
+            self.assert_content(prepare_dataset(self.spec, folder), content)
+
+    def test_archive_of_records(self):
+        content = write_record_files(self.spec, self.directory / self.spec.folder)
+        self.write_archive(self.spec.folder, "cifar-10-binary.tar.gz")
+        os.rename(self.directory / self.spec.folder, self.directory / "elsewhere")
+        data = prepare_dataset(self.spec, self.directory)
+        self.assert_content(data, content)
+        self.assertCountEqual(os.listdir(data.train_files[0].parent), content)
+
+    def test_archive_of_pickles(self):
+        spec = small_spec("cifar100")
+        content = write_python_layout(spec, self.directory / "cifar-100-python")
+        self.write_archive("cifar-100-python", "cifar-100-python.tar.gz")
+        os.rename(self.directory / "cifar-100-python", self.directory / "elsewhere")
+        data = prepare_dataset(spec, self.directory)
+        self.assert_content(data, content)
+        self.assertCountEqual(os.listdir(data.train_files[0].parent), content)
+
+    def test_digits(self):
+        data = prepare("digits", self.directory / "new" / "folder")
+        self.assertEqual(data.train_files[0].stat().st_size, 1437 * 3073)
+        written = data.train_files[0].stat().st_mtime_ns
+        again = prepare("digits", self.directory / "new" / "folder")
+        self.assertEqual(again.train_files[0].stat().st_mtime_ns, written)
+
+    def test_digits_beside_files_of_the_same_name(self):
+        spec = small_spec("cifar100")
+        folder = self.directory / spec.folder
+        content = write_record_files(spec, folder)
+        data = prepare("digits", folder)
+        self.assertEqual(data.train_files[0].parent, folder / "digits-bin")
+        self.assert_content(prepare_dataset(spec, folder), content)
+
+    def test_default_directory(self):
+        with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": "/somewhere"}):
+            self.assertEqual(default_directory(), Path("/somewhere/dbsl_tf"))
+        with mock.patch.dict(os.environ, {"HOME": "/home/user"}):
+            os.environ.pop("XDG_CACHE_HOME", None)
+            self.assertEqual(default_directory(), Path("/home/user/.cache/dbsl_tf"))
+
+    def test_import_loads_no_tensorflow(self):
+        code = "import sys, dbsl_tf.data.prepare; print('tensorflow' in sys.modules)"
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(result.stdout.strip(), "False")
+
+
+class RefusalTest(PrepareTest):
+    def test_incomplete_folder_is_not_completed_silently(self):
+        write_record_files(self.spec, self.directory / self.spec.folder)
+        (self.directory / self.spec.folder / "data_batch_4.bin").unlink()
+        self.assert_refused("data_batch_4.bin: No such file", self.spec, self.directory)
+
+    def test_refused_pickle_leaves_nothing_behind(self):
+        write_python_layout(self.spec, self.directory / "cifar-10-batches-py")
+        (self.directory / "cifar-10-batches-py" / "test_batch").write_bytes(b"cos\nsystem\n.")
+        self.assert_refused("test_batch.*os.system", self.spec, self.directory)
+        self.assertFalse((self.directory / self.spec.folder).exists())
+
+    def test_incomplete_archive(self):
+        write_record_files(self.spec, self.directory / self.spec.folder)
+        (self.directory / self.spec.folder / "data_batch_4.bin").unlink()
+        self.write_archive(self.spec.folder, "cifar-10-binary.tar.gz")
+        os.rename(self.directory / self.spec.folder, self.directory / "elsewhere")
+        self.assert_refused(
+            "cifar-10-binary.tar.gz: holds no cifar-10-batches-bin/data_batch_4.bin",
+            self.spec,
+            self.directory,
+        )
+
+    def test_directory_is_a_file(self):
+        path = self.directory / "file"
+        path.touch()
+        self.assert_refused("data.dir is .*file, which is not a folder", self.spec, path)
+        self.assert_refused(
+            "data.dir is .*digits cannot be prepared there.*Not a directory",
+            small_spec("digits"),
+            path / "below",
+        )
+
+
+class DownloadTest(PrepareTest):
+    def setUp(self):
+        super().setUp()
+        self.content = write_record_files(self.spec, self.directory / self.spec.folder)
+        self.archive = self.write_archive(self.spec.folder, "cifar-10-binary.tar.gz")
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(_QuietHandler, directory=self.directory)
+        )
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self.stop_server = stop
+        self.url = f"http://127.0.0.1:{server.server_address[1]}/"
+        self.target = self.directory / "target"
+
+    def published(self, md5: str | None = None) -> DatasetSpec:
+        if md5 is None:
+            md5 = hashlib.md5(self.archive.read_bytes()).hexdigest()
+        return replace(self.spec, archive=replace(self.spec.archive, md5=md5, base_url=self.url))
+
+    def test_absent_data_is_downloaded(self):
+        self.addCleanup(self.stop_server)
+        data = prepare_dataset(self.published(), self.target)
+        self.assert_content(data, self.content)
+        self.assertCountEqual(os.listdir(data.train_files[0].parent), self.content)
+        self.assertIn(f"Downloading {self.url}", self.progress.getvalue())
+
+    def test_wrong_checksum(self):
+        self.addCleanup(self.stop_server)
+        self.assert_refused(
+            "download failed.*hash.*put cifar-10-binary.tar.gz from http.* in .*target",
+            self.published("0" * 32),
+            self.target,
+        )
+        self.assertEqual(os.listdir(self.target), [f".{self.spec.folder}.lock"])
+
+    def test_not_found(self):
+        self.addCleanup(self.stop_server)
+        self.archive.rename(self.directory / "renamed")
+        self.assert_refused("download failed.*404", self.published("0" * 32), self.target)
+
+    def test_no_network(self):
+        self.stop_server()
+        self.assert_refused(
+            "no cifar10 there, and the download failed .no connection to http.*"
+            "put cifar-10-binary.tar.gz",
+            self.published(),
+            self.target,
+        )
+        self.assertFalse((self.target / self.spec.folder).exists())
