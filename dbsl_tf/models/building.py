@@ -1,0 +1,51 @@
+"""Models by name."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.models.resnet import ARCHITECTURES, build_resnet
+
+MODELS = tuple(ARCHITECTURES)
+
+
+def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed: int = 0) -> Any:
+    """Builds the model called `name` for images of any size with three channels.
+
+    Args:
+        keras: `keras_core`, to train with batch normalisation on the fused operation, or today's
+            `keras`, to export. Both give the same layers and the same order of weights.
+        name: one of `MODELS`.
+        classes: number of logits.
+        dropout: share of the features before the classifier that is dropped in training, 0 to 1.
+        seed: seed of the initial weights and of the dropout.
+
+    Returns:
+        A `keras.Model` from normalised images [batch, height, width, 3] to float32 logits
+        [batch, classes].
+
+    Raises:
+        UserError: `name` is not a known model.
+    """
+    if name not in ARCHITECTURES:
+        raise UserError(f"model.name: unknown model {name!r}, choose one of {', '.join(MODELS)}")
+    return build_resnet(
+        keras,
+        ARCHITECTURES[name],
+        name=name,
+        classes=classes,
+        dropout=dropout,
+        seed=seed,
+        batch_normalization=_batch_normalization(keras),
+    )
+
+
+def _batch_normalization(keras: ModuleType) -> type:
+    if keras.__name__ != "keras_core":
+        return keras.layers.BatchNormalization
+    # Imported here because it loads TensorFlow.
+    from dbsl_tf.models.batch_normalization import FusedBatchNormalization
+
+    return FusedBatchNormalization

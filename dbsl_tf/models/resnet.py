@@ -1,0 +1,128 @@
+"""Residual networks for small images, written once for keras-core and for Keras 3."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+BATCH_NORMALIZATION_MOMENTUM = 0.9
+BATCH_NORMALIZATION_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """Shape of a residual network of basic blocks (two 3×3 convolutions each).
+
+    Attributes:
+        blocks: blocks in each stage. Every stage after the first halves height and width and
+            doubles the channels.
+        width: channels of the stem and of the first stage.
+    """
+
+    blocks: tuple[int, ...]
+    width: int
+
+
+# The 6n+2-layer networks are those of He et al., "Deep Residual Learning for Image Recognition"
+# (CVPR 2016), section 4.2; resnet18 and resnet34 are those of its Table 1 with a stem for small
+# images. https://arxiv.org/abs/1512.03385
+ARCHITECTURES = {
+    "resnet8": ResNet(blocks=(1, 1, 1), width=16),
+    "resnet20": ResNet(blocks=(3, 3, 3), width=16),
+    "resnet32": ResNet(blocks=(5, 5, 5), width=16),
+    "resnet44": ResNet(blocks=(7, 7, 7), width=16),
+    "resnet56": ResNet(blocks=(9, 9, 9), width=16),
+    "resnet18": ResNet(blocks=(2, 2, 2, 2), width=64),
+    "resnet34": ResNet(blocks=(3, 4, 6, 3), width=64),
+}
+
+
+def build_resnet(
+    keras: ModuleType,
+    architecture: ResNet,
+    *,
+    name: str,
+    classes: int,
+    dropout: float,
+    seed: int,
+    batch_normalization: type,
+) -> Any:
+    """Builds the functional model [batch, height, width, 3] → logits [batch, classes].
+
+    The stem is one 3×3 convolution of stride 1. The shortcut of a block that changes the shape is a
+    1×1 convolution with batch normalisation (option B of He et al.). Convolutions have no bias.
+    Global average pooling makes images of any size fit the same weights. Pooling, dropout and
+    classifier compute in float32 under any dtype policy.
+
+    Args:
+        keras: the module whose layers are used, `keras_core` or `keras`.
+        architecture: blocks and width.
+        name: the model's name.
+        classes: number of logits.
+        dropout: share of the pooled features that is dropped in training.
+        seed: seed of the initial weights (He normal) and of the dropout.
+        batch_normalization: layer class with the arguments of Keras's `BatchNormalization`.
+
+    Returns:
+        A `keras.Model`. The same arguments give the same weights in the same order; seeds draw
+        other numbers under another `keras`.
+    """
+    network = _Layers(keras, batch_normalization, random.Random(seed))
+    inputs = keras.Input(shape=(None, None, 3), name="image")
+    x = network.convolution(inputs, architecture.width, 3, 1, "stem")
+    x = keras.layers.ReLU(name="stem_relu")(x)
+    for stage, blocks in enumerate(architecture.blocks):
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            channels = architecture.width * 2**stage
+            x = network.basic_block(x, channels, stride, f"stage{stage + 1}_block{block + 1}")
+    x = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pooling")(x)
+    x = keras.layers.Dropout(dropout, seed=network.seed(), dtype="float32", name="dropout")(x)
+    logits = keras.layers.Dense(
+        classes, kernel_initializer=network.he_normal(), dtype="float32", name="logits"
+    )(x)
+    return keras.Model(inputs, logits, name=name)
+
+
+@dataclass
+class _Layers:
+    """The repeated groups of layers of one network under construction."""
+
+    keras: ModuleType
+    batch_normalization: type
+    seeds: random.Random
+
+    def seed(self) -> int:
+        # Not 0, which keras-core's initialisers take for "no seed".
+        return self.seeds.randint(1, 2**31 - 1)
+
+    def he_normal(self) -> Any:
+        return self.keras.initializers.HeNormal(seed=self.seed())
+
+    def convolution(self, x: Any, channels: int, size: int, stride: int, name: str) -> Any:
+        x = self.keras.layers.Conv2D(
+            channels,
+            size,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=self.he_normal(),
+            name=f"{name}_convolution",
+        )(x)
+        return self.batch_normalization(
+            momentum=BATCH_NORMALIZATION_MOMENTUM,
+            epsilon=BATCH_NORMALIZATION_EPSILON,
+            name=f"{name}_normalization",
+        )(x)
+
+    def basic_block(self, x: Any, channels: int, stride: int, name: str) -> Any:
+        relu = self.keras.layers.ReLU
+        shortcut = x
+        if stride != 1 or x.shape[-1] != channels:
+            shortcut = self.convolution(x, channels, 1, stride, f"{name}_shortcut")
+        x = relu(name=f"{name}_relu1")(self.convolution(x, channels, 3, stride, f"{name}_1"))
+        x = self.convolution(x, channels, 3, 1, f"{name}_2")
+        x = self.keras.layers.Add(name=f"{name}_add")([x, shortcut])
+        return relu(name=f"{name}_relu2")(x)

@@ -1,0 +1,35 @@
+"""Which of a model's variables are weights, which are decayed and which are random state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Keras's names of biases and of the offset and scale of normalisation layers.
+_NOT_DECAYED = frozenset({"bias", "beta", "gamma"})
+
+
+def model_weights(model: Any) -> list[Any]:
+    """The variables that make up the trained model, in the order in which they are exported.
+
+    First the trainable weights, then the non-trainable ones (moving mean and variance of every
+    batch normalisation), both in the order of the layers; no state of seed generators. The order
+    is the same for the same network built with keras-core or with Keras 3.
+    """
+    return [*model.trainable_weights, *model.non_trainable_weights]
+
+
+def is_seed_state(variable: Any) -> bool:
+    """Whether a variable of `model.non_trainable_variables` is the state of a seed generator.
+
+    Such a state is two integers (uint32 in keras-core) which must never be averaged like weights.
+    """
+    return variable.name == "seed_generator_state"
+
+
+def decayed_weights(model: Any) -> list[bool]:
+    """For each trainable variable, whether weight decay applies to it.
+
+    It does to the kernels of convolutions and dense layers, not to biases nor to the scale and
+    offset of normalisation layers (He et al., "Bag of Tricks", CVPR 2019, section 3.1).
+    """
+    return [variable.name not in _NOT_DECAYED for variable in model.trainable_variables]
