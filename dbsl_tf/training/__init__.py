@@ -1,0 +1,1 @@
+"""Training on one worker: the optimiser and the local loop."""

@@ -1,0 +1,122 @@
+"""The custom training loop: some steps of SGD on one worker, inside one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from dbsl_tf.training.network import Network
+from dbsl_tf.training.sgd import SGD
+
+
+class Sums(NamedTuple):
+    """What a number of samples add up to; scalars."""
+
+    loss: tf.Tensor  # float32, cross-entropy summed over samples
+    correct: tf.Tensor  # int64, samples whose class of highest logit is that of highest label
+    samples: tf.Tensor  # int64
+
+    @classmethod
+    def zero(cls) -> Sums:
+        return cls(tf.constant(0.0), tf.constant(0, tf.int64), tf.constant(0, tf.int64))
+
+    def plus(self, losses: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> Sums:
+        """These sums with one batch: losses [batch], logits and labels [batch, classes]."""
+        hits = tf.argmax(logits, axis=-1) == tf.argmax(labels, axis=-1)
+        return Sums(
+            self.loss + tf.reduce_sum(losses),
+            self.correct + tf.math.count_nonzero(hits),
+            self.samples + tf.shape(labels, out_type=tf.int64)[0],
+        )
+
+
+class _State(NamedTuple):
+    trainable: list[tf.Tensor]
+    statistics: list[tf.Tensor]
+    velocity: list[tf.Tensor]
+    seeds: list[tf.Tensor]
+    sums: Sums
+
+
+# AutoGraph would rewrite this and all of keras-core's call below it: four times the tracing time.
+@tf.autograph.experimental.do_not_convert
+def train_steps(
+    network: Network,
+    optimizer: SGD,
+    weights: Sequence[tf.Tensor],
+    batches: Iterator,
+    steps: tf.Tensor,
+    learning_rate: tf.Tensor,
+    seed: tf.Tensor,
+) -> tuple[list[tf.Tensor], Sums]:
+    """Train `steps` batches, starting from `weights` and with no momentum.
+
+    Args:
+        network: the model as a pure function.
+        optimizer: the update rule.
+        weights: in the network's order.
+        batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
+        steps: int64 scalar.
+        learning_rate: float32 scalar.
+        seed: integer scalar, for dropout.
+
+    Returns:
+        The weights after the last step and the sums over all samples seen in training mode.
+    """
+
+    def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
+        images, labels = next(batches)
+        return done + 1, _train_step(network, optimizer, state, images, labels, learning_rate)
+
+    trainable, statistics = network.split(weights)
+    start = _State(
+        trainable=list(trainable),
+        statistics=list(statistics),
+        velocity=optimizer.initial_velocity(trainable),
+        seeds=network.seed_states(seed),
+        sums=Sums.zero(),
+    )
+    _, end = tf.while_loop(
+        lambda done, _: done < steps,
+        step,
+        (tf.constant(0, tf.int64), start),
+        parallel_iterations=1,
+    )
+    return [*end.trainable, *end.statistics], end.sums
+
+
+def _train_step(
+    network: Network,
+    optimizer: SGD,
+    state: _State,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    learning_rate: tf.Tensor,
+) -> _State:
+    with tf.GradientTape() as tape:
+        tape.watch(state.trainable)
+        logits, statistics, seeds = network.train(
+            state.trainable, state.statistics, state.seeds, images
+        )
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        loss = tf.reduce_mean(losses)
+    gradients = tape.gradient(loss, state.trainable)
+    trainable, velocity = optimizer.step(
+        state.trainable, gradients, state.velocity, learning_rate, network.decay
+    )
+    sums = state.sums.plus(losses, logits, labels)
+    return _State(trainable, statistics, velocity, seeds, sums)
+
+
+@tf.autograph.experimental.do_not_convert
+def evaluate(network: Network, weights: Sequence[tf.Tensor], dataset: tf.data.Dataset) -> Sums:
+    """The sums over every sample of `dataset`, in inference mode; see `train_steps`."""
+
+    def add(sums: Sums, images: tf.Tensor, labels: tf.Tensor) -> Sums:
+        logits = network.predict(weights, images)
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        return sums.plus(losses, logits, labels)
+
+    return dataset.reduce(Sums.zero(), lambda sums, batch: add(sums, *batch))

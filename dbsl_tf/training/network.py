@@ -1,0 +1,87 @@
+"""A keras-core model as a pure function of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dbsl_tf.models import decayed_weights, is_seed_state
+
+
+class Network:
+    """The forward pass of a model, with weights, statistics and seeds passed in and out.
+
+    `weights` are, in this order, the trainable weights and the moving statistics of batch
+    normalisation: what is pulled, merged and saved. The state of seed generators (dropout) is not
+    among them.
+
+    Args:
+        model: a built keras-core model that maps images to logits.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._seed_positions = {
+            position: variable
+            for position, variable in enumerate(model.non_trainable_variables)
+            if is_seed_state(variable)
+        }
+        self._statistics = [v for v in model.non_trainable_variables if not is_seed_state(v)]
+        self.trainable_count = len(model.trainable_variables)
+        self.decay: list[bool] = decayed_weights(model)
+
+    def initial_weights(self) -> list[np.ndarray]:
+        """The weights the model was built with, float32."""
+        variables = [*self._model.trainable_variables, *self._statistics]
+        return [np.asarray(variable.numpy()) for variable in variables]
+
+    def seed_states(self, seed: tf.Tensor) -> list[tf.Tensor]:
+        """A fresh state for every seed generator, from one integer scalar."""
+        return [
+            tf.stack([tf.cast(seed, variable.dtype), tf.constant(position, variable.dtype)])
+            for position, variable in self._seed_positions.items()
+        ]
+
+    def train(
+        self,
+        trainable: Sequence[tf.Tensor],
+        statistics: Sequence[tf.Tensor],
+        seeds: Sequence[tf.Tensor],
+        images: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+        """Logits [batch, classes] of a training pass, and the statistics and seeds after it."""
+        logits, non_trainable = self._model.stateless_call(
+            list(trainable), self._non_trainable(statistics, seeds), images, training=True
+        )
+        states = [non_trainable[position] for position in self._seed_positions]
+        others = [v for p, v in enumerate(non_trainable) if p not in self._seed_positions]
+        return logits, others, states
+
+    def predict(self, weights: Sequence[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+        """Logits [batch, classes] of `images` in inference mode."""
+        trainable, statistics = self.split(weights)
+        seeds = self.seed_states(tf.constant(0))
+        logits, _ = self._model.stateless_call(
+            list(trainable), self._non_trainable(statistics, seeds), images, training=False
+        )
+        return logits
+
+    def split(
+        self, weights: Sequence[tf.Tensor]
+    ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor]]:
+        """The trainable weights and the statistics."""
+        return weights[: self.trainable_count], weights[self.trainable_count :]
+
+    def _non_trainable(
+        self, statistics: Sequence[tf.Tensor], seeds: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor]:
+        """Statistics and seeds in the model's order of non-trainable variables."""
+        remaining_statistics, remaining_seeds = iter(statistics), iter(seeds)
+        count = len(self._statistics) + len(self._seed_positions)
+        return [
+            next(remaining_seeds if position in self._seed_positions else remaining_statistics)
+            for position in range(count)
+        ]
