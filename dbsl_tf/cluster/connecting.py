@@ -1,0 +1,109 @@
+"""From a configuration to a cluster whose servers answer."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbsl_tf.cluster.local import LocalCluster, available_cores
+from dbsl_tf.cluster.task import Task
+from dbsl_tf.config import Config
+from dbsl_tf.errors import UserError
+from dbsl_tf.quiet import import_tensorflow_quietly
+
+
+@dataclass(frozen=True)
+class ReadyCluster:
+    """A cluster to coordinate.
+
+    Attributes:
+        task: the chief's.
+        threads_per_worker: cores that one worker may use.
+    """
+
+    task: Task
+    threads_per_worker: int
+
+
+@contextmanager
+def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Iterator[ReadyCluster]:
+    """The cluster that TF_CONFIG describes or, without it, one of this machine.
+
+    A cluster of this machine ends with the context.
+
+    Args:
+        config: `cluster` says how many servers there are and how long to wait for them.
+        task: the chief's task; None starts servers on this machine.
+        log_directory: for the output of servers started here.
+
+    Raises:
+        UserError: TF_CONFIG and the configuration differ, or a server does not answer in time.
+    """
+    timeout = config.cluster.connect_timeout
+    if task is not None:
+        _check_size(config, task)
+        wait_for_servers(task, timeout)
+        yield ReadyCluster(task, available_cores())
+        return
+    with LocalCluster(
+        config.cluster.workers, config.cluster.parameter_servers, log_directory
+    ) as local:
+        # Importing takes as long as the servers need to start: do both at once.
+        import_tensorflow_quietly()
+
+        def check() -> None:
+            for line in local.dead():
+                raise UserError(f"a server of the local cluster could not start: {line}")
+
+        wait_for_servers(local.task, timeout, check)
+        yield ReadyCluster(local.task, local.threads_per_worker)
+
+
+def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lambda: None) -> None:
+    """Wait until every server accepts connections.
+
+    Args:
+        task: the chief's task, whose addresses are tried.
+        timeout: seconds to wait for all of them together.
+        check: called between tries; raises where waiting has become pointless.
+
+    Raises:
+        UserError: a server cannot be reached in time.
+    """
+    deadline = time.monotonic() + timeout
+    for server in task.addresses.servers():
+        host, _, port = server.address.rpartition(":")
+        while True:
+            check()
+            try:
+                socket.create_connection((host, int(port)), timeout=1.0).close()
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise UserError(
+                        f"{server.name} at {server.address} cannot be reached within "
+                        f"cluster.connect_timeout={timeout:g} s ({error}): start it, or mend its "
+                        "address in TF_CONFIG"
+                    ) from error
+                time.sleep(0.05)
+
+
+def _check_size(config: Config, task: Task) -> None:
+    for key, role, configured, listed in (
+        ("workers", "worker", config.cluster.workers, task.addresses.workers),
+        (
+            "parameter_servers",
+            "ps",
+            config.cluster.parameter_servers,
+            task.addresses.parameter_servers,
+        ),
+    ):
+        if configured != len(listed):
+            raise UserError(
+                f"cluster.{key}={configured}, but TF_CONFIG lists {len(listed)} under "
+                f"cluster.{role}: make them equal"
+            )

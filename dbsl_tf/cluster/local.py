@@ -1,0 +1,147 @@
+"""A cluster of server processes on this machine, for runs without TF_CONFIG."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, ClusterAddresses, Task
+
+COMPUTE_THREADS = "DBSL_TF_COMPUTE_THREADS"
+_STOP_SECONDS = 5.0
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+
+
+class LocalCluster:
+    """Parameter servers and workers as child processes that end with this process.
+
+    Each child holds the reading end of a pipe whose writing end only this process has: when this
+    process ends in whatever way, the operating system closes the pipe and the child leaves.
+
+    Args:
+        workers: number of workers (n).
+        parameter_servers: number of parameter servers.
+        log_directory: where each server's output goes, as `<role>-<index>.log`.
+
+    Attributes:
+        addresses: where this process and its servers listen.
+        threads_per_worker: each worker's share of the cores.
+    """
+
+    def __init__(self, workers: int, parameter_servers: int, log_directory: Path) -> None:
+        self._log_directory = log_directory
+        self._processes: dict[str, subprocess.Popen] = {}
+        ports = _free_ports(1 + parameter_servers + workers)
+        hosts = [f"127.0.0.1:{port}" for port in ports]
+        self.addresses = ClusterAddresses(
+            hosts[0], tuple(hosts[1 + parameter_servers :]), tuple(hosts[1 : 1 + parameter_servers])
+        )
+        self.threads_per_worker = max(1, available_cores() // workers)
+
+    @property
+    def task(self) -> Task:
+        """The task of this process: the chief."""
+        return Task(self.addresses, CHIEF, 0)
+
+    @property
+    def processes(self) -> dict[str, subprocess.Popen]:
+        """The server processes by task name, such as `worker-0`."""
+        return dict(self._processes)
+
+    def __enter__(self) -> LocalCluster:
+        self._log_directory.mkdir(parents=True, exist_ok=True)
+        try:
+            for task in self.addresses.servers():
+                self._start(task)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def dead(self) -> list[str]:
+        """One line for each server that has ended: its name, how it ended and its log."""
+        return [
+            f"{name} ended with {_exit_text(process.returncode)}, see {self._log(name)}"
+            for name, process in self._processes.items()
+            if process.poll() is not None
+        ]
+
+    def stop(self) -> None:
+        """End every server and wait for it; at most a few seconds."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.terminate()
+                # A stopped process acts on SIGTERM only once it runs again.
+                process.send_signal(signal.SIGCONT)
+        for process in self._processes.values():
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdin.close()
+
+    def _start(self, task: Task) -> None:
+        path = os.pathsep.join(filter(None, [_PACKAGE_PARENT, os.environ.get("PYTHONPATH")]))
+        environment = {
+            **os.environ,
+            "TF_CONFIG": task.to_json(),
+            "PYTHONPATH": path,
+            COMPUTE_THREADS: str(self.threads_per_worker),
+            "CUDA_VISIBLE_DEVICES": _visible_gpus(task, os.environ.get("CUDA_VISIBLE_DEVICES")),
+        }
+        with ExitStack() as stack:
+            log = stack.enter_context(open(self._log(task.name), "ab"))
+            self._processes[task.name] = subprocess.Popen(
+                [sys.executable, "-m", "dbsl_tf.cluster.server"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A Ctrl-C in the terminal is the coordinator's to handle.
+                start_new_session=True,
+            )
+
+    def _log(self, name: str) -> Path:
+        return self._log_directory / f"{name}.log"
+
+
+def available_cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [opened.getsockname()[1] for opened in sockets]
+
+
+def _visible_gpus(task: Task, visible: str | None) -> str:
+    """CUDA_VISIBLE_DEVICES of a server: workers share the GPUs in turn, a server of parameters
+    gets none."""
+    if task.role == PARAMETER_SERVER:
+        return "-1"
+    if visible is None:
+        gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+        devices = [name.removeprefix("nvidia") for name in gpus]
+    else:
+        devices = [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return devices[task.index % len(devices)] if devices else "-1"
+
+
+def _exit_text(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"status {code}"

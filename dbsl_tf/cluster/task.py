@@ -1,0 +1,137 @@
+"""Addresses of a cluster and the place of one process in it, as TF_CONFIG states them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dbsl_tf.errors import UserError
+
+CHIEF, WORKER, PARAMETER_SERVER = "chief", "worker", "ps"
+_ROLES = (CHIEF, WORKER, PARAMETER_SERVER)
+_EXAMPLE = (
+    '{"cluster": {"chief": ["host0:2222"], "ps": ["host0:2223"], "worker": ["host1:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+@dataclass(frozen=True)
+class ClusterAddresses:
+    """`host:port` of every process: one chief, n workers, m parameter servers."""
+
+    chief: str
+    workers: tuple[str, ...]
+    parameter_servers: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, list[str]]:
+        """The `cluster` object of TF_CONFIG."""
+        return {
+            CHIEF: [self.chief],
+            WORKER: list(self.workers),
+            PARAMETER_SERVER: list(self.parameter_servers),
+        }
+
+    def servers(self) -> list[Task]:
+        """Every process that serves: parameter servers first, then workers."""
+        return [
+            Task(self, role, index)
+            for role in (PARAMETER_SERVER, WORKER)
+            for index in range(len(self.as_dict()[role]))
+        ]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One process: its role (`chief`, `worker` or `ps`) and its index within that role."""
+
+    addresses: ClusterAddresses
+    role: str
+    index: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.role}-{self.index}"
+
+    @property
+    def address(self) -> str:
+        return self.addresses.as_dict()[self.role][self.index]
+
+    def to_json(self) -> str:
+        """This task as the text of TF_CONFIG."""
+        return json.dumps(
+            {
+                "cluster": self.addresses.as_dict(),
+                "task": {"type": self.role, "index": self.index},
+            }
+        )
+
+
+def task_from_environment(environment: Mapping[str, str]) -> Task | None:
+    """The task that TF_CONFIG gives this process; None where it is unset or empty.
+
+    Raises:
+        UserError: TF_CONFIG is no JSON, lacks a role, names an unknown role, an index out of
+            range, a malformed or a repeated address.
+    """
+    text = environment.get("TF_CONFIG", "").strip()
+    if not text or text == "{}":
+        return None
+    try:
+        content = json.loads(text)
+        cluster, task = content["cluster"], content["task"]
+        role, index = task["type"], int(task.get("index", 0))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"TF_CONFIG={text[:120]!r} cannot be read ({error!r}): it must look like {_EXAMPLE}"
+        ) from error
+    addresses = _addresses(cluster)
+    if role not in _ROLES:
+        raise UserError(f"TF_CONFIG task.type={role!r} is no role: use one of {', '.join(_ROLES)}")
+    count = len(addresses.as_dict()[role])
+    if not 0 <= index < count:
+        raise UserError(
+            f"TF_CONFIG task.index={index} is out of range: cluster.{role} has {count} "
+            f"address(es), so use 0 to {count - 1}"
+        )
+    return Task(addresses, role, index)
+
+
+def _addresses(cluster: object) -> ClusterAddresses:
+    if not isinstance(cluster, dict):
+        raise UserError(f"TF_CONFIG cluster={cluster!r} must be an object: {_EXAMPLE}")
+    unknown = sorted(set(cluster) - set(_ROLES))
+    if unknown:
+        raise UserError(
+            f"TF_CONFIG cluster.{unknown[0]} is no role: use {', '.join(_ROLES)} "
+            "(evaluation is done by the workers)"
+        )
+    for role in _ROLES:
+        listed = cluster.get(role)
+        if not isinstance(listed, list) or not listed:
+            raise UserError(
+                f"TF_CONFIG cluster.{role}={listed!r} must be a list of at least one host:port"
+            )
+        for address in listed:
+            _check_address(role, address)
+    if len(cluster[CHIEF]) != 1:
+        raise UserError(
+            f"TF_CONFIG cluster.chief has {len(cluster[CHIEF])} addresses: exactly one coordinates"
+        )
+    everyone = [address for role in _ROLES for address in cluster[role]]
+    for address in everyone:
+        if everyone.count(address) > 1:
+            raise UserError(
+                f"TF_CONFIG names {address} more than once: every process needs its own host:port"
+            )
+    return ClusterAddresses(
+        cluster[CHIEF][0], tuple(cluster[WORKER]), tuple(cluster[PARAMETER_SERVER])
+    )
+
+
+def _check_address(role: str, address: object) -> None:
+    host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(
+            f"TF_CONFIG cluster.{role} has {address!r}: write host:port with a port of 1 to 65535"
+        )

@@ -1,0 +1,48 @@
+"""TensorFlow without its start-up noise."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def import_tensorflow_quietly() -> None:
+    """Choose keras-core's TensorFlow backend and import TensorFlow without start-up messages.
+
+    Call it before anything else imports TensorFlow. Levels that the user has set in
+    TF_CPP_MIN_LOG_LEVEL stay. Should the import fail, everything it printed is shown.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _printing_only_on_failure():
+        import keras_core  # noqa: F401
+        import tensorflow as tf
+
+    # What fails is raised too, and reported by whoever handles it.
+    tf.get_logger().setLevel("CRITICAL")
+
+
+@contextmanager
+def _printing_only_on_failure() -> Iterator[None]:
+    """Hold back all output; the C++ side writes to descriptors before its log level counts."""
+    with tempfile.TemporaryFile() as messages:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        for descriptor in kept:
+            os.dup2(messages.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            messages.seek(0)
+            os.write(kept[2], messages.read())
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in kept.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
