@@ -1,0 +1,1 @@
+"""The engine: closures on workers, the weights on parameter servers, and what merges them."""

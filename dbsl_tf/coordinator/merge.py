@@ -1,0 +1,27 @@
+"""Merge rules: how a worker's weights enter the global ones.
+
+A rule is a function of one global weight g, one worker's weight w (tensors or arrays of one
+shape) and the update factor f of the worker; it applies to every weight of the model alike,
+batch-normalisation statistics included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Weight = TypeVar("Weight")
+MergeRule = Callable[[Weight, Weight, Weight], Weight]
+
+
+def journal(g: Weight, w: Weight, f: Weight) -> Weight:
+    """g ← (g + f·w) / (1 + f), arXiv 2509.26092."""
+    return (g + f * w) / (1.0 + f)
+
+
+def compsac(g: Weight, w: Weight, f: Weight) -> Weight:
+    """g ← ((2 − f)·g + f·w) / 2, Lu et al., COMPSAC 2022."""
+    return ((2.0 - f) * g + f * w) / 2.0
+
+
+MERGE_RULES: dict[str, MergeRule] = {"journal": journal, "compsac": compsac}
