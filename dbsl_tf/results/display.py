@@ -1,0 +1,128 @@
+"""What a person sees while training: a live picture in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+
+_ROLES = ("small", "large")
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(task.fields.get("note", ""))
+
+
+class Display:
+    """Shows a run's progress; a context manager and an observer of the run.
+
+    In a terminal: one bar for the run with epoch, images per second, test accuracy and the time
+    left, and one bar for each role with its loss. Where output is piped: a line for each epoch
+    and each evaluation.
+
+    Args:
+        console: where to show it.
+        plan: whose workers' roles are shown.
+        epochs: epochs of the run.
+    """
+
+    def __init__(self, console: Console, plan: DualBatchPlan, epochs: int) -> None:
+        self._console = console
+        self._workers = len(plan.workers)
+        self._epochs = epochs
+        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
+        self._epoch_records: list[CommitRecord] = []
+        self._done = dict.fromkeys(_ROLES, 0)
+        self._accuracy = ""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._total = self._progress.add_task(f"epoch 1/{epochs}", total=epochs * self._workers)
+        self._bars = {
+            role: self._progress.add_task(f"{role} workers", total=epochs * plan.count(role))
+            for role in _ROLES
+            if plan.count(role)
+        }
+
+    def __enter__(self) -> Display:
+        self._recent[0] = (time.monotonic(), 0)
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def committed(self, record: CommitRecord) -> None:
+        self._recent.append((time.monotonic(), record.samples))
+        self._epoch_records.append(record)
+        self._done[record.role] += 1
+        self._progress.update(
+            self._total,
+            completed=record.commit,
+            description=f"epoch {record.epoch}/{self._epochs}",
+            note=f"{self._images_per_second():,.0f} images/s{self._accuracy}",
+        )
+        self._progress.update(
+            self._bars[record.role],
+            completed=self._done[record.role],
+            note=f"B={record.batch} loss {record.train_loss:.3f} lr {record.learning_rate:.3g}",
+        )
+        if len(self._epoch_records) == self._workers:
+            if not self._console.is_terminal:
+                self._console.print(
+                    self._epoch_line(self._epoch_records), highlight=False, soft_wrap=True
+                )
+            self._epoch_records = []
+
+    def evaluated(self, record: EvaluationRecord) -> None:
+        self._accuracy = f", test accuracy {record.test_accuracy:.2%}"
+        self._console.print(
+            f"epoch {record.epoch:>3}/{self._epochs}  test accuracy {record.test_accuracy:7.2%}  "
+            f"test loss {record.test_loss:.4f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _epoch_line(self, records: Sequence[CommitRecord]) -> str:
+        losses = "  ".join(
+            f"{role} loss {sum(mine) / len(mine):.4f}"
+            for role in _ROLES
+            if (mine := [record.train_loss for record in records if record.role == role])
+        )
+        last = records[-1]
+        left = self._seconds_left(last.commit)
+        return (
+            f"epoch {last.epoch:>3}/{self._epochs}  {losses}  lr {last.learning_rate:.3g}  "
+            f"{self._images_per_second():,.0f} images/s  {left:.0f} s left"
+        )
+
+    def _images_per_second(self) -> float:
+        seconds = self._recent[-1][0] - self._recent[0][0]
+        return sum(samples for _, samples in list(self._recent)[1:]) / max(seconds, 1e-9)
+
+    def _seconds_left(self, commit: int) -> float:
+        seconds = self._recent[-1][0] - self._recent[0][0]
+        per_commit = seconds / max(1, len(self._recent) - 1)
+        return per_commit * (self._epochs * self._workers - commit)

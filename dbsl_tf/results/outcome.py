@@ -1,0 +1,59 @@
+"""The last thing a run prints: accuracy, the plan against what happened, where the results lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.results.run_directory import RunDirectory
+
+
+def print_outcome(
+    console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
+) -> None:
+    """Show a finished run to a person."""
+    table = Table(title="plan and what happened", title_justify="left")
+    for heading in ("role", "workers", "batch", "samples", "steps", "planned s", "median s"):
+        table.add_column(heading, justify="left" if heading == "role" else "right")
+    for role in ("small", "large"):
+        worker = plan.first(role)
+        if worker is None:
+            continue
+        measured = summary[f"median_{role}_seconds"]
+        table.add_row(
+            role,
+            str(plan.count(role)),
+            str(worker.batch),
+            str(worker.samples),
+            str(worker.steps),
+            f"{worker.predicted_seconds:.3f}",
+            "-" if measured is None else f"{measured:.3f}",
+        )
+    console.print(table)
+    console.print(
+        f"extra time ratio k: planned {plan.realised_extra_time_ratio:.3f}, "
+        f"realised {_number(summary['realised_extra_time_ratio'])}; "
+        f"load imbalance (small over large): {_number(summary['load_imbalance'])}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"{summary['samples']:,} samples in {summary['wall_seconds']:.1f} s: "
+        f"{summary['images_per_second']:,.0f} images/s",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"[bold]test accuracy {summary['test_accuracy']:.2%}[/bold], "
+        f"test loss {summary['test_loss']:.4f}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3f}"

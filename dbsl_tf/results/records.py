@@ -1,0 +1,82 @@
+"""The two kinds of lines in history.jsonl."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class CommitRecord:
+    """One mini-epoch of one worker, merged into the global weights.
+
+    Attributes:
+        commit: number of the merge, from 1 to epochs · workers.
+        epoch: the epoch this commit belongs to, from 1.
+        worker: index of the worker that trained it.
+        role: `small` or `large`.
+        batch: batch size B_i, samples.
+        samples: samples trained, d_i.
+        steps: batches trained.
+        started: when the worker began to pull, Unix time in seconds of the worker's clock.
+        seconds: from the start of the pull to the end of the push, on the worker.
+        loop_seconds: the part of `seconds` spent in the steps alone.
+        learning_rate: of this worker in this mini-epoch.
+        update_factor: f in the merge rule.
+        staleness: commits merged between this mini-epoch's pull and its own merge.
+        train_loss: mean cross-entropy of its samples while training.
+        train_accuracy: share of its samples classified correctly while training, 0 to 1.
+    """
+
+    commit: int
+    epoch: int
+    worker: int
+    role: str
+    batch: int
+    samples: int
+    steps: int
+    started: float
+    seconds: float
+    loop_seconds: float
+    learning_rate: float
+    update_factor: float
+    staleness: int
+    train_loss: float
+    train_accuracy: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line in history.jsonl."""
+        return {"event": "commit", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """The global weights of one commit on the whole test set.
+
+    Attributes:
+        commit: the commit whose weights were evaluated.
+        epoch: epochs completed by then.
+        test_loss: mean cross-entropy.
+        test_accuracy: share classified correctly, 0 to 1.
+        samples: test samples, each counted once.
+        seconds: from the snapshot of the weights to the last result.
+    """
+
+    commit: int
+    epoch: int
+    test_loss: float
+    test_accuracy: float
+    samples: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line in history.jsonl."""
+        return {"event": "evaluation", **asdict(self)}
+
+
+class Observer(Protocol):
+    """What wants to know of a run's progress; called in order, one call at a time."""
+
+    def committed(self, record: CommitRecord) -> None: ...
+
+    def evaluated(self, record: EvaluationRecord) -> None: ...

@@ -1,0 +1,95 @@
+"""The directory of one run and the files in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+
+
+class RunDirectory:
+    """`run.dir`: configuration, plan, history, summary, model and server logs of one run.
+
+    Args:
+        path: the directory, see `create`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.configuration = path / "config.yaml"
+        self.plan = path / "plan.json"
+        self.history = path / "history.jsonl"
+        self.summary = path / "summary.json"
+        self.model = path / "model.keras"
+        self.logs = path / "logs"
+
+    @classmethod
+    def create(cls, directory: Path | None, config_file: Path) -> RunDirectory:
+        """Make the directory of a new run.
+
+        Args:
+            directory: `run.dir`; None for runs/<name of the configuration>-<time>.
+            config_file: where the configuration came from.
+
+        Raises:
+            UserError: the directory holds something already, or cannot be made or written.
+        """
+        if directory is None:
+            time = datetime.now().strftime("%Y%m%d-%H%M%S")
+            path = Path("runs") / f"{config_file.stem}-{time}"
+        else:
+            path = directory
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise UserError(
+                    f"run.dir={path} is not empty: give another run.dir, or remove that one, "
+                    "so that no earlier result is overwritten"
+                )
+            (path / "logs").mkdir()
+        except OSError as error:
+            raise UserError(
+                f"run.dir={path} cannot be made or written ({error.strerror}): choose a directory "
+                "that you may write"
+            ) from error
+        return cls(path)
+
+    def write_text(self, file: Path, text: str) -> None:
+        """Write a whole file or nothing: under another name first, then renamed."""
+        partial = file.with_name(f".{file.name}.partial")
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, file)
+
+    def write_json(self, file: Path, content: Any) -> None:
+        """Write `content` as indented JSON, see `write_text`."""
+        self.write_text(file, json.dumps(content, indent=2) + "\n")
+
+
+class History:
+    """Writes history.jsonl as the run goes on, and keeps what it wrote.
+
+    Args:
+        file: an open text file to append to.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.commits: list[CommitRecord] = []
+        self.evaluations: list[EvaluationRecord] = []
+
+    def committed(self, record: CommitRecord) -> None:
+        self.commits.append(record)
+        self._append(record)
+
+    def evaluated(self, record: EvaluationRecord) -> None:
+        self.evaluations.append(record)
+        self._append(record)
+
+    def _append(self, record: CommitRecord | EvaluationRecord) -> None:
+        self._file.write(json.dumps(record.as_dict()) + "\n")
+        self._file.flush()

@@ -1,0 +1,73 @@
+"""What a finished run comes to, from its plan and its records."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from statistics import median
+from typing import Any
+
+import dbsl_tf
+from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+
+_PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
+
+
+def summarize(
+    plan: DualBatchPlan,
+    commits: Sequence[CommitRecord],
+    evaluations: Sequence[EvaluationRecord],
+    wall_seconds: float,
+) -> dict[str, Any]:
+    """The content of summary.json.
+
+    `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
+    starting servers and tracing come before. Medians are over all mini-epochs of a role. The
+    realised extra time ratio is the slower role's median mini-epoch over what a mini-epoch of the
+    all-large baseline (d/n samples with B_L) takes at the speed that the large workers showed;
+    None where no large worker ran.
+    """
+    last = evaluations[-1]
+    samples = sum(record.samples for record in commits)
+    small, large = (_median_seconds(commits, role) for role in ("small", "large"))
+    return {
+        "test_loss": last.test_loss,
+        "test_accuracy": last.test_accuracy,
+        "best_test_accuracy": max(record.test_accuracy for record in evaluations),
+        "commits": len(commits),
+        "samples": samples,
+        "wall_seconds": wall_seconds,
+        "images_per_second": samples / wall_seconds,
+        "planned_extra_time_ratio": plan.realised_extra_time_ratio,
+        "realised_extra_time_ratio": _realised_extra_time_ratio(plan, small, large),
+        "load_imbalance": small / large if small and large else None,
+        "median_small_seconds": small,
+        "median_large_seconds": large,
+        "mean_staleness": sum(record.staleness for record in commits) / len(commits),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, of Python and of the packages that shape the numbers."""
+    return {
+        "dbsl_tf": dbsl_tf.__version__,
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in _PACKAGES},
+    }
+
+
+def _median_seconds(commits: Sequence[CommitRecord], role: str) -> float | None:
+    seconds = [record.seconds for record in commits if record.role == role]
+    return median(seconds) if seconds else None
+
+
+def _realised_extra_time_ratio(
+    plan: DualBatchPlan, small: float | None, large: float | None
+) -> float | None:
+    if large is None:
+        return None
+    baseline = large * (plan.samples / len(plan.workers)) / plan.large_samples
+    return max(large, small or 0.0) / baseline

@@ -1,0 +1,41 @@
+"""What is printed where output is piped, and that a terminal gets a live picture."""
+
+from __future__ import annotations
+
+import io
+import unittest
+
+from rich.console import Console
+
+from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.results.display import Display
+from tests.support.records import commit_record, evaluation_record
+
+
+def show(terminal: bool) -> str:
+    plan = plan_dual_batch(
+        Demand(TimeModel(0.001, 0.02), 1000, 2, 1, 100, "nearest"), extra_time_ratio=1.2
+    )
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
+    with Display(console, plan, epochs=2) as display:
+        display.committed(commit_record(commit=1, epoch=1, role="small", train_loss=2.5))
+        display.committed(commit_record(commit=2, epoch=1, role="large", train_loss=1.5))
+        display.evaluated(evaluation_record(epoch=1, test_accuracy=0.4321, test_loss=1.25))
+    return console.file.getvalue()
+
+
+class DisplayTest(unittest.TestCase):
+    def test_piped_output_is_plain_lines(self):
+        first, second = show(terminal=False).splitlines()
+        self.assertRegex(first, r"^epoch +1/2  small loss 2\.5000  large loss 1\.5000  lr 0\.1 ")
+        self.assertRegex(first, r"[\d,]+ images/s  \d+ s left$")
+        self.assertRegex(second, r"^epoch +1/2  test accuracy +43\.21%  test loss 1\.2500$")
+
+    def test_a_terminal_shows_progress_of_both_roles(self):
+        shown = show(terminal=True)
+        for text in ("epoch 1/2", "small workers", "large workers", "2/4", "1/2", "loss 1.500"):
+            self.assertIn(text, shown)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,58 @@
+"""The run directory and the history in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.run_directory import History, RunDirectory
+from tests.support.records import commit_record, evaluation_record
+
+
+def test_directories_are_made(tmp_path: Path):
+    run = RunDirectory.create(tmp_path / "deep" / "run", Path("configs/any.yaml"))
+    assert run.logs.is_dir()
+    run.write_json(run.plan, {"small_batch": 3})
+    assert json.loads((tmp_path / "deep" / "run" / "plan.json").read_text()) == {"small_batch": 3}
+    assert not list(run.path.glob(".*"))
+
+
+def test_the_default_directory_is_named_after_the_configuration(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = RunDirectory.create(None, Path("configs/any.yaml"))
+    assert run.path.parent == Path("runs")
+    assert run.path.name.startswith("any-2")
+
+
+def test_a_directory_with_content_is_refused(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=f"run.dir={tmp_path} is not empty"):
+        RunDirectory.create(tmp_path, Path("any.yaml"))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        RunDirectory.create(tmp_path / "file" / "run", Path("any.yaml"))
+
+
+def test_history_has_one_line_for_each_event(tmp_path: Path):
+    with open(tmp_path / "history.jsonl", "w") as file:
+        history = History(file)
+        history.committed(commit_record(commit=1, staleness=2))
+        history.evaluated(evaluation_record(commit=1, test_accuracy=0.5))
+        # Each line is there at once: a run that dies keeps its history.
+        lines = [json.loads(line) for line in (tmp_path / "history.jsonl").open()]
+    assert [line["event"] for line in lines] == ["commit", "evaluation"]
+    assert (lines[0]["commit"], lines[0]["staleness"]) == (1, 2)
+    assert lines[1]["test_accuracy"] == 0.5
+    assert set(lines[0]) == {
+        *("event", "commit", "epoch", "worker", "role", "batch", "samples", "steps", "started"),
+        *("seconds", "loop_seconds", "learning_rate", "update_factor", "staleness"),
+        *("train_loss", "train_accuracy"),
+    }
+    assert (len(history.commits), len(history.evaluations)) == (1, 1)

@@ -1,0 +1,71 @@
+"""The summary against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import unittest
+from importlib import metadata
+
+from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.results.summary import summarize
+from tests.support.records import commit_record, evaluation_record
+
+
+def plan(small_workers: int):
+    demand = Demand(
+        time_model=TimeModel(0.001, 0.02),
+        samples=1000,
+        workers=2,
+        small_workers=small_workers,
+        large_batch=100,
+        rounding="nearest",
+    )
+    return plan_dual_batch(demand, extra_time_ratio=1.2)
+
+
+class SummaryTest(unittest.TestCase):
+    def test_medians_imbalance_and_extra_time(self):
+        # k = 1.2: a large worker has 600 of 1000 samples, 500 in the baseline. Its median of
+        # 3 s makes the baseline 2.5 s; the small worker's 3.3 s is 1.32 times that.
+        commits = [
+            commit_record(commit=1, role="small", samples=400, seconds=9.0, staleness=0),
+            commit_record(commit=2, role="large", samples=600, seconds=3.0, staleness=1),
+            commit_record(commit=3, role="small", samples=400, seconds=3.3, staleness=1),
+            commit_record(commit=4, role="large", samples=600, seconds=3.0, staleness=2),
+            commit_record(commit=5, role="small", samples=400, seconds=3.0, staleness=1),
+        ]
+        evaluations = [
+            evaluation_record(commit=2, test_accuracy=0.9, test_loss=0.3),
+            evaluation_record(commit=5, test_accuracy=0.8, test_loss=0.4),
+        ]
+        summary = summarize(plan(small_workers=1), commits, evaluations, wall_seconds=8.0)
+        self.assertEqual(summary["commits"], 5)
+        self.assertEqual(summary["samples"], 2400)
+        self.assertEqual(summary["images_per_second"], 300)
+        self.assertEqual((summary["test_accuracy"], summary["test_loss"]), (0.8, 0.4))
+        self.assertEqual(summary["best_test_accuracy"], 0.9)
+        self.assertAlmostEqual(summary["load_imbalance"], 1.1)
+        self.assertAlmostEqual(summary["realised_extra_time_ratio"], 1.32)
+        self.assertEqual(summary["mean_staleness"], 1.0)
+
+    def test_with_one_role_only_there_is_no_imbalance(self):
+        large = summarize(
+            plan(small_workers=0),
+            [commit_record(role="large", samples=500, seconds=2.0)],
+            [evaluation_record()],
+            wall_seconds=2.0,
+        )
+        self.assertIsNone(large["load_imbalance"])
+        self.assertAlmostEqual(large["realised_extra_time_ratio"], 1.0)
+        small = summarize(
+            plan(small_workers=2), [commit_record()], [evaluation_record()], wall_seconds=2.0
+        )
+        self.assertIsNone(small["load_imbalance"])
+        self.assertIsNone(small["realised_extra_time_ratio"])
+
+    def test_versions_are_those_installed(self):
+        summary = summarize(plan(0), [commit_record()], [evaluation_record()], 1.0)
+        self.assertEqual(summary["versions"]["tensorflow"], metadata.version("tensorflow"))
+
+
+if __name__ == "__main__":
+    unittest.main()
