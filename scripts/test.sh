@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Usage: bash scripts/test.sh [pytest options]
+# Runs the whole test suite; `-m "not cluster"` leaves out the tests that start server processes.
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements.txt requirements-test.txt
+exec .venv/bin/python -m pytest "$@"
