@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dbsl_tf.cluster.connecting import ready_cluster
+from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
@@ -31,9 +31,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = config_parser("dbsl_tf.train", "Train with small- and large-batch workers.")
     options, config = parse_config(parser, arguments)
     task = task_from_environment(os.environ)
-    if task is not None and task.role != CHIEF:
-        serve(config, task)
-        return 0
+    if task is not None:
+        check_size(config, task)
+        if task.role != CHIEF:
+            serve(config, task)
+            return 0
     data = prepare(config.data.name, config.data.dir)
     plan = plan_from_config(config, config.data.epoch_samples)
     directory = RunDirectory.create(config.run.dir, Path(options.config))
@@ -77,6 +79,8 @@ def coordinate(
         with display:
             session.trainer.run()
         wall_seconds = time.monotonic() - began
+        summary = summarize(plan, history.commits, history.evaluations, wall_seconds)
+        directory.write_json(directory.summary, summary)
         save_keras3(
             directory.model,
             name=config.model.name,
@@ -86,8 +90,6 @@ def coordinate(
             mean=data.spec.mean,
             standard_deviation=data.spec.standard_deviation,
         )
-    summary = summarize(plan, history.commits, history.evaluations, wall_seconds)
-    directory.write_json(directory.summary, summary)
     print_outcome(console, plan, summary, directory)
 
 

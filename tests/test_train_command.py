@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dbsl_tf.cluster.local import free_ports
+from dbsl_tf.cluster.task import ClusterAddresses, Task
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = """
 data: {name: digits, train_samples: 300, augment: [random_translation]}
@@ -49,9 +52,12 @@ class TrainCommandTest(tf.test.TestCase):
         self.config.write_text(CONFIGURATION)
         self.run = self.folder / "run"
 
-    def start(self, *overrides: str) -> subprocess.Popen:
-        environment = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")}
-        environment.pop("TF_CONFIG", None)
+    def start(self, *overrides: str, tf_config: str = "") -> subprocess.Popen:
+        environment = {
+            **os.environ,
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "TF_CONFIG": tf_config,
+        }
         return subprocess.Popen(
             [sys.executable, "-m", "dbsl_tf.train", "--config", str(self.config)]
             + [f"run.dir={self.run}", *overrides],
@@ -130,6 +136,34 @@ class TrainCommandTest(tf.test.TestCase):
         images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         predicted = model.predict(images.astype(np.float32), verbose=0).argmax(axis=-1)
         self.assertAllClose(np.mean(predicted == records[:, 0]), accuracy, atol=1.1 / 360)
+
+    def test_tf_config_gives_every_process_its_role(self):
+        ports = free_ports(4)
+        hosts = [f"127.0.0.1:{port}" for port in ports]
+        addresses = ClusterAddresses(hosts[0], tuple(hosts[2:]), (hosts[1],))
+        overrides = ["cluster.parameter_servers=1", "schedule.epochs=1"]
+        servers = [self.start(*overrides, tf_config=task.to_json()) for task in addresses.servers()]
+        try:
+            chief = self.start(*overrides, tf_config=Task(addresses, "chief", 0).to_json())
+            status, output, errors = self.finish(chief)
+        finally:
+            for server in servers:
+                server.terminate()
+                self.finish(server)
+        self.assertEqual(status, 0, errors)
+        self.assertIn("of TF_CONFIG", output)
+        self.assertFalse(list((self.run / "logs").iterdir()))
+        commits = [line for line in self.lines_of_history() if line["event"] == "commit"]
+        self.assertEqual([commit["commit"] for commit in commits], [1, 2])
+
+    def test_a_cluster_of_another_size_is_refused(self):
+        addresses = ClusterAddresses("127.0.0.1:1", ("127.0.0.1:2",), ("127.0.0.1:3",))
+        chief = self.start(tf_config=Task(addresses, "chief", 0).to_json())
+        status, _, errors = self.finish(chief)
+        self.assertEqual(status, 2)
+        self.assertIn("cluster.workers=2, but TF_CONFIG lists 1", errors)
+        self.assertFalse(self.run.exists())
+        self.assertLen(errors.splitlines(), 1)
 
     def test_an_earlier_run_is_never_overwritten(self):
         self.run.mkdir()

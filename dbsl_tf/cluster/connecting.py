@@ -41,11 +41,10 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
         log_directory: for the output of servers started here.
 
     Raises:
-        UserError: TF_CONFIG and the configuration differ, or a server does not answer in time.
+        UserError: a server does not answer in time.
     """
     timeout = config.cluster.connect_timeout
     if task is not None:
-        _check_size(config, task)
         wait_for_servers(task, timeout)
         yield ReadyCluster(task, available_cores())
         return
@@ -92,7 +91,12 @@ def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lam
                 time.sleep(0.05)
 
 
-def _check_size(config: Config, task: Task) -> None:
+def check_size(config: Config, task: Task) -> None:
+    """Check that TF_CONFIG has as many servers as the configuration.
+
+    Raises:
+        UserError: it has more or fewer.
+    """
     for key, role, configured, listed in (
         ("workers", "worker", config.cluster.workers, task.addresses.workers),
         (

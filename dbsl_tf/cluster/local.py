@@ -36,7 +36,7 @@ class LocalCluster:
     def __init__(self, workers: int, parameter_servers: int, log_directory: Path) -> None:
         self._log_directory = log_directory
         self._processes: dict[str, subprocess.Popen] = {}
-        ports = _free_ports(1 + parameter_servers + workers)
+        ports = free_ports(1 + parameter_servers + workers)
         hosts = [f"127.0.0.1:{port}" for port in ports]
         self.addresses = ClusterAddresses(
             hosts[0], tuple(hosts[1 + parameter_servers :]), tuple(hosts[1 : 1 + parameter_servers])
@@ -121,7 +121,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago, all different."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

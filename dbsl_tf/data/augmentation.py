@@ -64,6 +64,9 @@ def build_augmentation(steps: Sequence[Step], image_size: int) -> BatchTransform
     with _local_draws():
         transforms = [_BUILDERS[step.name](image_size, **step.parameters) for step in steps]
 
+    # A function of its own: keras-cv's layers rely on AutoGraph, which does not reach into what is
+    # mapped in a `dataset_fn`.
+    @tf.function
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with _local_draws():
             for transform in transforms:

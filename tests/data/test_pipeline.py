@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dbsl_tf.config import AUGMENTATIONS
 from dbsl_tf.data import pipeline
 from dbsl_tf.data.record_files import checked_data
 from tests.data.small_data import small_spec, write_record_files
@@ -178,6 +180,18 @@ class TrainingDatasetTest(PipelineTest):
                 make(tf.constant(worker, tf.int64)), element_spec
             )
             self.assertEqual([len(images) for images, _ in dataset.take(4)], sizes)
+
+    def test_every_augmentation_can_be_built_on_a_worker(self):
+        for name, model in AUGMENTATIONS.items():
+            step = _Step(name, model(name=name).model_dump(exclude={"name"}))
+
+            def first_batch(step):
+                return next(iter(self.training_dataset(augment=(step,), batch=6)))
+
+            with self.subTest(name):
+                images, labels = tf.function(partial(first_batch, step), autograph=False)()
+                self.assertEqual(images.shape, (6, 32, 32, 3))
+                self.assertAllClose(tf.reduce_sum(labels, axis=1), tf.ones(6))
 
 
 class MiniEpochBatchesTest(tf.test.TestCase):
