@@ -11,12 +11,13 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.errors import ClusterError, UserError
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config, KeyDescription
 
 USER_ERROR_STATUS = 2
+CLUSTER_ERROR_STATUS = 1
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
 
@@ -36,16 +37,19 @@ class _Parser(argparse.ArgumentParser):
         return f"{super().format_help()}\n{_keys_help()}"
 
 
-def config_parser(module: str, description: str) -> argparse.ArgumentParser:
+def config_parser(
+    module: str, description: str, *, config_required: bool = True
+) -> argparse.ArgumentParser:
     """Returns a parser with the options every entry point has. Parse with `parse_config`.
 
     Args:
         module: the module that is run with `python -m`.
         description: what the command does, in a sentence.
+        config_required: False: the command can do without; `parse_config` asks for it all the same.
     """
     parser = _Parser(prog=f"python -m {module}", description=description, allow_abbrev=False)
     parser.add_argument(
-        "--config", metavar="FILE", required=True, help="configuration, a YAML file"
+        "--config", metavar="FILE", required=config_required, help="configuration, a YAML file"
     )
     parser.add_argument(
         "overrides",
@@ -72,6 +76,8 @@ def parse_config(
         UserError: the command line or the configuration is wrong.
     """
     options = parser.parse_intermixed_args(arguments)
+    if options.config is None:
+        parser.error("the following arguments are required: --config")
     from dbsl_tf.config import load_config
 
     config = load_config(options.config, options.overrides)
@@ -84,8 +90,9 @@ def parse_config(
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs an entry point on the command line's arguments and exits with its status.
 
-    A `UserError` becomes one line on standard error and status 2, Ctrl-C status 130; when the
-    reader of standard output has gone (as with `| head`) it ends quietly with status 141.
+    A `UserError` becomes one line on standard error and status 2, a `ClusterError` one and
+    status 1, Ctrl-C status 130; when the reader of standard output has gone (as with `| head`) it
+    ends quietly with status 141.
     """
     try:
         try:
@@ -96,6 +103,9 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except UserError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         status = USER_ERROR_STATUS
+    except ClusterError as error:
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        status = CLUSTER_ERROR_STATUS
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED_STATUS
@@ -105,7 +115,16 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         # What is still buffered cannot be written either: let the exit flush it to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE_STATUS
-    sys.exit(status)
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End this process at once: TensorFlow would wait for the threads of workers that are gone."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status or 0)
 
 
 def _reader_has_gone() -> bool:

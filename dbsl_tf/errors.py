@@ -1,4 +1,4 @@
-"""The one exception that means "the user can mend this"."""
+"""Exceptions that are told in one line instead of a traceback."""
 
 
 class UserError(Exception):
@@ -6,4 +6,11 @@ class UserError(Exception):
 
     The message is a single line that names the key or file, its value, what is
     allowed and what to do. Entry points print it and exit with status 2.
+    """
+
+
+class ClusterError(Exception):
+    """Servers of the cluster are gone and the run cannot go on; entry points exit with status 1.
+
+    The message is a single line that names what is gone and what to do.
     """

@@ -2,34 +2,100 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the plan as a table, or as one JSON object, and returns the exit status.
+    """Prints the plan, or a sweep over plans, as a table or as one JSON object.
+
+    Returns the exit status.
 
     Raises:
         UserError: the command line or configuration is wrong, or no plan satisfies it.
     """
+    options, config = parse_config(_parser(), arguments)
+    if options.sweep or options.sweep_ratios is not None or options.plot is not None:
+        _sweep(options, config)
+    else:
+        _plan(options, config)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = config_parser(
         "dbsl_tf.plan", "Print what every worker trains in an epoch, and how long that takes."
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object only")
-    options, config = parse_config(parser, arguments)
+    parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="print plans for every number of small workers and several extra time ratios k, to "
+        "choose from",
+    )
+    parser.add_argument(
+        "--sweep-ratios",
+        metavar="K,K,...",
+        help="the k of the sweep, such as 1.01,1.05 (implies --sweep)",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="draw the sweep to a .png, .svg or .pdf file (implies --sweep)",
+    )
+    return parser
 
+
+def _plan(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.planning import plan_from_config
 
     plan = plan_from_config(config, config.data.epoch_samples)
     if options.json:
-        print(json.dumps(plan.as_dict(), indent=2))
+        _print_json(plan.as_dict())
     else:
         from dbsl_tf.planning.report import print_plan
 
         print_plan(plan)
-    return 0
+
+
+def _sweep(options: argparse.Namespace, config: Config) -> None:
+    from dbsl_tf.planning import demand_from_config, plan_dual_batch
+    from dbsl_tf.planning.sweep import RATIOS, parse_ratios, sweep
+    from dbsl_tf.planning.sweep_plot import check_plot_path, plot_sweep
+
+    if options.plot is not None:
+        check_plot_path(options.plot)
+    ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
+    demand = demand_from_config(config, config.data.epoch_samples)
+    asked = config.dual_batch
+    cells = sweep(demand, ratios, asked.update_factor)
+    if options.json:
+        # A configuration without a plan of its own is what a sweep helps to mend.
+        try:
+            plan = plan_dual_batch(demand, asked.extra_time_ratio, asked.update_factor).as_dict()
+        except UserError as error:
+            plan = {"problem": str(error)}
+        _print_json({**plan, "sweep": [cell.as_dict() for cell in cells]})
+    else:
+        from dbsl_tf.planning.sweep_report import print_sweep
+
+        print_sweep(cells, demand.small_workers)
+    if options.plot is not None:
+        plot_sweep(cells, options.plot)
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    print(json.dumps(values, indent=2))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def import_tensorflow_quietly() -> None:
     Call it before anything else imports TensorFlow. Levels that the user has set in
     TF_CPP_MIN_LOG_LEVEL stay. Should the import fail, everything it printed is shown.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _printing_only_on_failure():
         import keras_core  # noqa: F401
@@ -36,7 +36,7 @@ def _printing_only_on_failure() -> Iterator[None]:
             os.dup2(messages.fileno(), descriptor)
         try:
             yield
-        except BaseException:
+        except Exception:
             messages.seek(0)
             os.write(kept[2], messages.read())
             raise

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import os
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
-from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
+from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import PreparedData, prepare
-from dbsl_tf.planning import DualBatchPlan, plan_from_config
+from dbsl_tf.data.prepare import prepare
+from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config, time_models_from_config
 from dbsl_tf.quiet import import_tensorflow_quietly
 from dbsl_tf.results.display import Display
+from dbsl_tf.results.history import History
 from dbsl_tf.results.outcome import print_outcome
-from dbsl_tf.results.run_directory import History, RunDirectory
+from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 
 
@@ -36,12 +38,14 @@ def main(arguments: Sequence[str]) -> int:
         if task.role != CHIEF:
             serve(config, task)
             return 0
-    data = prepare(config.data.name, config.data.dir)
-    plan = plan_from_config(config, config.data.epoch_samples)
+    console = Console()
+    config = with_time_model(config, options, console)
+    time_models = time_models_from_config(config)
+    plan = plan_from_config(config, config.data.epoch_samples, time_models)
     directory = RunDirectory.create(config.run.dir, Path(options.config))
     directory.write_text(directory.configuration, config.to_yaml())
     directory.write_json(directory.plan, plan.as_dict())
-    coordinate(config, plan, data, directory, task, Console())
+    coordinate(config, plan, time_models, directory, task, console)
     return 0
 
 
@@ -49,35 +53,65 @@ def serve(config: Config, task: Task) -> None:
     """Be a worker or a parameter server until the process is ended."""
     from dbsl_tf.cluster.server import serve as serve_task
 
-    prepare(config.data.name, config.data.dir)
+    if task.role == WORKER:
+        prepare(config.data.name, config.data.dir)
     import_tensorflow_quietly()
+    print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
     serve_task(task, compute_threads=0)
+
+
+def with_time_model(config: Config, options: Namespace, console: Console) -> Config:
+    """The configuration with a profile of this hardware where it has no time model."""
+    section = config.time_model
+    if section.a is not None or section.profile is not None:
+        return config
+    from dbsl_tf.profiling.on_cluster import cached_profile
+
+    def report(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    path = cached_profile(config, options.config, options.overrides, report)
+    return config.model_copy(update={"time_model": section.model_copy(update={"profile": path})})
 
 
 def coordinate(
     config: Config,
     plan: DualBatchPlan,
-    data: PreparedData,
+    time_models: Sequence[TimeModel],
     directory: RunDirectory,
     task: Task | None,
     console: Console,
 ) -> None:
     """Train as the chief, and leave the results in `directory`."""
-    console.print(_introduction(config, task), highlight=False, soft_wrap=True)
+
+    def report(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    data = prepare(config.data.name, config.data.dir)
+    report(_introduction(config, task))
     with (
-        ready_cluster(config, task, directory.logs) as ready,
+        ready_cluster(config, task, directory.logs) as cluster,
         open(directory.history, "a", encoding="utf-8") as history_file,
     ):
         import_tensorflow_quietly()
-        from dbsl_tf.coordinator.assembly import assemble
+        from dbsl_tf.coordinator.assembly import build_trainer
         from dbsl_tf.models.export import save_keras3
 
         history = History(history_file)
         display = Display(console, plan, config.schedule.epochs)
-        session = assemble(config, plan, data, ready, [history, display])
+        trainer = build_trainer(
+            config,
+            plan,
+            time_models,
+            data,
+            cluster,
+            observers=[history, display],
+            check=lambda: cluster.check(report),
+        )
+        trainer.warm_up()
         began = time.monotonic()
         with display:
-            session.trainer.run()
+            trainer.run()
         wall_seconds = time.monotonic() - began
         summary = summarize(plan, history.commits, history.evaluations, wall_seconds)
         directory.write_json(directory.summary, summary)
@@ -86,7 +120,7 @@ def coordinate(
             name=config.model.name,
             classes=data.spec.classes,
             dropout=config.model.dropout,
-            weights=session.final_weights(),
+            weights=trainer.final_weights(),
             mean=data.spec.mean,
             standard_deviation=data.spec.standard_deviation,
         )

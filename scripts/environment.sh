@@ -6,11 +6,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON="${PYTHON:-python3}"
 REQUIREMENTS=("$@")
 
-if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "error: $PYTHON is not Python 3.11 or later: install one, or name it, as in PYTHON=python3.12" >&2
+if ! "$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    echo "error: $PYTHON is not Python 3.11, 3.12 or 3.13, for which TensorFlow is made: name one of them, as in PYTHON=python3.12" >&2
     exit 2
 fi
-if [ ! -x .venv/bin/python ]; then
+if ! .venv/bin/python -m pip --version > /dev/null 2>&1; then
     echo "making .venv"
     "$PYTHON" -m venv .venv
 fi

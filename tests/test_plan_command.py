@@ -58,6 +58,33 @@ def test_train_samples_is_the_size_of_an_epoch() -> None:
     assert json.loads(result.stdout)["large_samples"] == 1050
 
 
+def test_a_sweep_is_a_table_that_ends_with_advice() -> None:
+    result = _plan("--config", CONFIG, "--sweep")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "205" in result.stdout
+    assert "the largest k of the sweep" in " ".join(result.stdout.split())
+
+
+def test_a_sweep_as_json_also_without_a_plan_of_its_own() -> None:
+    sweep_ratios = ("--json", "--sweep-ratios", "1.05,1.4")
+    values = json.loads(_plan("--config", CONFIG, *sweep_ratios).stdout)
+    assert values["small_batch"] == 205
+    assert [(cell["small_workers"], cell["extra_time_ratio"]) for cell in values["sweep"]] == [
+        (n, k) for n in (1, 2, 3, 4) for k in (1.05, 1.4)
+    ]
+    result = _plan("--config", CONFIG, *sweep_ratios, "dual_batch.extra_time_ratio=9")
+    unplanned = json.loads(result.stdout)
+    assert "dual_batch.extra_time_ratio is 9" in unplanned["problem"]
+    assert unplanned["sweep"] == values["sweep"]
+
+
+def test_a_plot_of_the_sweep(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.png"
+    assert _plan("--config", CONFIG, "--plot", str(path)).returncode == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_piped_table_is_plain_and_narrow() -> None:
     result = _plan("--config", CONFIG)
     assert result.returncode == 0
@@ -90,6 +117,12 @@ def test_help_lists_every_key_and_augmentation() -> None:
         (["--config", CONFIG, "dual_batch.small_worker=1"], "dual_batch.small_workers?"),
         (["--config", CONFIG, "dual_batch.extra_time_ratio=9"], "use 1 to "),
         (["--config", "configs/none.yaml"], "configs/none.yaml: no such configuration file"),
+        (["--config", CONFIG, "--sweep-ratios", "1,x"], "--sweep-ratios has 'x'"),
+        (["--config", CONFIG, "--plot", "sweep.gif"], "--plot is sweep.gif"),
+        (
+            ["--config", CONFIG, "time_model.a=null", "time_model.b=null"],
+            "python -m dbsl_tf.profile --config FILE --output profile.json",
+        ),
         ([], "--config is missing"),
         (["--config"], "--config"),
         (["--config", CONFIG, "--quick"], "--quick"),
@@ -110,7 +143,8 @@ def test_tensorflow_is_not_imported() -> None:
         "-c",
         "import sys, dbsl_tf.plan, dbsl_tf.schedules\n"
         f"dbsl_tf.plan.main(['--config', {CONFIG!r}])\n"
-        "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
+        "unwanted = {'tensorflow', 'keras', 'keras_core', 'matplotlib', 'scipy'}\n"
+        "assert not unwanted & set(sys.modules)",
     )
     assert result.returncode == 0, result.stderr
 

@@ -30,16 +30,16 @@ schedule: {epochs: 3, milestones: [2], gamma: 0.5, eval_every: 2}
 """
 
 
-def server_processes(run: Path) -> list[str]:
-    """Command lines of the servers that log into `run`."""
+def server_pids(run: Path) -> list[tuple[int, Path]]:
+    """Process numbers and logs of the servers that log into `run`."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            output = os.readlink(process / "fd" / "1")
+            output = Path(os.readlink(process / "fd" / "1"))
         except OSError:
             continue
-        if output.startswith(str(run)):
-            found.append((process / "cmdline").read_text().replace("\0", " "))
+        if output.is_relative_to(run):
+            found.append((int(process.name), output))
     return found
 
 
@@ -114,7 +114,7 @@ class TrainCommandTest(tf.test.TestCase):
         self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
         self.assertIn(f"{summary['test_accuracy']:.2%}", output)
         self.assertIn(str(self.run), output)
-        self.assertEqual(server_processes(self.run), [])
+        self.assertEqual(server_pids(self.run), [])
         self.check_configuration_repeats()
         self.check_model(summary["test_accuracy"])
 
@@ -178,13 +178,45 @@ class TrainCommandTest(tf.test.TestCase):
         process = self.start("schedule.epochs=1000")
         history = self.run / "history.jsonl"
         self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
-        self.assertLen(server_processes(self.run), 4)
+        self.assertLen(server_pids(self.run), 4)
         process.send_signal(signal.SIGINT)
         status, _, errors = self.finish(process, seconds=30)
         self.assertEqual(status, 130)
         self.assertNotIn("Traceback", errors)
-        self.assertEqual(server_processes(self.run), [])
+        self.assertEqual(server_pids(self.run), [])
         self.assertNotEmpty(self.lines_of_history())
+
+    def test_a_killed_worker_costs_no_commit(self):
+        process = self.start("schedule.epochs=30", "schedule.eval_every=30")
+        history = self.run / "history.jsonl"
+        self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
+        (worker,) = [pid for pid, log in server_pids(self.run) if log.name == "worker-0.log"]
+        os.kill(worker, signal.SIGKILL)
+        status, output, errors = self.finish(process)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("worker-0 ended with SIGKILL", output)
+        commits = [line for line in self.lines_of_history() if line["event"] == "commit"]
+        self.assertEqual([commit["commit"] for commit in commits], list(range(1, 61)))
+        self.assertEqual({commit["worker"] for commit in commits[-10:]}, {1})
+
+    def test_a_killed_parameter_server_ends_the_run_in_one_line(self):
+        process = self.start("schedule.epochs=1000")
+        history = self.run / "history.jsonl"
+        self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
+        (server,) = [pid for pid, log in server_pids(self.run) if log.name == "ps-0.log"]
+        os.kill(server, signal.SIGKILL)
+        status, _, errors = self.finish(process, seconds=60)
+        self.assertEqual(status, 1)
+        self.assertLen(errors.splitlines(), 1)
+        self.assertIn("ps-0 ended with SIGKILL", errors)
+        self.assertEqual(server_pids(self.run), [])
+
+    def test_a_diverged_run_says_so_in_one_line(self):
+        status, _, errors = self.finish(self.start("optimizer.base_lr=1e30"))
+        self.assertEqual(status, 2)
+        self.assertLen(errors.splitlines(), 1)
+        self.assertIn("diverged", errors)
+        self.assertIn("optimizer.base_lr", errors)
 
     def test_a_killed_coordinator_leaves_no_server_behind(self):
         process = self.start("schedule.epochs=1000")
@@ -193,9 +225,9 @@ class TrainCommandTest(tf.test.TestCase):
         process.kill()
         self.finish(process)
         deadline = time.monotonic() + 10
-        while server_processes(self.run) and time.monotonic() < deadline:
+        while server_pids(self.run) and time.monotonic() < deadline:
             time.sleep(0.1)
-        self.assertEqual(server_processes(self.run), [])
+        self.assertEqual(server_pids(self.run), [])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbsl_tf.cluster.local import LocalCluster, available_cores
+from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.config import Config
 from dbsl_tf.errors import UserError
@@ -22,11 +22,15 @@ class ReadyCluster:
 
     Attributes:
         task: the chief's.
-        threads_per_worker: cores that one worker may use.
+        threads_per_worker: cores that one worker may use; -1 where it is not known here and
+            tf.data is to find out.
+        check: raises a `ClusterError` when the run cannot go on, and passes a line on each server
+            that is gone to its argument. A cluster of TF_CONFIG is not checked.
     """
 
     task: Task
     threads_per_worker: int
+    check: Callable[[Callable[[str], None]], None] = lambda report: None
 
 
 @contextmanager
@@ -46,7 +50,7 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
     timeout = config.cluster.connect_timeout
     if task is not None:
         wait_for_servers(task, timeout)
-        yield ReadyCluster(task, available_cores())
+        yield ReadyCluster(task, threads_per_worker=-1)
         return
     with LocalCluster(
         config.cluster.workers, config.cluster.parameter_servers, log_directory
@@ -55,11 +59,11 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
         import_tensorflow_quietly()
 
         def check() -> None:
-            for line in local.dead():
+            for line in local.dead().values():
                 raise UserError(f"a server of the local cluster could not start: {line}")
 
         wait_for_servers(local.task, timeout, check)
-        yield ReadyCluster(local.task, local.threads_per_worker)
+        yield ReadyCluster(local.task, local.threads_per_worker, local.check)
 
 
 def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lambda: None) -> None:

@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, ClusterAddresses, Task
+from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
+from dbsl_tf.errors import ClusterError
 
 COMPUTE_THREADS = "DBSL_TF_COMPUTE_THREADS"
 _STOP_SECONDS = 5.0
@@ -36,6 +38,7 @@ class LocalCluster:
     def __init__(self, workers: int, parameter_servers: int, log_directory: Path) -> None:
         self._log_directory = log_directory
         self._processes: dict[str, subprocess.Popen] = {}
+        self._reported: set[str] = set()
         ports = free_ports(1 + parameter_servers + workers)
         hosts = [f"127.0.0.1:{port}" for port in ports]
         self.addresses = ClusterAddresses(
@@ -66,13 +69,30 @@ class LocalCluster:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def dead(self) -> list[str]:
-        """One line for each server that has ended: its name, how it ended and its log."""
-        return [
-            f"{name} ended with {_exit_text(process.returncode)}, see {self._log(name)}"
+    def dead(self) -> dict[str, str]:
+        """For each server that has ended, by name: how it ended and where its log is."""
+        return {
+            name: f"{name} ended with {_exit_text(process.returncode)}, see {self._log(name)}"
             for name, process in self._processes.items()
             if process.poll() is not None
-        ]
+        }
+
+    def check(self, report: Callable[[str], None]) -> None:
+        """Report each server that has ended since the last call.
+
+        Raises:
+            ClusterError: no worker is left, or a parameter server is gone.
+        """
+        dead = self.dead()
+        for name in dead.keys() - self._reported:
+            report(dead[name])
+        self._reported |= dead.keys()
+        workers = [name for name in self._processes if name.startswith(WORKER)]
+        endings = "; ".join(dead.values())
+        if any(name.startswith(PARAMETER_SERVER) for name in dead):
+            raise ClusterError(f"a parameter server is gone, and the weights with it: {endings}")
+        if all(name in dead for name in workers):
+            raise ClusterError(f"no worker is left: {endings}")
 
     def stop(self) -> None:
         """End every server and wait for it; at most a few seconds."""
@@ -136,8 +156,8 @@ def _visible_gpus(task: Task, visible: str | None) -> str:
     if task.role == PARAMETER_SERVER:
         return "-1"
     if visible is None:
-        gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
-        devices = [name.removeprefix("nvidia") for name in gpus]
+        # CUDA numbers the GPUs it can see from 0, whatever their device files are called.
+        devices = [str(i) for i, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
     else:
         devices = [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     return devices[task.index % len(devices)] if devices else "-1"

@@ -11,8 +11,9 @@ import os
 import sys
 import threading
 
-from dbsl_tf.cluster.local import COMPUTE_THREADS
+from dbsl_tf.cluster.local import COMPUTE_THREADS, available_cores
 from dbsl_tf.cluster.task import WORKER, Task, task_from_environment
+from dbsl_tf.errors import UserError
 
 
 def serve(task: Task, compute_threads: int = 0) -> None:
@@ -21,21 +22,36 @@ def serve(task: Task, compute_threads: int = 0) -> None:
     Args:
         task: a worker or a parameter server.
         compute_threads: threads inside an operation, 0 for one a core.
+
+    Raises:
+        UserError: its address cannot be used.
     """
     import tensorflow as tf
 
     options = tf.compat.v1.ConfigProto()
     options.intra_op_parallelism_threads = compute_threads
-    # A parameter server needs a second thread: one closure waits for the lock another one holds.
-    options.inter_op_parallelism_threads = max(2, compute_threads) if compute_threads else 0
-    server = tf.distribute.Server(
-        tf.train.ClusterSpec(task.addresses.as_dict()),
-        job_name=task.role,
-        task_index=task.index,
-        protocol="grpc",
-        config=options,
-    )
-    server.join()
+    # One closure may wait for a lock that another one holds.
+    options.inter_op_parallelism_threads = max(2, compute_threads or available_cores())
+    # Several workers may share a GPU.
+    options.gpu_options.allow_growth = True
+    try:
+        server = tf.distribute.Server(
+            tf.train.ClusterSpec(task.addresses.as_dict()),
+            job_name=task.role,
+            task_index=task.index,
+            protocol="grpc",
+            config=options,
+        )
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{task.name} cannot serve at {task.address} ({error.message}): is the port in use, "
+            "or the host of another machine?"
+        ) from error
+    # `join` would not let go for a signal.
+    waiting = threading.Thread(target=server.join, daemon=True)
+    waiting.start()
+    while waiting.is_alive():
+        waiting.join(0.5)
 
 
 def _end_with_standard_input() -> None:

@@ -81,7 +81,7 @@ def task_from_environment(environment: Mapping[str, str]) -> Task | None:
         content = json.loads(text)
         cluster, task = content["cluster"], content["task"]
         role, index = task["type"], int(task.get("index", 0))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(
             f"TF_CONFIG={text[:120]!r} cannot be read ({error!r}): it must look like {_EXAMPLE}"
         ) from error
@@ -131,7 +131,7 @@ def _addresses(cluster: object) -> ClusterAddresses:
 
 def _check_address(role: str, address: object) -> None:
     host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise UserError(
             f"TF_CONFIG cluster.{role} has {address!r}: write host:port with a port of 1 to 65535"
         )

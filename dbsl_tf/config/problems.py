@@ -70,7 +70,7 @@ def _unknown(place: tuple[int | str, ...]) -> Problem:
 
 def _other(detail: Any) -> Problem:
     place, context = detail["loc"], detail.get("ctx", {})
-    if detail["type"] == "across_sections":
+    if detail["type"] == "across_keys":
         keys = tuple(context["keys"])
         return Problem(keys, f"{keys[0]} is {written(context['value'])}; {context['allowed']}")
     key = _dotted(place)

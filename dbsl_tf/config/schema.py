@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from dbsl_tf.config.section import Section
+from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sections import (
     ClusterSection,
     DataSection,
     DualBatchSection,
     ModelSection,
     OptimizerSection,
+    ProfileSection,
     RunSection,
     ScheduleSection,
     TimeModelSection,
@@ -26,7 +26,8 @@ class Config(Section):
     model: ModelSection
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     dual_batch: DualBatchSection = Field(default_factory=DualBatchSection)
-    time_model: TimeModelSection
+    time_model: TimeModelSection = Field(default_factory=TimeModelSection)
+    profile: ProfileSection = Field(default_factory=ProfileSection)
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     schedule: ScheduleSection
     run: RunSection = Field(default_factory=RunSection)
@@ -35,14 +36,10 @@ class Config(Section):
     def _no_more_small_workers_than_workers(self) -> Config:
         small, workers = self.dual_batch.small_workers, self.cluster.workers
         if small > workers:
-            raise PydanticCustomError(
-                "across_sections",
-                "{allowed}",
-                {
-                    "keys": ("dual_batch.small_workers", "cluster.workers"),
-                    "value": small,
-                    "allowed": f"give 0 to {workers} (cluster.workers), or more cluster.workers",
-                },
+            raise across_keys(
+                ("dual_batch.small_workers", "cluster.workers"),
+                small,
+                f"give 0 to {workers} (cluster.workers), or more cluster.workers",
             )
         return self
 

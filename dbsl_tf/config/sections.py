@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation
@@ -22,7 +22,8 @@ from dbsl_tf.config.names import (
     Rounding,
     UpdateFactor,
 )
-from dbsl_tf.config.section import Section
+from dbsl_tf.config.section import Section, across_keys
+from dbsl_tf.config.sizes import bytes_of
 from dbsl_tf.data.catalogue import dataset_spec
 
 
@@ -37,14 +38,14 @@ def _usable_path(path: Path) -> Path:
         return path
 
 
-Folder = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
+UsablePath = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
 
 
 class DataSection(Section):
     """The training images."""
 
     name: DatasetName = Field(description="data set")
-    dir: Folder | None = Field(
+    dir: UsablePath | None = Field(
         None, description="folder that holds the data sets; null: the user's cache folder"
     )
     train_samples: int | None = Field(
@@ -109,8 +110,8 @@ class DualBatchSection(Section):
     )
     rounding: Rounding = Field(
         "nearest",
-        description="how the plan becomes whole: nearest as in arXiv 2509.26092, floor as in "
-        "COMPSAC 2022",
+        description="how the plan of equal workers without overhead becomes whole: nearest as in "
+        "arXiv 2509.26092, floor as in COMPSAC 2022",
     )
     update_factor: UpdateFactor = Field(
         "linear",
@@ -121,13 +122,73 @@ class DualBatchSection(Section):
         description="how weights w enter the global g: journal (g + f w)/(1 + f), compsac "
         "((2 - f) g + f w)/2",
     )
+    replan: bool = Field(
+        False,
+        description="plan anew at the end of an epoch when the observed time of a batch is more "
+        "than 10 % off the plan's",
+    )
 
 
 class TimeModelSection(Section):
-    """Training time of a batch of B samples on a worker: a B + b seconds."""
+    """Time of a mini-epoch: a B + b seconds a batch of B samples, and an overhead."""
 
-    a: float = Field(gt=0, description="seconds a sample")
-    b: float = Field(gt=0, description="seconds a batch")
+    a: float | None = Field(
+        None, gt=0, description="seconds a sample, the same on every worker; with b"
+    )
+    b: float | None = Field(None, gt=0, description="seconds a batch; with a")
+    overhead: float = Field(
+        0.0,
+        ge=0,
+        description="seconds a mini-epoch takes beyond its batches, to pull, push and merge "
+        "weights; with a and b",
+    )
+    profile: UsablePath | None = Field(
+        None,
+        description="file that dbsl_tf.profile wrote, with the measured values of each worker; "
+        "instead of a, b and overhead",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TimeModelSection:
+        """Refuses half a time model, and two of them: which one counts must be plain to see."""
+        given = [name for name in ("a", "b") if getattr(self, name) is not None]
+        if len(given) == 1:
+            missing = "b" if given == ["a"] else "a"
+            meaning = {"a": "seconds a sample", "b": "seconds a batch"}[missing]
+            raise across_keys(
+                (f"time_model.{missing}", f"time_model.{given[0]}"),
+                None,
+                f"give it ({meaning}), as time_model.{given[0]} is given, or neither",
+            )
+        if given and self.profile is not None:
+            raise across_keys(
+                ("time_model.profile", "time_model.a", "time_model.b"),
+                str(self.profile),
+                "give it or a and b, not both (time_model.a=null time_model.b=null unsets them)",
+            )
+        if self.overhead > 0 and not given:
+            raise across_keys(
+                ("time_model.overhead", "time_model.a", "time_model.b", "time_model.profile"),
+                self.overhead,
+                "it goes with time_model.a and time_model.b; without them give 0",
+            )
+        return self
+
+
+class ProfileSection(Section):
+    """The measurement of time and memory by dbsl_tf.profile."""
+
+    max_batch: int | None = Field(
+        None, ge=2, description="largest batch to measure; null: twice dual_batch.large_batch"
+    )
+    memory_budget: Annotated[int, Field(gt=0), BeforeValidator(bytes_of)] | None = Field(
+        None,
+        description="memory that a step may take, in bytes; null: what the device has free",
+        json_schema_extra={
+            "allowed": "a number of bytes above 0, such as 8000000000, 8GB or 8GiB, or null"
+        },
+    )
+    seconds: float = Field(120.0, gt=0, description="time the measurement may take")
 
 
 class OptimizerSection(Section):
@@ -181,7 +242,7 @@ class ScheduleSection(Section):
 class RunSection(Section):
     """Where results go, and the seed."""
 
-    dir: Folder | None = Field(
+    dir: UsablePath | None = Field(
         None, description="folder of the results; null: runs/<configuration>-<time>"
     )
     seed: int = Field(

@@ -3,137 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import keras_core
-import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
-from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
-from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.evaluator import Evaluator
-from dbsl_tf.coordinator.merge import MERGE_RULES
-from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.components import build_components
+from dbsl_tf.coordinator.replanner import Replanner
+from dbsl_tf.coordinator.stage import Stage
 from dbsl_tf.coordinator.trainer import Trainer
-from dbsl_tf.data.pipeline import test_dataset, training_dataset
+from dbsl_tf.data.pipeline import mini_epoch_batches
 from dbsl_tf.data.prepare import PreparedData
-from dbsl_tf.models import build_model
-from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
+from dbsl_tf.planning.drift import DriftWatch
 from dbsl_tf.results.records import Observer
 from dbsl_tf.schedules.learning_rate import scale_factor, schedule_from_config
-from dbsl_tf.training.network import Network
-from dbsl_tf.training.sgd import SGD
 
 
-@dataclass(frozen=True)
-class Session:
-    """A run that is ready to start.
-
-    Attributes:
-        trainer: runs it.
-        shared_model: the weights it trains.
-    """
-
-    trainer: Trainer
-    shared_model: SharedModel
-
-    def final_weights(self) -> list[np.ndarray]:
-        """The global weights, in the order of `Network`."""
-        self.shared_model.take_snapshot()
-        return self.shared_model.read_snapshot()
-
-
-def assemble(
+def build_trainer(
     config: Config,
     plan: DualBatchPlan,
+    time_models: Sequence[TimeModel],
     data: PreparedData,
     cluster: ReadyCluster,
     observers: Sequence[Observer],
-) -> Session:
+    check: Callable[[], None],
+) -> Trainer:
     """Connect to the cluster and build everything that trains on it.
 
     Args:
         config: the resolved configuration.
         plan: what every worker trains.
+        time_models: those the plan was made with, one a worker.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
-        observers: told of every commit and evaluation.
+        observers: told of every commit, evaluation and drift.
+        check: see `Trainer`.
     """
-    engine = Engine(cluster.task)
-    network = Network(
-        build_model(
-            keras_core,
-            config.model.name,
-            data.spec.classes,
-            config.model.dropout,
-            seed=config.run.seed,
-        )
+    components = build_components(config, data, cluster)
+
+    def make_stage(plan: DualBatchPlan) -> Stage:
+        batches = components.make_batches(_mini_epoch_of(plan))
+        return Stage(plan, batches, _learning_rates(config, plan))
+
+    watch = DriftWatch(
+        time_models, lambda models: plan_from_config(config, plan.samples, time_models=models)
     )
-    shared_model = SharedModel(
-        engine,
-        network.initial_weights(),
-        slots=engine.workers,
-        merge_rule=MERGE_RULES[config.dual_batch.merge],
-    )
-    optimizer = SGD(
-        momentum=config.optimizer.momentum,
-        nesterov=config.optimizer.nesterov,
-        weight_decay=config.optimizer.weight_decay,
-        decay_mode=config.optimizer.decay_mode,
-    )
-    if config.optimizer.decay_normalization:
-        network.decay = [True] * network.trainable_count
-    evaluation_batch = min(config.dual_batch.large_batch, data.spec.test_samples)
-    evaluator = Evaluator(
-        engine,
-        shared_model,
-        evaluation_closure(
-            shared_model,
-            network,
-            lambda start, stop: test_dataset(data, start=start, stop=stop, batch=evaluation_batch),
-        ),
-        data.spec.test_samples,
-    )
-    trainer = Trainer(
-        engine=engine,
-        shared_model=shared_model,
-        mini_epoch=mini_epoch_closure(shared_model, network, optimizer),
-        batches=engine.per_worker_iterator(
-            _worker_dataset(config, plan, data, cluster.threads_per_worker)
-        ),
-        plan=plan,
-        learning_rates=_learning_rates(config, plan),
+    return Trainer(
+        engine=components.engine,
+        shared_model=components.shared_model,
+        mini_epoch=components.mini_epoch,
+        stage=make_stage(plan),
+        replanner=Replanner(watch, make_stage, config.dual_batch.replan, observers),
         epochs=config.schedule.epochs,
         eval_every=config.schedule.eval_every,
-        evaluator=evaluator,
+        evaluator=components.evaluator,
         observers=observers,
         seed=config.run.seed,
+        check=check,
     )
-    return Session(trainer, shared_model)
 
 
-def _worker_dataset(
-    config: Config, plan: DualBatchPlan, data: PreparedData, threads: int
-) -> Callable[[], tf.data.Dataset]:
-    """The dataset_fn: every worker has its own batch size, share and order of samples."""
+def _mini_epoch_of(plan: DualBatchPlan) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Maps a worker's index to the batch sizes of its mini-epoch: its own B_i and d_i."""
     batches = [worker.batch for worker in plan.workers]
     samples = [worker.samples for worker in plan.workers]
-
-    def dataset_fn() -> tf.data.Dataset:
-        worker = Engine.worker_index()
-        return training_dataset(
-            data,
-            train_samples=plan.samples,
-            augment=config.data.augment,
-            batch=tf.gather(tf.constant(batches, tf.int64), worker),
-            mini_epoch_samples=tf.gather(tf.constant(samples, tf.int64), worker),
-            seed=tf.constant(config.run.seed * len(batches), tf.int64) + worker,
-            parallel_calls=threads,
-        )
-
-    return dataset_fn
+    return lambda worker: mini_epoch_batches(
+        tf.gather(tf.constant(batches, tf.int64), worker),
+        tf.gather(tf.constant(samples, tf.int64), worker),
+    )
 
 
 def _learning_rates(config: Config, plan: DualBatchPlan) -> Callable[[float], list[float]]:

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.errors import ClusterError
 
 
 class Engine:
@@ -21,6 +22,8 @@ class Engine:
 
     def __init__(self, task: Task) -> None:
         addresses = task.addresses
+        # The chief does not compute: the GPUs of its machine are for the workers.
+        tf.config.set_visible_devices([], "GPU")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec(addresses.as_dict()),
             task_type=task.role,
@@ -48,13 +51,22 @@ class Engine:
         """Run `closure` on some idle worker and wait for its result, as numpy values.
 
         If the worker dies meanwhile, another one runs the closure again from its start.
+
+        Raises:
+            ClusterError: a parameter server is gone.
         """
         return self.call_each(closure, [arguments])[0]
 
     def call_each(self, closure: Callable, argument_lists: Sequence[Sequence[Any]]) -> list[Any]:
         """Like `call` for several sets of arguments at once, spread over the workers."""
-        running = [self._coordinator.schedule(closure, args=tuple(a)) for a in argument_lists]
-        return [result.fetch() for result in running]
+        try:
+            running = [self._coordinator.schedule(closure, args=tuple(a)) for a in argument_lists]
+            return [result.fetch() for result in running]
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise ClusterError(
+                "a parameter server does not answer any more, and the weights are gone with it: "
+                "start it and the run again"
+            ) from error
 
     @staticmethod
     def worker_index() -> tf.Tensor:

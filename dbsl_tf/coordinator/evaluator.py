@@ -30,6 +30,11 @@ class Evaluator:
         self._closure = closure
         self._test_samples = test_samples
 
+    def warm_up(self) -> None:
+        """Have every worker load the closure."""
+        nothing = (np.int64(0), np.int64(0))
+        self._engine.call_each(self._closure, [nothing] * self._engine.workers)
+
     def snapshot(self) -> int:
         """Fix the weights that `evaluate` will see; the number of their commit."""
         return self._shared_model.take_snapshot()

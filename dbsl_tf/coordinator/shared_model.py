@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,8 +37,6 @@ class SharedModel:
         self._snapshot = self._copy_of_weights()
         with tf.device(self._commit.device):
             self._lock = tf.CriticalSection(name="global_weights")
-        # One writer at a time also here: two merges at once would only queue up on the server.
-        self._writer = threading.Lock()
         self._merge_on_servers = tf.function(self._merge)
         self._snapshot_on_servers = tf.function(self._take_snapshot)
         self._read = tf.function(lambda variables: [v.read_value() for v in variables])
@@ -71,16 +68,14 @@ class SharedModel:
 
     def merge(self, slot: int, update_factor: float) -> int:
         """Merge a slot into the global weights as one commit; the commit's number, from 1."""
-        with self._writer:
-            return int(self._merge_on_servers(self._slots[slot], np.float32(update_factor)))
+        return int(self._merge_on_servers(self._slots[slot], np.float32(update_factor)))
 
     def take_snapshot(self) -> int:
         """Copy the global weights on the servers for evaluation; the commit they belong to."""
-        with self._writer:
-            return int(self._snapshot_on_servers())
+        return int(self._snapshot_on_servers())
 
     def read_snapshot(self) -> list[np.ndarray]:
-        """The snapshot's weights, fetched from the parameter servers in one call."""
+        """The snapshot's weights in the model's order, fetched in one call."""
         return [w.numpy() for w in self._read(self._snapshot)]
 
     def _copy_of_weights(self) -> list[tf.Variable]:
@@ -101,8 +96,11 @@ class SharedModel:
                         )
                     )
             with tf.control_dependencies(merged), tf.device(self._commit.device):
-                # The lock is held until this value exists: it must depend on every assignment.
-                return self._commit.assign_add(1)
+                counted = self._commit.assign_add(1, read_value=False)
+            # The lock is held until this value exists: it must depend on every assignment, and be
+            # a value, not a variable that is read later.
+            with tf.control_dependencies([counted]):
+                return self._commit.read_value()
 
         return self._lock.execute(merge_all)
 

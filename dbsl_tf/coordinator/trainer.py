@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy as np
 from dbsl_tf.coordinator.closures import Closure
 from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.evaluator import Evaluator
+from dbsl_tf.coordinator.replanner import Replanner
 from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.stage import Stage
 from dbsl_tf.errors import UserError
-from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.results.records import CommitRecord, Observer
 
 
@@ -27,10 +29,12 @@ class MiniEpoch:
 
     Attributes:
         number: its place among all mini-epochs of the run, from 0.
+        stage: the plan it belongs to.
         learning_rates: one for each worker.
     """
 
     number: int
+    stage: Stage
     learning_rates: Sequence[float]
 
 
@@ -44,14 +48,14 @@ class Trainer:
         engine: the connected cluster.
         shared_model: the global weights, with a slot for each worker.
         mini_epoch: see `mini_epoch_closure`.
-        batches: per-worker iterator of batches.
-        plan: batch, samples and steps of every worker.
-        learning_rates: maps an epoch (a float) to the learning rate of every worker.
+        stage: the first plan, its batches and learning rates.
+        replanner: asked at every beginning of an epoch whether another stage begins.
         epochs: epochs to train (E).
         eval_every: epochs between evaluations; the last epoch is always evaluated.
         evaluator: evaluates the global weights.
         observers: told of every commit and evaluation, in order.
         seed: of dropout.
+        check: called again and again while the training goes on; what it raises ends it.
     """
 
     def __init__(
@@ -60,67 +64,97 @@ class Trainer:
         engine: Engine,
         shared_model: SharedModel,
         mini_epoch: Closure,
-        batches: Iterator,
-        plan: DualBatchPlan,
-        learning_rates: Callable[[float], Sequence[float]],
+        stage: Stage,
+        replanner: Replanner,
         epochs: int,
         eval_every: int,
         evaluator: Evaluator,
         observers: Sequence[Observer],
         seed: int,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
         self._closure = mini_epoch
-        self._batches = batches
-        self._plan = plan
-        self._steps = np.array([worker.steps for worker in plan.workers], np.int64)
-        self._learning_rates = learning_rates
+        self._stage = stage
+        self._replanner = replanner
         self._total = epochs * engine.workers
         self._eval_every = eval_every
         self._evaluator = evaluator
         self._observers = observers
         self._seed = seed
+        self._check = check
         self._handed_out = 0
+        # The order of commits, and the calls of observers; the first may wait for an evaluation,
+        # which needs the second.
         self._ordering = threading.Lock()
+        self._observing = threading.Lock()
         self._evaluation: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
+
+    def warm_up(self) -> None:
+        """Have every worker load the closures; nothing is trained.
+
+        Raises:
+            ClusterError: a parameter server or every worker is gone.
+        """
+        self._in_background(self._load_closures)
+
+    def final_weights(self) -> list[np.ndarray]:
+        """The global weights, in the model's order."""
+        self._shared_model.take_snapshot()
+        return self._shared_model.read_snapshot()
 
     def run(self) -> None:
         """Train to the end, the last evaluation included.
 
         Raises:
             UserError: the training diverged.
-            Exception: whatever went wrong first in the cluster.
+            ClusterError: a parameter server or every worker is gone.
         """
-        threads = [
-            threading.Thread(
-                target=self._guard, args=(self._train, slot), name=f"slot-{slot}", daemon=True
-            )
-            for slot in range(self._engine.workers)
-        ]
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                self._wait_for(thread)
+            slots = range(self._engine.workers)
+            self._in_background(*(partial(self._train, slot) for slot in slots))
             if self._evaluation is not None:
                 self._wait_for(self._evaluation)
         finally:
             self._stopping.set()
-        if self._failure is not None:
-            raise self._failure
+
+    def _load_closures(self) -> None:
+        workers = self._engine.workers
+        no_steps, rates = np.zeros(workers, np.int64), np.zeros(workers, np.float32)
+        self._engine.call_each(
+            self._closure,
+            [
+                (self._stage.batches, self._shared_model.slot(slot), no_steps, rates, np.int64(0))
+                for slot in range(workers)
+            ],
+        )
+        self._evaluator.warm_up()
+
+    def _in_background(self, *work: Callable[[], None]) -> None:
+        """Run `work` in threads of its own while this one stays open to signals and checks."""
+        threads = [threading.Thread(target=self._guard, args=(part,), daemon=True) for part in work]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            self._wait_for(thread)
 
     def _wait_for(self, thread: threading.Thread) -> None:
-        # Waiting in short turns keeps the main thread open to signals. Threads that still wait
-        # for a worker are left behind: the cluster is about to be stopped.
+        # Threads that still wait for a worker after a failure are left behind: the cluster is
+        # about to be stopped.
         while thread.is_alive() and self._failure is None:
             thread.join(0.2)
+            self._check()
+        if self._failure is not None:
+            # A server that ended says more than the call that failed for it.
+            self._check()
+            raise self._failure
 
-    def _guard(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _guard(self, work: Callable[[], None]) -> None:
         try:
-            work(*arguments)
+            work()
         except BaseException as error:
             if self._failure is None:
                 self._failure = error
@@ -130,9 +164,9 @@ class Trainer:
         while (mini_epoch := self._next()) is not None:
             result = self._engine.call(
                 self._closure,
-                self._batches,
+                mini_epoch.stage.batches,
                 self._shared_model.slot(slot),
-                self._steps,
+                mini_epoch.stage.steps,
                 np.array(mini_epoch.learning_rates, np.float32),
                 np.int64(self._seed * self._total + mini_epoch.number),
             )
@@ -144,18 +178,20 @@ class Trainer:
                 return None
             number = self._handed_out
             self._handed_out += 1
-        return MiniEpoch(number, self._learning_rates(number / self._engine.workers))
+            if number % self._engine.workers == 0:
+                self._stage = self._replanner.stage_from(number, self._stage)
+            stage = self._stage
+        return MiniEpoch(number, stage, stage.learning_rates(number / self._engine.workers))
 
     def _commit(self, slot: int, mini_epoch: MiniEpoch, result: dict[str, Any]) -> None:
-        worker = self._plan.workers[int(result["worker"])]
+        worker = mini_epoch.stage.plan.workers[int(result["worker"])]
         rate = mini_epoch.learning_rates[worker.index]
         samples = int(result["samples"])
         loss = float(result["loss"]) / samples
         if not math.isfinite(loss):
-            raise UserError(
-                f"the training diverged: worker {worker.index} ({worker.role}, batch "
-                f"{worker.batch}) reports train_loss={loss} at learning rate {rate:g}; lower "
-                "optimizer.base_lr or add schedule.warmup_epochs"
+            raise _diverged(
+                f"worker {worker.index} ({worker.role}, batch {worker.batch}) reports "
+                f"train_loss={loss} at learning rate {rate:g}"
             )
         with self._ordering:
             if self._stopping.is_set():
@@ -178,8 +214,11 @@ class Trainer:
                 train_loss=loss,
                 train_accuracy=int(result["correct"]) / samples,
             )
-            for observer in self._observers:
-                observer.committed(record)
+            with self._observing:
+                for observer in self._observers:
+                    observer.committed(record)
+            if mini_epoch.stage is self._stage:
+                self._replanner.observe(record)
             self._evaluate_if_due(commit)
 
     def _evaluate_if_due(self, commit: int) -> None:
@@ -192,11 +231,21 @@ class Trainer:
             self._evaluation.join()
         self._evaluator.snapshot()
         self._evaluation = threading.Thread(
-            target=self._guard, args=(self._evaluate, commit, epoch), name="evaluation", daemon=True
+            target=self._guard, args=(partial(self._evaluate, commit, epoch),), daemon=True
         )
         self._evaluation.start()
 
     def _evaluate(self, commit: int, epoch: int) -> None:
         record = self._evaluator.evaluate(commit, epoch)
-        for observer in self._observers:
-            observer.evaluated(record)
+        if not math.isfinite(record.test_loss):
+            raise _diverged(f"the weights of commit {commit} give test_loss={record.test_loss}")
+        with self._observing:
+            for observer in self._observers:
+                observer.evaluated(record)
+
+
+def _diverged(observation: str) -> UserError:
+    return UserError(
+        f"the training diverged: {observation}; lower optimizer.base_lr or raise "
+        "schedule.warmup_epochs"
+    )

@@ -37,16 +37,20 @@ def extract_members(archive: Path, wanted: Mapping[str, int], target: Path) -> N
                     with open(target / PurePosixPath(name).name, "wb") as copy:
                         shutil.copyfileobj(source, copy, 1 << 20)
                 if not missing:
-                    return
+                    break
+            # Only at its end does gzip tell whether all that was read is what was written.
+            while tar.fileobj.read(1 << 20):
+                pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
             f"{archive}: not a complete .tar.gz archive ({error}); delete it, or put the "
             "official file in its place."
         ) from error
-    raise UserError(
-        f"{archive}: holds no {sorted(missing)[0]}; delete it, or put the official file in its "
-        "place."
-    )
+    if missing:
+        raise UserError(
+            f"{archive}: holds no {sorted(missing)[0]}; delete it, or put the official file in "
+            "its place."
+        )
 
 
 def _check_member(archive: Path, member: tarfile.TarInfo, maximum_bytes: int) -> None:

@@ -17,27 +17,24 @@ def training_dataset(
     *,
     train_samples: int,
     augment: Sequence[Step],
-    batch: int | tf.Tensor,
-    mini_epoch_samples: int | tf.Tensor,
+    batch_sizes: tf.Tensor,
     seed: int | tf.Tensor,
     parallel_calls: int,
 ) -> tf.data.Dataset:
-    """Returns endless batches in which every mini-epoch has exactly its planned samples.
+    """Returns endless batches of the sizes `batch_sizes`, over and over.
 
     The training set is shuffled as a whole for every pass, and one pass follows the other
-    whatever the mini-epochs are, so each sample is used once before any is used again. The
-    batches of one mini-epoch have `batch` samples, the last one those that remain (Lu et al.,
-    COMPSAC 2022: a worker trains d_S or d_L samples in batches of B_S or B_L).
+    whatever the batches are, so each sample is used once before any is used again. With the
+    sizes of `mini_epoch_batches`, every mini-epoch has exactly its planned samples.
 
     Meant to be traced in a `dataset_fn`: the files are read by the worker that runs it, and
-    whatever differs between workers may be a scalar int64 tensor.
+    `batch_sizes` and `seed` (a scalar int64 tensor) may differ between workers.
 
     Args:
         data: checked record files, at the same paths on every worker.
         train_samples: how many of the first records to train on, 1 … all.
         augment: augmentation steps in order.
-        batch: samples in a batch.
-        mini_epoch_samples: samples in a mini-epoch, at least 1.
+        batch_sizes: samples in each batch, int64 [batches].
         seed: of the order of samples. Augmentation draws do not depend on it.
         parallel_calls: batches that are made at the same time.
 
@@ -69,14 +66,22 @@ def training_dataset(
     return (
         tf.data.Dataset.counter()
         .map(permutation)
-        .rebatch(mini_epoch_batches(batch, mini_epoch_samples))
+        .rebatch(batch_sizes)
         .map(make_batch, num_parallel_calls=parallel_calls)
         .prefetch(parallel_calls)
     )
 
 
 def mini_epoch_batches(batch: int | tf.Tensor, samples: int | tf.Tensor) -> tf.Tensor:
-    """Returns the sizes of the batches of one mini-epoch: [B, B, …, rest], int64."""
+    """Returns the sizes of the batches of one mini-epoch: [B, B, …, rest], int64 [steps].
+
+    The last batch has the samples that remain (Lu et al., COMPSAC 2022: a worker trains d_S or
+    d_L samples in batches of B_S or B_L).
+
+    Args:
+        batch: samples in a batch, B; scalar.
+        samples: samples in the mini-epoch, at least 1; scalar.
+    """
     batch = tf.cast(batch, tf.int64)
     samples = tf.cast(samples, tf.int64)
     rest = samples % batch

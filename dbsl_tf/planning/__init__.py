@@ -1,12 +1,13 @@
 """The dual-batch plan, from a time model and Eq. 4-8 of the papers. No TensorFlow."""
 
-from dbsl_tf.planning.dual_batch import (
-    DualBatchPlan,
-    WorkerPlan,
-    plan_dual_batch,
+from dbsl_tf.planning.demand import Demand
+from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
+from dbsl_tf.planning.from_config import (
+    demand_from_config,
     plan_from_config,
+    time_models_from_config,
 )
-from dbsl_tf.planning.shares import Demand
+from dbsl_tf.planning.solving import plan_dual_batch
 from dbsl_tf.planning.time_model import TimeModel
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "DualBatchPlan",
     "TimeModel",
     "WorkerPlan",
+    "demand_from_config",
     "plan_dual_batch",
     "plan_from_config",
+    "time_models_from_config",
 ]

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from dbsl_tf.errors import UserError
-from dbsl_tf.planning.shares import (
-    Demand,
-    divide,
-    exact,
-    largest_extra_time_ratio,
-    rounding_rule,
-    solvable,
-)
 from dbsl_tf.planning.time_model import TimeModel
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
 
 Role = Literal["small", "large"]
 
@@ -34,7 +21,7 @@ class WorkerPlan:
         batch: samples in a batch, B_S or B_L.
         samples: samples it trains in a mini-epoch, d_S or d_L.
         update_factor: weight of its update in the merge, f, above 0 and at most 1.
-        predicted_seconds: training time of a mini-epoch by the time model, whole steps counted.
+        time_model: its a, b and c.
     """
 
     index: int
@@ -42,7 +29,17 @@ class WorkerPlan:
     batch: int
     samples: int
     update_factor: float
-    predicted_seconds: float
+    time_model: TimeModel
+
+    @property
+    def predicted_seconds(self) -> float:
+        """Time of a mini-epoch by the time model, whole steps and the overhead counted."""
+        return self.time_model.mini_epoch_seconds(self.samples, self.batch)
+
+    @property
+    def overhead_seconds(self) -> float:
+        """Part of `predicted_seconds` beyond the steps, c."""
+        return self.time_model.seconds_per_mini_epoch
 
     @property
     def steps(self) -> int:
@@ -54,16 +51,30 @@ class WorkerPlan:
         """Samples in the last batch, 1 to `batch`."""
         return self.samples - (self.steps - 1) * self.batch
 
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the mini-epoch as JSON values; time in seconds."""
+        return {
+            "worker": self.index,
+            "role": self.role,
+            "batch": self.batch,
+            "samples": self.samples,
+            "steps": self.steps,
+            "update_factor": self.update_factor,
+            "predicted_seconds": self.predicted_seconds,
+        }
+
 
 @dataclass(frozen=True)
 class DualBatchPlan:
     """What all workers do in an epoch.
 
-    Properties named `small_…` and `large_…` are None where no worker has that role.
+    Properties named `small_…` and `large_…` are those of the first worker of that role, and None
+    where there is none. Workers of a role differ when their time models do, or by one sample.
 
     Attributes:
         workers: one plan a worker, in order of their index; small ones first.
-        baseline: the mini-epoch of every worker if all had the large batch and equal shares.
+        baseline: the mini-epoch of every worker if all had the large batch and equal shares; of
+            workers that differ, that of the last to finish if all had the large batch.
         samples: samples in an epoch, d. The shares of all workers together can differ from it
             by rounding: see `epoch_samples`.
         extra_time_ratio: k as asked for.
@@ -119,29 +130,44 @@ class DualBatchPlan:
 
     @property
     def update_factor(self) -> float | None:
-        """f of the small workers; that of large ones is 1."""
+        """f of the first small worker; that of large ones is 1."""
         return _attribute(self.first("small"), "update_factor")
 
     @property
     def predicted_small_seconds(self) -> float | None:
-        """Predicted training time of a small worker's mini-epoch, in seconds."""
+        """Predicted time of a small worker's mini-epoch, in seconds."""
         return _attribute(self.first("small"), "predicted_seconds")
 
     @property
     def predicted_large_seconds(self) -> float | None:
-        """Predicted training time of a large worker's mini-epoch, in seconds."""
+        """Predicted time of a large worker's mini-epoch, in seconds."""
         return _attribute(self.first("large"), "predicted_seconds")
 
     @property
     def baseline_seconds(self) -> float:
-        """Predicted training time of a mini-epoch if all workers had the large batch."""
+        """Predicted time of a mini-epoch if all workers had the large batch, in seconds."""
         return self.baseline.predicted_seconds
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Predicted time of an epoch: that of the slowest worker's mini-epoch, in seconds."""
+        return max(worker.predicted_seconds for worker in self.workers)
+
+    @property
+    def overhead_seconds(self) -> float:
+        """Largest overhead of a worker's mini-epoch, c, in seconds."""
+        return max(worker.overhead_seconds for worker in self.workers)
+
+    @property
+    def small_fraction(self) -> float:
+        """Part of the epoch's samples that small workers train, n_S d_S / d."""
+        small = sum(worker.samples for worker in self.workers if worker.role == "small")
+        return small / self.epoch_samples
 
     @property
     def realised_extra_time_ratio(self) -> float:
         """Predicted time of the slowest worker over that of the baseline, whole steps counted."""
-        slowest = max(worker.predicted_seconds for worker in self.workers)
-        return slowest / self.baseline_seconds
+        return self.epoch_seconds / self.baseline_seconds
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the plan as JSON values; times in seconds, null where a role has no worker."""
@@ -165,99 +191,10 @@ class DualBatchPlan:
             "baseline_seconds": self.baseline_seconds,
             "extra_time_ratio": self.extra_time_ratio,
             "realised_extra_time_ratio": self.realised_extra_time_ratio,
+            "overhead_seconds": self.overhead_seconds,
+            "per_worker": [worker.as_dict() for worker in self.workers],
         }
 
 
 def _attribute(worker: WorkerPlan | None, name: str) -> Any:
     return None if worker is None else getattr(worker, name)
-
-
-def plan_from_config(config: Config, samples: int) -> DualBatchPlan:
-    """Returns the plan of a configuration for epochs of `samples` samples.
-
-    Raises:
-        UserError: as `plan_dual_batch`.
-    """
-    return plan_dual_batch(
-        Demand(
-            time_model=TimeModel(config.time_model.a, config.time_model.b),
-            samples=samples,
-            workers=config.cluster.workers,
-            small_workers=config.dual_batch.small_workers,
-            large_batch=config.dual_batch.large_batch,
-            rounding=config.dual_batch.rounding,
-        ),
-        extra_time_ratio=config.dual_batch.extra_time_ratio,
-        update_factor=config.dual_batch.update_factor,
-    )
-
-
-def plan_dual_batch(
-    demand: Demand, extra_time_ratio: float, update_factor: str = "linear"
-) -> DualBatchPlan:
-    """Solves Eq. 4-8 of COMPSAC 2022 and arXiv 2509.26092 for every worker.
-
-    Workers 0 to n_S - 1 are small, the others large. With n_S = n the large share k d / n still
-    enters B_S and the update factor, though no worker trains it.
-
-    Args:
-        demand: time model, samples, workers, large batch and rounding.
-        extra_time_ratio: k, at least 1.
-        update_factor: f of a small worker: "linear" d_S / d_L, "sqrt" its root, "none" 1.
-
-    Raises:
-        UserError: there are fewer samples than workers, or k leaves a small worker no sample or
-            a batch below 1. The line names the keys to change and the k that would work.
-    """
-    if demand.samples < demand.workers:
-        raise UserError(
-            f"cluster.workers is {demand.workers} and exceeds the number of training samples, "
-            f"{demand.samples}; use {demand.samples} at most, or raise data.train_samples"
-        )
-    ratio = exact(extra_time_ratio)
-    if not solvable(demand, ratio):
-        raise UserError(_no_solution(demand, ratio))
-    shares = divide(demand, ratio)
-    fraction = min(1.0, shares.small_samples / shares.large_samples)
-    factor = {"linear": fraction, "sqrt": math.sqrt(fraction), "none": 1.0}[update_factor]
-
-    def worker(index: int, role: Role, batch: int, samples: int) -> WorkerPlan:
-        seconds = demand.time_model.training_seconds(samples, batch)
-        return WorkerPlan(index, role, batch, samples, factor if role == "small" else 1.0, seconds)
-
-    equal_share = rounding_rule(demand.rounding)(Fraction(demand.samples, demand.workers))
-    return DualBatchPlan(
-        workers=tuple(
-            worker(index, "small", shares.small_batch, shares.small_samples)
-            if index < demand.small_workers
-            else worker(index, "large", demand.large_batch, shares.large_samples)
-            for index in range(demand.workers)
-        ),
-        baseline=worker(0, "large", demand.large_batch, equal_share),
-        samples=demand.samples,
-        extra_time_ratio=float(extra_time_ratio),
-    )
-
-
-def _no_solution(demand: Demand, ratio: Fraction) -> str:
-    """Returns why `ratio` has no solution, which k have one, and what else would help."""
-    remedies = []
-    if demand.small_workers < demand.workers:
-        remedies.append("more dual_batch.small_workers")
-    if divide(demand, ratio).small_samples < 1:
-        fault = "no samples"
-    else:
-        fault = "a batch below 1"
-        model = demand.time_model
-        remedies += [
-            f"a larger dual_batch.large_batch ({demand.large_batch})",
-            f"a larger time_model.b ({model.seconds_per_batch})",
-            f"a smaller time_model.a ({model.seconds_per_sample})",
-        ]
-    largest = largest_extra_time_ratio(demand)
-    allowed = "1" if largest == 1 else f"1 to {float(largest)}"
-    return (
-        f"dual_batch.extra_time_ratio is {float(ratio)}, which leaves {fault} to the small "
-        f"workers; with dual_batch.small_workers {demand.small_workers} of {demand.workers} use "
-        f"{allowed}, or {', or '.join(remedies)}"
-    )

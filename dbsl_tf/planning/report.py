@@ -1,4 +1,4 @@
-"""A plan for people to read: a table of the roles side by side, then what it comes to."""
+"""A plan for people to read: a table of roles or workers, then what it comes to."""
 
 from __future__ import annotations
 
@@ -11,27 +11,33 @@ from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
 
 WIDEST = 100
 
-_ROWS: tuple[tuple[str, Callable[[WorkerPlan], str]], ...] = (
-    ("batch", lambda worker: f"{worker.batch:,}"),
-    ("samples in an epoch", lambda worker: f"{worker.samples:,}"),
-    ("steps in an epoch", lambda worker: f"{worker.steps:,}"),
-    ("last batch", lambda worker: f"{worker.last_batch:,}"),
-    ("update factor", lambda worker: f"{worker.update_factor:.4f}"),
-    ("predicted seconds", lambda worker: f"{worker.predicted_seconds:.3f}"),
+# Name beside one role, heading above one worker a line, text.
+_FIGURES: tuple[tuple[str, str, Callable[[WorkerPlan], str]], ...] = (
+    ("batch", "batch", lambda worker: f"{worker.batch:,}"),
+    ("samples in an epoch", "samples", lambda worker: f"{worker.samples:,}"),
+    ("steps in an epoch", "steps", lambda worker: f"{worker.steps:,}"),
+    ("last batch", "last", lambda worker: f"{worker.last_batch:,}"),
+    ("update factor", "factor", lambda worker: f"{worker.update_factor:.4f}"),
+    ("predicted seconds", "seconds", lambda worker: f"{worker.predicted_seconds:.3f}"),
 )
+_OVERHEAD = ("of it overhead", "overhead", lambda worker: f"{worker.overhead_seconds:.3f}")
 
 
 def print_plan(plan: DualBatchPlan, console: Console | None = None) -> None:
     """Prints `plan`, at most `WIDEST` columns wide, to standard output or `console`."""
     console = console or Console()
     console.width = min(console.width, WIDEST)
-    console.print(plan_table(plan))
+    equal = len({worker.time_model for worker in plan.workers}) == 1
+    console.print(role_table(plan) if equal else worker_table(plan))
     for sentence in plan_sentences(plan):
         console.print(sentence, highlight=False)
 
 
-def plan_table(plan: DualBatchPlan) -> Table:
-    """Returns a table with one row a figure: each role's worker beside the baseline's."""
+def role_table(plan: DualBatchPlan) -> Table:
+    """Returns a table with one row a figure: each role's worker beside the baseline's.
+
+    It shows the first worker of a role.
+    """
     table = Table()
     columns = [worker for role in ("small", "large") if (worker := plan.first(role))]
     table.add_column("each worker")
@@ -40,9 +46,26 @@ def plan_table(plan: DualBatchPlan) -> Table:
     table.add_column("baseline", justify="right")
     counts = [plan.count(worker.role) for worker in columns]
     table.add_row("how many", *map(str, counts), str(len(plan.workers)))
-    for name, text in _ROWS:
+    for name, _, text in _figures(plan):
         table.add_row(name, *(text(worker) for worker in [*columns, plan.baseline]))
     return table
+
+
+def worker_table(plan: DualBatchPlan) -> Table:
+    """Returns a table with one row a worker, for workers that differ."""
+    table = Table()
+    table.add_column("index", justify="right")
+    table.add_column("role")
+    figures = _figures(plan)
+    for _, heading, _ in figures:
+        table.add_column(heading, justify="right")
+    for worker in plan.workers:
+        table.add_row(str(worker.index), worker.role, *(text(worker) for *_, text in figures))
+    return table
+
+
+def _figures(plan: DualBatchPlan) -> list[tuple[str, str, Callable[[WorkerPlan], str]]]:
+    return [*_FIGURES, _OVERHEAD] if plan.overhead_seconds > 0 else [*_FIGURES]
 
 
 def plan_sentences(plan: DualBatchPlan) -> list[str]:
@@ -56,16 +79,16 @@ def _time_sentence(plan: DualBatchPlan) -> str:
             "All workers have the large batch, so this is the baseline, and "
             "dual_batch.extra_time_ratio has no effect."
         )
+    seconds = [worker.predicted_seconds for worker in plan.workers]
     realised = plan.realised_extra_time_ratio
     text = (
         f"An epoch takes {realised:.3f} times as long as the baseline, all workers with the "
         f"large batch (asked: {plan.extra_time_ratio:g}; whole steps and batches make the "
         "difference)."
     )
-    small, large = plan.predicted_small_seconds, plan.predicted_large_seconds
-    if small is not None and large is not None:
-        apart = abs(small - large) / max(small, large)
-        text += f" Small and large workers finish within {apart:.1%} of each other."
+    if plan.count("large") > 0 or len(set(seconds)) > 1:
+        apart = 1 - min(seconds) / max(seconds)
+        text += f" All workers finish within {apart:.1%} of each other."
     return text
 
 

@@ -1,4 +1,4 @@
-"""Eq. 4-8: how an epoch is divided between large- and small-batch workers.
+"""Eq. 4-8: how an epoch is divided between equal workers with a large or a small batch.
 
 Sources: Lu et al., COMPSAC 2022; arXiv 2509.26092. Both publish the same equations and round
 differently, so the rule is an argument. All arithmetic is on fractions: in floating point
@@ -12,30 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dbsl_tf.planning.time_model import TimeModel
+from dbsl_tf.planning.demand import Demand
 
 _HALF = Fraction(1, 2)
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What is asked of a plan.
-
-    Attributes:
-        time_model: a and b.
-        samples: samples in an epoch, d; at least one a worker.
-        workers: all workers, n.
-        small_workers: workers with the small batch, n_S.
-        large_batch: B_L.
-        rounding: "nearest" (arXiv 2509.26092; halves go up) or "floor" (COMPSAC 2022).
-    """
-
-    time_model: TimeModel
-    samples: int
-    workers: int
-    small_workers: int
-    large_batch: int
-    rounding: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,7 @@ def rounding_rule(name: str) -> Callable[[Fraction], int]:
 
 
 def divide(demand: Demand, extra_time_ratio: Fraction) -> Shares:
-    """Solves Eq. 4-8 for an extra training time ratio k >= 1.
+    """Solves Eq. 4-8 for an extra training time ratio k >= 1; time models are taken as equal.
 
     d_L = k d / n,  d_S = (d - n_L d_L) / n_S,  B_S = b / ((a + b / B_L) d_L / d_S - a).
 
@@ -90,8 +69,8 @@ def _small_batch(demand: Demand, large: Fraction, small: Fraction) -> Fraction:
     """Returns the batch size that makes `small` samples take as long as `large` with B_L."""
     if small <= 0:
         return Fraction(0)
-    a = exact(demand.time_model.seconds_per_sample)
-    b = exact(demand.time_model.seconds_per_batch)
+    time_model = demand.time_models[0]
+    a, b = exact(time_model.seconds_per_sample), exact(time_model.seconds_per_batch)
     per_batch_sample = (a + b / demand.large_batch) * large / small - a
     # Not positive only when truncation put `small` above `large`; any batch is then fast enough.
     return b / per_batch_sample if per_batch_sample > 0 else Fraction(demand.large_batch)
@@ -101,22 +80,3 @@ def solvable(demand: Demand, extra_time_ratio: Fraction) -> bool:
     """Returns whether the small workers get at least one sample and a batch of at least 1."""
     shares = divide(demand, extra_time_ratio)
     return demand.small_workers == 0 or min(shares.small_samples, shares.small_batch) >= 1
-
-
-def largest_extra_time_ratio(demand: Demand, decimals: int = 4) -> Fraction:
-    """Returns the largest k of so many decimals that has a solution, with small workers.
-
-    k = 1 always has one (B_S = B_L), and both d_S and B_S fall as k grows, so the solvable k
-    are an interval that begins at 1.
-    """
-    unit = 10**decimals
-    works, fails = unit, 2 * unit
-    while solvable(demand, Fraction(fails, unit)):
-        works, fails = fails, 2 * fails
-    while fails - works > 1:
-        middle = (works + fails) // 2
-        if solvable(demand, Fraction(middle, unit)):
-            works = middle
-        else:
-            fails = middle
-    return Fraction(works, unit)

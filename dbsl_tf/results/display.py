@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from dbsl_tf.planning import DualBatchPlan
-from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord
 
 _ROLES = ("small", "large")
 
@@ -101,6 +101,22 @@ class Display:
         self._console.print(
             f"epoch {record.epoch:>3}/{self._epochs}  test accuracy {record.test_accuracy:7.2%}  "
             f"test loss {record.test_loss:.4f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def drifted(self, record: DriftRecord) -> None:
+        factors = ", ".join(f"worker {w}: {f:.2f}" for w, f in enumerate(record.factors))
+        if record.plan is None:
+            advice = f"no plan fits that: {record.problem}"
+        else:
+            shares = "; ".join(
+                f"worker {w['worker']} {w['samples']} samples in batches of {w['batch']}"
+                for w in record.plan["per_worker"]
+            )
+            advice = f"{'from now on' if record.adopted else 'a plan that fits'}: {shares}"
+        self._console.print(
+            f"step times over the time model's: {factors}; {advice}",
             highlight=False,
             soft_wrap=True,
         )

@@ -15,8 +15,18 @@ def print_outcome(
     console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
 ) -> None:
     """Show a finished run to a person."""
-    table = Table(title="plan and what happened", title_justify="left")
-    for heading in ("role", "workers", "batch", "samples", "steps", "planned s", "median s"):
+    console.print("plan and what happened:", highlight=False)
+    table = Table()
+    for heading in (
+        "role",
+        "workers",
+        "batch",
+        "samples",
+        "steps",
+        "commits",
+        "planned s",
+        "median s",
+    ):
         table.add_column(heading, justify="left" if heading == "role" else "right")
     for role in ("small", "large"):
         worker = plan.first(role)
@@ -29,13 +39,14 @@ def print_outcome(
             str(worker.batch),
             str(worker.samples),
             str(worker.steps),
+            str(summary[f"{role}_mini_epochs"]),
             f"{worker.predicted_seconds:.3f}",
             "-" if measured is None else f"{measured:.3f}",
         )
     console.print(table)
     console.print(
         f"extra time ratio k: planned {plan.realised_extra_time_ratio:.3f}, "
-        f"realised {_number(summary['realised_extra_time_ratio'])}; "
+        f"realised {_number(summary['realised_extra_time_ratio'])} at the large workers' speed; "
         f"load imbalance (small over large): {_number(summary['load_imbalance'])}",
         highlight=False,
         soft_wrap=True,

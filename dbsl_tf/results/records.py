@@ -1,4 +1,4 @@
-"""The two kinds of lines in history.jsonl."""
+"""The kinds of lines in history.jsonl."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class EvaluationRecord:
         test_loss: mean cross-entropy.
         test_accuracy: share classified correctly, 0 to 1.
         samples: test samples, each counted once.
-        seconds: from the snapshot of the weights to the last result.
+        seconds: from the snapshot of the weights to the last result. Workers take their shares
+            when they have finished the mini-epochs they are in, which counts.
     """
 
     commit: int
@@ -74,9 +75,38 @@ class EvaluationRecord:
         return {"event": "evaluation", **asdict(self)}
 
 
+@dataclass(frozen=True)
+class DriftRecord:
+    """Workers turned out slower or faster than the time model says.
+
+    Attributes:
+        commit: commits by then.
+        factors: observed over expected time of a step, for each worker.
+        adopted: whether the plan below holds from the next epoch on.
+        plan: the plan that fits what was observed; None where there is none.
+        problem: why there is none.
+    """
+
+    commit: int
+    factors: tuple[float, ...]
+    adopted: bool
+    plan: dict[str, Any] | None
+    problem: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line in history.jsonl."""
+        return {"event": "drift", **asdict(self)}
+
+
 class Observer(Protocol):
-    """What wants to know of a run's progress; called in order, one call at a time."""
+    """What wants to know of a run's progress; one call at a time.
+
+    Commits come in their order. An evaluation goes on beside the training, so it may come after
+    later commits.
+    """
 
     def committed(self, record: CommitRecord) -> None: ...
 
     def evaluated(self, record: EvaluationRecord) -> None: ...
+
+    def drifted(self, record: DriftRecord) -> None: ...

@@ -6,10 +6,9 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dbsl_tf.errors import UserError
-from dbsl_tf.results.records import CommitRecord, EvaluationRecord
 
 
 class RunDirectory:
@@ -46,18 +45,25 @@ class RunDirectory:
             path = directory
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise UserError(
-                    f"run.dir={path} is not empty: give another run.dir, or remove that one, "
-                    "so that no earlier result is overwritten"
-                )
-            (path / "logs").mkdir()
+            directory = cls(path)
+            directory._check_unused()
+            directory.logs.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"run.dir={path} cannot be made or written ({error.strerror}): choose a directory "
                 "that you may write"
             ) from error
-        return cls(path)
+        return directory
+
+    def _check_unused(self) -> None:
+        """Refuse all that is not what a run leaves that ended before its first commit."""
+        started = {self.configuration, self.plan, self.logs, self.history}
+        results = [file for file in self.path.iterdir() if file not in started]
+        if results or (self.history.exists() and self.history.stat().st_size):
+            raise UserError(
+                f"run.dir={self.path} is not empty: give another run.dir, or remove that one, "
+                "so that no earlier result is overwritten"
+            )
 
     def write_text(self, file: Path, text: str) -> None:
         """Write a whole file or nothing: under another name first, then renamed."""
@@ -67,29 +73,4 @@ class RunDirectory:
 
     def write_json(self, file: Path, content: Any) -> None:
         """Write `content` as indented JSON, see `write_text`."""
-        self.write_text(file, json.dumps(content, indent=2) + "\n")
-
-
-class History:
-    """Writes history.jsonl as the run goes on, and keeps what it wrote.
-
-    Args:
-        file: an open text file to append to.
-    """
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self.commits: list[CommitRecord] = []
-        self.evaluations: list[EvaluationRecord] = []
-
-    def committed(self, record: CommitRecord) -> None:
-        self.commits.append(record)
-        self._append(record)
-
-    def evaluated(self, record: EvaluationRecord) -> None:
-        self.evaluations.append(record)
-        self._append(record)
-
-    def _append(self, record: CommitRecord | EvaluationRecord) -> None:
-        self._file.write(json.dumps(record.as_dict()) + "\n")
-        self._file.flush()
+        self.write_text(file, json.dumps(content, indent=2, allow_nan=False) + "\n")

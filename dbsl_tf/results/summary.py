@@ -27,7 +27,8 @@ def summarize(
     starting servers and tracing come before. Medians are over all mini-epochs of a role. The
     realised extra time ratio is the slower role's median mini-epoch over what a mini-epoch of the
     all-large baseline (d/n samples with B_L) takes at the speed that the large workers showed;
-    None where no large worker ran.
+    None where no large worker ran. It cannot tell the speed of an all-large run apart from that
+    of the large workers here: for that, compare with a run that has no small workers.
     """
     last = evaluations[-1]
     samples = sum(record.samples for record in commits)
@@ -43,6 +44,8 @@ def summarize(
         "planned_extra_time_ratio": plan.realised_extra_time_ratio,
         "realised_extra_time_ratio": _realised_extra_time_ratio(plan, small, large),
         "load_imbalance": small / large if small and large else None,
+        "small_mini_epochs": sum(record.role == "small" for record in commits),
+        "large_mini_epochs": sum(record.role == "large" for record in commits),
         "median_small_seconds": small,
         "median_large_seconds": large,
         "mean_staleness": sum(record.staleness for record in commits) / len(commits),

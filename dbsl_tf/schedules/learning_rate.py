@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class LearningRateSchedule:
     """Linear warm-up, then a factor at every milestone.
 
-    Time is counted in epochs: the commits merged so far over the commits of an epoch (one of
+    Time is counted in epochs: the mini-epochs handed out before over those of an epoch (one for
     each worker), so it need not be whole. A mini-epoch keeps the rate it started with.
 
     Attributes:

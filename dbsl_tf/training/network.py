@@ -20,9 +20,14 @@ class Network:
 
     Args:
         model: a built keras-core model that maps images to logits.
+        decay_all: whether weight decay applies to biases and normalisation too.
+
+    Attributes:
+        trainable_count: number of trainable weights.
+        decay: for each of them, whether weight decay applies to it.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, decay_all: bool = False) -> None:
         self._model = model
         self._seed_positions = {
             position: variable
@@ -31,7 +36,7 @@ class Network:
         }
         self._statistics = [v for v in model.non_trainable_variables if not is_seed_state(v)]
         self.trainable_count = len(model.trainable_variables)
-        self.decay: list[bool] = decayed_weights(model)
+        self.decay = [decay_all or decayed for decayed in decayed_weights(model)]
 
     def initial_weights(self) -> list[np.ndarray]:
         """The weights the model was built with, float32."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import tensorflow as tf
 
-DecayMode = Literal["l2", "decoupled"]
+from dbsl_tf.config.names import DecayMode
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from dbsl_tf.cluster.connecting import wait_for_servers
 from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from dbsl_tf.errors import UserError
+from dbsl_tf.errors import ClusterError, UserError
 
 
 @pytest.mark.cluster
@@ -22,7 +22,7 @@ def test_servers_answer_and_leave_with_the_context(tmp_path: Path):
         wait_for_servers(cluster.task, 60)
         processes = cluster.processes
         assert set(processes) == {"ps-0", "worker-0", "worker-1"}
-        assert cluster.dead() == []
+        assert cluster.dead() == {}
         # Also one that is stopped must go.
         os.kill(processes["worker-1"].pid, signal.SIGSTOP)
     assert all(process.returncode is not None for process in processes.values())
@@ -42,7 +42,10 @@ def test_a_dead_server_is_reported_with_its_log(tmp_path: Path):
     with LocalCluster(workers=1, parameter_servers=1, log_directory=tmp_path) as cluster:
         cluster.processes["worker-0"].kill()
         cluster.processes["worker-0"].wait()
-        (report,) = cluster.dead()
+        reports = []
+        with pytest.raises(ClusterError, match="no worker is left"):
+            cluster.check(reports.append)
+        (report,) = reports
     assert "worker-0 ended with SIGKILL" in report
     assert str(tmp_path / "worker-0.log") in report
 

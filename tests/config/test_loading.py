@@ -82,6 +82,25 @@ def test_an_override_completes_a_section_the_file_leaves_out(tmp_path: Path) -> 
     assert load_config(path, ["schedule.epochs=2"]).schedule.epochs == 2
 
 
+def test_a_time_model_is_given_measured_or_absent(short: Path) -> None:
+    assert load_config(short, ["time_model.overhead=0.5"]).time_model.overhead == 0.5
+    absent = ["time_model.a=null", "time_model.b=null"]
+    assert load_config(short, absent).time_model.profile is None
+    measured = load_config(short, [*absent, "time_model.profile=~/p.json"])
+    assert measured.time_model.profile == Path("~/p.json").expanduser()
+    message = _refusal(short, *absent, "time_model.overhead=0.5")
+    assert "time_model.overhead is 0.5; it goes with time_model.a" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("8000000000", 8 * 10**9), ("8GB", 8 * 10**9), ("1.5 gib", 3 * 2**29), ("512MiB", 2**29)],
+)
+def test_memory_is_given_in_bytes_or_with_a_unit(short: Path, text: str, size: int) -> None:
+    config = load_config(short, [f"profile.memory_budget={text}"])
+    assert config.profile.memory_budget == size
+
+
 def test_a_configuration_cannot_be_changed(short: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_config(short).data.name = "cifar10"
@@ -101,8 +120,10 @@ def test_the_fixed_keys_exist() -> None:
         data.name data.dir data.train_samples data.augment model.name cluster.workers
         cluster.parameter_servers dual_batch.small_workers dual_batch.large_batch
         dual_batch.extra_time_ratio dual_batch.rounding dual_batch.update_factor dual_batch.merge
-        time_model.a time_model.b optimizer.base_lr optimizer.base_batch optimizer.lr_scaling
-        optimizer.momentum optimizer.weight_decay optimizer.nesterov schedule.epochs
+        time_model.a time_model.b time_model.overhead time_model.profile dual_batch.replan
+        profile.max_batch profile.memory_budget profile.seconds optimizer.base_lr
+        optimizer.base_batch optimizer.lr_scaling optimizer.momentum optimizer.weight_decay
+        optimizer.nesterov schedule.epochs
         schedule.milestones schedule.gamma schedule.warmup_epochs run.dir run.seed
     """
     assert set(names.split()) <= {description.key for description in describe_keys()}
@@ -155,6 +176,15 @@ def test_the_fixed_keys_exist() -> None:
         ("data=digits", "data is a section", "data.name"),
         ("data.name", "'data.name' has no '='", "section.key=value"),
         ("cluster.workers=[1", "cluster.workers", "YAML"),
+        ("time_model.b=null", "time_model.b is null", "give it (seconds a batch)"),
+        ("time_model.a=0", "time_model.a is 0", "a number above 0, or null"),
+        ("time_model.overhead=-1", "time_model.overhead is -1", "at least 0"),
+        ("time_model.profile=p.json", "time_model.profile is 'p.json'", "time_model.a=null"),
+        ("profile.memory_budget=0", "profile.memory_budget is 0", "8GB or 8GiB"),
+        ("profile.memory_budget=0.5", "profile.memory_budget is 0.5", "8GB or 8GiB"),
+        ("profile.memory_budget=8XB", "profile.memory_budget is '8XB'", "8GB or 8GiB"),
+        ("profile.max_batch=1", "profile.max_batch is 1", "at least 2, or null"),
+        ("profile.seconds=0", "profile.seconds is 0", "above 0"),
     ],
 )
 def test_an_override_that_is_refused(short: Path, override: str, key: str, remedy: str) -> None:
@@ -181,7 +211,10 @@ def test_an_override_that_is_refused(short: Path, override: str, key: str, remed
         (SHORT.replace("name: digits", "nmae: digits"), "data.nmae is not a key; did you mean"),
         (SHORT + "optimiser: {momentum: 0}\n", "optimiser is not a key; did you mean optimizer?"),
         (SHORT + "epochs: 3\n", "epochs is not a key; did you mean schedule.epochs?"),
-        (SHORT.replace("a: 1e-3, ", ""), "time_model.a is missing (seconds a sample)"),
+        (
+            SHORT.replace("a: 1e-3, ", ""),
+            "time_model.a is null; give it (seconds a sample), as time_model.b is given",
+        ),
     ],
 )
 def test_a_file_that_is_refused(tmp_path: Path, text: str, expected: str) -> None:
@@ -249,6 +282,9 @@ _configurations = st.fixed_dictionaries(
                 "epochs": st.integers(1, 10**9),
                 "milestones": st.sets(_numbers(0, 1e9, exclude_min=True), max_size=4).map(sorted),
             }
+        ),
+        "profile": st.fixed_dictionaries(
+            {"memory_budget": st.none() | st.integers(1, 2**60) | st.just("8GiB")}
         ),
         "run": st.fixed_dictionaries({"dir": _paths, "seed": st.integers(0, 2**31 - 1)}),
     }

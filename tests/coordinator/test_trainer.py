@@ -11,13 +11,14 @@ from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from tests.support.isolation import on_cluster
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
 
+MODEL = TimeModel(0.001, 0.004)
 MOMENTUM, DECAY, EPOCHS, SAMPLES = 0.9, 0.01, 3, 40
 RATES = {0: 0.5, 1: 0.25}  # learning rates of the small and the large worker
 
 
 def plan():
     demand = Demand(
-        TimeModel(0.001, 0.004),
+        MODEL,
         samples=SAMPLES,
         workers=2,
         small_workers=1,
@@ -42,9 +43,12 @@ def train(engine, merge: str):
 
     from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
     from dbsl_tf.coordinator.evaluator import Evaluator
+    from dbsl_tf.coordinator.replanner import Replanner
     from dbsl_tf.coordinator.shared_model import SharedModel
+    from dbsl_tf.coordinator.stage import Stage
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.data.pipeline import mini_epoch_batches
+    from dbsl_tf.planning.drift import DriftWatch
     from dbsl_tf.training.sgd import SGD
     from tests.support.softmax_regression import build_network
 
@@ -77,13 +81,19 @@ def train(engine, merge: str):
     def test_dataset(start, stop):
         return tf.data.Dataset.from_tensors((tests[0][start:stop], tests[1][start:stop]))
 
+    stage = Stage(
+        plan=plan(),
+        batches=engine.per_worker_iterator(dataset_fn),
+        learning_rates=lambda epoch: [RATES[worker] * 0.5 ** (epoch >= 1) for worker in (0, 1)],
+    )
     Trainer(
         engine=engine,
         shared_model=shared,
         mini_epoch=mini_epoch_closure(shared, network, SGD(momentum=MOMENTUM, weight_decay=DECAY)),
-        batches=engine.per_worker_iterator(dataset_fn),
-        plan=plan(),
-        learning_rates=lambda epoch: [RATES[worker] * 0.5 ** (epoch >= 1) for worker in (0, 1)],
+        stage=stage,
+        replanner=Replanner(
+            DriftWatch([MODEL] * 2, lambda _: plan()), lambda _: stage, replan=False, observers=[]
+        ),
         epochs=EPOCHS,
         eval_every=EPOCHS,
         evaluator=Evaluator(engine, shared, evaluation_closure(shared, network, test_dataset), 7),

@@ -61,6 +61,16 @@ class ExtractMembersTest(unittest.TestCase):
             self.assert_refused("folder/a.bin is not a regular file")
             self.assertEqual(os.listdir(self.target), [])
 
+    def test_one_flipped_byte_is_noticed(self):
+        with tarfile.open(self.archive, "w:gz", compresslevel=0) as tar:
+            for name in WANTED:
+                info = tarfile.TarInfo(name)
+                info.size = 4
+                tar.addfile(info, io.BytesIO(b"good"))
+        content = self.archive.read_bytes()
+        self.archive.write_bytes(content.replace(b"good", b"evil", 1))
+        self.assert_refused("not a complete .tar.gz archive")
+
     def test_oversized_member(self):
         self.write(("folder/a.bin", b"aaaaa"), ("folder/b.bin", b"bb"))
         self.assert_refused("folder/a.bin has 5 bytes, expected at most 4")

@@ -43,14 +43,15 @@ class PipelineTest(tf.test.TestCase):
         cls.test.tofile(folder / "test_batch.bin")
         cls.data = checked_data(cls.spec, folder)
 
-    def training_dataset(self, **arguments: object) -> tf.data.Dataset:
+    def training_dataset(
+        self, batch=8, mini_epoch_samples=30, **arguments: object
+    ) -> tf.data.Dataset:
         return pipeline.training_dataset(
             self.data,
             **{
                 "train_samples": 100,
                 "augment": (),
-                "batch": 8,
-                "mini_epoch_samples": 30,
+                "batch_sizes": pipeline.mini_epoch_batches(batch, mini_epoch_samples),
                 "seed": 0,
                 "parallel_calls": 1,
                 **arguments,
@@ -102,8 +103,7 @@ class TrainingDatasetTest(PipelineTest):
                 checked_data(spec, Path(folder)),
                 train_samples=20,
                 augment=(),
-                batch=20,
-                mini_epoch_samples=20,
+                batch_sizes=[20],
                 seed=0,
                 parallel_calls=1,
             )

@@ -46,6 +46,24 @@ def test_a_role_without_workers_has_no_column() -> None:
     assert len(_row(_printed(_plan(4)), "how many")) == 2
 
 
+def test_an_overhead_is_shown_where_there_is_one() -> None:
+    model = TimeModel(0.00056607, 0.014041204118283607, 0.8)
+    plan = plan_dual_batch(Demand(model, 50_000, 4, 3, 500, "floor"), 1.05)
+    assert _row(_printed(plan), "of it overhead") == ["0.800"] * 3
+    assert "overhead" not in _printed(_plan(3))
+
+
+def test_workers_that_differ_have_a_line_each() -> None:
+    models = (TimeModel(0.00075, 0.0024, 0.03), TimeModel(0.0011, 0.003), TimeModel(0.0005, 0.006))
+    plan = plan_dual_batch(Demand(models, 50_000, 3, 2, 128, "nearest"), 1.1)
+    text = _printed(plan)
+    lines = [line.strip("│").split("│") for line in text.splitlines() if "│" in line]
+    assert [[line[0].strip(), line[1].strip(), line[3].strip()] for line in lines] == [
+        [str(worker.index), worker.role, f"{worker.samples:,}"] for worker in plan.workers
+    ]
+    assert "…" not in text
+
+
 @pytest.mark.parametrize(("width", "widest"), [(40, 40), (80, 80), (500, 100)])
 def test_the_width_is_bounded(width: int, widest: int) -> None:
     assert max(map(len, _printed(_plan(3), width).splitlines())) <= widest

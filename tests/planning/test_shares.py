@@ -2,17 +2,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import pytest
-
-from dbsl_tf.planning.shares import (
-    Demand,
-    divide,
-    exact,
-    largest_extra_time_ratio,
-    rounding_rule,
-    solvable,
-)
-from dbsl_tf.planning.time_model import TimeModel
+from dbsl_tf.planning import Demand, TimeModel
+from dbsl_tf.planning.shares import divide, exact, rounding_rule
 
 
 def test_a_number_is_taken_as_it_is_written() -> None:
@@ -36,12 +27,3 @@ def test_a_small_share_that_truncation_puts_above_the_large_one() -> None:
     demand = Demand(TimeModel(0.01, 0.0001), 100, 3, 1, 10, "floor")
     shares = divide(demand, Fraction(1))
     assert (shares.large_samples, shares.small_samples, shares.small_batch) == (33, 34, 10)
-
-
-@pytest.mark.parametrize("decimals", [2, 4])
-@pytest.mark.parametrize("rounding", ["nearest", "floor"])
-def test_the_largest_ratio_is_the_last_that_is_solvable(decimals: int, rounding: str) -> None:
-    demand = Demand(TimeModel(0.0012, 0.01), 1437, 2, 1, 64, rounding)
-    largest = largest_extra_time_ratio(demand, decimals)
-    assert solvable(demand, largest)
-    assert not solvable(demand, largest + Fraction(1, 10**decimals))

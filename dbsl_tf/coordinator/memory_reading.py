@@ -1,0 +1,30 @@
+"""How much memory a worker process has used, read inside a closure."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from dbsl_tf.coordinator.engine import Engine
+
+
+def worker_memory() -> dict[str, tf.Tensor]:
+    """In a closure: the worker's index, `peak_bytes` and `available_bytes`; int64 scalars.
+
+    The peak is the largest resident set the process has had (VmHWM), the available memory that of
+    its whole host (MemAvailable). Both come from Linux's /proc and are 0 where it has none.
+    """
+    return {
+        "worker": Engine.worker_index(),
+        "peak_bytes": _kilobytes("/proc/self/status", "VmHWM") * 1024,
+        "available_bytes": _kilobytes("/proc/meminfo", "MemAvailable") * 1024,
+    }
+
+
+def _kilobytes(file: str, field: str) -> tf.Tensor:
+    # Read as lines: files of /proc have no size, and `read_file` would find them empty.
+    return (
+        tf.data.TextLineDataset(file)
+        .filter(lambda line: tf.strings.regex_full_match(line, rf"{field}:\s+\d+ kB"))
+        .map(lambda line: tf.strings.to_number(tf.strings.regex_replace(line, r"\D", ""), tf.int64))
+        .reduce(tf.constant(0, tf.int64), lambda _, kilobytes: kilobytes)
+    )

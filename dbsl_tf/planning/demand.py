@@ -1,0 +1,49 @@
+"""What is asked of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbsl_tf.planning.time_model import TimeModel
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of a plan.
+
+    Attributes:
+        time_model: a, b and c of every worker, or a tuple with those of each, by its index.
+        samples: samples in an epoch, d; at least one a worker.
+        workers: all workers, n.
+        small_workers: workers with the small batch, n_S.
+        large_batch: B_L.
+        rounding: "nearest" (arXiv 2509.26092; halves go up) or "floor" (COMPSAC 2022); only for
+            `equal_workers`.
+
+    Raises:
+        ValueError: there are not as many time models as workers.
+    """
+
+    time_model: TimeModel | tuple[TimeModel, ...]
+    samples: int
+    workers: int
+    small_workers: int
+    large_batch: int
+    rounding: str
+
+    def __post_init__(self) -> None:
+        if len(self.time_models) != self.workers:
+            raise ValueError(f"{len(self.time_models)} time models for {self.workers} workers")
+
+    @property
+    def time_models(self) -> tuple[TimeModel, ...]:
+        """The time model of each worker, by its index."""
+        if isinstance(self.time_model, TimeModel):
+            return (self.time_model,) * self.workers
+        return self.time_model
+
+    @property
+    def equal_workers(self) -> bool:
+        """Whether the published Eq. 4-8 apply: no worker differs or has an overhead."""
+        models = set(self.time_models)
+        return len(models) == 1 and models.pop().seconds_per_mini_epoch == 0

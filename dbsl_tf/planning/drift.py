@@ -1,0 +1,84 @@
+"""Whether workers are as fast as the plan expects, and the plan that would fit if not."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import median
+
+from dbsl_tf.planning.dual_batch import DualBatchPlan
+from dbsl_tf.planning.time_model import TimeModel
+
+THRESHOLD = 0.10
+_WINDOW = 3
+
+
+class DriftWatch:
+    """Compares the observed time of every worker's steps with its time model.
+
+    A mini-epoch gives one time for one batch size, which cannot tell a from b: a worker that takes
+    s times as long as expected is taken to have both s times as large.
+
+    Args:
+        time_models: one a worker, those the plan was made with.
+        plan_with: makes the plan for other time models.
+    """
+
+    def __init__(
+        self,
+        time_models: Sequence[TimeModel],
+        plan_with: Callable[[Sequence[TimeModel]], DualBatchPlan],
+    ) -> None:
+        self._time_models = tuple(time_models)
+        self._plan_with = plan_with
+        # The first mini-epoch of a worker also pays for what happens once.
+        self._skip = [1] * len(self._time_models)
+        self._ratios: list[deque[float]] = [deque(maxlen=_WINDOW) for _ in self._time_models]
+
+    def observe(self, worker: int, samples: int, steps: int, seconds: float) -> None:
+        """Take in a mini-epoch of `samples` samples whose `steps` steps took `seconds`."""
+        if self._skip[worker]:
+            self._skip[worker] -= 1
+            return
+        model = self._time_models[worker]
+        expected = model.seconds_per_sample * samples + model.seconds_per_batch * steps
+        self._ratios[worker].append(seconds / expected)
+
+    @property
+    def factors(self) -> list[float]:
+        """Observed over expected time of each worker, the median of its latest mini-epochs.
+
+        1 for a worker that was not observed often enough to tell.
+        """
+        return [median(ratios) if len(ratios) == _WINDOW else 1.0 for ratios in self._ratios]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether some worker is more than `THRESHOLD` slower or faster than expected."""
+        return any(abs(factor - 1.0) > THRESHOLD for factor in self.factors)
+
+    def fitting_plan(self) -> DualBatchPlan:
+        """The plan for the speeds observed.
+
+        Raises:
+            UserError: there is no plan for them.
+        """
+        return self._plan_with(self._observed_models())
+
+    def adopt(self) -> None:
+        """Expect from now on what was observed."""
+        self._time_models = self._observed_models()
+        for ratios in self._ratios:
+            ratios.clear()
+        self._skip = [1] * len(self._time_models)
+
+    def _observed_models(self) -> tuple[TimeModel, ...]:
+        return tuple(
+            replace(
+                model,
+                seconds_per_sample=model.seconds_per_sample * factor,
+                seconds_per_batch=model.seconds_per_batch * factor,
+            )
+            for model, factor in zip(self._time_models, self.factors)
+        )

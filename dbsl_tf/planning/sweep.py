@@ -1,0 +1,140 @@
+"""Plans for many n_S and k side by side, to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning.demand import Demand
+from dbsl_tf.planning.dual_batch import DualBatchPlan
+from dbsl_tf.planning.shares import exact
+from dbsl_tf.planning.solving import largest_extra_time_ratio, plan_dual_batch, solvable
+
+RATIOS = (1.01, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3)
+LEAST_ADVISED_BATCH = 16
+
+
+@dataclass(frozen=True)
+class SweepCell:
+    """The plan for one number of small workers and one k.
+
+    Attributes:
+        small_workers: n_S.
+        extra_time_ratio: k.
+        largest_extra_time_ratio: the largest k with a plan for this n_S, to four decimals.
+        plan: the plan; None where there is none.
+    """
+
+    small_workers: int
+    extra_time_ratio: float
+    largest_extra_time_ratio: float
+    plan: DualBatchPlan | None
+
+    @property
+    def small_batches(self) -> tuple[int, int] | None:
+        """Smallest and largest B_S, which differ where workers do; None without a plan."""
+        if self.plan is None:
+            return None
+        batches = [worker.batch for worker in self.plan.workers if worker.role == "small"]
+        return min(batches), max(batches)
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no plan, in a few words."""
+        if self.plan is not None:
+            return None
+        return f"no B_S: k ≤ {self.largest_extra_time_ratio:g}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the cell as JSON values, null where there is no plan; time in seconds.
+
+        `small_batch` and `update_factor` are those of the first small worker.
+        """
+        plan = self.plan
+        return {
+            "small_workers": self.small_workers,
+            "extra_time_ratio": self.extra_time_ratio,
+            "small_batch": plan and plan.small_batch,
+            "update_factor": plan and plan.update_factor,
+            "small_fraction": plan and plan.small_fraction,
+            "epoch_seconds": plan and plan.epoch_seconds,
+            "realised_extra_time_ratio": plan and plan.realised_extra_time_ratio,
+            "largest_extra_time_ratio": self.largest_extra_time_ratio,
+            "problem": self.problem,
+        }
+
+
+def sweep(
+    demand: Demand, ratios: Sequence[float] = RATIOS, update_factor: str = "linear"
+) -> tuple[SweepCell, ...]:
+    """Plans for every n_S from 1 to n and every k of `ratios`, n_S by n_S.
+
+    Args:
+        demand: what is asked; its `small_workers` has no effect.
+        ratios: values of k, each at least 1.
+        update_factor: as in `plan_dual_batch`.
+
+    Raises:
+        UserError: no n_S and k could have a plan; as `plan_dual_batch`.
+    """
+    cells = []
+    for small_workers in range(1, demand.workers + 1):
+        asked = replace(demand, small_workers=small_workers)
+        plan_dual_batch(asked, 1.0)  # refuses what no k can mend
+        largest = float(largest_extra_time_ratio(asked))
+        for ratio in ratios:
+            works = solvable(asked, exact(ratio))
+            plan = plan_dual_batch(asked, ratio, update_factor) if works else None
+            cells.append(SweepCell(small_workers, ratio, largest, plan))
+    return tuple(cells)
+
+
+def parse_ratios(text: str) -> tuple[float, ...]:
+    """Returns the values of k in a text such as 1.01,1.05, rising and each once.
+
+    Raises:
+        UserError: one of them is not a number from 1.
+    """
+    ratios = set()
+    for part in text.split(","):
+        try:
+            ratio = float(part)
+        except ValueError:
+            ratio = 0.0
+        if not 1 <= ratio < float("inf"):
+            raise UserError(
+                f"--sweep-ratios has {part.strip()!r}; give numbers of at least 1 with commas "
+                "between them, such as 1.01,1.05,1.1"
+            )
+        ratios.add(ratio)
+    return tuple(sorted(ratios))
+
+
+def advice(cells: Sequence[SweepCell], small_workers: int) -> str:
+    """Returns one sentence that helps to choose k.
+
+    Args:
+        cells: of one `sweep`.
+        small_workers: n_S of the configuration; with 0 it is about n_S = 1.
+    """
+    small_workers = max(1, small_workers)
+    rows = [cell for cell in cells if cell.small_workers == small_workers]
+    enough = [
+        cell for cell in rows if cell.small_batches and cell.small_batches[0] >= LEAST_ADVISED_BATCH
+    ]
+    where = f"With dual_batch.small_workers {small_workers}"
+    if not enough:
+        return (
+            f"{where} every k of the sweep makes a small batch below {LEAST_ADVISED_BATCH}, whose "
+            "steps are mostly fixed cost and whose batch statistics are noisy: try a k nearer 1 "
+            "or more small workers."
+        )
+    best = max(enough, key=lambda cell: cell.extra_time_ratio)
+    return (
+        f"{where} the largest k of the sweep that keeps the small batch at "
+        f"{LEAST_ADVISED_BATCH} or more is {best.extra_time_ratio:g}: batch "
+        f"{best.small_batches[0]}, {best.plan.small_fraction:.0%} of the data in small batches, "
+        f"{best.plan.realised_extra_time_ratio - 1:.1%} more time."
+    )

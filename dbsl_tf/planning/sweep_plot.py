@@ -1,0 +1,88 @@
+"""A sweep as a picture: small batch, and data in small batches, over k."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning.sweep import LEAST_ADVISED_BATCH, SweepCell
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FORMATS = (".png", ".svg", ".pdf")
+
+# Lines differ by dashes and marker too, so that a print in grey can be read.
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def check_plot_path(path: Path) -> None:
+    """Raises a UserError unless `path` ends in a known format and its folder exists."""
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"--plot is {path}; end the file name in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise UserError(f"--plot is {path}, but there is no folder {path.parent}; create it first")
+
+
+def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
+    """Draws a sweep to a file, in the format its name ends in, with a line for each n_S.
+
+    Raises:
+        UserError: the file cannot be written, or its name ends in no known format.
+    """
+    check_plot_path(path)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    batches, fractions = figure.subplots(1, 2)
+    _draw_lines(batches, cells, lambda cell: cell.small_batches[0])
+    _draw_lines(fractions, cells, lambda cell: 100 * cell.plan.small_fraction)
+    _finish_batches(batches)
+    fractions.set_ylabel("data trained in small batches, $n_S d_S / d$ (%)")
+    fractions.set_ylim(0, 105)
+    for axes in (batches, fractions):
+        axes.set_xlabel("extra training time ratio $k$, as asked (1 = large batches only)")
+        axes.grid(True, which="major", color="0.88")
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = batches.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(
+            f"--plot is {path}, which cannot be written ({error.strerror}); name another file"
+        ) from None
+
+
+def _draw_lines(
+    axes: Axes, cells: Sequence[SweepCell], height: Callable[[SweepCell], float]
+) -> None:
+    for index, small_workers in enumerate(sorted({cell.small_workers for cell in cells})):
+        planned = [cell for cell in cells if cell.small_workers == small_workers and cell.plan]
+        axes.plot(
+            [cell.extra_time_ratio for cell in planned],
+            [height(cell) for cell in planned],
+            linestyle=_DASHES[index % len(_DASHES)],
+            marker=_MARKERS[index % len(_MARKERS)],
+            markersize=5,
+            label=f"$n_S$ = {small_workers}",
+        )
+
+
+def _finish_batches(axes: Axes) -> None:
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    axes.set_ylabel("small batch $B_S$ (samples)")
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.axhline(
+        LEAST_ADVISED_BATCH,
+        color="0.4",
+        linewidth=1,
+        linestyle=(0, (1, 3)),
+        label=f"$B_S$ = {LEAST_ADVISED_BATCH}",
+    )

@@ -1,0 +1,71 @@
+"""Where a profile is kept that the training command made by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbsl_tf.data.catalogue import dataset_spec
+from dbsl_tf.profiling.fitting import package_versions
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
+
+
+def cache_path(
+    config: Config, device: str, threads_per_worker: int, precision: str = "float32"
+) -> Path:
+    """Returns the file for the profile of a configuration on a device.
+
+    Whatever changes the time of a step leads to another file: model, precision, resolution, data
+    set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It lies in
+    the user's cache folder: $XDG_CACHE_HOME, else ~/.cache.
+
+    Args:
+        config: of the run.
+        device: what computes, such as `processor_name()` or the name of a GPU.
+        threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
+        precision: of the computation.
+    """
+    resolution = dataset_spec(config.data.name).image_size
+    key = {
+        "model": config.model.name,
+        "precision": precision,
+        "resolution": resolution,
+        "data": config.data.name,
+        "augment": config.model_dump(mode="json")["data"]["augment"],
+        "device": device,
+        "workers": config.cluster.workers,
+        "threads_per_worker": threads_per_worker,
+        "versions": package_versions("tensorflow", "tensorflow-cpu"),
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    name = f"{config.model.name}-{precision}-{resolution}px-{config.cluster.workers}w-{digest}.json"
+    return _cache_folder() / "dbsl_tf" / "profiles" / name
+
+
+def processor_name() -> str:
+    """Returns the name of this machine's processor and its cores, as in "AMD EPYC, 2 cores"."""
+    return f"{_processor_model()}, {os.cpu_count()} cores"
+
+
+def _processor_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def _cache_folder() -> Path:
+    # The XDG specification has relative paths ignored.
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return folder if folder.is_absolute() else Path.home() / ".cache"

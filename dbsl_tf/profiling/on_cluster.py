@@ -1,0 +1,123 @@
+"""Profiles the cluster of a configuration, and keeps what it found for the next time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.local import available_cores
+from dbsl_tf.cluster.task import CHIEF, task_from_environment
+from dbsl_tf.config import Config
+from dbsl_tf.data.prepare import prepare
+from dbsl_tf.errors import ClusterError, UserError
+from dbsl_tf.profiling.cache import cache_path, processor_name
+from dbsl_tf.profiling.profile_file import Profile, load_profile
+from dbsl_tf.profiling.time_fit import Method
+from dbsl_tf.quiet import import_tensorflow_quietly
+
+
+def profile_cluster(
+    config: Config, report: Callable[[str], None], method: Method = "robust"
+) -> Profile:
+    """Measure on the cluster of TF_CONFIG or, without it, on one of this machine.
+
+    Args:
+        config: what to measure, `profile` how.
+        report: told in a line what is being done.
+        method: of the fit.
+
+    Raises:
+        UserError: the cluster cannot be used, or what was measured cannot be fitted.
+    """
+    task = task_from_environment(os.environ)
+    if task is not None:
+        check_size(config, task)
+        if task.role != CHIEF:
+            raise UserError(
+                f"TF_CONFIG makes this process {task.name}: profile with the chief; workers and "
+                "parameter servers run dbsl_tf.train"
+            )
+    data = prepare(config.data.name, config.data.dir)
+    report(f"profiling {config.model.name} on {config.cluster.workers} workers")
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        ready_cluster(config, task, Path(logs)) as cluster,
+    ):
+        import_tensorflow_quietly()
+        from dbsl_tf.coordinator.profiling_run import measure
+
+        measurement = measure(config, data, cluster, report)
+    # Imported late: it knows scipy, which takes a second.
+    from dbsl_tf.profiling.fitting import profile_measurement
+
+    settings = {
+        "model": config.model.name,
+        "precision": "float32",
+        "resolution": data.spec.image_size,
+        "data": config.data.name,
+        "epoch_samples": config.data.epoch_samples,
+        "augment": config.model_dump(mode="json")["data"]["augment"],
+    }
+    machine = {
+        "device": processor_name(),
+        "cores": available_cores(),
+        "threads_per_worker": cluster.threads_per_worker,
+        "workers": config.cluster.workers,
+    }
+    return profile_measurement(
+        measurement,
+        settings,
+        machine,
+        data.spec.image_size,
+        method,
+        memory_budget=config.profile.memory_budget,
+    )
+
+
+def cached_profile(
+    config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
+) -> Path:
+    """The profile of this configuration on this machine; measured first where there is none.
+
+    It is measured in a process of its own, with a cluster of its own.
+
+    Args:
+        config: the configuration.
+        config_file, overrides: where it came from.
+        report: told in a line what happens.
+
+    Raises:
+        ClusterError: the measurement failed; its own message has been shown.
+    """
+    threads = max(1, available_cores() // config.cluster.workers)
+    path = cache_path(config, processor_name(), threads)
+    if path.exists() and _reaches(load_profile(path), config):
+        report(f"time model: measured before, {path}")
+        return path
+    report(
+        f"no time_model in the configuration: measuring it first, about "
+        f"{config.profile.seconds:.0f} s, once"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "dbsl_tf.profile", "--config", config_file, *overrides]
+    status = subprocess.run([*command, "--output", str(path)], check=False).returncode
+    if status:
+        raise ClusterError(f"the time model could not be measured (status {status}); see above")
+    try:
+        load_profile(path).time_models(config.cluster.workers)
+    except UserError:
+        # Kept, it would be in the way of every later run.
+        path.unlink()
+        raise
+    return path
+
+
+def _reaches(profile: Profile, config: Config) -> bool:
+    """Whether B_L is among the sizes that were measured, not beyond them."""
+    measured = max(point.batch for point in profile.resolution_times().points)
+    return config.dual_batch.large_batch <= measured

@@ -1,0 +1,70 @@
+"""Drift of workers from their time models, and the plan that fits them then."""
+
+from __future__ import annotations
+
+import unittest
+
+from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.planning.drift import DriftWatch
+
+MODEL = TimeModel(0.001, 0.02)
+
+
+def plan_with(time_models):
+    demand = Demand(tuple(time_models), 10_000, 4, 2, 100, "nearest")
+    return plan_dual_batch(demand, extra_time_ratio=1.1)
+
+
+def watch() -> DriftWatch:
+    return DriftWatch([MODEL] * 4, plan_with)
+
+
+def observe(drift: DriftWatch, worker: int, slowness: list[float]) -> None:
+    """Mini-epochs of 1000 samples in 10 steps, which take 1.2 s by the time model."""
+    for factor in slowness:
+        drift.observe(worker, samples=1000, steps=10, seconds=1.2 * factor)
+
+
+class DriftWatchTest(unittest.TestCase):
+    def test_the_median_of_the_latest_three_counts_and_the_first_is_left_out(self):
+        drift = watch()
+        observe(drift, 0, [9.0, 1.0, 5.0])
+        self.assertEqual(drift.factors, [1.0] * 4)
+        observe(drift, 0, [1.02])
+        self.assertAlmostEqual(drift.factors[0], 1.02)
+        self.assertFalse(drift.drifted)
+        observe(drift, 0, [1.5, 1.4])
+        self.assertAlmostEqual(drift.factors[0], 1.4)
+        self.assertTrue(drift.drifted)
+
+    def test_a_faster_worker_is_a_drift_too(self):
+        drift = watch()
+        observe(drift, 3, [1.0, 0.85, 0.85, 0.85])
+        self.assertTrue(drift.drifted)
+
+    def test_the_fitting_plan_gives_a_slow_worker_less_so_that_all_finish_together(self):
+        drift = watch()
+        observe(drift, 3, [2.0] * 4)
+        plan = drift.fitting_plan()
+        self.assertLess(plan.workers[3].samples, 0.6 * plan.workers[2].samples)
+        # By its observed speed the slow worker finishes within a step of the others.
+        slow = plan.workers[3]
+        seconds = 2 * MODEL.training_seconds(slow.samples, slow.batch)
+        self.assertAlmostEqual(seconds, slow.predicted_seconds, places=6)
+        step = 2 * MODEL.batch_seconds(100)
+        for worker in plan.workers:
+            self.assertLess(abs(worker.predicted_seconds - seconds), step)
+
+    def test_after_adoption_the_observed_speed_is_what_is_expected(self):
+        drift = watch()
+        observe(drift, 3, [2.0] * 4)
+        drift.adopt()
+        self.assertFalse(drift.drifted)
+        observe(drift, 3, [2.0] * 4)
+        self.assertAlmostEqual(drift.factors[3], 1.0)
+        observe(drift, 3, [1.0] * 4)
+        self.assertAlmostEqual(drift.factors[3], 0.5)
+
+
+if __name__ == "__main__":
+    unittest.main()

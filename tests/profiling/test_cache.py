@@ -1,0 +1,55 @@
+"""Which runs share a profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.config import load_config
+from dbsl_tf.profiling.cache import cache_path, processor_name
+
+CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+
+
+def _path(*overrides: str, device: str = "a processor", threads: int = 1, **options: str) -> Path:
+    return cache_path(load_config(CONFIG, overrides), device, threads, **options)
+
+
+def test_the_same_training_step_has_the_same_file() -> None:
+    same = _path("optimizer.base_lr=0.3", "schedule.epochs=3", "dual_batch.extra_time_ratio=1.2")
+    assert same == _path()
+
+
+def test_whatever_changes_the_step_changes_the_file() -> None:
+    paths = [
+        _path(),
+        _path("model.name=resnet20"),
+        _path("cluster.workers=3"),
+        _path("data.name=cifar10"),
+        _path("data.augment=[]"),
+        _path("data.augment=[{random_translation: {height_factor: 0.2}}]"),
+        _path(device="another"),
+        _path(threads=2),
+        _path(precision="mixed_bfloat16"),
+    ]
+    assert len(set(paths)) == len(paths)
+
+
+def test_the_name_tells_what_it_is_for() -> None:
+    assert _path().name.startswith("resnet8-float32-32px-2w-")
+    assert _path().suffix == ".json"
+
+
+def test_it_lies_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _path().parent == tmp_path / "dbsl_tf" / "profiles"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for unusable in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", unusable)
+        assert _path().parent == tmp_path / "home" / ".cache" / "dbsl_tf" / "profiles"
+
+
+def test_the_processor_has_a_name() -> None:
+    name, cores = processor_name().rsplit(", ", 1)
+    assert name and cores.endswith(" cores")

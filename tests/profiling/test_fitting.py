@@ -1,0 +1,120 @@
+"""Profiles from measurements whose workers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.profiling.fitting import package_versions, profile_measurement
+from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample
+
+SIZES = (4, 8, 16, 32, 64)
+LINES = ((1e-3, 0.01), (3e-3, 0.02))  # a and b of the two workers
+MIB = 2**20
+MEASUREMENT = Measurement(
+    steps=tuple(
+        StepSample(worker, size, a * size + b)
+        for size in SIZES
+        for worker, (a, b) in enumerate(LINES)
+        for _ in range(3)
+    ),
+    overheads=tuple(
+        OverheadSample(worker, 0.1 * (worker + 1) + jitter)
+        for worker in (0, 1)
+        for jitter in (-0.001, 0, 0, 5)
+    ),
+    memory=tuple(MemorySample(1, size, (100 + 2 * size) * MIB) for size in SIZES),
+    free_bytes=300 * MIB,
+    evaluation_seconds=0.5,
+    merge_seconds=0.01,
+)
+
+
+def _profile(measurement: Measurement = MEASUREMENT, **options):
+    return profile_measurement(measurement, {"model": "resnet8"}, {"workers": 2}, 32, **options)
+
+
+def test_each_worker_has_its_line_and_all_have_their_mean() -> None:
+    (times,) = _profile().fits
+    assert times.resolution == 32
+    assert [worker.worker for worker in times.workers] == [0, 1]
+    for worker, (a, b) in zip(times.workers, LINES):
+        assert (worker.a, worker.b) == (pytest.approx(a), pytest.approx(b))
+        assert len(worker.points) == len(worker.residuals) == 15
+    assert (times.a, times.b) == (pytest.approx(2e-3), pytest.approx(0.015))
+    assert [point.batch for point in times.points] == list(SIZES)
+
+
+def test_overheads_are_medians() -> None:
+    (times,) = _profile().fits
+    assert [worker.overhead for worker in times.workers] == [
+        pytest.approx(0.1),
+        pytest.approx(0.2),
+    ]
+    assert times.overhead == pytest.approx(0.15)
+
+
+def test_without_overheads_there_is_none() -> None:
+    (times,) = _profile(replace(MEASUREMENT, overheads=())).fits
+    assert (times.overhead, times.workers[0].overhead) == (0, 0)
+
+
+def test_an_overhead_below_zero_is_none() -> None:
+    (times,) = _profile(replace(MEASUREMENT, overheads=(OverheadSample(0, -0.01),))).fits
+    assert times.workers[0].overhead == 0
+
+
+def test_one_disturbed_repetition_does_not_move_the_mean_of_the_workers() -> None:
+    disturbed = replace(MEASUREMENT.steps[0], seconds_per_batch=9.0)
+    (times,) = _profile(replace(MEASUREMENT, steps=(disturbed, *MEASUREMENT.steps[1:]))).fits
+    assert (times.a, times.b) == (pytest.approx(2e-3), pytest.approx(0.015))
+    assert times.workers[0].a == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_differences_that_are_not_above_zero_are_left_out() -> None:
+    noise = (StepSample(0, 4, -0.001), StepSample(1, 8, 0.0))
+    assert _profile(replace(MEASUREMENT, steps=MEASUREMENT.steps + noise)) == _profile()
+
+
+def test_memory_is_fitted_and_the_largest_batch_found() -> None:
+    memory = _profile().memory
+    assert memory.bytes_per_sample == pytest.approx(2 * MIB)
+    assert (memory.budget, memory.largest_batch) == (300 * MIB, pytest.approx(100, abs=1))
+    assert [point.batch for point in memory.points] == list(SIZES)
+
+
+def test_a_budget_takes_the_place_of_what_is_free() -> None:
+    assert _profile(memory_budget=200 * MIB).memory.largest_batch == pytest.approx(50, abs=1)
+
+
+def test_memory_that_was_not_measured_is_none() -> None:
+    assert _profile(replace(MEASUREMENT, memory=())).memory is None
+    assert _profile(replace(MEASUREMENT, free_bytes=None)).memory.largest_batch is None
+
+
+def test_the_method_reaches_the_fit() -> None:
+    noisy = replace(
+        MEASUREMENT, steps=(*MEASUREMENT.steps, StepSample(0, 64, 1.0), StepSample(0, 64, 1.0))
+    )
+    robust, ols = _profile(noisy), _profile(noisy, method="ols")
+    assert (robust.method, ols.method) == ("robust", "ols")
+    assert robust.fits[0].workers[0].a == pytest.approx(1e-3, rel=0.01)
+    assert ols.fits[0].workers[0].a > 2e-3
+
+
+def test_a_measurement_without_two_usable_sizes_is_refused() -> None:
+    for steps in ((), (StepSample(0, 4, 0.1), StepSample(0, 8, -0.1))):
+        with pytest.raises(UserError, match="batch size"):
+            _profile(replace(MEASUREMENT, steps=steps))
+
+
+def test_a_worker_with_one_size_leaves_only_the_mean() -> None:
+    steps = tuple(step for step in MEASUREMENT.steps if step.worker == 0 or step.batch == SIZES[0])
+    assert _profile(replace(MEASUREMENT, steps=steps)).fits[0].workers == ()
+
+
+def test_versions_are_those_installed() -> None:
+    versions = package_versions("numpy", "no-such-package-at-all")
+    assert set(versions) == {"dbsl_tf", "numpy"}

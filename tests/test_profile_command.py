@@ -1,0 +1,100 @@
+"""`python -m dbsl_tf.profile` as a person runs it, where no cluster is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.profiling.profile_file import load_profile
+
+ROOT = Path(__file__).parents[1]
+SWEEP = "tests/profiling/sweeps/gtx1080_resolution_32.csv"
+CONFIG = "configs/quickstart.yaml"
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+def _profile(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _python("-m", "dbsl_tf.profile", *arguments)
+
+
+def test_json_of_a_sweep_is_one_object_with_the_published_coefficients() -> None:
+    result = _profile("--from-csv", SWEEP, "--json", "--method", "ols")
+    assert (result.returncode, result.stderr) == (0, "")
+    (fit,) = json.loads(result.stdout)["fits"]
+    # arXiv 2509.26092, GTX 1080, resolution 32.
+    assert fit["resolution"] == 32
+    assert fit["a"] == pytest.approx(0.0005056358858583448, rel=0.01)
+    assert fit["b"] == pytest.approx(0.015562114074817612, rel=0.01)
+
+
+def test_a_piped_table_is_plain_and_narrow() -> None:
+    result = _profile("--from-csv", SWEEP)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "gpu04" in result.stdout
+
+
+def test_profile_and_figure_are_written(tmp_path: Path) -> None:
+    output, plot = tmp_path / "profile.json", tmp_path / "profile.png"
+    result = _profile("--from-csv", SWEEP, "--output", str(output), "--plot", str(plot))
+    assert result.returncode == 0, result.stderr
+    assert f"time_model.profile: {output}" in result.stdout
+    assert load_profile(output).method == "robust"
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_output_and_what_is_printed_are_the_same(tmp_path: Path) -> None:
+    output = tmp_path / "profile.json"
+    result = _profile("--from-csv", SWEEP, "--output", str(output), "--json")
+    assert result.stdout == output.read_text(encoding="utf-8")
+
+
+def test_print_config_measures_nothing() -> None:
+    result = _profile("--config", CONFIG, "--print-config", "run.seed=7")
+    assert result.returncode == 0, result.stderr
+    assert "  seed: 7\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "--config is missing"),
+        (["--from-csv", SWEEP, "--config", CONFIG], "leave out --config"),
+        (["--from-csv", SWEEP, "run.seed=1"], "leave out --config"),
+        (["--from-csv", "none.csv"], "none.csv: no such sweep file"),
+        (["--from-csv", CONFIG], f"{CONFIG} line 1: column batch_size is missing"),
+        (["--from-csv", SWEEP, "--method", "magic"], "--method"),
+        (["--from-csv", SWEEP, "--plot", "profile.bmp"], "profile.bmp"),
+        (["--from-csv", SWEEP, "--output", f"{CONFIG}/profile.json"], "cannot be written"),
+        (["--config", CONFIG, "run.sed=1"], "run.seed"),
+        (["--config", CONFIG, "--output", "configs"], "configs: is a folder"),
+        (["--config", CONFIG, "--plot", f"{CONFIG}/x.png"], "cannot be written"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str) -> None:
+    result = _profile(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+
+
+def test_tensorflow_is_not_imported() -> None:
+    result = _python(
+        "-c",
+        "import sys, dbsl_tf.profile, dbsl_tf.profiling.cache, dbsl_tf.profiling.figures\n"
+        f"dbsl_tf.profile.main(['--from-csv', {SWEEP!r}])\n"
+        "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
+    )
+    assert result.returncode == 0, result.stderr
