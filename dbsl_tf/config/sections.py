@@ -139,7 +139,7 @@ class TimeModelSection(Section):
     overhead: float = Field(
         0.0,
         ge=0,
-        description="seconds a mini-epoch takes beyond its batches, to pull, push and merge "
+        description="seconds a mini-epoch takes beyond its batches, to pull and push the "
         "weights; with a and b",
     )
     profile: UsablePath | None = Field(

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel
-from dbsl_tf.profiling.time_fit import Method, TimeFit
+from dbsl_tf.profiling.time_fit import TOLERANCE, Method, TimeFit
 
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -150,7 +150,9 @@ class Profile:
     def time_models(self, workers: int, resolution: int | None = None) -> tuple[TimeModel, ...]:
         """Returns the time model of each worker, by index.
 
-        Each has its own where the profile has as many workers; else all have that of the mean.
+        Each has its own where the profile has as many workers and one of them is more than 5 %
+        off the mean of all at the largest batch; else all have that of the mean, which so many
+        more measurements support.
 
         Raises:
             UserError: no fit for the resolution (as `resolution_times`), or one that no plan can
@@ -158,7 +160,8 @@ class Profile:
         """
         all_workers = self.resolution_times(resolution)
         own = all_workers.workers
-        chosen = own if len(own) == workers else (all_workers,) * workers
+        unlike = len(own) == workers and any(_unlike(times, all_workers) for times in own)
+        chosen = own if unlike else (all_workers,) * workers
         return tuple(_time_model(times) for times in chosen)
 
     def as_dict(self) -> dict[str, Any]:
@@ -247,6 +250,12 @@ def _first_problem(error: ValidationError) -> str:
 
 def _heading(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: values[key], **values}
+
+
+def _unlike(worker: WorkerTimes, all_workers: ResolutionTimes) -> bool:
+    largest = max(point.batch for point in all_workers.points)
+    ratio = (worker.a * largest + worker.b) / (all_workers.a * largest + all_workers.b)
+    return abs(ratio - 1.0) > TOLERANCE
 
 
 def _time_model(times: WorkerTimes | ResolutionTimes) -> TimeModel:

@@ -42,7 +42,7 @@ def summarize(
         "wall_seconds": wall_seconds,
         "images_per_second": samples / wall_seconds,
         "planned_extra_time_ratio": plan.realised_extra_time_ratio,
-        "realised_extra_time_ratio": _realised_extra_time_ratio(plan, small, large),
+        "realised_extra_time_ratio": _realised_extra_time_ratio(plan, commits, (small, large)),
         "load_imbalance": small / large if small and large else None,
         "small_mini_epochs": sum(record.role == "small" for record in commits),
         "large_mini_epochs": sum(record.role == "large" for record in commits),
@@ -68,9 +68,11 @@ def _median_seconds(commits: Sequence[CommitRecord], role: str) -> float | None:
 
 
 def _realised_extra_time_ratio(
-    plan: DualBatchPlan, small: float | None, large: float | None
+    plan: DualBatchPlan, commits: Sequence[CommitRecord], medians: Sequence[float | None]
 ) -> float | None:
-    if large is None:
+    planned = {worker.index: worker.predicted_seconds for worker in plan.workers}
+    large = [r.seconds / planned[r.worker] for r in commits if r.role == "large"]
+    if not large:
         return None
-    baseline = large * (plan.samples / len(plan.workers)) / plan.large_samples
-    return max(large, small or 0.0) / baseline
+    slowest = max(seconds for seconds in medians if seconds is not None)
+    return slowest / (plan.baseline_seconds * median(large))

@@ -98,6 +98,20 @@ def test_the_resolution_chooses_the_fit() -> None:
             profile.time_models(1, resolution)
 
 
+def test_workers_within_five_percent_share_the_mean() -> None:
+    def slower_by(part: float) -> Profile:
+        workers = {
+            index: WorkerPoints(
+                None, tuple(Point(size, (1e-3 * size + 0.01) * factor) for size in SIZES)
+            )
+            for index, factor in enumerate((1 - part, 1 + part))
+        }
+        return Profile((fit_resolution(32, workers, "ols"),), "ols")
+
+    assert slower_by(0.04).time_models(2, 32) == _models((1e-3, 0.01, 0)) * 2
+    assert slower_by(0.06).time_models(2, 32) == _models((0.94e-3, 0.0094, 0), (1.06e-3, 0.0106, 0))
+
+
 def test_a_profile_without_a_resolution_serves_all() -> None:
     assert _of(None).time_models(1, 32) == _models((1e-3, 0.01, 0))
     assert _of(32).time_models(1) == _models((1e-3, 0.01, 0))
@@ -106,7 +120,7 @@ def test_a_profile_without_a_resolution_serves_all() -> None:
 
 
 def test_a_line_no_plan_can_be_made_from_is_refused() -> None:
-    with pytest.raises(UserError, match="b of worker 0 is -0.001 and not above 0"):
+    with pytest.raises(UserError, match="the profile's b is -0.001"):
         _of(32, b=-0.001).time_models(1, 32)
     with pytest.raises(UserError, match="the profile's b is -0.001"):
         _of(32, b=-0.001).time_models(2, 32)
