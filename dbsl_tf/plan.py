@@ -58,8 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.planning import plan_from_config
+    from dbsl_tf.profiling.time_models import time_models_from_config
 
-    plan = plan_from_config(config, config.data.epoch_samples)
+    plan = plan_from_config(config, config.data.epoch_samples, time_models_from_config(config))
     if options.json:
         _print_json(plan.as_dict())
     else:
@@ -72,11 +73,13 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.planning import demand_from_config, plan_dual_batch
     from dbsl_tf.planning.sweep import RATIOS, parse_ratios, sweep
     from dbsl_tf.planning.sweep_plot import check_plot_path, plot_sweep
+    from dbsl_tf.profiling.time_models import time_models_from_config
 
     if options.plot is not None:
         check_plot_path(options.plot)
     ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
-    demand = demand_from_config(config, config.data.epoch_samples)
+    models = time_models_from_config(config)
+    demand = demand_from_config(config, config.data.epoch_samples, models)
     asked = config.dual_batch
     cells = sweep(demand, ratios, asked.update_factor)
     if options.json:

@@ -96,7 +96,7 @@ def _measured(
     output = options.output or DEFAULT_OUTPUT
     for path in filter(None, (output, options.plot)):
         check_writable(path)
-    from dbsl_tf.profiling.on_cluster import profile_cluster
+    from dbsl_tf.coordinator.profile_cluster import profile_cluster
 
     console = Console(stderr=options.json)
 

@@ -19,7 +19,8 @@ from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
 from dbsl_tf.data.prepare import prepare
-from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config, time_models_from_config
+from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
+from dbsl_tf.profiling.time_models import time_models_from_config
 from dbsl_tf.quiet import import_tensorflow_quietly
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
@@ -65,7 +66,7 @@ def with_time_model(config: Config, options: Namespace, console: Console) -> Con
     section = config.time_model
     if section.a is not None or section.profile is not None:
         return config
-    from dbsl_tf.profiling.on_cluster import cached_profile
+    from dbsl_tf.coordinator.profile_cluster import cached_profile
 
     def report(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ if ! "$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14
 fi
 if ! .venv/bin/python -m pip --version > /dev/null 2>&1; then
     echo "making .venv"
-    "$PYTHON" -m venv .venv
+    "$PYTHON" -m venv --clear .venv
 fi
 fingerprint="$(cat "${REQUIREMENTS[@]}" | sha256sum)"
 stamp=".venv/installed-${#REQUIREMENTS[@]}"

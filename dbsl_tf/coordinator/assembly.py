@@ -46,9 +46,7 @@ def build_trainer(
         batches = components.make_batches(_mini_epoch_of(plan))
         return Stage(plan, batches, _learning_rates(config, plan))
 
-    watch = DriftWatch(
-        time_models, lambda models: plan_from_config(config, plan.samples, time_models=models)
-    )
+    watch = DriftWatch(time_models, lambda models: plan_from_config(config, plan.samples, models))
     return Trainer(
         engine=components.engine,
         shared_model=components.shared_model,

@@ -2,11 +2,7 @@
 
 from dbsl_tf.planning.demand import Demand
 from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
-from dbsl_tf.planning.from_config import (
-    demand_from_config,
-    plan_from_config,
-    time_models_from_config,
-)
+from dbsl_tf.planning.from_config import demand_from_config, plan_from_config
 from dbsl_tf.planning.solving import plan_dual_batch
 from dbsl_tf.planning.time_model import TimeModel
 
@@ -18,5 +14,4 @@ __all__ = [
     "demand_from_config",
     "plan_dual_batch",
     "plan_from_config",
-    "time_models_from_config",
 ]

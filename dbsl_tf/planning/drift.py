@@ -12,6 +12,8 @@ from dbsl_tf.planning.time_model import TimeModel
 
 THRESHOLD = 0.10
 _WINDOW = 3
+_ENOUGH = 2
+_ENOUGH = 2
 
 
 class DriftWatch:
@@ -51,7 +53,7 @@ class DriftWatch:
 
         1 for a worker that was not observed often enough to tell.
         """
-        return [median(ratios) if len(ratios) == _WINDOW else 1.0 for ratios in self._ratios]
+        return [median(ratios) if len(ratios) >= _ENOUGH else 1.0 for ratios in self._ratios]
 
     @property
     def drifted(self) -> bool:
@@ -70,7 +72,9 @@ class DriftWatch:
         """Expect from now on what was observed."""
         self._time_models = self._observed_models()
         for ratios in self._ratios:
-            ratios.clear()
+            # A slow worker that has shown little yet must not be forgotten.
+            if len(ratios) >= _ENOUGH:
+                ratios.clear()
         self._skip = [1] * len(self._time_models)
 
     def _observed_models(self) -> tuple[TimeModel, ...]:

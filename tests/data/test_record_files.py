@@ -33,7 +33,9 @@ class CheckedDataTest(unittest.TestCase):
 
     def test_truncated(self):
         os.truncate(self.folder / "data_batch_3.bin", 20 * 3073 - 1)
-        self.assert_refused("data_batch_3.bin: 61459 bytes, expected 61460.*truncated.*put the official file")
+        self.assert_refused(
+            "data_batch_3.bin: 61459 bytes, expected 61460.*truncated.*put the official file"
+        )
 
     def test_missing(self):
         (self.folder / "test_batch.bin").unlink()

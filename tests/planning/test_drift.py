@@ -28,10 +28,10 @@ def observe(drift: DriftWatch, worker: int, slowness: list[float]) -> None:
 class DriftWatchTest(unittest.TestCase):
     def test_the_median_of_the_latest_three_counts_and_the_first_is_left_out(self):
         drift = watch()
-        observe(drift, 0, [9.0, 1.0, 5.0])
+        observe(drift, 0, [9.0, 1.02])
         self.assertEqual(drift.factors, [1.0] * 4)
-        observe(drift, 0, [1.02])
-        self.assertAlmostEqual(drift.factors[0], 1.02)
+        observe(drift, 0, [1.06])
+        self.assertAlmostEqual(drift.factors[0], 1.04)
         self.assertFalse(drift.drifted)
         observe(drift, 0, [1.5, 1.4])
         self.assertAlmostEqual(drift.factors[0], 1.4)
@@ -64,6 +64,14 @@ class DriftWatchTest(unittest.TestCase):
         self.assertAlmostEqual(drift.factors[3], 1.0)
         observe(drift, 3, [1.0] * 4)
         self.assertAlmostEqual(drift.factors[3], 0.5)
+
+    def test_what_a_slow_worker_has_shown_survives_the_adoption_for_another(self):
+        drift = watch()
+        observe(drift, 3, [2.0, 2.0])
+        observe(drift, 0, [0.8] * 3)
+        drift.adopt()
+        observe(drift, 3, [9.0, 2.0])
+        self.assertAlmostEqual(drift.factors[3], 2.0)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,8 @@ def test_the_plan_of_a_configuration(tmp_path) -> None:
         "dual_batch: {small_workers: 3, large_batch: 500, extra_time_ratio: 1.1, "
         "rounding: floor, update_factor: none}\n"
     )
-    plan = plan_from_config(load_config(path), 50_000)
+    models = [TimeModel(0.00056607, 0.014041204118283607)] * 4
+    plan = plan_from_config(load_config(path), 50_000, models)
     assert (plan.small_batch, plan.small_samples, plan.large_samples) == (127, 12083, 13750)
     assert plan.update_factor == 1
 

@@ -6,8 +6,9 @@ import pytest
 
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.errors import UserError
-from dbsl_tf.planning import TimeModel, plan_from_config, time_models_from_config
+from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.sweep_file import profile_sweep
+from dbsl_tf.profiling.time_models import time_models_from_config
 
 SHORT = """\
 data: {name: cifar10}
@@ -25,11 +26,12 @@ def _config(folder: Path, *overrides: str) -> Config:
 
 def test_a_b_and_overhead_are_those_of_every_worker(tmp_path: Path) -> None:
     config = _config(tmp_path, "time_model.a=0.001", "time_model.b=0.02", "time_model.overhead=0.5")
-    assert time_models_from_config(config) == (TimeModel(0.001, 0.02, 0.5),) * 3
-    assert plan_from_config(config, 6000).overhead_seconds == 0.5
+    models = time_models_from_config(config)
+    assert models == (TimeModel(0.001, 0.02, 0.5),) * 3
+    assert plan_from_config(config, 6000, models).overhead_seconds == 0.5
 
 
-def test_given_time_models_come_before_the_configuration(tmp_path: Path) -> None:
+def test_every_worker_is_planned_with_its_own_time_model(tmp_path: Path) -> None:
     models = [TimeModel(0.001, 0.02), TimeModel(0.002, 0.02), TimeModel(0.004, 0.02)]
     plan = plan_from_config(_config(tmp_path), 6000, models)
     assert [worker.time_model for worker in plan.workers] == models
@@ -53,12 +55,12 @@ def test_a_profile_gives_the_measured_values(tmp_path: Path) -> None:
 def test_a_profile_that_is_not_there(tmp_path: Path) -> None:
     config = _config(tmp_path, "time_model.profile=none.json")
     with pytest.raises(UserError, match=r"none\.json"):
-        plan_from_config(config, 6000)
+        time_models_from_config(config)
 
 
 def test_without_a_time_model_it_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        plan_from_config(_config(tmp_path), 6000)
+        time_models_from_config(_config(tmp_path))
     message = str(caught.value)
     assert "python -m dbsl_tf.profile --config FILE --output profile.json" in message
     assert "time_model.a and time_model.b" in message
