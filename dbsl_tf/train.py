@@ -58,7 +58,7 @@ def serve(config: Config, task: Task) -> None:
         prepare(config.data.name, config.data.dir)
     import_tensorflow_quietly()
     print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
-    serve_task(task, compute_threads=0)
+    serve_task(task)
 
 
 def with_time_model(config: Config, options: Namespace, console: Console) -> Config:

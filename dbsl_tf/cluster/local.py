@@ -14,7 +14,8 @@ from pathlib import Path
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
 from dbsl_tf.errors import ClusterError
 
-COMPUTE_THREADS = "DBSL_TF_COMPUTE_THREADS"
+# Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
+CORES = "DBSL_TF_CORES"
 _STOP_SECONDS = 5.0
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
@@ -44,7 +45,7 @@ class LocalCluster:
         self.addresses = ClusterAddresses(
             hosts[0], tuple(hosts[1 + parameter_servers :]), tuple(hosts[1 : 1 + parameter_servers])
         )
-        self.threads_per_worker = max(1, available_cores() // workers)
+        self.threads_per_worker = max(1, len(available_cores()) // workers)
 
     @property
     def task(self) -> Task:
@@ -115,7 +116,7 @@ class LocalCluster:
             **os.environ,
             "TF_CONFIG": task.to_json(),
             "PYTHONPATH": path,
-            COMPUTE_THREADS: str(self.threads_per_worker),
+            CORES: ",".join(map(str, self._cores_of(task))),
             "CUDA_VISIBLE_DEVICES": _visible_gpus(task, os.environ.get("CUDA_VISIBLE_DEVICES")),
         }
         with ExitStack() as stack:
@@ -130,15 +131,24 @@ class LocalCluster:
                 start_new_session=True,
             )
 
+    def _cores_of(self, task: Task) -> list[int]:
+        """A worker's own cores, so that workers neither wander nor get in each other's way."""
+        cores = available_cores()
+        workers = len(self.addresses.workers)
+        if task.role != WORKER or workers > len(cores) or not hasattr(os, "sched_setaffinity"):
+            return []
+        first = task.index * self.threads_per_worker
+        return cores[first : first + self.threads_per_worker]
+
     def _log(self, name: str) -> Path:
         return self._log_directory / f"{name}.log"
 
 
-def available_cores() -> int:
-    """The cores this process may use."""
+def available_cores() -> list[int]:
+    """The numbers of the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def free_ports(count: int) -> list[int]:

@@ -11,17 +11,16 @@ import os
 import sys
 import threading
 
-from dbsl_tf.cluster.local import COMPUTE_THREADS, available_cores
-from dbsl_tf.cluster.task import WORKER, Task, task_from_environment
+from dbsl_tf.cluster.local import CORES, available_cores
+from dbsl_tf.cluster.task import Task, task_from_environment
 from dbsl_tf.errors import UserError
 
 
-def serve(task: Task, compute_threads: int = 0) -> None:
+def serve(task: Task) -> None:
     """Serve `task` until the process ends.
 
     Args:
         task: a worker or a parameter server.
-        compute_threads: threads inside an operation, 0 for one a core.
 
     Raises:
         UserError: its address cannot be used.
@@ -29,9 +28,9 @@ def serve(task: Task, compute_threads: int = 0) -> None:
     import tensorflow as tf
 
     options = tf.compat.v1.ConfigProto()
-    options.intra_op_parallelism_threads = compute_threads
+    options.intra_op_parallelism_threads = len(available_cores())
     # One closure may wait for a lock that another one holds.
-    options.inter_op_parallelism_threads = max(2, compute_threads or available_cores())
+    options.inter_op_parallelism_threads = max(2, len(available_cores()))
     # Several workers may share a GPU.
     options.gpu_options.allow_growth = True
     try:
@@ -65,7 +64,10 @@ def main() -> None:
     if task is None:
         sys.exit("error: TF_CONFIG is not set: this module serves one task of a cluster")
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
-    serve(task, int(os.environ.get(COMPUTE_THREADS, "0")) if task.role == WORKER else 0)
+    # Before TensorFlow counts them.
+    if cores := os.environ.get(CORES):
+        os.sched_setaffinity(0, map(int, cores.split(",")))
+    serve(task)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def profile_cluster(
     }
     machine = {
         "device": processor_name(),
-        "cores": available_cores(),
+        "cores": len(available_cores()),
         "threads_per_worker": cluster.threads_per_worker,
         "workers": config.cluster.workers,
     }
@@ -94,7 +94,7 @@ def cached_profile(
     Raises:
         ClusterError: the measurement failed; its own message has been shown.
     """
-    threads = max(1, available_cores() // config.cluster.workers)
+    threads = max(1, len(available_cores()) // config.cluster.workers)
     path = cache_path(config, processor_name(), threads)
     if path.exists() and _reaches(load_profile(path), config):
         report(f"time model: measured before, {path}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.cluster.connecting import wait_for_servers
-from dbsl_tf.cluster.local import LocalCluster
+from dbsl_tf.cluster.local import LocalCluster, available_cores
 from dbsl_tf.cluster.task import ClusterAddresses, Task
 from dbsl_tf.errors import ClusterError, UserError
 
@@ -23,6 +23,10 @@ def test_servers_answer_and_leave_with_the_context(tmp_path: Path):
         processes = cluster.processes
         assert set(processes) == {"ps-0", "worker-0", "worker-1"}
         assert cluster.dead() == {}
+        if len(available_cores()) >= 2:
+            own = [os.sched_getaffinity(processes[f"worker-{i}"].pid) for i in (0, 1)]
+            assert not own[0] & own[1]
+            assert len(own[0]) == len(own[1]) == cluster.threads_per_worker
         # Also one that is stopped must go.
         os.kill(processes["worker-1"].pid, signal.SIGSTOP)
     assert all(process.returncode is not None for process in processes.values())
