@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.signals import accept_interrupts
+
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/cifar100_compsac.yaml"
 
@@ -155,6 +157,7 @@ def _run_main(body: str) -> subprocess.CompletedProcess[str]:
         "import os, signal, socket\nfrom dbsl_tf.command_line import run\n"
         "from dbsl_tf.errors import UserError\n"
         f"def main(arguments):\n    {body}\nrun(main)",
+        preexec_fn=accept_interrupts,
     )
 
 

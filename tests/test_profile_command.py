@@ -1,4 +1,4 @@
-"""`python -m dbsl_tf.profile` as a person runs it, where no cluster is needed."""
+"""`python -m dbsl_tf.profile` as a person runs it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SWEEP = "tests/profiling/sweeps/gtx1080_resolution_32.csv"
 CONFIG = "configs/quickstart.yaml"
 
 
-def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _python(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=timeout
     )
 
 
@@ -98,3 +98,28 @@ def test_tensorflow_is_not_imported() -> None:
         "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.cluster
+def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
+    output = tmp_path / "profile.json"
+    result = _python(
+        *("-m", "dbsl_tf.profile", "--config", CONFIG, "--output", str(output)),
+        *("profile.seconds=6", "profile.max_batch=32", "data.train_samples=200"),
+        timeout=150,
+    )
+    assert result.returncode == 0, result.stderr
+    profile = load_profile(output)
+    (fit,) = profile.fits
+    assert fit.resolution == 32
+    assert [worker.worker for worker in fit.workers] == [0, 1]
+    for worker in fit.workers:
+        sizes = {point.batch for point in worker.points}
+        assert (min(sizes), max(sizes)) == (4, 32)
+        assert all(0 < point.seconds < 5 for point in worker.points)
+    # A worker's TensorFlow alone takes some hundred MB, and a step takes a little more.
+    peaks = [point.peak_bytes for point in profile.memory.points]
+    assert 200e6 < min(peaks) <= max(peaks) < 3e9
+    assert profile.evaluation_seconds > 0
+    assert 0 < profile.merge_seconds < 5
+    assert (profile.settings["model"], profile.machine["workers"]) == ("resnet8", 2)

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
+from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = """
@@ -66,6 +67,7 @@ class TrainCommandTest(tf.test.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=accept_interrupts,
         )
 
     def finish(self, process: subprocess.Popen, seconds: float = 150) -> tuple[int, str, str]:

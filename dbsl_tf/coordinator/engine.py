@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -59,16 +60,26 @@ class Engine:
 
     def call_each(self, closure: Callable, argument_lists: Sequence[Sequence[Any]]) -> list[Any]:
         """Like `call` for several sets of arguments at once, spread over the workers."""
-        try:
+        with naming_lost_servers():
             running = [self._coordinator.schedule(closure, args=tuple(a)) for a in argument_lists]
             return [result.fetch() for result in running]
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise ClusterError(
-                "a parameter server does not answer any more, and the weights are gone with it: "
-                "start it and the run again"
-            ) from error
 
     @staticmethod
     def worker_index() -> tf.Tensor:
         """Inside a closure or a dataset_fn: the index of the worker that runs it, int64 scalar."""
         return tf.cast(tf.distribute.coordinator.experimental_get_current_worker_index(), tf.int64)
+
+
+@contextmanager
+def naming_lost_servers() -> Iterator[None]:
+    """Turn TensorFlow's errors for a lost parameter server into a `ClusterError`.
+
+    A lost worker is no error: its closure runs elsewhere.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise ClusterError(
+            "a parameter server does not answer any more, and the weights are gone with it: "
+            "start it and the run again"
+        ) from error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.coordinator.engine import Engine, naming_lost_servers
 from dbsl_tf.coordinator.merge import MergeRule
 
 
@@ -68,15 +68,18 @@ class SharedModel:
 
     def merge(self, slot: int, update_factor: float) -> int:
         """Merge a slot into the global weights as one commit; the commit's number, from 1."""
-        return int(self._merge_on_servers(self._slots[slot], np.float32(update_factor)))
+        with naming_lost_servers():
+            return int(self._merge_on_servers(self._slots[slot], np.float32(update_factor)))
 
     def take_snapshot(self) -> int:
         """Copy the global weights on the servers for evaluation; the commit they belong to."""
-        return int(self._snapshot_on_servers())
+        with naming_lost_servers():
+            return int(self._snapshot_on_servers())
 
     def read_snapshot(self) -> list[np.ndarray]:
         """The snapshot's weights in the model's order, fetched in one call."""
-        return [w.numpy() for w in self._read(self._snapshot)]
+        with naming_lost_servers():
+            return [w.numpy() for w in self._read(self._snapshot)]
 
     def _copy_of_weights(self) -> list[tf.Variable]:
         copies = []

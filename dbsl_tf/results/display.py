@@ -24,7 +24,7 @@ from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord
 _ROLES = ("small", "large")
 
 
-class _Speed(ProgressColumn):
+class _Note(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(task.fields.get("note", ""))
 
@@ -54,7 +54,7 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            _Speed(),
+            _Note(),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
