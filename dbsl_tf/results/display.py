@@ -82,7 +82,7 @@ class Display:
             self._total,
             completed=record.commit,
             description=f"epoch {record.epoch}/{self._epochs}",
-            note=f"{self._images_per_second():,.0f} images/s{self._accuracy}",
+            note=self._run_note(),
         )
         self._progress.update(
             self._bars[record.role],
@@ -98,6 +98,7 @@ class Display:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         self._accuracy = f", test accuracy {record.test_accuracy:.2%}"
+        self._progress.update(self._total, note=self._run_note())
         self._console.print(
             f"epoch {record.epoch:>3}/{self._epochs}  test accuracy {record.test_accuracy:7.2%}  "
             f"test loss {record.test_loss:.4f}",
@@ -133,6 +134,9 @@ class Display:
             f"epoch {last.epoch:>3}/{self._epochs}  {losses}  lr {last.learning_rate:.3g}  "
             f"{self._images_per_second():,.0f} images/s  {left:.0f} s left"
         )
+
+    def _run_note(self) -> str:
+        return f"{self._images_per_second():,.0f} images/s{self._accuracy}"
 
     def _images_per_second(self) -> float:
         seconds = self._recent[-1][0] - self._recent[0][0]
