@@ -179,7 +179,7 @@ class ProfileSection(Section):
     """The measurement of time and memory by dbsl_tf.profile."""
 
     max_batch: int | None = Field(
-        None, ge=2, description="largest batch to measure; null: twice dual_batch.large_batch"
+        None, ge=2, description="largest batch to measure; null: dual_batch.large_batch"
     )
     memory_budget: Annotated[int, Field(gt=0), BeforeValidator(bytes_of)] | None = Field(
         None,

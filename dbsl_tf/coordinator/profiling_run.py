@@ -64,7 +64,8 @@ def measure(
     """
     components = build_components(config, data, cluster)
     seconds = config.profile.seconds
-    sizes = sweep_sizes(config.profile.max_batch or 2 * config.dual_batch.large_batch)
+    # Not beyond B_L: t(B) bends a little, and the line has to fit where it is used.
+    sizes = sweep_sizes(config.profile.max_batch or config.dual_batch.large_batch)
     sweep = _Sweep(components, config.optimizer.base_lr * 1e-3)
     report(f"warming up batches of {', '.join(map(str, sizes))}")
     estimates, memory = _warm_up(sweep, sizes)
