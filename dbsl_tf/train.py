@@ -94,7 +94,6 @@ def coordinate(
         ready_cluster(config, task, directory.logs) as cluster,
         open(directory.history, "a", encoding="utf-8") as history_file,
     ):
-        import_tensorflow_quietly()
         from dbsl_tf.coordinator.assembly import build_trainer
         from dbsl_tf.models.export import save_keras3
 

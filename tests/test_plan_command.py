@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import check_one_line_mistake
 from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).parents[1]
@@ -132,12 +133,7 @@ def test_help_lists_every_key_and_augmentation() -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str) -> None:
-    result = _plan(*arguments)
-    assert result.returncode == 2
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert expected in result.stderr
+    check_one_line_mistake(_plan(*arguments), expected)
 
 
 def test_tensorflow_is_not_imported() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.profiling.profile_file import load_profile
+from tests.support.commands import check_one_line_mistake
 
 ROOT = Path(__file__).parents[1]
 SWEEP = "tests/profiling/sweeps/gtx1080_resolution_32.csv"
@@ -82,12 +83,7 @@ def test_print_config_measures_nothing() -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str) -> None:
-    result = _profile(*arguments)
-    assert result.returncode == 2
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert expected in result.stderr
+    check_one_line_mistake(_profile(*arguments), expected)
 
 
 def test_tensorflow_is_not_imported() -> None:

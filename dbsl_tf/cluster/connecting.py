@@ -37,7 +37,7 @@ class ReadyCluster:
 def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Iterator[ReadyCluster]:
     """The cluster that TF_CONFIG describes or, without it, one of this machine.
 
-    A cluster of this machine ends with the context.
+    A cluster of this machine ends with the context. Inside it TensorFlow is imported.
 
     Args:
         config: `cluster` says how many servers there are and how long to wait for them.
@@ -49,6 +49,7 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
     """
     timeout = config.cluster.connect_timeout
     if task is not None:
+        import_tensorflow_quietly()
         wait_for_servers(task, timeout)
         yield ReadyCluster(task, threads_per_worker=-1)
         return

@@ -18,7 +18,6 @@ from dbsl_tf.errors import ClusterError, UserError
 from dbsl_tf.profiling.cache import cache_path, processor_name
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
-from dbsl_tf.quiet import import_tensorflow_quietly
 
 
 def profile_cluster(
@@ -48,7 +47,6 @@ def profile_cluster(
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(config, task, Path(logs)) as cluster,
     ):
-        import_tensorflow_quietly()
         from dbsl_tf.coordinator.profiling_run import measure
 
         measurement = measure(config, data, cluster, report)
