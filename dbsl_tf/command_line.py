@@ -6,6 +6,7 @@ import argparse
 import os
 import select
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 USER_ERROR_STATUS = 2
 CLUSTER_ERROR_STATUS = 1
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
+TERMINATED_STATUS = 143  # 128 + SIGTERM
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is cleaned up after a Ctrl-C is cleaned up after it too."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,9 +97,10 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs an entry point on the command line's arguments and exits with its status.
 
     A `UserError` becomes one line on standard error and status 2, a `ClusterError` one and
-    status 1, Ctrl-C status 130; when the reader of standard output has gone (as with `| head`) it
-    ends quietly with status 141.
+    status 1, Ctrl-C status 130, SIGTERM 143; when the reader of standard output has gone (as with
+    `| head`) it ends quietly with status 141.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         try:
             status = main(sys.argv[1:])
@@ -106,6 +113,8 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except ClusterError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         status = CLUSTER_ERROR_STATUS
+    except Terminated:
+        status = TERMINATED_STATUS
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED_STATUS
@@ -116,6 +125,10 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE_STATUS
     _leave(status)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
 
 
 def _leave(status: int) -> NoReturn:

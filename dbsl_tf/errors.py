@@ -14,3 +14,10 @@ class ClusterError(Exception):
 
     The message is a single line that names what is gone and what to do.
     """
+
+
+class ParameterServerLost(ClusterError):
+    """A parameter server is gone, and its part of the weights with it.
+
+    Training can go on from a checkpoint once the server is back.
+    """

@@ -1,37 +1,35 @@
 """Train with dual batch sizes: python -m dbsl_tf.train --config FILE [key.sub=value ...]
 
 With TF_CONFIG set, this process takes the role it gives: chief, worker or ps. Without it, a
-cluster of server processes is started on this machine and ended with the run.
+cluster of server processes is started on this machine and ended with the run. A run that was
+interrupted goes on from its last checkpoint when it is started again with its run.dir.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.connecting import check_size
+from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
 from dbsl_tf.data.prepare import prepare
-from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
-from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.errors import ParameterServerLost
 from dbsl_tf.quiet import import_tensorflow_quietly
-from dbsl_tf.results.display import Display
-from dbsl_tf.results.history import History
-from dbsl_tf.results.outcome import print_outcome
 from dbsl_tf.results.run_directory import RunDirectory
-from dbsl_tf.results.summary import summarize
+
+_MODULE = "dbsl_tf.train"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, then serve or coordinate as the role of this process asks."""
-    parser = config_parser("dbsl_tf.train", "Train with small- and large-batch workers.")
+    parser = config_parser(_MODULE, "Train with small- and large-batch workers.")
     options, config = parse_config(parser, arguments)
     task = task_from_environment(os.environ)
     if task is not None:
@@ -40,13 +38,14 @@ def main(arguments: Sequence[str]) -> int:
             serve(config, task)
             return 0
     console = Console()
-    config = with_time_model(config, options, console)
-    time_models = time_models_from_config(config)
-    plan = plan_from_config(config, config.data.epoch_samples, time_models)
-    directory = RunDirectory.create(config.run.dir, Path(options.config))
-    directory.write_text(directory.configuration, config.to_yaml())
-    directory.write_json(directory.plan, plan.as_dict())
-    coordinate(config, plan, time_models, directory, task, console)
+    directory = RunDirectory.of(config.run.dir, Path(options.config))
+    try:
+        coordinate(config, options, directory, task, console)
+    except ParameterServerLost as lost:
+        if restarts_so_far(os.environ) >= config.cluster.max_restarts:
+            raise
+        console.print(f"{lost}; going on from the last checkpoint", soft_wrap=True)
+        restart(_MODULE, [*arguments, f"run.dir={directory.path}", "run.resume=must"])
     return 0
 
 
@@ -61,79 +60,19 @@ def serve(config: Config, task: Task) -> None:
     serve_task(task)
 
 
-def with_time_model(config: Config, options: Namespace, console: Console) -> Config:
-    """The configuration with a profile of this hardware where it has no time model."""
-    section = config.time_model
-    if section.a is not None or section.profile is not None:
-        return config
-    from dbsl_tf.coordinator.profile_cluster import cached_profile
-
-    def report(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
-    path = cached_profile(config, options.config, options.overrides, report)
-    return config.model_copy(update={"time_model": section.model_copy(update={"profile": path})})
-
-
 def coordinate(
     config: Config,
-    plan: DualBatchPlan,
-    time_models: Sequence[TimeModel],
+    options: Namespace,
     directory: RunDirectory,
     task: Task | None,
     console: Console,
 ) -> None:
-    """Train as the chief, and leave the results in `directory`."""
-
-    def report(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
+    """Be the chief: begin the run or go on with it, to its end."""
+    from dbsl_tf.run import begin_or_resume, train
 
     data = prepare(config.data.name, config.data.dir)
-    report(_introduction(config, task))
-    with (
-        ready_cluster(config, task, directory.logs) as cluster,
-        open(directory.history, "a", encoding="utf-8") as history_file,
-    ):
-        from dbsl_tf.coordinator.assembly import build_trainer
-        from dbsl_tf.models.export import save_keras3
-
-        history = History(history_file)
-        display = Display(console, plan, config.schedule.epochs)
-        trainer = build_trainer(
-            config,
-            plan,
-            time_models,
-            data,
-            cluster,
-            observers=[history, display],
-            check=lambda: cluster.check(report),
-        )
-        trainer.warm_up()
-        began = time.monotonic()
-        with display:
-            trainer.run()
-        wall_seconds = time.monotonic() - began
-        summary = summarize(plan, history.commits, history.evaluations, wall_seconds)
-        directory.write_json(directory.summary, summary)
-        save_keras3(
-            directory.model,
-            name=config.model.name,
-            classes=data.spec.classes,
-            dropout=config.model.dropout,
-            weights=trainer.final_weights(),
-            mean=data.spec.mean,
-            standard_deviation=data.spec.standard_deviation,
-        )
-    print_outcome(console, plan, summary, directory)
-
-
-def _introduction(config: Config, task: Task | None) -> str:
-    servers = config.cluster
-    where = "starting on this machine" if task is None else "of TF_CONFIG"
-    return (
-        f"{config.model.name} on {config.data.name}: {servers.workers} worker(s) and "
-        f"{servers.parameter_servers} parameter server(s) {where}"
-    )
+    run = begin_or_resume(config, options, directory, console)
+    train(run, data, task, console)
 
 
 if __name__ == "__main__":

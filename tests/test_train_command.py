@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -17,84 +10,17 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from tests.support.signals import accept_interrupts
-
-ROOT = Path(__file__).resolve().parents[1]
-CONFIGURATION = """
-data: {name: digits, train_samples: 300, augment: [random_translation]}
-model: {name: resnet8, dropout: 0.1}
-cluster: {workers: 2, parameter_servers: 2}
-dual_batch: {small_workers: 1, large_batch: 50, extra_time_ratio: 1.1}
-time_model: {a: 0.001, b: 0.01}
-optimizer: {base_lr: 0.02, lr_scaling: sqrt}
-schedule: {epochs: 3, milestones: [2], gamma: 0.5, eval_every: 2}
-"""
-
-
-def server_pids(run: Path) -> list[tuple[int, Path]]:
-    """Process numbers and logs of the servers that log into `run`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            output = Path(os.readlink(process / "fd" / "1"))
-        except OSError:
-            continue
-        if output.is_relative_to(run):
-            found.append((int(process.name), output))
-    return found
+from tests.support.tiny_runs import TinyRunCase
 
 
 @pytest.mark.cluster
-class TrainCommandTest(tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.enterContext(TemporaryDirectory()))
-        self.config = self.folder / "tiny.yaml"
-        self.config.write_text(CONFIGURATION)
-        self.run = self.folder / "run"
-
-    def start(self, *overrides: str, tf_config: str = "") -> subprocess.Popen:
-        environment = {
-            **os.environ,
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
-            "TF_CONFIG": tf_config,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-m", "dbsl_tf.train", "--config", str(self.config)]
-            + [f"run.dir={self.run}", *overrides],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=accept_interrupts,
-        )
-
-    def finish(self, process: subprocess.Popen, seconds: float = 150) -> tuple[int, str, str]:
-        try:
-            output, errors = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        return process.returncode, output, errors
-
-    def wait_until(self, condition, process: subprocess.Popen, seconds: float = 90):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.fail(f"the run ended or hung: {process.communicate()}")
-            time.sleep(0.1)
-
-    def lines_of_history(self) -> list[dict]:
-        history = self.run / "history.jsonl"
-        return [json.loads(line) for line in history.read_text().splitlines()]
-
+class TrainCommandTest(TinyRunCase):
     def test_a_run_leaves_all_its_results(self):
         status, output, errors = self.finish(self.start())
         self.assertEqual((status, errors), (0, ""))
         plan = json.loads((self.run / "plan.json").read_text())
         summary = json.loads((self.run / "summary.json").read_text())
-        commits = [line for line in self.lines_of_history() if line["event"] == "commit"]
+        commits = self.events("commit")
         self.assertEqual([commit["commit"] for commit in commits], [1, 2, 3, 4, 5, 6])
         self.assertEqual([commit["epoch"] for commit in commits], [1, 1, 2, 2, 3, 3])
         for commit in commits:
@@ -107,7 +33,7 @@ class TrainCommandTest(tf.test.TestCase):
             scale = (commit["batch"] / 50) ** 0.5
             rates = [0.02 * scale, 0.01 * scale]
             self.assertTrue(any(abs(commit["learning_rate"] - rate) < 1e-9 for rate in rates))
-        evaluations = [line for line in self.lines_of_history() if line["event"] == "evaluation"]
+        evaluations = self.events("evaluation")
         self.assertEqual([line["commit"] for line in evaluations], [4, 6])
         self.assertEqual([line["epoch"] for line in evaluations], [2, 3])
         self.assertEqual({line["samples"] for line in evaluations}, {360})
@@ -116,7 +42,7 @@ class TrainCommandTest(tf.test.TestCase):
         self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
         self.assertIn(f"{summary['test_accuracy']:.2%}", output)
         self.assertIn(str(self.run), output)
-        self.assertEqual(server_pids(self.run), [])
+        self.check_nothing_is_left()
         self.check_configuration_repeats()
         self.check_model(summary["test_accuracy"])
 
@@ -155,7 +81,7 @@ class TrainCommandTest(tf.test.TestCase):
         self.assertEqual(status, 0, errors)
         self.assertIn("of TF_CONFIG", output)
         self.assertFalse(list((self.run / "logs").iterdir()))
-        commits = [line for line in self.lines_of_history() if line["event"] == "commit"]
+        commits = self.events("commit")
         self.assertEqual([commit["commit"] for commit in commits], [1, 2])
 
     def test_a_cluster_of_another_size_is_refused(self):
@@ -176,60 +102,12 @@ class TrainCommandTest(tf.test.TestCase):
         self.assertIn(f"run.dir={self.run}", errors)
         self.assertEqual((self.run / "summary.json").read_text(), "precious")
 
-    def test_an_interrupted_run_ends_cleanly(self):
-        process = self.start("schedule.epochs=1000")
-        history = self.run / "history.jsonl"
-        self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
-        self.assertLen(server_pids(self.run), 4)
-        process.send_signal(signal.SIGINT)
-        status, _, errors = self.finish(process, seconds=30)
-        self.assertEqual(status, 130)
-        self.assertNotIn("Traceback", errors)
-        self.assertEqual(server_pids(self.run), [])
-        self.assertNotEmpty(self.lines_of_history())
-
-    def test_a_killed_worker_costs_no_commit(self):
-        process = self.start("schedule.epochs=30", "schedule.eval_every=30")
-        history = self.run / "history.jsonl"
-        self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
-        (worker,) = [pid for pid, log in server_pids(self.run) if log.name == "worker-0.log"]
-        os.kill(worker, signal.SIGKILL)
-        status, output, errors = self.finish(process)
-        self.assertEqual((status, errors), (0, ""))
-        self.assertIn("worker-0 ended with SIGKILL", output)
-        commits = [line for line in self.lines_of_history() if line["event"] == "commit"]
-        self.assertEqual([commit["commit"] for commit in commits], list(range(1, 61)))
-        self.assertEqual({commit["worker"] for commit in commits[-10:]}, {1})
-
-    def test_a_killed_parameter_server_ends_the_run_in_one_line(self):
-        process = self.start("schedule.epochs=1000")
-        history = self.run / "history.jsonl"
-        self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
-        (server,) = [pid for pid, log in server_pids(self.run) if log.name == "ps-0.log"]
-        os.kill(server, signal.SIGKILL)
-        status, _, errors = self.finish(process, seconds=60)
-        self.assertEqual(status, 1)
-        self.assertLen(errors.splitlines(), 1)
-        self.assertIn("ps-0 ended with SIGKILL", errors)
-        self.assertEqual(server_pids(self.run), [])
-
     def test_a_diverged_run_says_so_in_one_line(self):
         status, _, errors = self.finish(self.start("optimizer.base_lr=1e30"))
         self.assertEqual(status, 2)
         self.assertLen(errors.splitlines(), 1)
         self.assertIn("diverged", errors)
         self.assertIn("optimizer.base_lr", errors)
-
-    def test_a_killed_coordinator_leaves_no_server_behind(self):
-        process = self.start("schedule.epochs=1000")
-        history = self.run / "history.jsonl"
-        self.wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
-        process.kill()
-        self.finish(process)
-        deadline = time.monotonic() + 10
-        while server_pids(self.run) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self.assertEqual(server_pids(self.run), [])
 
 
 if __name__ == "__main__":

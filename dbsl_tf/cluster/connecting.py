@@ -24,8 +24,8 @@ class ReadyCluster:
         task: the chief's.
         threads_per_worker: cores that one worker may use; -1 where it is not known here and
             tf.data is to find out.
-        check: raises a `ClusterError` when the run cannot go on, and passes a line on each server
-            that is gone to its argument. A cluster of TF_CONFIG is not checked.
+        check: raises a `ClusterError` when the run cannot go on, starts dead workers again, and
+            passes a line on each to its argument. A cluster of TF_CONFIG is not checked.
     """
 
     task: Task
@@ -34,7 +34,9 @@ class ReadyCluster:
 
 
 @contextmanager
-def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Iterator[ReadyCluster]:
+def ready_cluster(
+    config: Config, task: Task | None, log_directory: Path, restarts: int = 0
+) -> Iterator[ReadyCluster]:
     """The cluster that TF_CONFIG describes or, without it, one of this machine.
 
     A cluster of this machine ends with the context. Inside it TensorFlow is imported.
@@ -43,6 +45,7 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
         config: `cluster` says how many servers there are and how long to wait for them.
         task: the chief's task; None starts servers on this machine.
         log_directory: for the output of servers started here.
+        restarts: how many dead workers of this machine are started again.
 
     Raises:
         UserError: a server does not answer in time.
@@ -54,7 +57,7 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
         yield ReadyCluster(task, threads_per_worker=-1)
         return
     with LocalCluster(
-        config.cluster.workers, config.cluster.parameter_servers, log_directory
+        config.cluster.workers, config.cluster.parameter_servers, log_directory, restarts
     ) as local:
         # Importing takes as long as the servers need to start: do both at once.
         import_tensorflow_quietly()
@@ -80,11 +83,10 @@ def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lam
     """
     deadline = time.monotonic() + timeout
     for server in task.addresses.servers():
-        host, _, port = server.address.rpartition(":")
         while True:
             check()
             try:
-                socket.create_connection((host, int(port)), timeout=1.0).close()
+                connect(server.address)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
@@ -94,6 +96,25 @@ def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lam
                         "address in TF_CONFIG"
                     ) from error
                 time.sleep(0.05)
+
+
+def connect(address: str) -> None:
+    """Open a connection to `host:port` and close it again.
+
+    Raises:
+        OSError: nothing answers there within a second.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=1.0).close()
+
+
+def reachable(address: str) -> bool:
+    """Whether something accepts connections at `host:port`."""
+    try:
+        connect(address)
+    except OSError:
+        return False
+    return True
 
 
 def check_size(config: Config, task: Task) -> None:

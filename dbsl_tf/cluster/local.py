@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
-from dbsl_tf.errors import ClusterError
+from dbsl_tf.errors import ClusterError, ParameterServerLost
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"
@@ -30,14 +30,18 @@ class LocalCluster:
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
         log_directory: where each server's output goes, as `<role>-<index>.log`.
+        restarts: how many dead workers `check` starts again.
 
     Attributes:
         addresses: where this process and its servers listen.
         threads_per_worker: each worker's share of the cores.
     """
 
-    def __init__(self, workers: int, parameter_servers: int, log_directory: Path) -> None:
+    def __init__(
+        self, workers: int, parameter_servers: int, log_directory: Path, restarts: int = 0
+    ) -> None:
         self._log_directory = log_directory
+        self._restarts = self._restarts_left = restarts
         self._processes: dict[str, subprocess.Popen] = {}
         self._reported: set[str] = set()
         ports = free_ports(1 + parameter_servers + workers)
@@ -79,21 +83,35 @@ class LocalCluster:
         }
 
     def check(self, report: Callable[[str], None]) -> None:
-        """Report each server that has ended since the last call.
+        """Start workers again that have ended, as long as `restarts` allows; report each end.
 
         Raises:
-            ClusterError: no worker is left, or a parameter server is gone.
+            ParameterServerLost: a parameter server has ended.
+            ClusterError: no worker is left.
         """
         dead = self.dead()
-        for name in dead.keys() - self._reported:
-            report(dead[name])
-        self._reported |= dead.keys()
-        workers = [name for name in self._processes if name.startswith(WORKER)]
-        endings = "; ".join(dead.values())
-        if any(name.startswith(PARAMETER_SERVER) for name in dead):
-            raise ClusterError(f"a parameter server is gone, and the weights with it: {endings}")
-        if all(name in dead for name in workers):
-            raise ClusterError(f"no worker is left: {endings}")
+        lost = [dead[name] for name in dead if name.startswith(PARAMETER_SERVER)]
+        if lost:
+            raise ParameterServerLost(
+                f"a parameter server is gone, and the weights with it: {'; '.join(lost)}"
+            )
+        for task in self.addresses.servers():
+            if task.name in dead:
+                self._replace(task, dead[task.name], report)
+        still_dead = self.dead()
+        if all(name in still_dead for name in self._processes if name.startswith(WORKER)):
+            raise ClusterError(f"no worker is left: {'; '.join(still_dead.values())}")
+
+    def _replace(self, task: Task, ending: str, report: Callable[[str], None]) -> None:
+        if self._restarts_left:
+            self._restarts_left -= 1
+            used = self._restarts - self._restarts_left
+            report(f"{ending}; started again ({used} of {self._restarts} times)")
+            self._processes[task.name].stdin.close()
+            self._start(task)
+        elif task.name not in self._reported:
+            self._reported.add(task.name)
+            report(f"{ending}; not started again: cluster.max_restarts is used up")
 
     def stop(self) -> None:
         """End every server and wait for it; at most a few seconds."""

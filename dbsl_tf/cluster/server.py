@@ -7,12 +7,14 @@ gone, however that happened.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 
 from dbsl_tf.cluster.local import CORES, available_cores
-from dbsl_tf.cluster.task import Task, task_from_environment
+from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
 from dbsl_tf.errors import UserError
 
 
@@ -29,8 +31,9 @@ def serve(task: Task) -> None:
 
     options = tf.compat.v1.ConfigProto()
     options.intra_op_parallelism_threads = len(available_cores())
-    # One closure may wait for a lock that another one holds.
-    options.inter_op_parallelism_threads = max(2, len(available_cores()))
+    # On a parameter server, one thread each may wait for the lock on the weights.
+    waiting = len(task.addresses.workers) + 2 if task.role == PARAMETER_SERVER else 0
+    options.inter_op_parallelism_threads = max(2, len(available_cores()), waiting)
     # Several workers may share a GPU.
     options.gpu_options.allow_growth = True
     try:
@@ -47,10 +50,10 @@ def serve(task: Task) -> None:
             "or the host of another machine?"
         ) from error
     # `join` would not let go for a signal.
-    waiting = threading.Thread(target=server.join, daemon=True)
-    waiting.start()
-    while waiting.is_alive():
-        waiting.join(0.5)
+    serving = threading.Thread(target=server.join, daemon=True)
+    serving.start()
+    while serving.is_alive():
+        serving.join(0.5)
 
 
 def _end_with_standard_input() -> None:
@@ -58,8 +61,16 @@ def _end_with_standard_input() -> None:
     os._exit(0)
 
 
+def _end_with_parent() -> None:
+    """Have the system kill this process with its parent, even while it is stopped (Linux)."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def main() -> None:
     """Serve the task in TF_CONFIG until the process that started this one is gone."""
+    _end_with_parent()
     task = task_from_environment(os.environ)
     if task is None:
         sys.exit("error: TF_CONFIG is not set: this module serves one task of a cluster")

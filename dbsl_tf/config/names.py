@@ -12,6 +12,9 @@ Rounding = Literal["nearest", "floor"]
 UpdateFactor = Literal["linear", "sqrt", "none"]
 MergeRule = Literal["journal", "compsac"]
 LearningRateScaling = Literal["none", "linear", "sqrt"]
+SyncMode = Literal["asp", "bsp", "ssp"]
+OptimizerState = Literal["reset", "keep"]
+Resume = Literal["auto", "never", "must"]
 DecayMode = Literal["l2", "decoupled"]
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)

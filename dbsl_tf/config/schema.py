@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sections import (
+    CheckpointSection,
     ClusterSection,
     DataSection,
     DualBatchSection,
@@ -14,6 +15,7 @@ from dbsl_tf.config.sections import (
     ProfileSection,
     RunSection,
     ScheduleSection,
+    SyncSection,
     TimeModelSection,
 )
 from dbsl_tf.config.yaml_text import write_yaml
@@ -26,10 +28,12 @@ class Config(Section):
     model: ModelSection
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     dual_batch: DualBatchSection = Field(default_factory=DualBatchSection)
+    sync: SyncSection = Field(default_factory=SyncSection)
     time_model: TimeModelSection = Field(default_factory=TimeModelSection)
     profile: ProfileSection = Field(default_factory=ProfileSection)
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     schedule: ScheduleSection
+    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
     run: RunSection = Field(default_factory=RunSection)
 
     @model_validator(mode="after")

@@ -19,7 +19,10 @@ from dbsl_tf.config.names import (
     LearningRateScaling,
     MergeRule,
     ModelName,
+    OptimizerState,
+    Resume,
     Rounding,
+    SyncMode,
     UpdateFactor,
 )
 from dbsl_tf.config.section import Section, across_keys
@@ -93,6 +96,18 @@ class ClusterSection(Section):
     connect_timeout: float = Field(
         120.0, gt=0, description="seconds to wait for all servers of the cluster"
     )
+    worker_timeout: float | None = Field(
+        None,
+        gt=0,
+        description="seconds after which a mini-epoch that does not come back is given to another "
+        "worker; null: 10 times its planned time, at least 20",
+    )
+    max_restarts: int = Field(
+        10,
+        ge=0,
+        description="how often in a run dead servers of a local cluster are started again, or the "
+        "run goes on from a checkpoint because a parameter server was lost",
+    )
 
 
 class DualBatchSection(Section):
@@ -126,6 +141,22 @@ class DualBatchSection(Section):
         False,
         description="plan anew at the end of an epoch when the observed time of a batch is more "
         "than 10 % off the plan's",
+    )
+
+
+class SyncSection(Section):
+    """Synchronisation of the workers."""
+
+    mode: SyncMode = Field(
+        "asp",
+        description="asp: nobody waits; bsp: all wait for each other after each mini-epoch, and "
+        "their weights are averaged; ssp: nobody gets more than staleness ahead",
+    )
+    staleness: int | None = Field(
+        1,
+        ge=0,
+        description="with ssp: mini-epochs that a worker may be ahead of the slowest one and still "
+        "begin another, s; 0: as bsp, null: as asp",
     )
 
 
@@ -213,6 +244,11 @@ class OptimizerSection(Section):
         False, description="decay biases and normalisation parameters too"
     )
     nesterov: bool = Field(False, description="Nesterov momentum")
+    state: OptimizerState = Field(
+        "reset",
+        description="momentum at the beginning of a mini-epoch: reset to zero as in COMPSAC 2022, "
+        "or keep what the worker had, as in arXiv 2509.26092; that sends it with the weights",
+    )
 
 
 class ScheduleSection(Section):
@@ -239,11 +275,23 @@ class ScheduleSection(Section):
         return milestones
 
 
+class CheckpointSection(Section):
+    """What is kept to go on from after an interruption."""
+
+    every: int = Field(1, ge=1, description="epochs between checkpoints")
+    keep: int = Field(3, ge=1, description="how many checkpoints to keep")
+
+
 class RunSection(Section):
-    """Where results go, and the seed."""
+    """Where results go, whether a run goes on, and the seed."""
 
     dir: UsablePath | None = Field(
         None, description="folder of the results; null: runs/<configuration>-<time>"
+    )
+    resume: Resume = Field(
+        "auto",
+        description="whether to go on with the run in run.dir: auto if it has a checkpoint, never, "
+        "or must",
     )
     seed: int = Field(
         0, ge=0, le=2**31 - 1, description="seed of weights, shuffling and augmentation"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from dbsl_tf.coordinator import moments
 from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.shared_model import Pulled, SharedModel
 from dbsl_tf.training.local_loop import evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
@@ -15,59 +16,116 @@ from dbsl_tf.training.sgd import SGD
 Closure = Callable[..., dict[str, tf.Tensor]]
 
 
-def mini_epoch_closure(shared_model: SharedModel, network: Network, optimizer: SGD) -> Closure:
+def mini_epoch_closure(
+    engine: Engine, shared_model: SharedModel, network: Network, optimizer: SGD
+) -> Closure:
     """A mini-epoch: pull once, train locally, push once (Lu et al., COMPSAC 2022, section III).
 
-    The closure takes the per-worker iterator of batches, the slot to push into, and what was
-    decided when it was scheduled: `steps` [workers] int64 and `learning_rates` [workers] float32,
-    of which the worker picks its own, and the `seed` scalar int64. It returns scalars.
+    The closure takes the per-worker iterator of batches, the variables of the slot to push into
+    and the orders, all of shape [workers], of which the worker picks its own: `steps` and `seeds`
+    (int64), `learning_rates` (float32) and `allowed` (bool). A worker that is not allowed to
+    begin returns at once. The result is a dictionary of scalars.
     """
 
-    @tf.function(autograph=False)
+    @engine.closure
     def mini_epoch(
-        batches: Iterator,
-        slot: Sequence[tf.Variable],
-        steps: tf.Tensor,
-        learning_rates: tf.Tensor,
-        seed: tf.Tensor,
+        batches: Iterator, slot: Sequence[tf.Variable], orders: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         worker = Engine.worker_index()
-        started = tf.timestamp()
+        mine = {name: tf.gather(values, worker) for name, values in orders.items()}
+        with tf.control_dependencies([moments.passing(moments.BEFORE_PULL, worker)]):
+            started = tf.timestamp()
+        # Not within the branch: what the pull's lock is held for must not wait for this worker.
         with tf.control_dependencies([started]):
-            commit, pulled = shared_model.pull()
-        with tf.control_dependencies(pulled):
-            loop_started = tf.timestamp()
-        with tf.control_dependencies([loop_started]):
-            trained, sums = train_steps(
-                network,
-                optimizer,
-                pulled,
-                batches,
-                tf.gather(steps, worker),
-                tf.gather(learning_rates, worker),
-                seed,
-            )
-        with tf.control_dependencies(trained):
-            loop_finished = tf.timestamp()
-        with tf.control_dependencies([loop_finished]):
-            pushed = shared_model.push(slot, trained)
-        with tf.control_dependencies([pushed]):
-            finished = tf.timestamp()
-        return {
-            "worker": worker,
-            "pulled_commit": commit,
-            "loss": sums.loss,
-            "correct": sums.correct,
-            "samples": sums.samples,
-            "started": started,
-            "seconds": finished - started,
-            "loop_seconds": loop_finished - loop_started,
-        }
+            pulled = shared_model.pull(slot, worker)
+
+        def train() -> dict[str, tf.Tensor]:
+            return _train(network, optimizer, batches, slot, worker, mine, pulled, started)
+
+        return tf.cond(mine["allowed"], train, lambda: _nothing(worker))
 
     return mini_epoch
 
 
+def _train(
+    network: Network,
+    optimizer: SGD,
+    batches: Iterator,
+    slot: Sequence[tf.Variable],
+    worker: tf.Tensor,
+    orders: Mapping[str, tf.Tensor],
+    pulled: Pulled,
+    started: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    with tf.control_dependencies(pulled.weights):
+        passed = moments.passing(moments.IN_THE_LOOP, worker)
+    with tf.control_dependencies([passed]):
+        loop_started = tf.timestamp()
+    with tf.control_dependencies([loop_started]):
+        trained = train_steps(
+            network,
+            optimizer,
+            pulled.weights,
+            batches,
+            orders["steps"],
+            orders["learning_rates"],
+            orders["seeds"],
+            pulled.velocity,
+        )
+    with tf.control_dependencies(trained.weights):
+        loop_finished = tf.timestamp()
+    results = [*trained.weights, *(trained.velocity if pulled.velocity else ())]
+    half = len(slot) // 2
+    with tf.control_dependencies([loop_finished]):
+        pushed = SharedModel.push(slot[:half], results[:half])
+    with tf.control_dependencies([pushed]):
+        passed = moments.passing(moments.DURING_PUSH, worker)
+    with tf.control_dependencies([passed]):
+        pushed = SharedModel.push(slot[half:], results[half:])
+    with tf.control_dependencies([pushed]):
+        finished = tf.timestamp()
+    with tf.control_dependencies([finished]):
+        passed = moments.passing(moments.AFTER_PUSH, worker)
+    with tf.control_dependencies([passed]):
+        trained_here = tf.constant(True)
+    return {
+        "trained": trained_here,
+        "worker": worker,
+        "pulled_commit": pulled.commit,
+        "loss": trained.sums.loss,
+        "correct": trained.sums.correct,
+        "samples": trained.sums.samples,
+        "finite": _all_finite([trained.sums.loss, *results]),
+        "started": started,
+        "seconds": finished - started,
+        "loop_seconds": loop_finished - loop_started,
+    }
+
+
+def _nothing(worker: tf.Tensor) -> dict[str, tf.Tensor]:
+    none, no_time = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
+    return {
+        "trained": tf.constant(False),
+        "worker": worker,
+        "pulled_commit": none,
+        "loss": tf.constant(0.0),
+        "correct": none,
+        "samples": none,
+        "finite": tf.constant(True),
+        "started": no_time,
+        "seconds": no_time,
+        "loop_seconds": no_time,
+    }
+
+
+def _all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    # A NaN or Inf anywhere makes the sum of absolute values one; so can a sum of huge values, of
+    # which nothing good would come either.
+    return tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.abs(value)) for value in values]))
+
+
 def evaluation_closure(
+    engine: Engine,
     shared_model: SharedModel,
     network: Network,
     test_dataset: Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset],
@@ -78,9 +136,11 @@ def evaluation_closure(
     died counts once.
     """
 
-    @tf.function(autograph=False)
+    @engine.closure
     def evaluation(start: tf.Tensor, stop: tf.Tensor) -> dict[str, tf.Tensor]:
-        weights = [variable.read_value() for variable in shared_model.snapshot_variables]
+        passed = moments.passing(moments.DURING_EVALUATION, Engine.worker_index())
+        with tf.control_dependencies([passed]):
+            weights = [variable.read_value() for variable in shared_model.snapshot_variables]
         return evaluate(network, weights, test_dataset(start, stop))._asdict()
 
     return evaluation

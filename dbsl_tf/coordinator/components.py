@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras_core
+import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
@@ -14,10 +15,11 @@ from dbsl_tf.coordinator.closures import Closure, evaluation_closure, mini_epoch
 from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.merge import MERGE_RULES
-from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
 from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.models import build_model
+from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -28,27 +30,37 @@ class Components:
 
     Attributes:
         engine: the connected cluster.
-        shared_model: the weights, with a slot for each worker.
+        shared_model: the weights.
         mini_epoch: the closure of one mini-epoch.
         evaluator: of the global weights.
-        make_batches: maps a function from the worker's index (int64 scalar) to its batch sizes
-            (int64 [batches], repeated for ever) to the per-worker iterator of such batches.
+        make_batches: makes the per-worker iterator of batches from a function that maps the
+            worker's index (int64 scalar) to its batch sizes (int64 [batches], repeated for ever),
+            and from the samples of its stream that each worker has had before, [workers].
     """
 
     engine: Engine
     shared_model: SharedModel
     mini_epoch: Closure
     evaluator: Evaluator
-    make_batches: Callable[[Callable[[tf.Tensor], tf.Tensor]], Iterator]
+    make_batches: Callable[[Callable[[tf.Tensor], tf.Tensor], Sequence[int]], Iterator]
 
 
-def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) -> Components:
+def build_components(
+    config: Config,
+    data: PreparedData,
+    cluster: ReadyCluster,
+    checkpoint: Checkpoint | None = None,
+    worker_timeout: float | None = None,
+) -> Components:
     """Connect to the cluster and build what trains on it.
 
     Args:
         config: the resolved configuration.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
+        checkpoint: what to go on from; None: fresh weights.
+        worker_timeout: seconds after which a worker's share of an evaluation is given to another
+            one too; None: never.
     """
     engine = Engine(cluster.task)
     network = Network(
@@ -61,20 +73,23 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
         ),
         decay_all=config.optimizer.decay_normalization,
     )
+    optimizer = _optimizer(config)
     shared_model = SharedModel(
         engine,
-        network.initial_weights(),
-        slots=engine.workers,
-        merge_rule=MERGE_RULES[config.dual_batch.merge],
+        _initial_state(config, network, optimizer, checkpoint),
+        MERGE_RULES[config.dual_batch.merge],
     )
     evaluation_batch = min(config.dual_batch.large_batch, data.spec.test_samples)
     evaluation = evaluation_closure(
+        engine,
         shared_model,
         network,
         lambda start, stop: test_dataset(data, start=start, stop=stop, batch=evaluation_batch),
     )
 
-    def make_batches(sizes: Callable[[tf.Tensor], tf.Tensor]) -> Iterator:
+    def make_batches(
+        sizes: Callable[[tf.Tensor], tf.Tensor], samples_before: Sequence[int]
+    ) -> Iterator:
         def dataset_fn() -> tf.data.Dataset:
             worker = Engine.worker_index()
             return training_dataset(
@@ -84,6 +99,7 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
                 batch_sizes=sizes(worker),
                 seed=tf.constant(config.run.seed * engine.workers, tf.int64) + worker,
                 parallel_calls=cluster.threads_per_worker,
+                first_sample=tf.gather(tf.constant(samples_before, tf.int64), worker),
             )
 
         return engine.per_worker_iterator(dataset_fn)
@@ -91,10 +107,25 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
     return Components(
         engine=engine,
         shared_model=shared_model,
-        mini_epoch=mini_epoch_closure(shared_model, network, _optimizer(config)),
-        evaluator=Evaluator(engine, shared_model, evaluation, data.spec.test_samples),
+        mini_epoch=mini_epoch_closure(engine, shared_model, network, optimizer),
+        evaluator=Evaluator(
+            engine, shared_model, evaluation, data.spec.test_samples, worker_timeout
+        ),
         make_batches=make_batches,
     )
+
+
+def _initial_state(
+    config: Config, network: Network, optimizer: SGD, checkpoint: Checkpoint | None
+) -> ModelState:
+    weights = checkpoint.weights if checkpoint else network.initial_weights()
+    velocity: list[np.ndarray] = []
+    if config.optimizer.state == "keep" and optimizer.momentum:
+        trainable, _ = network.split(weights)
+        velocity = [np.zeros((config.cluster.workers, *w.shape), w.dtype) for w in trainable]
+        if checkpoint and checkpoint.velocity:
+            velocity = checkpoint.velocity
+    return ModelState(checkpoint.commit if checkpoint else 0, list(weights), velocity)
 
 
 def _optimizer(config: Config) -> SGD:

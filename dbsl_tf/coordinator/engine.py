@@ -2,23 +2,86 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
-from dbsl_tf.errors import ClusterError
+from dbsl_tf.coordinator.roster import Roster
+from dbsl_tf.coordinator.watch import PortWatch, StartWatch
+from dbsl_tf.errors import ParameterServerLost
+
+# How often a call that waits looks whether its worker hangs, in seconds.
+_PATIENCE = 0.5
+# ClusterCoordinator waits for its workers when it is deleted, dead ones included.
+_kept: list[Engine] = []
+
+
+class WorkerHung(Exception):
+    """The worker that runs a call has not finished it in time, and may never do so.
+
+    Attributes:
+        worker: its index.
+        seconds: how long it has been at it.
+    """
+
+    def __init__(self, worker: int, seconds: float) -> None:
+        super().__init__(f"worker {worker} has not answered for {seconds:.0f} s")
+        self.worker = worker
+        self.seconds = seconds
+
+
+class Call:
+    """A closure on its way through the cluster; made by `Engine.start`."""
+
+    def __init__(self, engine: Engine, ticket: int, future: Future) -> None:
+        self._engine = engine
+        self._ticket = ticket
+        self._future = future
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result, as numpy values.
+
+        Args:
+            timeout: seconds a worker may take, from when it begins; None: for ever.
+
+        Raises:
+            WorkerHung: the worker that runs it has been at it for longer than that. The call
+                goes on: see `wait`.
+            ParameterServerLost: a parameter server is gone.
+        """
+        while True:
+            try:
+                with naming_lost_servers():
+                    result = self._future.result(timeout=_PATIENCE)
+            except TimeoutError:
+                if timeout is not None:
+                    self._engine.check_for_hang(self._ticket, timeout)
+            else:
+                return result
+
+    def wait(self) -> Any:
+        """Wait for the result, however long it takes."""
+        return self.result()
 
 
 class Engine:
     """A connected cluster: places variables, builds per-worker datasets, runs closures.
 
-    Connecting resets TensorFlow's context: build models and variables afterwards.
+    Connecting resets TensorFlow's context: build models and variables afterwards. One process
+    connects once.
 
     Args:
         task: the chief's task.
+
+    Attributes:
+        workers: number of workers (n).
+        roster: which of them take part.
     """
 
     def __init__(self, task: Task) -> None:
@@ -32,8 +95,16 @@ class Engine:
             rpc_layer="grpc",
         )
         self.workers = len(addresses.workers)
+        self.roster = Roster(self.workers)
         self._strategy = tf.distribute.ParameterServerStrategy(resolver)
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self._strategy)
+        _kept.append(self)
+        self._tickets = itertools.count(1)
+        # The ticket of the call that each worker took up last; written by the workers.
+        self._taken = self.variables([np.zeros(self.workers, np.int64)])[0]
+        self._starts = StartWatch(self._taken.numpy, self.roster)
+        PortWatch(addresses.workers, self.roster).start()
+        self._fetching = ThreadPoolExecutor(4 * self.workers + 8, "fetch")
 
     def variables(self, initial: list[Any]) -> list[tf.Variable]:
         """Variables on the parameter servers, spread over them in turn."""
@@ -48,21 +119,69 @@ class Engine:
         """
         return iter(self._coordinator.create_per_worker_dataset(lambda _context=None: dataset_fn()))
 
-    def call(self, closure: Callable, *arguments: Any) -> Any:
-        """Run `closure` on some idle worker and wait for its result, as numpy values.
+    def closure(self, function: Callable) -> Callable:
+        """`function`, to be run by `start` and `call_each`: graph code that returns tensors.
+
+        The worker that takes it up says so first, by the ticket of the call.
+        """
+
+        @tf.function(autograph=False)
+        def announced(ticket: tf.Tensor, *arguments: Any) -> Any:
+            place = tf.reshape(self.worker_index(), [1, 1])
+            taken = self._taken.scatter_nd_update(place, tf.reshape(ticket, [1]))
+            with tf.control_dependencies([taken]):
+                return function(*arguments)
+
+        return announced
+
+    def start(self, closure: Callable, *arguments: Any) -> Call:
+        """Have some idle worker run `closure`.
 
         If the worker dies meanwhile, another one runs the closure again from its start.
 
         Raises:
-            ClusterError: a parameter server is gone.
+            ParameterServerLost: a parameter server is gone.
         """
-        return self.call_each(closure, [arguments])[0]
-
-    def call_each(self, closure: Callable, argument_lists: Sequence[Sequence[Any]]) -> list[Any]:
-        """Like `call` for several sets of arguments at once, spread over the workers."""
+        ticket = next(self._tickets)
         with naming_lost_servers():
-            running = [self._coordinator.schedule(closure, args=tuple(a)) for a in argument_lists]
-            return [result.fetch() for result in running]
+            remote = self._coordinator.schedule(closure, args=(np.int64(ticket), *arguments))
+        return Call(self, ticket, self._fetching.submit(remote.fetch))
+
+    def call(self, closure: Callable, *arguments: Any) -> Any:
+        """Run `closure` on some idle worker and wait for its result."""
+        return self.start(closure, *arguments).result()
+
+    def call_each(
+        self,
+        closure: Callable,
+        argument_lists: Sequence[Sequence[Any]],
+        timeout: float | None = None,
+    ) -> list[Any]:
+        """Like `call` for several sets of arguments at once, spread over the workers.
+
+        Args:
+            closure: must do no harm when it is run twice.
+            argument_lists: one for each call.
+            timeout: see `Call.result`; a call that takes longer is given to another worker too.
+        """
+        calls = [self.start(closure, *arguments) for arguments in argument_lists]
+        results = []
+        for call, arguments in zip(calls, argument_lists):
+            while True:
+                try:
+                    results.append(call.result(timeout))
+                    break
+                except WorkerHung:
+                    call = self.start(closure, *arguments)
+        return results
+
+    def check_for_hang(self, ticket: int, timeout: float) -> None:
+        """See `Call.result`."""
+        with naming_lost_servers():
+            started = self._starts.started(ticket)
+        if started is not None and started.seconds > timeout:
+            self.roster.lost(started.worker, f"no answer for {started.seconds:.0f} s")
+            raise WorkerHung(started.worker, started.seconds)
 
     @staticmethod
     def worker_index() -> tf.Tensor:
@@ -72,14 +191,30 @@ class Engine:
 
 @contextmanager
 def naming_lost_servers() -> Iterator[None]:
-    """Turn TensorFlow's errors for a lost parameter server into a `ClusterError`.
+    """Turn TensorFlow's errors for a lost parameter server into a `ParameterServerLost`.
 
     A lost worker is no error: its closure runs elsewhere.
     """
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        raise ClusterError(
+    except tf.errors.OpError as error:
+        if not _server_is_gone(error):
+            raise
+        raise ParameterServerLost(
             "a parameter server does not answer any more, and the weights are gone with it: "
             "start it and the run again"
         ) from error
+
+
+def _server_is_gone(error: tf.errors.OpError) -> bool:
+    """Whether a server went away, or came back without what it had."""
+    if isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
+        return True
+    forgotten = ("context_id", "Resource", "uninitialized", "does not exist", "/job:ps")
+    kinds = (
+        tf.errors.InvalidArgumentError,
+        tf.errors.NotFoundError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.CancelledError,
+    )
+    return isinstance(error, kinds) and any(word in str(error) for word in forgotten)

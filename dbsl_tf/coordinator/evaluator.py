@@ -20,15 +20,23 @@ class Evaluator:
         shared_model: whose weights are evaluated.
         closure: see `evaluation_closure`.
         test_samples: size of the test set.
+        worker_timeout: seconds that a share may take before another worker gets it too; None:
+            for ever.
     """
 
     def __init__(
-        self, engine: Engine, shared_model: SharedModel, closure: Closure, test_samples: int
+        self,
+        engine: Engine,
+        shared_model: SharedModel,
+        closure: Closure,
+        test_samples: int,
+        worker_timeout: float | None = None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
         self._closure = closure
         self._test_samples = test_samples
+        self._worker_timeout = worker_timeout
 
     def warm_up(self) -> None:
         """Have every worker load the closure."""
@@ -44,7 +52,7 @@ class Evaluator:
         began = time.monotonic()
         bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
-        sums = self._engine.call_each(self._closure, shares)
+        sums = self._engine.call_each(self._closure, shares, self._worker_timeout)
         samples = sum(int(part["samples"]) for part in sums)
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")

@@ -7,7 +7,7 @@ batch-normalisation statistics included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 Weight = TypeVar("Weight")
@@ -22,6 +22,11 @@ def journal(g: Weight, w: Weight, f: Weight) -> Weight:
 def compsac(g: Weight, w: Weight, f: Weight) -> Weight:
     """g ← ((2 − f)·g + f·w) / 2, Lu et al., COMPSAC 2022."""
     return ((2.0 - f) * g + f * w) / 2.0
+
+
+def weighted_mean(w: Sequence[Weight], f: Sequence[Weight]) -> Weight:
+    """g ← Σ fᵢ·wᵢ / Σ fᵢ, the update of BSP by one mini-epoch of every worker."""
+    return sum(weight * factor for weight, factor in zip(w, f)) / sum(f)
 
 
 MERGE_RULES: dict[str, MergeRule] = {"journal": journal, "compsac": compsac}

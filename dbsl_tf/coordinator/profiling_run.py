@@ -16,6 +16,7 @@ from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.memory_reading import worker_memory
+from dbsl_tf.coordinator.stage import same_orders
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.profiling.measurement import (
     Measurement,
@@ -103,9 +104,10 @@ class _Sweep:
     def __init__(self, components: Components, learning_rate: float) -> None:
         self._components = components
         self._workers = components.engine.workers
-        self._rates = np.full(self._workers, learning_rate, np.float32)
+        self._learning_rate = learning_rate
+        self._slots = [components.shared_model.new_slot() for _ in range(self._workers)]
         self._batches: Any = None
-        self.memory = tf.function(worker_memory, autograph=False)
+        self.memory = components.engine.closure(worker_memory)
 
     def load(self, batch_sizes: Sequence[int]) -> None:
         """Start the input pipelines of batches of these sizes, over and over."""
@@ -120,12 +122,10 @@ class _Sweep:
             [
                 (
                     self._batches,
-                    self._components.shared_model.slot(slot),
-                    np.full(self._workers, steps, np.int64),
-                    self._rates,
-                    np.int64(slot),
+                    slot.variables(),
+                    same_orders(self._workers, steps, self._learning_rate),
                 )
-                for slot in range(self._workers)
+                for slot in self._slots
             ],
         )
         return results if self.covers_all_workers(results) else None
@@ -234,9 +234,10 @@ def _free_bytes(sweep: _Sweep, cluster: ReadyCluster) -> int | None:
 def _time_merges(components: Components) -> float:
     """Seconds of a merge as the coordinator sees it."""
     seconds = []
+    slot = components.shared_model.new_slot()
     for _ in range(_MERGES):
         began = time.monotonic()
-        components.shared_model.merge(0, 1.0)
+        components.shared_model.merge(slot, 0, 1.0)
         seconds.append(time.monotonic() - began)
     return median(seconds)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dbsl_tf.coordinator.stage import Stage
 from dbsl_tf.errors import UserError
-from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.planning import DualBatchPlan, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
 from dbsl_tf.results.records import CommitRecord, DriftRecord, Observer
 
@@ -35,6 +35,11 @@ class Replanner:
         self._replan = replan
         self._observers = observers
         self._reported = False
+
+    @property
+    def time_models(self) -> tuple[TimeModel, ...]:
+        """One a worker, those that the plan in force was made with."""
+        return self._watch.time_models
 
     def observe(self, record: CommitRecord) -> None:
         """Take in a mini-epoch of the present stage."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from dbsl_tf.coordinator.shared_model import Slot
 from dbsl_tf.planning import DualBatchPlan
 
 
@@ -28,3 +30,80 @@ class Stage:
     def steps(self) -> np.ndarray:
         """Steps of every worker, int64 [workers]."""
         return np.array([worker.steps for worker in self.plan.workers], np.int64)
+
+
+class Streams:
+    """How far each worker is in its endless stream of training data. Not thread-safe.
+
+    Args:
+        samples: samples that each worker has taken, [workers].
+    """
+
+    def __init__(self, samples: Sequence[int]) -> None:
+        self._samples = list(samples)
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """Samples that each worker has taken."""
+        return tuple(self._samples)
+
+    def took(self, worker: int, samples: int) -> None:
+        """Take note of a merged mini-epoch; what other mini-epochs took is taken again."""
+        self._samples[worker] += samples
+
+
+@dataclass(frozen=True)
+class MiniEpoch:
+    """What is decided when a mini-epoch is handed out, and holds until it is merged.
+
+    Whichever worker takes it picks its own entry of what differs between workers.
+
+    Attributes:
+        number: its place among all mini-epochs of the run, from 0.
+        stage: the plan it belongs to.
+        learning_rates: one for each worker.
+        seeds: likewise, of dropout.
+        allowed: likewise, whether it may begin.
+    """
+
+    number: int
+    stage: Stage
+    learning_rates: Sequence[float]
+    seeds: Sequence[int]
+    allowed: Sequence[bool]
+
+    def orders(self) -> dict[str, np.ndarray]:
+        """What the closure takes; see `mini_epoch_closure`."""
+        return {
+            "steps": self.stage.steps,
+            "learning_rates": np.array(self.learning_rates, np.float32),
+            "seeds": np.array(self.seeds, np.int64),
+            "allowed": np.array(self.allowed, bool),
+        }
+
+
+def same_orders(workers: int, steps: int = 0, learning_rate: float = 0.0) -> dict[str, np.ndarray]:
+    """The same orders for every worker, such as to load the closure by a mini-epoch of no steps."""
+    return {
+        "steps": np.full(workers, steps, np.int64),
+        "learning_rates": np.full(workers, learning_rate, np.float32),
+        "seeds": np.zeros(workers, np.int64),
+        "allowed": np.ones(workers, bool),
+    }
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A mini-epoch that came back, before it is merged.
+
+    Attributes:
+        mini_epoch: what was ordered.
+        worker: index of the worker that trained it.
+        slot: where its weights are.
+        result: the scalars of the closure.
+    """
+
+    mini_epoch: MiniEpoch
+    worker: int
+    slot: Slot
+    result: dict[str, Any]

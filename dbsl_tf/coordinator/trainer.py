@@ -1,60 +1,58 @@
-"""The outer loop: hands out mini-epochs, merges what comes back, evaluates."""
+"""The outer loop: hands out mini-epochs, merges what comes back, evaluates, saves."""
 
 from __future__ import annotations
 
 import math
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-import numpy as np
-
+from dbsl_tf.coordinator.background import Background
+from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.closures import Closure
-from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.coordinator.dispatcher import Dispatcher
+from dbsl_tf.coordinator.engine import Engine, WorkerHung
 from dbsl_tf.coordinator.evaluator import Evaluator
+from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.replanner import Replanner
-from dbsl_tf.coordinator.shared_model import SharedModel
-from dbsl_tf.coordinator.stage import Stage
-from dbsl_tf.errors import UserError
-from dbsl_tf.results.records import CommitRecord, Observer
+from dbsl_tf.coordinator.shared_model import SharedModel, Slot
+from dbsl_tf.coordinator.slots import SlotPool
+from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Stage, Streams, same_orders
+from dbsl_tf.errors import ParameterServerLost, UserError
+from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
+from dbsl_tf.schedules.calendar import Calendar
 
-
-@dataclass(frozen=True)
-class MiniEpoch:
-    """What is decided when a mini-epoch is handed out, and holds until it is merged.
-
-    Whichever worker takes it picks its own entry of what differs between workers.
-
-    Attributes:
-        number: its place among all mini-epochs of the run, from 0.
-        stage: the plan it belongs to.
-        learning_rates: one for each worker.
-    """
-
-    number: int
-    stage: Stage
-    learning_rates: Sequence[float]
+# A mini-epoch whose result is not finite is trained once more from fresh weights.
+_TRIES = 2
+# Between asking again for a worker that is allowed to begin, in seconds.
+_PAUSE = 0.005
 
 
 class Trainer:
-    """Asynchronous training (ASP): as many mini-epochs in flight as there are workers.
+    """Trains: as many mini-epochs in flight as workers take part.
 
-    One thread for each mini-epoch in flight hands it out, waits for its result, merges it and
-    goes on to the next, until epochs · workers mini-epochs are merged.
+    One thread for each worker hands a mini-epoch out, waits for its result, has it merged and
+    goes on to the next. Whatever happens to workers, every mini-epoch is merged exactly once.
 
     Args:
         engine: the connected cluster.
-        shared_model: the global weights, with a slot for each worker.
+        shared_model: the global weights.
+        slots: of the mini-epochs in flight.
         mini_epoch: see `mini_epoch_closure`.
         stage: the first plan, its batches and learning rates.
         replanner: asked at every beginning of an epoch whether another stage begins.
-        epochs: epochs to train (E).
-        eval_every: epochs between evaluations; the last epoch is always evaluated.
+        dispatcher: says which mini-epoch begins when.
+        merger: merges them.
+        calendar: says what is due after which commit.
         evaluator: evaluates the global weights.
+        checkpointer: saves them.
+        streams: what each worker has taken from its stream of training data.
         observers: told of every commit and evaluation, in order.
         seed: of dropout.
+        worker_timeout: seconds a mini-epoch may take before another worker gets it too; None:
+            for ever.
         check: called again and again while the training goes on; what it raises ends it.
     """
 
@@ -63,35 +61,48 @@ class Trainer:
         *,
         engine: Engine,
         shared_model: SharedModel,
+        slots: SlotPool,
         mini_epoch: Closure,
         stage: Stage,
         replanner: Replanner,
-        epochs: int,
-        eval_every: int,
+        dispatcher: Dispatcher,
+        merger: Merger,
+        calendar: Calendar,
         evaluator: Evaluator,
+        checkpointer: Checkpointer,
+        streams: Streams,
         observers: Sequence[Observer],
         seed: int,
+        worker_timeout: float | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
+        self._slots = slots
         self._closure = mini_epoch
         self._stage = stage
         self._replanner = replanner
-        self._total = epochs * engine.workers
-        self._eval_every = eval_every
+        self._dispatcher = dispatcher
+        self._merger = merger
+        self._calendar = calendar
         self._evaluator = evaluator
+        self._checkpointer = checkpointer
+        self._streams = streams
         self._observers = observers
         self._seed = seed
+        self._worker_timeout = worker_timeout
         self._check = check
-        self._handed_out = 0
+        self._epoch = self._calendar.epochs_done(dispatcher.merged)
+        self._rejected: Counter[int] = Counter()
+        self._merging_since: float | None = None
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
         # which needs the second.
         self._ordering = threading.Lock()
         self._observing = threading.Lock()
-        self._evaluation: threading.Thread | None = None
+        self._evaluation = Background(self.fail)
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
+        engine.roster.subscribe(self._roster_changed)
 
     def warm_up(self) -> None:
         """Have every worker load the closures; nothing is trained.
@@ -99,149 +110,251 @@ class Trainer:
         Raises:
             ClusterError: a parameter server or every worker is gone.
         """
-        self._in_background(self._load_closures)
+        thread = self._in_thread(self._load_closures)
+        while thread.is_alive() and self._failure is None:
+            thread.join(0.2)
+            self._check()
+        self._raise_failure()
 
-    def final_weights(self) -> list[np.ndarray]:
-        """The global weights, in the model's order."""
-        self._shared_model.take_snapshot()
-        return self._shared_model.read_snapshot()
+    @property
+    def wall_seconds(self) -> float:
+        """Time trained so far, also before interruptions."""
+        return self._checkpointer.wall_seconds
 
-    def run(self) -> None:
-        """Train to the end, the last evaluation included.
+    def run(self, evaluate_first: bool = False) -> None:
+        """Train to the end, the last evaluation and checkpoint included.
+
+        Args:
+            evaluate_first: whether the weights to begin with are still to be evaluated.
 
         Raises:
             UserError: the training diverged.
             ClusterError: a parameter server or every worker is gone.
         """
         try:
-            slots = range(self._engine.workers)
-            self._in_background(*(partial(self._train, slot) for slot in slots))
-            if self._evaluation is not None:
-                self._wait_for(self._evaluation)
+            self._checkpointer.begin()
+            self._save()
+            if evaluate_first:
+                self._evaluate(self._dispatcher.merged)
+            for _ in range(self._engine.workers):
+                self._in_thread(self._train)
+            # A thread that waits for a worker that hangs need not come back.
+            while self._failure is None and not self._done():
+                time.sleep(0.05)
+                self._check()
+                self._check_merging()
+            self._raise_failure()
         finally:
-            self._stopping.set()
+            self.stop()
+
+    def stop(self) -> None:
+        """Begin nothing more and merge nothing more."""
+        self._stopping.set()
+        self._dispatcher.stop()
+
+    def fail(self, error: BaseException) -> None:
+        """End the training by `error`, unless something else has ended it before."""
+        if self._failure is None and not self._stopping.is_set():
+            self._failure = error
+        self.stop()
+
+    def save_now(self, timeout: float) -> bool:
+        """After `stop`: save the weights as they are.
+
+        Args:
+            timeout: seconds it may take.
+
+        Returns:
+            Whether that was done.
+        """
+        saved = threading.Event()
+
+        def save() -> None:
+            with self._ordering:
+                self._checkpointer.save_and_wait(self._progress())
+            saved.set()
+
+        self._in_thread(save).join(timeout)
+        return saved.is_set()
 
     def _load_closures(self) -> None:
-        workers = self._engine.workers
-        no_steps, rates = np.zeros(workers, np.int64), np.zeros(workers, np.float32)
+        orders = same_orders(self._engine.workers)
+        slots = [self._slots.take() for _ in range(self._engine.workers)]
+        self._shared_model.warm_up(slots)
         self._engine.call_each(
-            self._closure,
-            [
-                (self._stage.batches, self._shared_model.slot(slot), no_steps, rates, np.int64(0))
-                for slot in range(workers)
-            ],
+            self._closure, [(self._stage.batches, slot.variables(), orders) for slot in slots]
         )
+        for slot in slots:
+            self._slots.give_back(slot)
         self._evaluator.warm_up()
 
-    def _in_background(self, *work: Callable[[], None]) -> None:
-        """Run `work` in threads of its own while this one stays open to signals and checks."""
-        threads = [threading.Thread(target=self._guard, args=(part,), daemon=True) for part in work]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            self._wait_for(thread)
+    def _check_merging(self) -> None:
+        since = self._merging_since
+        if since is not None and self._worker_timeout is not None:
+            seconds = time.monotonic() - since
+            if seconds > self._worker_timeout:
+                raise ParameterServerLost(
+                    f"the parameter servers have not finished a merge for {seconds:.0f} s"
+                )
 
-    def _wait_for(self, thread: threading.Thread) -> None:
-        # Threads that still wait for a worker after a failure are left behind: the cluster is
-        # about to be stopped.
-        while thread.is_alive() and self._failure is None:
-            thread.join(0.2)
-            self._check()
-        if self._failure is not None:
-            # A server that ended says more than the call that failed for it.
-            self._check()
-            raise self._failure
+    def _done(self) -> bool:
+        if not self._dispatcher.finished or self._evaluation.busy or self._ordering.locked():
+            return False
+        self._checkpointer.wait()
+        return True
+
+    def _in_thread(self, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=self._guard, args=(work,), daemon=True)
+        thread.start()
+        return thread
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
         except BaseException as error:
-            if self._failure is None:
-                self._failure = error
-            self._stopping.set()
+            self.fail(error)
 
-    def _train(self, slot: int) -> None:
-        while (mini_epoch := self._next()) is not None:
-            result = self._engine.call(
-                self._closure,
-                mini_epoch.stage.batches,
-                self._shared_model.slot(slot),
-                mini_epoch.stage.steps,
-                np.array(mini_epoch.learning_rates, np.float32),
-                np.int64(self._seed * self._total + mini_epoch.number),
-            )
-            self._commit(slot, mini_epoch, result)
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            # A server that ended says more than the call that failed for it.
+            self._check()
+            raise self._failure
 
-    def _next(self) -> MiniEpoch | None:
+    def _train(self) -> None:
+        while (number := self._dispatcher.next()) is not None:
+            mini_epoch, slot = self._begin(number), self._slots.take()
+            returned = self._train_on_some_worker(mini_epoch, slot)
+            if returned is None:
+                self._slots.give_back(slot)
+            else:
+                self._commit(returned)
+
+    def _begin(self, number: int) -> MiniEpoch:
+        workers, total = self._engine.workers, self._calendar.total
+        in_rounds = self._dispatcher.in_rounds
+        epoch = number // workers
         with self._ordering:
-            if self._handed_out == self._total or self._stopping.is_set():
-                return None
-            number = self._handed_out
-            self._handed_out += 1
-            if number % self._engine.workers == 0:
-                self._stage = self._replanner.stage_from(number, self._stage)
+            if epoch > self._epoch:
+                self._epoch = epoch
+                # A new stage is made known to all workers, which would wait for one that hangs.
+                if len(self._engine.roster.present) == workers:
+                    self._stage = self._replanner.stage_from(epoch * workers, self._stage)
             stage = self._stage
-        return MiniEpoch(number, stage, stage.learning_rates(number / self._engine.workers))
+        # In a round it must not matter which worker takes which number.
+        seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
+        return MiniEpoch(
+            number=number,
+            stage=stage,
+            learning_rates=stage.learning_rates(epoch if in_rounds else number / workers),
+            seeds=[self._seed * total + seed for seed in seeds],
+            allowed=self._dispatcher.allowed(),
+        )
 
-    def _commit(self, slot: int, mini_epoch: MiniEpoch, result: dict[str, Any]) -> None:
-        worker = mini_epoch.stage.plan.workers[int(result["worker"])]
-        rate = mini_epoch.learning_rates[worker.index]
-        samples = int(result["samples"])
-        loss = float(result["loss"]) / samples
-        if not math.isfinite(loss):
-            raise _diverged(
-                f"worker {worker.index} ({worker.role}, batch {worker.batch}) reports "
-                f"train_loss={loss} at learning rate {rate:g}"
-            )
+    def _train_on_some_worker(self, mini_epoch: MiniEpoch, slot: Slot) -> Returned | None:
+        """The result of a mini-epoch, None where it has to begin again."""
+        call = self._engine.start(
+            self._closure, mini_epoch.stage.batches, slot.variables(), mini_epoch.orders()
+        )
+        try:
+            result = call.result(self._worker_timeout)
+        except WorkerHung:
+            self._dispatcher.give_back(mini_epoch.number)
+            # Until the worker has come to, it may still write to the slot.
+            result = call.wait()
+            self._engine.roster.answered(int(result["worker"]))
+            return None
+        worker = int(result["worker"])
+        self._engine.roster.answered(worker)
+        returned = Returned(mini_epoch, worker, slot, result)
+        if not result["trained"]:
+            self._dispatcher.give_back(mini_epoch.number)
+            time.sleep(_PAUSE)
+            return None
+        if not result["finite"]:
+            self._reject(returned)
+            return None
+        return returned
+
+    def _reject(self, returned: Returned) -> None:
+        mini_epoch = returned.mini_epoch
+        plan = mini_epoch.stage.plan.workers[returned.worker]
+        what = (
+            f"worker {plan.index} ({plan.role}, batch {plan.batch}) gave a loss or weights that "
+            f"are not finite at learning rate {mini_epoch.learning_rates[plan.index]:g}"
+        )
+        self._rejected[mini_epoch.number] += 1
+        if self._rejected[mini_epoch.number] >= _TRIES:
+            raise _diverged(f"twice in a row, {what}")
+        self._tell(
+            "survived",
+            FaultRecord(
+                self._dispatcher.merged,
+                "rejected",
+                plan.index,
+                f"{what}: thrown away, and trained once more from fresh weights",
+            ),
+        )
+        self._dispatcher.give_back(mini_epoch.number)
+
+    def _commit(self, returned: Returned) -> None:
+        self._dispatcher.wait_to_merge(returned.worker)
         with self._ordering:
             if self._stopping.is_set():
                 return
-            commit = self._shared_model.merge(slot, worker.update_factor)
-            record = CommitRecord(
-                commit=commit,
-                epoch=(commit - 1) // self._engine.workers + 1,
-                worker=worker.index,
-                role=worker.role,
-                batch=worker.batch,
-                samples=samples,
-                steps=worker.steps,
-                started=float(result["started"]),
-                seconds=float(result["seconds"]),
-                loop_seconds=float(result["loop_seconds"]),
-                learning_rate=rate,
-                update_factor=worker.update_factor,
-                staleness=commit - 1 - int(result["pulled_commit"]),
-                train_loss=loss,
-                train_accuracy=int(result["correct"]) / samples,
-            )
-            with self._observing:
-                for observer in self._observers:
-                    observer.committed(record)
-            if mini_epoch.stage is self._stage:
-                self._replanner.observe(record)
-            self._evaluate_if_due(commit)
+            self._merging_since = time.monotonic()
+            records = self._merger.commit(returned)
+            self._merging_since = None
+            for record in records:
+                self._streams.took(record.worker, record.samples)
+                self._tell("committed", record)
+                if returned.mini_epoch.stage is self._stage:
+                    self._replanner.observe(record)
+            self._dispatcher.was_merged([record.worker for record in records])
+            if records:
+                self._after_commit(records[-1])
+        self._dispatcher.came_back()
 
-    def _evaluate_if_due(self, commit: int) -> None:
-        """Start an evaluation of the weights of this very commit beside the training."""
-        epoch, rest = divmod(commit, self._engine.workers)
-        if rest or not (epoch % self._eval_every == 0 or commit == self._total):
-            return
-        if self._evaluation is not None:
-            # There is one snapshot: the evaluation before must be done with it.
-            self._evaluation.join()
-        self._evaluator.snapshot()
-        self._evaluation = threading.Thread(
-            target=self._guard, args=(partial(self._evaluate, commit, epoch),), daemon=True
+    def _after_commit(self, record: CommitRecord) -> None:
+        if self._calendar.checkpoint_due(record.commit):
+            self._save()
+        if self._calendar.evaluation_due(record.commit):
+            self._evaluate(record.commit)
+
+    def _save(self) -> None:
+        self._checkpointer.save(self._progress())
+
+    def _progress(self) -> Progress:
+        return Progress(
+            self._dispatcher.clocks, self._streams.samples, self._replanner.time_models
         )
-        self._evaluation.start()
 
-    def _evaluate(self, commit: int, epoch: int) -> None:
-        record = self._evaluator.evaluate(commit, epoch)
+    def _evaluate(self, commit: int) -> None:
+        """Begin an evaluation of the weights of this very commit beside the training."""
+        # There is one snapshot: the evaluation before must be done with it.
+        self._evaluation.wait()
+        self._evaluator.snapshot()
+        self._evaluation.start(partial(self._evaluate_snapshot, commit))
+
+    def _evaluate_snapshot(self, commit: int) -> None:
+        record = self._evaluator.evaluate(commit, self._calendar.epochs_done(commit))
         if not math.isfinite(record.test_loss):
             raise _diverged(f"the weights of commit {commit} give test_loss={record.test_loss}")
+        self._tell("evaluated", record)
+
+    def _roster_changed(self, worker: int, reason: str | None) -> None:
+        if self._stopping.is_set():
+            return
+        if reason is None:
+            kind, message = "back", f"worker {worker} takes part again"
+        else:
+            kind = "absent"
+            message = f"worker {worker} takes no part ({reason}); others train its share"
+        self._tell("survived", FaultRecord(self._dispatcher.merged, kind, worker, message))
+
+    def _tell(self, what: str, record: object) -> None:
         with self._observing:
             for observer in self._observers:
-                observer.evaluated(record)
+                getattr(observer, what)(record)
 
 
 def _diverged(observation: str) -> UserError:

@@ -13,7 +13,6 @@ from dbsl_tf.planning.time_model import TimeModel
 THRESHOLD = 0.10
 _WINDOW = 3
 _ENOUGH = 2
-_ENOUGH = 2
 
 
 class DriftWatch:
@@ -46,6 +45,11 @@ class DriftWatch:
         model = self._time_models[worker]
         expected = model.seconds_per_sample * samples + model.seconds_per_batch * steps
         self._ratios[worker].append(seconds / expected)
+
+    @property
+    def time_models(self) -> tuple[TimeModel, ...]:
+        """One a worker, those that the plan in force was made with."""
+        return self._time_models
 
     @property
     def factors(self) -> list[float]:

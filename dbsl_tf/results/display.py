@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from dbsl_tf.planning import DualBatchPlan
-from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord
+from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
 
 _ROLES = ("small", "large")
 
@@ -40,15 +40,22 @@ class Display:
         console: where to show it.
         plan: whose workers' roles are shown.
         epochs: epochs of the run.
+        before: commits of the run before this process took over.
     """
 
-    def __init__(self, console: Console, plan: DualBatchPlan, epochs: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        plan: DualBatchPlan,
+        epochs: int,
+        before: Sequence[CommitRecord] = (),
+    ) -> None:
         self._console = console
         self._workers = len(plan.workers)
         self._epochs = epochs
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
         self._epoch_records: list[CommitRecord] = []
-        self._done = dict.fromkeys(_ROLES, 0)
+        self._done = {role: sum(r.role == role for r in before) for role in _ROLES}
         self._accuracy = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -59,9 +66,15 @@ class Display:
             console=console,
             disable=not console.is_terminal,
         )
-        self._total = self._progress.add_task(f"epoch 1/{epochs}", total=epochs * self._workers)
+        self._total = self._progress.add_task(
+            f"epoch 1/{epochs}", total=epochs * self._workers, completed=len(before)
+        )
         self._bars = {
-            role: self._progress.add_task(f"{role} workers", total=epochs * plan.count(role))
+            role: self._progress.add_task(
+                f"{role} workers",
+                total=epochs * plan.count(role),
+                completed=self._done[role],
+            )
             for role in _ROLES
             if plan.count(role)
         }
@@ -105,6 +118,9 @@ class Display:
             highlight=False,
             soft_wrap=True,
         )
+
+    def survived(self, record: FaultRecord) -> None:
+        self._console.print(record.message, highlight=False, soft_wrap=True)
 
     def drifted(self, record: DriftRecord) -> None:
         factors = ", ".join(f"worker {w}: {f:.2f}" for w, f in enumerate(record.factors))

@@ -1,24 +1,72 @@
-"""history.jsonl as it is written."""
+"""history.jsonl: written as the run goes on, and read to go on with it."""
 
 from __future__ import annotations
 
 import json
-from typing import IO
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
-from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.records import (
+    CommitRecord,
+    DriftRecord,
+    EvaluationRecord,
+    FaultRecord,
+    ResumeRecord,
+)
 
 
 class History:
-    """Writes history.jsonl as the run goes on, and keeps what it wrote.
+    """Appends to history.jsonl, and knows the records in it that count.
+
+    A context manager and an observer of the run. A line that a crash cut short is removed.
 
     Args:
-        file: an open text file to append to.
+        path: of the file; made where there is none.
+
+    Attributes:
+        commits: those that count, in order: a resumed run has thrown away what came after its
+            checkpoint.
+        evaluations: likewise.
+
+    Raises:
+        UserError: the file is none that a run left.
     """
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self.commits: list[CommitRecord] = []
         self.evaluations: list[EvaluationRecord] = []
+        _remove_cut_line(path)
+        for event in read_events(path):
+            if event["event"] == "commit":
+                self.commits.append(CommitRecord(**_without_event(event)))
+            elif event["event"] == "evaluation":
+                self.evaluations.append(EvaluationRecord(**_without_event(event)))
+        self._file = open(path, "a", encoding="utf-8")
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def resume(self, commit: int) -> ResumeRecord:
+        """Go on after `commit`: later records no longer count, which a line says."""
+        discarded = sum(record.commit > commit for record in self.commits)
+        self.commits = [record for record in self.commits if record.commit <= commit]
+        self.evaluations = [record for record in self.evaluations if record.commit <= commit]
+        record = ResumeRecord(commit, discarded, time.time())
+        self._append(record)
+        return record
 
     def committed(self, record: CommitRecord) -> None:
         self.commits.append(record)
@@ -31,6 +79,61 @@ class History:
     def drifted(self, record: DriftRecord) -> None:
         self._append(record)
 
-    def _append(self, record: CommitRecord | EvaluationRecord | DriftRecord) -> None:
-        self._file.write(json.dumps(record.as_dict(), allow_nan=False) + "\n")
-        self._file.flush()
+    def survived(self, record: FaultRecord) -> None:
+        self._append(record)
+
+    def _append(
+        self,
+        record: CommitRecord | EvaluationRecord | DriftRecord | FaultRecord | ResumeRecord,
+    ) -> None:
+        try:
+            self._file.write(json.dumps(record.as_dict(), allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{self._path} cannot be written ({error.strerror}): make room or mend the "
+                "permissions, and start the run again: it goes on from its last checkpoint"
+            ) from error
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The lines of a history.jsonl that count, as dictionaries; see `records`.
+
+    Commits and evaluations after the checkpoint that a run went on from are left out.
+
+    Raises:
+        UserError: the file is none that a run left.
+    """
+    events: list[dict[str, Any]] = []
+    if not path.exists():
+        return events
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            event = json.loads(line)
+            if event["event"] == "resume":
+                events = _until(events, event["commit"])
+            events.append(event)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} line {number} is no record of a run ({error!r}): restore the file or "
+                "give another run.dir"
+            ) from error
+    return events
+
+
+def _until(events: Sequence[dict[str, Any]], commit: int) -> list[dict[str, Any]]:
+    counted = ("commit", "evaluation")
+    return [e for e in events if e["event"] not in counted or e["commit"] <= commit]
+
+
+def _without_event(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != "event"}
+
+
+def _remove_cut_line(path: Path) -> None:
+    if not path.exists():
+        return
+    with open(path, "rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)

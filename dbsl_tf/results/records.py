@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,47 @@ class DriftRecord:
         return {"event": "drift", **asdict(self)}
 
 
+@dataclass(frozen=True)
+class FaultRecord:
+    """Something went wrong that the run survives.
+
+    Attributes:
+        commit: commits by then.
+        kind: `absent` (a worker is dead or hung), `back` (it takes part again), `rejected` (a
+            result that is not finite was thrown away).
+        worker: index of the worker.
+        message: a sentence for people.
+    """
+
+    commit: int
+    kind: Literal["absent", "back", "rejected"]
+    worker: int
+    message: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line in history.jsonl."""
+        return {"event": "fault", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class ResumeRecord:
+    """The run went on from a checkpoint: what came after it before this line no longer counts.
+
+    Attributes:
+        commit: of the checkpoint.
+        discarded: commits in the history after it, which were lost.
+        time: when it went on, Unix time in seconds.
+    """
+
+    commit: int
+    discarded: int
+    time: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line in history.jsonl."""
+        return {"event": "resume", **asdict(self)}
+
+
 class Observer(Protocol):
     """What wants to know of a run's progress; one call at a time.
 
@@ -110,3 +151,5 @@ class Observer(Protocol):
     def evaluated(self, record: EvaluationRecord) -> None: ...
 
     def drifted(self, record: DriftRecord) -> None: ...
+
+    def survived(self, record: FaultRecord) -> None: ...

@@ -7,15 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.config.names import Resume
 from dbsl_tf.errors import UserError
 from dbsl_tf.files import write_whole_text
 
 
 class RunDirectory:
-    """`run.dir`: configuration, plan, history, summary, model and server logs of one run.
+    """`run.dir`: configuration, plan, history, summary, model, checkpoints and logs of one run.
 
     Args:
-        path: the directory, see `create`.
+        path: the directory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,40 +26,70 @@ class RunDirectory:
         self.history = path / "history.jsonl"
         self.summary = path / "summary.json"
         self.model = path / "model.keras"
+        self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
 
     @classmethod
-    def create(cls, directory: Path | None, config_file: Path) -> RunDirectory:
-        """Make the directory of a new run.
+    def of(cls, directory: Path | None, config_file: Path) -> RunDirectory:
+        """The directory of a run, which need not be there yet.
 
         Args:
             directory: `run.dir`; None for runs/<name of the configuration>-<time>.
             config_file: where the configuration came from.
+        """
+        if directory is not None:
+            return cls(directory)
+        time = datetime.now().strftime("%Y%m%d-%H%M%S")
+        return cls(Path("runs") / f"{config_file.stem}-{time}")
+
+    def resumes(self, resume: Resume) -> bool:
+        """Whether to go on with the run that is there, or to begin one.
+
+        Args:
+            resume: `run.resume`.
 
         Raises:
-            UserError: the directory holds something already, or cannot be made or written.
+            UserError: there is something that would be overwritten, or nothing to go on with.
         """
-        if directory is None:
-            time = datetime.now().strftime("%Y%m%d-%H%M%S")
-            path = Path("runs") / f"{config_file.stem}-{time}"
-        else:
-            path = directory
+        has_checkpoint = any(self.checkpoints.glob("commit-*.npz"))
+        if has_checkpoint and resume != "never":
+            return True
+        if resume == "must":
+            raise UserError(
+                f"run.resume=must, but run.dir={self.path} has no checkpoint: give the run.dir of "
+                "the run to go on with, or run.resume=auto"
+            )
+        self._check_unused()
+        return False
+
+    def make(self) -> None:
+        """Make the directory.
+
+        Raises:
+            UserError: that is not possible.
+        """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            directory = cls(path)
-            directory._check_unused()
-            directory.logs.mkdir(exist_ok=True)
+            self.logs.mkdir(parents=True, exist_ok=True)
+            self.history.touch()
         except OSError as error:
             raise UserError(
-                f"run.dir={path} cannot be made or written ({error.strerror}): choose a directory "
-                "that you may write"
+                f"run.dir={self.path} cannot be made or written ({error.strerror}): choose a "
+                "directory that you may write"
             ) from error
-        return directory
 
     def _check_unused(self) -> None:
-        """Refuse all that is not what a run leaves that ended before its first commit."""
-        started = {self.configuration, self.plan, self.logs, self.history}
-        results = [file for file in self.path.iterdir() if file not in started]
+        """Refuse all that is not what a run leaves that ended before its first checkpoint."""
+        started = {self.configuration, self.plan, self.logs, self.history, self.checkpoints}
+        try:
+            files = list(self.path.iterdir()) if self.path.exists() else []
+        except OSError as error:
+            raise UserError(
+                f"run.dir={self.path} cannot be read ({error.strerror}): choose a directory of "
+                "your own"
+            ) from error
+        results = [file for file in files if file not in started]
+        if self.checkpoints in files and any(self.checkpoints.iterdir()):
+            results.append(self.checkpoints)
         if results or (self.history.exists() and self.history.stat().st_size):
             raise UserError(
                 f"run.dir={self.path} is not empty: give another run.dir, or remove that one, "

@@ -32,6 +32,14 @@ class Sums(NamedTuple):
         )
 
 
+class Trained(NamedTuple):
+    """What comes of a number of training steps."""
+
+    weights: list[tf.Tensor]  # after the last step, in the network's order
+    velocity: list[tf.Tensor]  # of the optimiser after it; empty without momentum
+    sums: Sums  # over all samples, in training mode
+
+
 class _State(NamedTuple):
     trainable: list[tf.Tensor]
     statistics: list[tf.Tensor]
@@ -50,8 +58,9 @@ def train_steps(
     steps: tf.Tensor,
     learning_rate: tf.Tensor,
     seed: tf.Tensor,
-) -> tuple[list[tf.Tensor], Sums]:
-    """Train `steps` batches, starting from `weights` and with no momentum.
+    velocity: Sequence[tf.Tensor] = (),
+) -> Trained:
+    """Train `steps` batches, starting from `weights`.
 
     Args:
         network: the model as a pure function.
@@ -61,9 +70,7 @@ def train_steps(
         steps: int64 scalar.
         learning_rate: float32 scalar.
         seed: integer scalar, for dropout.
-
-    Returns:
-        The weights after the last step and the sums over all samples seen in training mode.
+        velocity: of the optimiser, one for each trainable weight; empty: zero, no momentum yet.
     """
 
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
@@ -74,7 +81,7 @@ def train_steps(
     start = _State(
         trainable=list(trainable),
         statistics=list(statistics),
-        velocity=optimizer.initial_velocity(trainable),
+        velocity=list(velocity) or optimizer.initial_velocity(trainable),
         seeds=network.seed_states(seed),
         sums=Sums.zero(),
     )
@@ -84,7 +91,7 @@ def train_steps(
         (tf.constant(0, tf.int64), start),
         parallel_iterations=1,
     )
-    return [*end.trainable, *end.statistics], end.sums
+    return Trained([*end.trainable, *end.statistics], end.velocity, end.sums)
 
 
 def _train_step(

@@ -17,14 +17,15 @@ def hammer(engine):
     """Every worker pushes ones as fast as it can; the merge adds them up, which counts exactly."""
     import tensorflow as tf
 
-    from dbsl_tf.coordinator.shared_model import SharedModel
+    from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
 
     zeros = [np.zeros(50_000, np.float32) for _ in range(VARIABLES)]
-    model = SharedModel(engine, zeros, slots=WORKERS, merge_rule=lambda g, w, f: g + f * w)
+    model = SharedModel(engine, ModelState(0, zeros, []), lambda g, w, f: g + f * w)
 
-    @tf.function
+    @engine.closure
     def closure(slot):
-        commit, weights = model.pull()
+        pulled = model.pull(slot, engine.worker_index())
+        commit, weights = pulled.commit, pulled.weights
         stacked = tf.stack(weights)
         with tf.control_dependencies(weights):
             pushed = model.push(slot, [tf.ones_like(weight) for weight in weights])
@@ -40,10 +41,10 @@ def hammer(engine):
 
     def loop(slot):
         for _ in range(ROUNDS):
-            pulls.append(engine.call(closure, model.slot(slot)))
-            commits.append(model.merge(slot, 1.0))
+            pulls.append(engine.call(closure, slot.weights))
+            commits.append(model.merge(slot, 0, 1.0))
 
-    threads = [threading.Thread(target=loop, args=(slot,)) for slot in range(WORKERS)]
+    threads = [threading.Thread(target=loop, args=(model.new_slot(),)) for _ in range(WORKERS)]
     for thread in threads:
         thread.start()
     for thread in threads:

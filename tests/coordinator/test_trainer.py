@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,8 +16,26 @@ from tests.support.isolation import on_cluster
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
 
 MODEL = TimeModel(0.001, 0.004)
-MOMENTUM, DECAY, EPOCHS, SAMPLES = 0.9, 0.01, 3, 40
+MOMENTUM, DECAY, SAMPLES = 0.9, 0.01, 40
 RATES = {0: 0.5, 1: 0.25}  # learning rates of the small and the large worker
+
+
+@dataclass(frozen=True)
+class Case:
+    """What differs between the runs of this module.
+
+    Attributes:
+        replan: the time model is far off, and the plan for k = 1.3 is the one that fits.
+        slow: worker 1 takes several times as long as worker 0.
+    """
+
+    merge: str = "journal"
+    epochs: int = 3
+    replan: bool = False
+    mode: str = "asp"
+    staleness: int | None = None
+    keep_momentum: bool = False
+    slow: bool = False
 
 
 def plan(extra_time_ratio: float = 1.1):
@@ -36,28 +58,42 @@ def worker_batches(mine) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(images[i:j], labels[i:j]) for i, j in zip(starts, stops, strict=True)]
 
 
-def train(engine, merge: str, epochs: int, replan: bool):
-    """Train for real; the initial weights, the records and every merged model.
-
-    With `replan` the time model is far off, and the plan for k = 1.3 is the one that fits.
-    """
+def train(engine, case: Case):
+    """Train for real; the records and every merged model, from the initial one on."""
     import tensorflow as tf
 
+    from dbsl_tf.coordinator.checkpointer import Checkpointer
     from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
+    from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
+    from dbsl_tf.coordinator.merger import Merger
     from dbsl_tf.coordinator.replanner import Replanner
-    from dbsl_tf.coordinator.shared_model import SharedModel
-    from dbsl_tf.coordinator.stage import Stage
+    from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
+    from dbsl_tf.coordinator.slots import SlotPool
+    from dbsl_tf.coordinator.stage import Stage, Streams
+    from dbsl_tf.coordinator.synchronization import Synchronization
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.data.pipeline import mini_epoch_batches
     from dbsl_tf.planning.drift import DriftWatch
+    from dbsl_tf.results.checkpoints import Checkpoints
+    from dbsl_tf.schedules.calendar import Calendar
     from dbsl_tf.training.sgd import SGD
     from tests.support.softmax_regression import build_network
 
     network = build_network()
     initial = network.initial_weights()
-    shared = SharedModel(engine, initial, slots=2, merge_rule=MERGE_RULES[merge])
+    velocity = [np.zeros((2, *weight.shape), np.float32) for weight in initial]
+    state = ModelState(0, initial, velocity if case.keep_momentum else [])
+    shared = SharedModel(engine, state, MERGE_RULES[case.merge])
+    slots = SlotPool(shared, 2)
+    optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
     tests = [tf.constant(part) for part in batches([7], seed=9)[0]]
+
+    def hesitate(images, labels):
+        work = tf.random.uniform([700, 700])
+        for _ in range(3):
+            work = tf.linalg.matmul(work, work) / 700.0
+        return images + 0.0 * tf.reduce_mean(work), labels
 
     def make_stage(plan):
         def dataset_fn():
@@ -68,7 +104,12 @@ def train(engine, merge: str, epochs: int, replan: bool):
             mini_epoch = tf.data.Dataset.from_tensors(
                 (tf.constant(images)[:samples], tf.constant(labels)[:samples])
             )
-            return mini_epoch.repeat().rebatch(mini_epoch_batches(batch, samples))
+            data = mini_epoch.repeat().rebatch(mini_epoch_batches(batch, samples))
+            if case.slow:
+                data = data.map(
+                    lambda x, y: tf.cond(worker == 1, lambda: hesitate(x, y), lambda: (x, y))
+                )
+            return data
 
         return Stage(
             plan=plan,
@@ -90,72 +131,154 @@ def train(engine, merge: str, epochs: int, replan: bool):
         def drifted(self, record):
             records.append(record.as_dict())
 
+        def survived(self, record):
+            records.append(record.as_dict())
+
     def test_dataset(start, stop):
         return tf.data.Dataset.from_tensors((tests[0][start:stop], tests[1][start:stop]))
 
     recorder = Recorder()
-    time_models = [TimeModel(1.0, 1.0) if replan else MODEL] * 2
+    time_models = [TimeModel(1.0, 1.0) if case.replan else MODEL] * 2
     watch = DriftWatch(time_models, lambda _: plan(1.3))
-    Trainer(
+    rule = Synchronization.of(case.mode, case.staleness)
+    evaluation = evaluation_closure(engine, shared, network, test_dataset)
+    checkpoints = Checkpoints(Path(tempfile.mkdtemp()), keep=1)
+    trainer = Trainer(
         engine=engine,
         shared_model=shared,
-        mini_epoch=mini_epoch_closure(shared, network, SGD(momentum=MOMENTUM, weight_decay=DECAY)),
+        slots=slots,
+        mini_epoch=mini_epoch_closure(engine, shared, network, optimizer),
         stage=make_stage(plan()),
-        replanner=Replanner(watch, make_stage, replan, [recorder] if replan else []),
-        epochs=epochs,
-        eval_every=epochs,
-        evaluator=Evaluator(engine, shared, evaluation_closure(shared, network, test_dataset), 7),
+        replanner=Replanner(watch, make_stage, case.replan, [recorder] if case.replan else []),
+        dispatcher=Dispatcher(2 * case.epochs, 0, [0, 0], rule, engine.roster),
+        merger=Merger(shared, slots, 2, rule.in_rounds),
+        calendar=Calendar(2, case.epochs, eval_every=case.epochs, checkpoint_every=1),
+        evaluator=Evaluator(engine, shared, evaluation, 7),
+        checkpointer=Checkpointer(checkpoints, shared, 0.0, lambda error: trainer.fail(error)),
+        streams=Streams([0, 0]),
         observers=[recorder],
         seed=0,
-    ).run()
-    return records, models
+        worker_timeout=60.0,
+    )
+    trainer.warm_up()
+    trainer.run()
+    saved = checkpoints.latest(print)
+    return records, models, (saved.commit, saved.clocks, saved.samples, saved.weights)
+
+
+def commits_of(records) -> list[dict]:
+    return [record for record in records if record["event"] == "commit"]
+
+
+def spread(commits) -> int:
+    """The most mini-epochs that one worker was ahead of the other."""
+    clocks, most = [0, 0], 0
+    for commit in commits:
+        clocks[commit["worker"]] += 1
+        most = max(most, abs(clocks[0] - clocks[1]))
+    return most
 
 
 @pytest.mark.cluster
 class TrainerTest(tf.test.TestCase):
-    def check_history(self, merge: str):
-        records, models = on_cluster(train, merge, EPOCHS, False, workers=2)
-        commits = [record for record in records if record["event"] == "commit"]
-        self.assertEqual([c["commit"] for c in commits], list(range(1, 2 * EPOCHS + 1)))
-        g = [models[0]]
+    def check_history(self, case: Case):
+        records, models, saved = on_cluster(train, case, workers=2)
+        commits = commits_of(records)
+        total = 2 * case.epochs
+        self.assertEqual([c["commit"] for c in commits], list(range(1, total + 1)))
+        g, velocities = [models[0]], [None, None]
         for commit in commits:
             mine = plan().workers[commit["worker"]]
             self.assertEqual((commit["role"], commit["samples"]), (mine.role, mine.samples))
             pulled = g[commit["commit"] - 1 - commit["staleness"]]
-            w, loss = train_by_hand(
-                pulled, worker_batches(mine), commit["learning_rate"], MOMENTUM, DECAY
+            before = velocities[mine.index] if case.keep_momentum else None
+            w, velocities[mine.index], loss = train_by_hand(
+                pulled, worker_batches(mine), commit["learning_rate"], MOMENTUM, DECAY, before
             )
             f = mine.update_factor
-            if merge == "journal":
+            if case.merge == "journal":
                 g.append([(old + f * new) / (1 + f) for old, new in zip(g[-1], w)])
             else:
                 g.append([((2 - f) * old + f * new) / 2 for old, new in zip(g[-1], w)])
             self.assertAllClose(commit["train_loss"], loss / mine.samples, rtol=1e-4)
             for by_hand, merged in zip(g[-1], models[commit["commit"]], strict=True):
                 self.assertAllClose(by_hand, merged, atol=1e-5)
-        self.check_learning_rates(commits)
-        self.check_evaluation(records, g[-1])
+        self.check_learning_rates(commits, case.epochs)
+        self.check_evaluation(records, total, g[-1])
+        self.check_checkpoint(saved, commits, g[-1])
 
-    def check_learning_rates(self, commits):
+    def check_learning_rates(self, commits, epochs):
         """The two mini-epochs of epoch 0 have the full rate, whoever trained them."""
         full = [c for c in commits if c["learning_rate"] == RATES[c["worker"]]]
         halved = [c for c in commits if c["learning_rate"] == RATES[c["worker"]] / 2]
-        self.assertEqual((len(full), len(halved)), (2, 2 * EPOCHS - 2))
+        self.assertEqual((len(full), len(halved)), (2, 2 * epochs - 2))
 
-    def check_evaluation(self, records, weights):
+    def check_evaluation(self, records, total, weights):
         (evaluation,) = [record for record in records if record["event"] == "evaluation"]
         images, labels = batches([7], seed=9)[0]
         _, logits, _, losses = logits_and_losses(weights, images, labels)
-        self.assertEqual(evaluation["commit"], 2 * EPOCHS)
+        self.assertEqual(evaluation["commit"], total)
         self.assertEqual(evaluation["samples"], 7)
         self.assertAllClose(evaluation["test_loss"], losses.mean(), rtol=1e-4)
         hits = np.mean(logits.argmax(1) == labels.argmax(1))
         self.assertAllClose(evaluation["test_accuracy"], hits)
 
+    def check_checkpoint(self, saved, commits, weights):
+        commit, clocks, samples, saved_weights = saved
+        self.assertEqual((commit, sum(clocks)), (len(commits), len(commits)))
+        for worker in (0, 1):
+            mine = [c["samples"] for c in commits if c["worker"] == worker]
+            self.assertEqual((clocks[worker], samples[worker]), (len(mine), sum(mine)))
+        for by_hand, stored in zip(weights, saved_weights, strict=True):
+            self.assertAllClose(by_hand, stored, atol=1e-5)
+
+    def test_journal_merge(self):
+        self.check_history(Case(merge="journal"))
+
+    def test_compsac_merge(self):
+        self.check_history(Case(merge="compsac"))
+
+    def test_momentum_that_stays_with_the_worker(self):
+        self.check_history(Case(keep_momentum=True, epochs=5))
+
+    def test_bsp_averages_a_mini_epoch_of_every_worker(self):
+        case = Case(mode="bsp", keep_momentum=True, epochs=4)
+        records, models, saved = on_cluster(train, case, workers=2)
+        commits = commits_of(records)
+        self.assertEqual([c["commit"] for c in commits], list(range(1, 9)))
+        self.assertEqual([c["worker"] for c in commits], [0, 1] * 4)
+        self.assertEqual({c["staleness"] for c in commits}, {0})
+        g, velocities = models[0], [None, None]
+        for epoch in range(4):
+            weights, factors = [], []
+            for mine in plan().workers:
+                rate = RATES[mine.index] * 0.5 ** (epoch >= 1)
+                w, velocities[mine.index], _ = train_by_hand(
+                    g, worker_batches(mine), rate, MOMENTUM, DECAY, velocities[mine.index]
+                )
+                weights.append(w)
+                factors.append(mine.update_factor)
+            g = [
+                sum(f * w[i] for f, w in zip(factors, weights)) / sum(factors)
+                for i in range(len(g))
+            ]
+            for by_hand, merged in zip(g, models[2 * epoch + 2], strict=True):
+                self.assertAllClose(by_hand, merged, atol=1e-5)
+        self.check_checkpoint(saved, commits, g)
+
+    def test_ssp_holds_the_faster_worker(self):
+        bound = 1
+        free = commits_of(on_cluster(train, Case(epochs=10, slow=True), workers=2)[0])
+        self.assertGreater(spread(free), bound + 1)
+        case = Case(epochs=10, slow=True, mode="ssp", staleness=bound)
+        held = commits_of(on_cluster(train, case, workers=2)[0])
+        self.assertEqual([c["commit"] for c in held], list(range(1, 21)))
+        self.assertEqual(spread(held), bound + 1)
+
     def test_replanning_begins_with_an_epoch_and_keeps_mini_epochs_whole(self):
         epochs = 12
-        records, _ = on_cluster(train, "journal", epochs, True, workers=2)
-        commits = [record for record in records if record["event"] == "commit"]
+        records, _, _ = on_cluster(train, Case(epochs=epochs, replan=True), workers=2)
+        commits = commits_of(records)
         self.assertEqual([c["commit"] for c in commits], list(range(1, 2 * epochs + 1)))
         drifts = [record for record in records if record["event"] == "drift"]
         self.assertTrue(drifts[0]["adopted"])
@@ -174,12 +297,6 @@ class TrainerTest(tf.test.TestCase):
                 self.assertEqual(seen, after)
             switched |= seen == after
         self.assertTrue(switched)
-
-    def test_journal_merge(self):
-        self.check_history("journal")
-
-    def test_compsac_merge(self):
-        self.check_history("compsac")
 
 
 if __name__ == "__main__":

@@ -12,38 +12,63 @@ from dbsl_tf.results.history import History
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.support.records import commit_record, evaluation_record
 
+CONFIG = Path("configs/any.yaml")
+
 
 def test_directories_are_made(tmp_path: Path):
-    run = RunDirectory.create(tmp_path / "deep" / "run", Path("configs/any.yaml"))
+    run = RunDirectory.of(tmp_path / "deep" / "run", CONFIG)
+    assert not run.resumes("auto")
+    assert not run.path.exists()
+    run.make()
     assert run.logs.is_dir()
     run.write_json(run.plan, {"small_batch": 3})
     assert json.loads((tmp_path / "deep" / "run" / "plan.json").read_text()) == {"small_batch": 3}
     assert not list(run.path.glob(".*"))
 
 
-def test_the_default_directory_is_named_after_the_configuration(tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run = RunDirectory.create(None, Path("configs/any.yaml"))
+def test_the_default_directory_is_named_after_the_configuration():
+    run = RunDirectory.of(None, CONFIG)
     assert run.path.parent == Path("runs")
     assert run.path.name.startswith("any-2")
 
 
-def test_a_directory_with_content_is_refused(tmp_path: Path):
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_a_directory_with_other_content_is_refused(tmp_path: Path, resume: str):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match=f"run.dir={tmp_path} is not empty"):
-        RunDirectory.create(tmp_path, Path("any.yaml"))
+        RunDirectory.of(tmp_path, CONFIG).resumes(resume)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path: Path):
+    run = RunDirectory.of(tmp_path, CONFIG)
+    run.make()
+    run.write_text(run.configuration, "")
+    assert not run.resumes("auto")
+
+
+def test_a_run_with_a_checkpoint_goes_on_unless_told_otherwise(tmp_path: Path):
+    run = RunDirectory.of(tmp_path, CONFIG)
+    run.checkpoints.mkdir()
+    (run.checkpoints / "commit-000000004.npz").write_text("")
+    assert run.resumes("auto") and run.resumes("must")
+    with pytest.raises(UserError, match="is not empty"):
+        run.resumes("never")
+
+
+def test_nothing_to_go_on_with_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="run.resume=must, but .* has no checkpoint"):
+        RunDirectory.of(tmp_path, CONFIG).resumes("must")
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
-        RunDirectory.create(tmp_path / "file" / "run", Path("any.yaml"))
+        RunDirectory.of(tmp_path / "file" / "run", CONFIG).make()
 
 
 def test_history_has_one_line_for_each_event(tmp_path: Path):
-    with open(tmp_path / "history.jsonl", "w") as file:
-        history = History(file)
+    with History(tmp_path / "history.jsonl") as history:
         history.committed(commit_record(commit=1, staleness=2))
         history.evaluated(evaluation_record(commit=1, test_accuracy=0.5))
         # Each line is there at once: a run that dies keeps its history.

@@ -38,10 +38,14 @@ def logits_and_losses(weights, images, labels):
     return features, logits, log_probabilities, -(labels * log_probabilities).sum(axis=1)
 
 
-def train_by_hand(weights, data, learning_rate, momentum, weight_decay):
-    """SGD with momentum from 0 and L2 decay of the kernel, in float64; also the summed loss."""
+def train_by_hand(weights, data, learning_rate, momentum, weight_decay, velocity=None):
+    """SGD with momentum and L2 decay of the kernel, in float64.
+
+    Returns:
+        The weights, the velocity (which begins with 0 if none is given) and the summed loss.
+    """
     kernel, bias = (np.asarray(weight, np.float64) for weight in weights)
-    velocity = [np.zeros_like(kernel), np.zeros_like(bias)]
+    velocity = velocity or [np.zeros_like(kernel), np.zeros_like(bias)]
     total = 0.0
     for images, labels in data:
         features, _, log_probabilities, losses = logits_and_losses((kernel, bias), images, labels)
@@ -50,4 +54,4 @@ def train_by_hand(weights, data, learning_rate, momentum, weight_decay):
         velocity = [momentum * v - learning_rate * g for v, g in zip(velocity, gradients)]
         kernel, bias = kernel + velocity[0], bias + velocity[1]
         total += losses.sum()
-    return [kernel, bias], total
+    return [kernel, bias], velocity, total

@@ -1,0 +1,28 @@
+"""Beginning a command anew in the same process, with nothing left of TensorFlow's state."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+# Environment variable: how often this command has begun anew.
+RESTARTS = "DBSL_TF_RESTARTS"
+
+
+def restarts_so_far(environment: Mapping[str, str]) -> int:
+    """How often the command of this process has begun anew."""
+    return int(environment.get(RESTARTS, "0"))
+
+
+def restart(module: str, arguments: Sequence[str]) -> NoReturn:
+    """Replace this process by `python -m module arguments`; what it began must have ended.
+
+    A process connects to a cluster once: what TensorFlow keeps of a cluster that lost a parameter
+    server cannot be cleared in another way.
+    """
+    os.environ[RESTARTS] = str(restarts_so_far(os.environ) + 1)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

@@ -1,0 +1,96 @@
+"""Checkpoints of a run that is going on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dbsl_tf.coordinator.background import Background
+from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the coordinator knows of a run beside the weights; see `Checkpoint`."""
+
+    clocks: Sequence[int]
+    samples: Sequence[int]
+    time_models: Sequence[TimeModel]
+
+
+class Checkpointer:
+    """Writes checkpoints beside the training; the coordinator writes them, on its own disk.
+
+    Args:
+        checkpoints: where to.
+        shared_model: whose weights.
+        wall_seconds: time trained before this process took over.
+        fail: told when a checkpoint cannot be written.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        shared_model: SharedModel,
+        wall_seconds: float,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._shared_model = shared_model
+        self._wall_seconds = wall_seconds
+        self._began = time.monotonic()
+        self._background = Background(fail)
+        self._saved: int | None = None
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time trained so far, interruptions not counted."""
+        return self._wall_seconds + time.monotonic() - self._began
+
+    def begin(self) -> None:
+        """Count the time from now on."""
+        self._began = time.monotonic()
+
+    def save(self, progress: Progress) -> None:
+        """Read the weights now, while nothing is merged, and write them beside the training."""
+        checkpoint = self._take(progress)
+        if checkpoint is not None:
+            self._background.start(lambda: self._checkpoints.save(checkpoint))
+
+    def save_and_wait(self, progress: Progress) -> None:
+        """The same, done when this returns.
+
+        Raises:
+            UserError: it cannot be written.
+            ParameterServerLost: the weights cannot be read.
+        """
+        checkpoint = self._take(progress)
+        self._background.wait()
+        if checkpoint is not None:
+            self._checkpoints.save(checkpoint)
+
+    def _take(self, progress: Progress) -> Checkpoint | None:
+        """The present state; None where it is saved already."""
+        state = self._shared_model.state()
+        if state.commit == self._saved:
+            return None
+        self._saved = state.commit
+        return Checkpoint(
+            commit=state.commit,
+            clocks=tuple(progress.clocks),
+            samples=tuple(progress.samples),
+            wall_seconds=self.wall_seconds,
+            time_models=tuple(
+                (m.seconds_per_sample, m.seconds_per_batch, m.seconds_per_mini_epoch)
+                for m in progress.time_models
+            ),
+            weights=state.weights,
+            velocity=state.velocity,
+        )
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until what was begun is written, `timeout` seconds at most."""
+        self._background.wait(timeout)

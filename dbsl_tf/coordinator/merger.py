@@ -1,0 +1,84 @@
+"""Merges what comes back, at once or by rounds, and makes the records of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.slots import SlotPool
+from dbsl_tf.coordinator.stage import Returned
+from dbsl_tf.planning.dual_batch import WorkerPlan
+from dbsl_tf.results.records import CommitRecord
+
+
+class Merger:
+    """Takes mini-epochs that came back, and commits them. Not thread-safe.
+
+    Args:
+        shared_model: whose weights they are merged into.
+        slots: where the slots go when they are merged.
+        workers: number of workers (n).
+        in_rounds: BSP: n mini-epochs are merged together.
+    """
+
+    def __init__(
+        self, shared_model: SharedModel, slots: SlotPool, workers: int, in_rounds: bool
+    ) -> None:
+        self._shared_model = shared_model
+        self._slots = slots
+        self._workers = workers
+        self._in_rounds = in_rounds
+        self._round: list[Returned] = []
+
+    def commit(self, returned: Returned) -> list[CommitRecord]:
+        """Merge a mini-epoch; the records of what was merged, none while a round is incomplete."""
+        if not self._in_rounds:
+            factor = _plan(returned).update_factor
+            commit = self._shared_model.merge(returned.slot, returned.worker, factor)
+            self._slots.give_back(returned.slot)
+            staleness = commit - 1 - int(returned.result["pulled_commit"])
+            return [self._record(returned, commit, staleness)]
+        self._round.append(returned)
+        if len(self._round) < self._workers:
+            return []
+        # In the order of the workers: the sum must not depend on who finished first.
+        merged = sorted(self._round, key=lambda r: (r.worker, r.mini_epoch.number))
+        self._round = []
+        return self._commit_round(merged)
+
+    def _commit_round(self, merged: Sequence[Returned]) -> list[CommitRecord]:
+        last = self._shared_model.merge_round(
+            [returned.slot for returned in merged],
+            [returned.worker for returned in merged],
+            [_plan(returned).update_factor for returned in merged],
+        )
+        for returned in merged:
+            self._slots.give_back(returned.slot)
+        first = last - len(merged) + 1
+        # All of a round are one update, made from the same weights.
+        return [self._record(returned, first + i, 0) for i, returned in enumerate(merged)]
+
+    def _record(self, returned: Returned, commit: int, staleness: int) -> CommitRecord:
+        worker, result = _plan(returned), returned.result
+        samples = int(result["samples"])
+        return CommitRecord(
+            commit=commit,
+            epoch=(commit - 1) // self._workers + 1,
+            worker=worker.index,
+            role=worker.role,
+            batch=worker.batch,
+            samples=samples,
+            steps=worker.steps,
+            started=float(result["started"]),
+            seconds=float(result["seconds"]),
+            loop_seconds=float(result["loop_seconds"]),
+            learning_rate=returned.mini_epoch.learning_rates[worker.index],
+            update_factor=worker.update_factor,
+            staleness=staleness,
+            train_loss=float(result["loss"]) / samples,
+            train_accuracy=int(result["correct"]) / samples,
+        )
+
+
+def _plan(returned: Returned) -> WorkerPlan:
+    return returned.mini_epoch.stage.plan.workers[returned.worker]

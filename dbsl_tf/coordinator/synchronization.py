@@ -1,0 +1,58 @@
+"""Synchronisation of workers: which of them may begin a mini-epoch (arXiv 2509.26092, section 2).
+
+ASP lets everybody go on, BSP has everybody wait for all others after each mini-epoch, SSP lets
+nobody get further ahead than a bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Synchronization:
+    """How far a worker may be ahead of the slowest one.
+
+    Attributes:
+        bound: mini-epochs (s) that a worker may be ahead of the slowest present one and still
+            begin another; infinite: ASP.
+        in_rounds: BSP: n mini-epochs begin together and are merged together, as one update.
+    """
+
+    bound: float = math.inf
+    in_rounds: bool = False
+
+    @classmethod
+    def of(cls, mode: str, staleness: int | None) -> Synchronization:
+        """From `sync.mode` and `sync.staleness`; SSP with s = 0 is BSP, without bound ASP.
+
+        Raises:
+            ValueError: no such mode.
+        """
+        if mode not in ("asp", "bsp", "ssp"):
+            raise ValueError(f"sync.mode must be asp, bsp or ssp, got {mode!r}")
+        if mode == "bsp" or (mode == "ssp" and staleness == 0):
+            return cls(in_rounds=True)
+        if mode == "ssp" and staleness is not None:
+            return cls(bound=staleness)
+        return cls()
+
+    def allowed(self, clocks: Sequence[int], present: Sequence[int]) -> list[bool]:
+        """For each worker, whether it may begin.
+
+        Args:
+            clocks: mini-epochs of each worker that are merged; shape [workers].
+            present: workers that take part; others hold nobody up.
+        """
+        slowest = min((clocks[worker] for worker in present), default=0)
+        return [clock - slowest <= self.bound for clock in clocks]
+
+    def may_merge(self, worker: int, clocks: Sequence[int], present: Sequence[int]) -> bool:
+        """Whether another mini-epoch of `worker` keeps the bound.
+
+        It nearly always does. But a worker may take up a second mini-epoch, left behind by one
+        that died, before its first is merged.
+        """
+        return self.allowed(clocks, [*present, worker])[worker]

@@ -1,0 +1,142 @@
+"""Checkpoints: everything a run needs to go on, one file for each."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.files import write_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_FORMAT = 1
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run between two commits.
+
+    Attributes:
+        commit: commits merged.
+        clocks: mini-epochs of each worker among them, as synchronisation counts them.
+        samples: samples that each worker has taken from its stream of training data.
+        wall_seconds: time trained so far.
+        time_models: a, b and c of every worker that the plan in force was made with.
+        weights: in the model's order.
+        velocity: of every worker's optimiser, [workers, ...] for each trainable weight; empty
+            where it is not kept.
+    """
+
+    commit: int
+    clocks: tuple[int, ...]
+    samples: tuple[int, ...]
+    wall_seconds: float
+    time_models: tuple[tuple[float, float, float], ...]
+    weights: list[np.ndarray]
+    velocity: list[np.ndarray]
+
+
+class Checkpoints:
+    """The checkpoints of a run: a folder of .npz files, the newest few of which are kept.
+
+    A file appears under its name only when it is whole and on the disk. Reading needs no
+    unpickling.
+
+    Args:
+        folder: where they are; made by the first `save`.
+        keep: how many to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self._folder = folder
+        self._keep = keep
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint, then remove the oldest beyond those to keep.
+
+        Raises:
+            UserError: it cannot be written, because the disk is full for example.
+        """
+        import numpy as np
+
+        progress = {
+            "format": _FORMAT,
+            "commit": checkpoint.commit,
+            "clocks": checkpoint.clocks,
+            "samples": checkpoint.samples,
+            "wall_seconds": checkpoint.wall_seconds,
+            "time_models": checkpoint.time_models,
+        }
+        arrays = {f"weight_{i:05d}": array for i, array in enumerate(checkpoint.weights)}
+        arrays |= {f"velocity_{i:05d}": array for i, array in enumerate(checkpoint.velocity)}
+        path = self._folder / f"commit-{checkpoint.commit:09d}.npz"
+        write_whole(
+            path,
+            lambda partial: np.savez(partial, progress=np.array(json.dumps(progress)), **arrays),
+        )
+        for old in self._files()[: -self._keep]:
+            old.unlink(missing_ok=True)
+        for left_by_a_crash in self._folder.glob(".*.commit-*.npz"):
+            left_by_a_crash.unlink(missing_ok=True)
+        return path
+
+    def exist(self) -> bool:
+        """Whether there is any, readable or not."""
+        return bool(self._files())
+
+    def latest(self, report: Callable[[str], None]) -> Checkpoint | None:
+        """The newest readable checkpoint; None where there is no file at all.
+
+        Args:
+            report: told in a line of each that is damaged.
+
+        Raises:
+            UserError: there are files, but none can be read.
+        """
+        files = self._files()
+        for path in reversed(files):
+            try:
+                return _read(path)
+            except _UNREADABLE as error:
+                report(f"{path} is damaged ({_reason(error)}): trying the one before it")
+        if files:
+            raise UserError(
+                f"none of the {len(files)} checkpoint(s) in {self._folder} can be read: restore "
+                "one, or give another run.dir to begin anew"
+            )
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("commit-*.npz"))
+
+
+def _read(path: Path) -> Checkpoint:
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as content:
+        progress = json.loads(str(content["progress"]))
+        if progress["format"] != _FORMAT:
+            raise ValueError(f"format {progress['format']}, known is {_FORMAT}")
+        names = sorted(content.files)
+        return Checkpoint(
+            commit=int(progress["commit"]),
+            clocks=tuple(progress["clocks"]),
+            samples=tuple(progress["samples"]),
+            wall_seconds=float(progress["wall_seconds"]),
+            time_models=tuple((a, b, c) for a, b, c in progress["time_models"]),
+            weights=[content[name] for name in names if name.startswith("weight_")],
+            velocity=[content[name] for name in names if name.startswith("velocity_")],
+        )
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:120] or type(error).__name__

@@ -1,0 +1,64 @@
+"""Whether a run can go on under another configuration than it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbsl_tf.config import Config
+from dbsl_tf.errors import UserError
+
+# Where a run lies and how it is resumed is no part of what it does.
+_IRRELEVANT = {"run.dir", "run.resume"}
+# With other values of these the weights would not fit, or commits would count differently.
+_FIXED = {
+    "data.name": "the classes would be others",
+    "model.name": "the weights are those of another network",
+    "cluster.workers": "an epoch is one commit of every worker",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key of the configuration that is not what it was."""
+
+    key: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.key} was {_text(self.before)}, now {_text(self.now)}"
+
+
+def changes(before: Config, now: Config) -> list[Change]:
+    """The keys in which two configurations of one run differ.
+
+    Raises:
+        UserError: the run cannot go on under the one of now.
+    """
+    old, new = (dict(_flat(config.model_dump(mode="json"))) for config in (before, now))
+    found = [
+        Change(key, old.get(key), value)
+        for key, value in new.items()
+        if key not in _IRRELEVANT and old.get(key) != value
+    ]
+    for change in found:
+        if change.key in _FIXED:
+            raise UserError(
+                f"run.dir holds a run in which {change}: {_FIXED[change.key]}; set it back, or "
+                "begin another run in another run.dir"
+            )
+    return found
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)

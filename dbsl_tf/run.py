@@ -1,0 +1,229 @@
+"""One run of training, from what its directory holds to its results."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from dbsl_tf.cluster.connecting import ready_cluster
+from dbsl_tf.cluster.restarting import restarts_so_far
+from dbsl_tf.cluster.task import Task
+from dbsl_tf.config import Config, load_config
+from dbsl_tf.data.record_files import PreparedData
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
+from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.results.display import Display
+from dbsl_tf.results.history import History
+from dbsl_tf.results.outcome import print_outcome
+from dbsl_tf.results.resuming import changes
+from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.summary import summarize
+from dbsl_tf.schedules.calendar import calendar_from_config
+
+if TYPE_CHECKING:
+    from dbsl_tf.coordinator.trainer import Trainer
+
+# What saving the weights may take when a run is interrupted, in seconds.
+_SAVING_SECONDS = 20.0
+_EXPORT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run does, and where it begins.
+
+    Attributes:
+        config: the resolved configuration.
+        directory: where its results go.
+        time_models: one a worker.
+        plan: what every worker trains.
+        checkpoints: where it keeps them.
+        checkpoint: what it goes on from; None: it begins.
+    """
+
+    config: Config
+    directory: RunDirectory
+    time_models: Sequence[TimeModel]
+    plan: DualBatchPlan
+    checkpoints: Checkpoints
+    checkpoint: Checkpoint | None
+
+
+def begin_or_resume(
+    config: Config, options: Namespace, directory: RunDirectory, console: Console
+) -> Run:
+    """The run that `config` and its directory ask for; a new one's configuration is written.
+
+    Args:
+        config: as parsed; where it has no time model, the hardware is profiled now.
+        options: the command line.
+        directory: of the run.
+        console: told what takes long, and what is changed.
+
+    Raises:
+        UserError: the directory holds something else, or the run is finished already.
+    """
+
+    def report(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
+    checkpoint = None
+    if directory.resumes(config.run.resume):
+        before = load_config(directory.configuration)
+        if config.time_model == type(config.time_model)():
+            config = config.model_copy(update={"time_model": before.time_model})
+        for change in changes(before, config):
+            report(f"{change}")
+        checkpoint = checkpoints.latest(report)
+        _check_unfinished(config, directory, checkpoint)
+    config = _with_time_model(config, options, console)
+    if checkpoint is not None and config.time_model == before.time_model:
+        time_models = [TimeModel(*coefficients) for coefficients in checkpoint.time_models]
+    else:
+        time_models = time_models_from_config(config)
+    plan = plan_from_config(config, config.data.epoch_samples, time_models)
+    directory.make()
+    directory.write_text(directory.configuration, config.to_yaml())
+    directory.write_json(directory.plan, plan.as_dict())
+    return Run(config, directory, time_models, plan, checkpoints, checkpoint)
+
+
+def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> None:
+    """Train as the chief, and leave the results in the run's directory.
+
+    Raises:
+        ParameterServerLost: it can go on from its last checkpoint, in another process.
+        ClusterError: the cluster is gone.
+        UserError: the training diverged, or the results cannot be written.
+    """
+
+    def report(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    config, directory, start = run.config, run.directory, run.checkpoint
+    report(_introduction(run, task))
+    restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
+    with (
+        History(directory.history) as history,
+        ready_cluster(config, task, directory.logs, restarts) as cluster,
+    ):
+        from dbsl_tf.coordinator.assembly import build_trainer
+
+        if start is not None:
+            discarded = history.resume(start.commit).discarded
+            if discarded:
+                report(f"{discarded} commit(s) after the checkpoint are trained again")
+        display = Display(console, run.plan, config.schedule.epochs, history.commits)
+        trainer = build_trainer(
+            config,
+            run.plan,
+            run.time_models,
+            data,
+            cluster,
+            run.checkpoints,
+            start,
+            observers=[history, display],
+            check=lambda: cluster.check(report),
+        )
+        trainer.warm_up()
+        try:
+            with display:
+                trainer.run(evaluate_first=_evaluation_is_missing(run, history))
+        except KeyboardInterrupt:
+            _save_and_tell(run, trainer, console)
+            raise
+        summary = summarize(run.plan, history.commits, history.evaluations, trainer.wall_seconds)
+        directory.write_json(directory.summary, summary)
+    _export(directory)
+    print_outcome(console, run.plan, summary, directory)
+
+
+def _check_unfinished(
+    config: Config, directory: RunDirectory, checkpoint: Checkpoint | None
+) -> None:
+    total = config.schedule.epochs * config.cluster.workers
+    done = checkpoint.commit if checkpoint else 0
+    if done > total or (done == total and directory.summary.exists()):
+        raise UserError(
+            f"run.dir={directory.path} holds a run of {done // config.cluster.workers} epochs, "
+            f"and schedule.epochs={config.schedule.epochs}: raise it to train on, or give another "
+            "run.dir"
+        )
+
+
+def _with_time_model(config: Config, options: Namespace, console: Console) -> Config:
+    """The configuration with a profile of this hardware where it has no time model."""
+    section = config.time_model
+    if section.a is not None or section.profile is not None:
+        return config
+    from dbsl_tf.coordinator.profile_cluster import cached_profile
+
+    def report(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    path = cached_profile(config, options.config, options.overrides, report)
+    return config.model_copy(update={"time_model": section.model_copy(update={"profile": path})})
+
+
+def _introduction(run: Run, task: Task | None) -> str:
+    config, servers = run.config, run.config.cluster
+    where = "starting on this machine" if task is None else "of TF_CONFIG"
+    text = (
+        f"{config.model.name} on {config.data.name}: {servers.workers} worker(s) and "
+        f"{servers.parameter_servers} parameter server(s) {where}"
+    )
+    if run.checkpoint is not None:
+        total = config.schedule.epochs * servers.workers
+        text += f"; going on after commit {run.checkpoint.commit} of {total}"
+    return text
+
+
+def _evaluation_is_missing(run: Run, history: History) -> bool:
+    """Whether the run was interrupted before the weights it goes on from were evaluated."""
+    if run.checkpoint is None:
+        return False
+    calendar = calendar_from_config(run.config)
+    return calendar.evaluation_due(run.checkpoint.commit) and not any(
+        record.commit == run.checkpoint.commit for record in history.evaluations
+    )
+
+
+def _export(directory: RunDirectory) -> None:
+    """Write the model in a process of its own.
+
+    While this one is connected to a cluster, every new operation of TensorFlow waits for workers
+    that hang.
+    """
+    result = subprocess.run(
+        [sys.executable, "-m", "dbsl_tf.export", str(directory.path)],
+        capture_output=True,
+        text=True,
+        timeout=_EXPORT_SECONDS,
+    )
+    if result.returncode:
+        raise UserError(
+            f"{directory.model} could not be written, all else was: {result.stderr.strip()}; "
+            f"try python -m dbsl_tf.export {directory.path}"
+        )
+
+
+def _save_and_tell(run: Run, trainer: Trainer, console: Console) -> None:
+    trainer.stop()
+    saved = trainer.save_now(_SAVING_SECONDS)
+    what = "saved" if saved else "not saved in time; the last checkpoint is there"
+    console.print(
+        f"{what}: go on with python -m dbsl_tf.train --config {run.directory.configuration} "
+        f"run.dir={run.directory.path}",
+        highlight=False,
+        soft_wrap=True,
+    )

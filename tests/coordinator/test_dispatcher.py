@@ -1,0 +1,157 @@
+"""Which mini-epoch begins when, with threads in the place of workers; no cluster."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import unittest
+
+from dbsl_tf.coordinator.dispatcher import Dispatcher
+from dbsl_tf.coordinator.roster import Roster
+from dbsl_tf.coordinator.synchronization import Synchronization
+
+
+def dispatcher(total=8, workers=2, rule=None, merged=0, clocks=None) -> Dispatcher:
+    roster = Roster(workers)
+    rule = rule or Synchronization()
+    return Dispatcher(total, merged, clocks or [0] * workers, rule, roster)
+
+
+class Waiting:
+    """`next` in a thread."""
+
+    def __init__(self, of: Dispatcher) -> None:
+        self.number: int | None = None
+        self.thread = threading.Thread(target=self._run, args=(of,), daemon=True)
+        self.thread.start()
+
+    def _run(self, of: Dispatcher) -> None:
+        self.number = of.next()
+
+    def still_waits(self) -> bool:
+        self.thread.join(0.1)
+        return self.thread.is_alive()
+
+    def result(self) -> int | None:
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+        return self.number
+
+
+class DispatcherTest(unittest.TestCase):
+    def test_no_more_are_out_than_workers_take_part(self):
+        roster = Roster(3)
+        work = Dispatcher(9, 0, [0] * 3, Synchronization(), roster)
+        self.assertEqual([work.next() for _ in range(3)], [0, 1, 2])
+        roster.lost(1, "dead")
+        waiting = Waiting(work)
+        work.was_merged([0])
+        work.came_back()
+        self.assertTrue(waiting.still_waits())
+        work.was_merged([2])
+        work.came_back()
+        self.assertEqual(waiting.result(), 3)
+
+    def test_what_is_given_back_comes_first(self):
+        work = dispatcher()
+        self.assertEqual((work.next(), work.next()), (0, 1))
+        work.give_back(1)
+        self.assertEqual(work.next(), 1)
+
+    def test_the_last_one_is_waited_for_and_may_come_back(self):
+        work = dispatcher(total=2)
+        work.next(), work.next()
+        waiting = Waiting(work)
+        work.was_merged([0])
+        work.came_back()
+        self.assertTrue(waiting.still_waits())
+        work.give_back(1)
+        self.assertEqual(waiting.result(), 1)
+        work.was_merged([0])
+        self.assertTrue(work.finished)
+        self.assertIsNone(work.next())
+
+    def test_a_resumed_run_begins_where_it_was(self):
+        work = dispatcher(merged=6, clocks=[4, 2])
+        self.assertEqual((work.merged, work.next(), work.next()), (6, 6, 7))
+
+    def test_a_round_waits_for_all(self):
+        work = dispatcher(rule=Synchronization(in_rounds=True))
+        self.assertEqual((work.next(), work.next()), (0, 1))
+        work.came_back()
+        waiting = Waiting(work)
+        self.assertTrue(waiting.still_waits())
+        work.was_merged([0, 1])
+        work.came_back()
+        self.assertEqual(waiting.result(), 2)
+
+    def test_a_round_does_not_hang_when_a_worker_is_lost(self):
+        roster = Roster(2)
+        work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), roster)
+        work.next(), work.next()
+        work.came_back()  # of worker 0
+        waiting = Waiting(work)
+        self.assertTrue(waiting.still_waits())
+        roster.lost(1, "hung")
+        work.give_back(1)
+        self.assertEqual(waiting.result(), 1)
+
+    def test_a_worker_that_was_away_holds_nobody_up_when_it_is_back(self):
+        roster = Roster(2)
+        work = Dispatcher(40, 0, [0, 0], Synchronization(bound=1), roster)
+        roster.lost(1, "dead")
+        for _ in range(10):
+            work.next()
+            work.was_merged([0])
+            work.came_back()
+        roster.answered(1)
+        self.assertEqual(work.clocks, [10, 10])
+        self.assertEqual(work.allowed(), [True, True])
+
+    def test_stop_lets_everybody_go(self):
+        work = dispatcher()
+        work.next(), work.next()
+        waiting = Waiting(work)
+        work.stop()
+        self.assertIsNone(waiting.result())
+
+    def test_the_bound_holds_with_unequal_workers(self):
+        """Worker 0 is four times as fast; any free worker takes what is handed out."""
+        bound, workers, total = 2, 3, 60
+        work = dispatcher(total=total, workers=workers, rule=Synchronization(bound=bound))
+        seconds = [0.001, 0.004, 0.004]
+        free = list(range(workers))
+        lock, spread, merged = threading.Lock(), [], []
+
+        def slot():
+            while (number := work.next()) is not None:
+                allowed = work.allowed()
+                with lock:
+                    worker = free.pop(random.randrange(len(free)))
+                if not allowed[worker]:
+                    work.give_back(number)
+                    with lock:
+                        free.append(worker)
+                    time.sleep(0.0005)
+                    continue
+                time.sleep(seconds[worker])
+                work.wait_to_merge(worker)
+                with lock:
+                    work.was_merged([worker])
+                    merged.append(number)
+                    spread.append(max(work.clocks) - min(work.clocks))
+                    free.append(worker)
+                work.came_back()
+
+        threads = [threading.Thread(target=slot, daemon=True) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        self.assertEqual(sorted(merged), list(range(total)))
+        self.assertEqual(max(spread), bound + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,118 @@
+"""Checkpoints on a real disk, damaged ones too."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+
+
+def checkpoint(commit: int) -> Checkpoint:
+    random = np.random.default_rng(commit)
+    return Checkpoint(
+        commit=commit,
+        clocks=(commit, 1),
+        samples=(10 * commit, 7),
+        wall_seconds=1.5,
+        time_models=((1e-3, 2e-3, 0.1), (1e-3, 3e-3, 0.2)),
+        weights=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
+        velocity=[random.normal(size=(2, 3, 4)).astype(np.float32)],
+    )
+
+
+def check_equal(one: Checkpoint, other: Checkpoint) -> None:
+    for name in ("commit", "clocks", "samples", "wall_seconds", "time_models"):
+        assert getattr(one, name) == getattr(other, name)
+    for mine, theirs in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(one.velocity, other.velocity, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def refuse(line: str) -> None:
+    raise AssertionError(line)
+
+
+def test_the_newest_is_read_back_and_old_ones_are_removed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
+    assert checkpoints.latest(refuse) is None
+    for commit in (0, 9, 10, 100):
+        checkpoints.save(checkpoint(commit))
+    check_equal(checkpoints.latest(refuse), checkpoint(100))
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["commit-000000010.npz", "commit-000000100.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
+def test_a_damaged_one_is_named_and_the_one_before_it_used(tmp_path: Path, damage: str) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    checkpoints.save(checkpoint(1))
+    newest = checkpoints.save(checkpoint(2))
+    content = newest.read_bytes()
+    middle = len(content) // 2
+    newest.write_bytes(
+        {
+            "cut": content[:middle],
+            "flipped": content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :],
+            "foreign": b"not a checkpoint",
+            "empty": b"",
+        }[damage]
+    )
+    lines: list[str] = []
+    check_equal(checkpoints.latest(lines.append), checkpoint(1))
+    assert len(lines) == 1 and str(newest) in lines[0]
+    assert newest.exists()
+
+
+def test_when_all_are_damaged_nothing_is_destroyed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    path = checkpoints.save(checkpoint(1))
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="none of the 1 checkpoint"):
+        checkpoints.latest(lambda line: None)
+    assert path.exists()
+
+
+def test_pickles_are_not_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+
+    class Trap:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "trap"),))
+
+    trap = np.array([Trap()], dtype=object)
+    np.savez(tmp_path / "commit-000000001.npz", progress=trap, weight_00000=trap)
+    with pytest.raises(UserError, match="none of the 1"):
+        checkpoints.latest(lambda line: None)
+    assert not (tmp_path / "trap").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk."""
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    checkpoints.save(checkpoint(1))
+    program = f"""
+import resource, signal
+from pathlib import Path
+import numpy as np
+from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+weights = [np.zeros(100_000, np.float32)]
+Checkpoints(Path({str(tmp_path)!r}), 3).save(Checkpoint(2, (1, 1), (0, 0), 0.0, (), weights, []))
+"""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert "UserError" in result.stderr and "cannot be written" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["commit-000000001.npz"]
+    check_equal(checkpoints.latest(refuse), checkpoint(1))

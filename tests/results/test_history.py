@@ -1,0 +1,63 @@
+"""history.jsonl over interruptions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.history import History, read_events
+from dbsl_tf.results.records import FaultRecord
+from tests.support.records import commit_record, evaluation_record
+
+
+def write(path: Path, commits: range) -> None:
+    with History(path) as history:
+        for commit in commits:
+            history.committed(commit_record(commit=commit))
+
+
+def test_a_history_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    write(path, range(1, 3))
+    with History(path) as history:
+        history.evaluated(evaluation_record(commit=2))
+        history.survived(FaultRecord(2, "absent", 1, "gone"))
+    with History(path) as history:
+        assert history.commits == [commit_record(commit=1), commit_record(commit=2)]
+        assert history.evaluations == [evaluation_record(commit=2)]
+
+
+def test_what_a_resumed_run_has_lost_no_longer_counts_but_stays_in_the_file(tmp_path) -> None:
+    path = tmp_path / "history.jsonl"
+    write(path, range(1, 6))
+    with History(path) as history:
+        record = history.resume(3)
+        assert (record.commit, record.discarded) == (3, 2)
+        history.committed(commit_record(commit=4, worker=1))
+    with History(path) as history:
+        assert [record.commit for record in history.commits] == [1, 2, 3, 4]
+        assert history.commits[-1].worker == 1
+    lines = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert lines == ["commit"] * 5 + ["resume", "commit"]
+    assert [e["commit"] for e in read_events(path)] == [1, 2, 3, 3, 4]
+
+
+def test_a_line_that_a_crash_cut_short_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    write(path, range(1, 3))
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"event": "commit", "comm')
+    with History(path) as history:
+        assert len(history.commits) == 2
+    assert path.read_bytes() == whole
+
+
+def test_a_foreign_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text("shopping list\n")
+    with pytest.raises(UserError, match=r"history.jsonl line 1 is no record"):
+        History(path)
+    assert path.read_text() == "shopping list\n"

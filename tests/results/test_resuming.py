@@ -1,0 +1,37 @@
+"""Which changes of the configuration a run survives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.config import load_config
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.resuming import changes
+
+CONFIG = Path(__file__).resolve().parents[2] / "configs" / "quickstart.yaml"
+
+
+def config(*overrides: str):
+    return load_config(CONFIG, overrides)
+
+
+def test_changes_are_named_by_key() -> None:
+    now = config("optimizer.base_lr=0.5", "schedule.epochs=99", "run.dir=elsewhere")
+    found = changes(config(), now)
+    assert [change.key for change in found] == ["optimizer.base_lr", "schedule.epochs"]
+    assert "now 99" in str(found[1])
+
+
+def test_nothing_changed() -> None:
+    assert changes(config(), config("run.resume=must")) == []
+
+
+@pytest.mark.parametrize(
+    "override", ["model.name=resnet20", "data.name=cifar10", "cluster.workers=3"]
+)
+def test_what_would_make_nonsense_is_refused(override: str) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(UserError, match=key):
+        changes(config(), config(override))

@@ -1,0 +1,136 @@
+"""Runs of the real training command on the digits, small enough for a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tensorflow as tf
+
+from tests.support.signals import accept_interrupts
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATION = """
+data: {name: digits, train_samples: 300, augment: [random_translation]}
+model: {name: resnet8, dropout: 0.1}
+cluster: {workers: 2, parameter_servers: 2}
+dual_batch: {small_workers: 1, large_batch: 50, extra_time_ratio: 1.1}
+time_model: {a: 0.001, b: 0.01}
+optimizer: {base_lr: 0.02, lr_scaling: sqrt}
+schedule: {epochs: 3, milestones: [2], gamma: 0.5, eval_every: 2}
+"""
+
+
+class TinyRunCase(tf.test.TestCase):
+    """A folder with a configuration, and what one does with a run of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.config = self.folder / "tiny.yaml"
+        self.config.write_text(CONFIGURATION)
+        self.run = self.folder / "run"
+
+    def start(
+        self,
+        *overrides: str,
+        tf_config: str = "",
+        program: Sequence[str] = ("-m", "dbsl_tf.train"),
+        **environment: str,
+    ) -> subprocess.Popen:
+        """The training command, started; `program` may be another one of the same arguments."""
+        process = subprocess.Popen(
+            [sys.executable, *program, "--config", str(self.config)]
+            + [f"run.dir={self.run}", *overrides],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "XDG_CACHE_HOME": str(self.folder / "cache"),
+                "TF_CONFIG": tf_config,
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=accept_interrupts,
+        )
+        self.addCleanup(process.kill)
+        return process
+
+    def finish(self, process: subprocess.Popen, seconds: float = 150) -> tuple[int, str, str]:
+        """Exit status, output and errors of a command."""
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return process.returncode, output, errors
+
+    def wait_until(
+        self, condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 90
+    ) -> None:
+        """Wait for something to happen while a command runs."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                self.fail(f"the run ended or hung: {process.communicate()}")
+            time.sleep(0.05)
+
+    def wait_for_commits(self, count: int, process: subprocess.Popen) -> None:
+        """Wait until the history has so many commits."""
+        self.wait_until(lambda: len(self.events("commit")) >= count, process)
+
+    def events(self, kind: str | None = None) -> list[dict]:
+        """The whole lines of the history, or those of one kind."""
+        history = self.run / "history.jsonl"
+        lines = history.read_text().split("\n")[:-1] if history.exists() else []
+        events = [json.loads(line) for line in lines]
+        return [event for event in events if kind in (None, event["event"])]
+
+    def commits_that_count(self) -> list[dict]:
+        """The commits left after what resumed runs have thrown away."""
+        from dbsl_tf.results.history import read_events
+
+        events = read_events(self.run / "history.jsonl")
+        return [event for event in events if event["event"] == "commit"]
+
+    def check_every_commit_counts_once(self, count: int) -> None:
+        """The history has commits 1 … count, without a gap or a repeat."""
+        numbers = [commit["commit"] for commit in self.commits_that_count()]
+        self.assertEqual(numbers, list(range(1, count + 1)))
+
+    def servers(self) -> dict[str, int]:
+        """Process numbers of the servers of the run, by name such as `worker-0`."""
+        return {output.stem: pid for pid, output in server_pids(self.run)}
+
+    def send(self, server: str, number: signal.Signals) -> None:
+        """Send a signal to a server, such as `worker-0`."""
+        os.kill(self.servers()[server], number)
+
+    def check_nothing_is_left(self) -> None:
+        """No server of the run is alive, a moment after its coordinator has ended."""
+        deadline = time.monotonic() + 10
+        while server_pids(self.run) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertEqual(server_pids(self.run), [])
+
+
+def server_pids(run: Path) -> list[tuple[int, Path]]:
+    """Process numbers and logs of the servers that log into `run`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            output = Path(os.readlink(process / "fd" / "1"))
+        except OSError:
+            continue
+        if output.is_relative_to(run):
+            found.append((int(process.name), output))
+    return found
