@@ -10,6 +10,7 @@ import tensorflow as tf
 from dbsl_tf.data.augmentation import Step, build_augmentation
 from dbsl_tf.data.catalogue import DatasetSpec
 from dbsl_tf.data.draws import stateless_seeds
+from dbsl_tf.data.framing import resize
 from dbsl_tf.data.record_files import PreparedData
 
 
@@ -22,6 +23,7 @@ def training_dataset(
     seed: int | tf.Tensor,
     parallel_calls: int,
     first_sample: int | tf.Tensor = 0,
+    resolution: int | None = None,
 ) -> tf.data.Dataset:
     """Returns endless batches of the sizes `batch_sizes`, over and over.
 
@@ -32,6 +34,10 @@ def training_dataset(
     The order and every augmentation are functions of `seed` and of how many samples came before,
     whatever `parallel_calls` is. So a stream that was left off goes on where it was when it is
     made again with `first_sample`.
+
+    Images are resized to `resolution` first, then augmented, then normalised. So augmentations
+    in pixels, such as the padding of a crop, count pixels of the images the network sees, and a
+    low resolution makes augmentation cheaper too.
 
     Meant to be traced in a `dataset_fn`: the files are read by the worker that runs it, and
     `batch_sizes` and `seed` (a scalar int64 tensor) may differ between workers.
@@ -45,10 +51,11 @@ def training_dataset(
         parallel_calls: batches that are made at the same time.
         first_sample: samples of the stream to pass over, a scalar. The first batch has the size
             `batch_sizes[0]` wherever the stream begins: begin where a mini-epoch does.
+        resolution: height and width of the images in pixels; None for those of the data set.
 
     Returns:
-        (images, labels): float32 [B, size, size, 3], normalised by the mean and standard
-        deviation of the data set, and float32 [B, classes], one-hot unless mixed.
+        (images, labels): float32 [B, resolution, resolution, 3], normalised by the mean and
+        standard deviation of the data set, and float32 [B, classes], one-hot unless mixed.
     """
     spec = data.spec
     # Kept as strings: the same tensor decoded at once would need twice the memory to make.
@@ -58,7 +65,8 @@ def training_dataset(
         .batch(train_samples)
         .get_single_element()
     )
-    transform = build_augmentation(augment, spec.image_size)
+    resolution = resolution or spec.image_size
+    transform = build_augmentation(augment, resolution)
     seed = tf.cast(seed, tf.int64)
     first_sample = tf.cast(first_sample, tf.int64)
 
@@ -66,7 +74,7 @@ def training_dataset(
         images, labels = _decode(spec, tf.gather(records, indices))
         # A negative number, as the orders of the passes have the positive ones.
         (draws_seed,) = tf.unstack(stateless_seeds(tf.stack([seed, -1 - position]), 1))
-        images, labels = transform(images, labels, draws_seed)
+        images, labels = transform(resize(images, resolution), labels, draws_seed)
         return _normalise(spec, images), labels
 
     return (
@@ -117,22 +125,28 @@ def mini_epoch_batches(batch: int | tf.Tensor, samples: int | tf.Tensor) -> tf.T
 
 
 def test_dataset(
-    data: PreparedData, *, start: int | tf.Tensor, stop: int | tf.Tensor, batch: int | tf.Tensor
+    data: PreparedData,
+    *,
+    start: int | tf.Tensor,
+    stop: int | tf.Tensor,
+    batch: int | tf.Tensor,
+    resolution: int | None = None,
 ) -> tf.data.Dataset:
     """Returns the test records start … stop − 1 once, in order, in batches.
 
     The last batch may be short. `start`, `stop` and `batch` may be scalar int64 tensors; the
-    files are read by the worker that runs it.
+    files are read by the worker that runs it. `resolution` is as in `training_dataset`.
 
     Returns:
         (images, labels) as in `training_dataset`, without augmentation.
     """
     spec = data.spec
+    resolution = resolution or spec.image_size
     start = tf.cast(start, tf.int64)
 
     def make_batch(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = _decode(spec, records)
-        return _normalise(spec, images), labels
+        return _normalise(spec, resize(images, resolution)), labels
 
     return (
         _record_dataset(data.test_files, spec)

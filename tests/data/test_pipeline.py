@@ -189,6 +189,31 @@ class TrainingDatasetTest(PipelineTest):
         self.assertEqual(dataset.element_spec[0].shape.as_list(), [None, 32, 32, 3])
         self.assertEqual(dataset.element_spec[1].shape.as_list(), [None, 10])
 
+    def test_resized_before_augmentation(self):
+        arguments = {"batch": 10, "mini_epoch_samples": 10}
+        native = next(iter(self.training_dataset(**arguments)))[0]
+        small = next(iter(self.training_dataset(**arguments, resolution=24)))[0]
+        self.assertAllClose(small, tf.image.resize(native, (24, 24), antialias=True), atol=0.01)
+        self.assertAllEqual(
+            next(iter(self.training_dataset(**arguments, resolution=32)))[0], native
+        )
+        # An offset of a crop is a pixel of the small image.
+        padded = tf.pad(small, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        cropped = next(
+            iter(
+                self.training_dataset(
+                    **arguments, resolution=24, augment=(_Step("random_crop", {"padding": 1}),)
+                )
+            )
+        )[0]
+        windows = tf.stack(
+            [padded[:, y : y + 24, x : x + 24] for y in range(3) for x in range(3)], axis=1
+        )
+        nearest = tf.reduce_min(
+            tf.reduce_max(tf.abs(windows - cropped[:, None]), axis=[2, 3, 4]), axis=1
+        )
+        self.assertAllClose(nearest, tf.zeros(10), atol=1e-3)
+
     def test_every_pass_is_augmented_anew(self):
         dataset = self.training_dataset(
             augment=(_Step("random_crop", {"padding": 4}),), train_samples=1, batch=1
@@ -273,3 +298,10 @@ class TestDatasetTest(PipelineTest):
         expected = self.test[5:12, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         self.assertAllClose(images, expected, atol=1e-3)
         self.assertAllEqual(labels, np.eye(10)[self.test[5:12, 0]])
+
+    def test_resized(self):
+        dataset = pipeline.test_dataset(self.data, start=5, stop=12, batch=7, resolution=48)
+        images, _ = next(iter(dataset))
+        pixels = self.test[5:12, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        expected = tf.image.resize(pixels, (48, 48), antialias=True)
+        self.assertAllClose(images, expected, atol=0.01)
