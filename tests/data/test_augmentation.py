@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 import keras_cv
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 
 from dbsl_tf.data.augmentation import build_augmentation
+from dbsl_tf.data.draws import stateless_seeds
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,29 @@ STEPS = (
 )
 
 
-def _traced(*steps: _Step) -> tf.types.experimental.GenericFunction:
+def _traced(*steps: _Step) -> tf.types.experimental.PolymorphicFunction:
     """The steps built and traced where no variable may be made, for any number of images."""
 
     def forbid(next_creator, **arguments):
         raise AssertionError(f"a variable was created: {arguments.get('name')}")
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, 32, 32, 3]), tf.TensorSpec([None, None])],
+        input_signature=[
+            tf.TensorSpec([None, 32, 32, 3]),
+            tf.TensorSpec([None, None]),
+            tf.TensorSpec([2], tf.int64),
+        ],
     )
-    def augment(images, labels):
+    def augment(images, labels, seed):
         with tf.variable_creator_scope(forbid):
-            return build_augmentation(steps, 32)(images, labels)
+            return build_augmentation(steps, 32)(images, labels, seed)
 
     augment.get_concrete_function()
     return augment
+
+
+def _seed(number: int) -> tf.Tensor:
+    return stateless_seeds(tf.constant([0, number], tf.int64), 1)[0]
 
 
 def _images(count: int) -> np.ndarray:
@@ -57,12 +67,14 @@ def _distinct(images: tf.Tensor) -> int:
     return len({image.tobytes() for image in images.numpy()})
 
 
-def _operations(concrete: tf.types.experimental.ConcreteFunction) -> set[str]:
+def _stateful(concrete: tf.types.experimental.ConcreteFunction) -> set[str]:
+    """Operations with a state: variables, and random numbers that differ from call to call."""
     definition = concrete.graph.as_graph_def()
     nodes = list(definition.node)
     for function in definition.library.function:
         nodes.extend(function.node_def)
-    return {node.op for node in nodes}
+    harmless = {"Assert", "If", "While", "Case", "StatefulPartitionedCall", "Placeholder"}
+    return {node.op for node in nodes if op_def_registry.get(node.op).is_stateful} - harmless
 
 
 class EveryAugmentationTest(tf.test.TestCase):
@@ -70,7 +82,7 @@ class EveryAugmentationTest(tf.test.TestCase):
         for step in STEPS:
             augment = _traced(step)
             for count in (1, 2, 33):
-                images, labels = augment(_images(count), _one_hot(count))
+                images, labels = augment(_images(count), _one_hot(count), _seed(0))
                 self.assertEqual(images.shape, (count, 32, 32, 3), step.name)
                 self.assertEqual(images.dtype, tf.float32)
                 self.assertEqual(labels.dtype, tf.float32)
@@ -82,28 +94,35 @@ class EveryAugmentationTest(tf.test.TestCase):
         images[1::2] = 255 - images[1::2]  # Mixing needs two kinds of images.
         for step in STEPS:
             augment = _traced(step)
-            first, _ = augment(images, _one_hot(64))
-            second, _ = augment(images, _one_hot(64))
+            first, _ = augment(images, _one_hot(64), _seed(0))
+            second, _ = augment(images, _one_hot(64), _seed(1))
             fewest = 4 if step.name == "random_flip" else 20
             self.assertGreaterEqual(_distinct(first), fewest, step.name)
             self.assertNotAllEqual(first, second)
 
-    def test_no_variable_is_read_and_no_generator_state(self):
-        stateful = {"VarHandleOp", "ReadVariableOp", "RngReadAndSkip", "AssignVariableOp"}
+    def test_a_function_of_the_seed(self):
+        for step in STEPS:
+            first, again = (_traced(step)(_images(33), _one_hot(33), _seed(5)) for _ in range(2))
+            self.assertAllEqual(first[0], again[0], step.name)
+            self.assertAllEqual(first[1], again[1], step.name)
+
+    def test_no_variable_is_read_and_nothing_has_state(self):
         concrete = _traced(*STEPS).get_concrete_function()
         self.assertEmpty(concrete.variables)
         self.assertNotIn(tf.resource, [tensor.dtype for tensor in concrete.captured_inputs])
-        self.assertEmpty(stateful & _operations(concrete))
+        self.assertEmpty(_stateful(concrete))
 
-        # What the layer does when it is left alone: the check above can fail.
-        plain = tf.function(keras_cv.layers.RandomFlip()).get_concrete_function(
-            tf.TensorSpec([None, 32, 32, 3])
-        )
-        self.assertIn("RngReadAndSkip", _operations(plain))
+        # What the layers do when they are left alone: the check above can fail.
+        for layer, operation in (
+            (keras_cv.layers.RandomFlip(), "RngReadAndSkip"),
+            (keras_cv.layers.RandAugment((0, 255)), "RandomUniform"),
+        ):
+            plain = tf.function(layer).get_concrete_function(tf.TensorSpec([None, 32, 32, 3]))
+            self.assertIn(operation, _stateful(plain))
 
     def test_layers_built_outside_the_traced_function(self):
         augment = tf.function(build_augmentation(STEPS, 32))
-        images, _ = augment(_images(8), _one_hot(8))
+        images, _ = augment(_images(8), _one_hot(8), _seed(0))
         self.assertEqual(images.shape, (8, 32, 32, 3))
 
     def test_global_generator_works_afterwards(self):
@@ -115,13 +134,13 @@ class EveryAugmentationTest(tf.test.TestCase):
         mix = _Step("mix_up", {"alpha": 1.0})
         white = np.full((16, 32, 32, 3), 255, np.float32)
         # Mixing after blanking makes grey, blanking after mixing white does not.
-        mixed_holes, _ = _traced(hole, mix)(white, _one_hot(16))
-        holes, _ = _traced(mix, hole)(white, _one_hot(16))
+        mixed_holes, _ = _traced(hole, mix)(white, _one_hot(16), _seed(0))
+        holes, _ = _traced(mix, hole)(white, _one_hot(16), _seed(0))
         self.assertGreater(len(np.unique(tf.round(mixed_holes))), 2)
         self.assertAllInSet(tf.round(holes), [0.0, 255.0])
 
     def test_no_step_changes_nothing(self):
-        images, labels = _traced()(_images(4), _one_hot(4))
+        images, labels = _traced()(_images(4), _one_hot(4), _seed(0))
         self.assertAllEqual(images, _images(4))
         self.assertAllEqual(labels, _one_hot(4))
 
@@ -139,7 +158,9 @@ class RandomCropTest(tf.test.TestCase):
                 for left in range(2 * padding + 1)
             }
             step = _Step("random_crop", {"padding": padding})
-            images, _ = _traced(step)(np.repeat(image[None], count, axis=0), _one_hot(count))
+            images, _ = _traced(step)(
+                np.repeat(image[None], count, axis=0), _one_hot(count), _seed(0)
+            )
             offsets = np.array([windows[cropped.tobytes()] for cropped in images.numpy()])
             if padding <= 4:
                 for axis in (0, 1):
@@ -156,7 +177,7 @@ class RandomFlipTest(tf.test.TestCase):
             ("horizontal_and_vertical", [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]),
         ):
             flipped, _ = _traced(_Step("random_flip", {"mode": mode}))(
-                np.repeat(image[None], 200, axis=0), _one_hot(200)
+                np.repeat(image[None], 200, axis=0), _one_hot(200), _seed(0)
             )
             counts = [sum(np.array_equal(one, kind) for one in flipped.numpy()) for kind in kinds]
             self.assertEqual(sum(counts), 200)
@@ -166,7 +187,7 @@ class RandomFlipTest(tf.test.TestCase):
 class RandomCutoutTest(tf.test.TestCase):
     def test_blanks_a_rectangle_of_the_given_size(self):
         images, _ = _traced(_Step("random_cutout", {"height_factor": 0.25, "width_factor": 0.5}))(
-            np.full((200, 32, 32, 3), 7, np.float32), _one_hot(200)
+            np.full((200, 32, 32, 3), 7, np.float32), _one_hot(200), _seed(0)
         )
         blank = images.numpy()[..., 0] == 0
         self.assertAllInSet(images, [0.0, 7.0])
@@ -181,7 +202,7 @@ class RandomTranslationTest(tf.test.TestCase):
         image[16, 16] = 255
         images, _ = _traced(
             _Step("random_translation", {"height_factor": 0.125, "width_factor": 0.0})
-        )(np.repeat(image[None], 200, axis=0), _one_hot(200))
+        )(np.repeat(image[None], 200, axis=0), _one_hot(200), _seed(0))
         rows = np.unique(np.nonzero(images.numpy())[1])
         columns = np.unique(np.nonzero(images.numpy())[2])
         self.assertAllInRange(rows, 12, 20)
@@ -200,7 +221,7 @@ class MixingTest(tf.test.TestCase):
             _Step("cut_mix", {"alpha": 1.0}),
             _Step("cut_mix", {"alpha": 0.2}),
         ):
-            mixed, labels = _traced(step)(images, _one_hot(40))
+            mixed, labels = _traced(step)(images, _one_hot(40), _seed(0))
             self.assertAllClose(
                 tf.reduce_mean(mixed, axis=[1, 2, 3]), tf.linalg.matvec(labels, values), atol=0.01
             )
@@ -212,6 +233,8 @@ class MixingTest(tf.test.TestCase):
 
     def test_one_sample_stays_itself(self):
         for name in ("mix_up", "cut_mix"):
-            images, labels = _traced(_Step(name, {"alpha": 1.0}))(_images(1), [[0.0, 1.0]])
+            images, labels = _traced(_Step(name, {"alpha": 1.0}))(
+                _images(1), [[0.0, 1.0]], _seed(0)
+            )
             self.assertAllClose(images, _images(1), atol=1e-3)
             self.assertAllClose(labels, [[0.0, 1.0]])

@@ -24,6 +24,14 @@ class _Step:
     parameters: dict
 
 
+def _all_steps() -> tuple[_Step, ...]:
+    """Every augmentation with its defaults."""
+    return tuple(
+        _Step(name, model(name=name).model_dump(exclude={"name"}))
+        for name, model in AUGMENTATIONS.items()
+    )
+
+
 class PipelineTest(tf.test.TestCase):
     """A training set of 100 records in 5 files; the first pixel of a record is its number."""
 
@@ -124,11 +132,47 @@ class TrainingDatasetTest(PipelineTest):
         self.assertNotEqual(flat[:100], flat[100:200])
         self.assertNotEqual(flat[:100], sorted(flat[:100]))
 
-    def test_order_does_not_depend_on_parallel_calls(self):
-        self.assertEqual(
-            self.numbers(self.training_dataset(), 40),
-            self.numbers(self.training_dataset(parallel_calls=4), 40),
+    def test_seed_decides_every_batch_whatever_is_made_at_the_same_time(self):
+        def batches(**arguments):
+            dataset = self.training_dataset(augment=_all_steps(), **arguments)
+            return list(dataset.take(12).as_numpy_iterator())
+
+        alone = batches(parallel_calls=1, seed=3)
+        for expected, actual in zip(alone, batches(parallel_calls=4, seed=3), strict=True):
+            self.assertAllEqual(actual[0], expected[0])
+            self.assertAllEqual(actual[1], expected[1])
+        other = batches(parallel_calls=4, seed=4)
+        self.assertNotAllClose(alone[0][0], other[0][0])
+
+    def test_seed_decides_the_draws_and_not_only_the_order(self):
+        # The one record is always the same, so what differs is drawn.
+        first, other = (
+            next(
+                self.training_dataset(
+                    augment=_all_steps(), train_samples=1, batch=16, seed=seed
+                ).as_numpy_iterator()
+            )[0]
+            for seed in (1, 2)
         )
+        self.assertNotAllClose(first, other)
+
+    @settings(max_examples=10, deadline=None)
+    @given(batch=st.integers(1, 40), mini_epochs=st.integers(0, 6), samples=st.integers(1, 100))
+    def test_goes_on_from_a_later_sample(self, batch: int, mini_epochs: int, samples: int):
+        steps = -(-30 // batch)
+        arguments = {
+            "batch": batch,
+            "train_samples": samples,
+            "augment": (_Step("random_crop", {"padding": 4}), _Step("mix_up", {"alpha": 0.2})),
+            "parallel_calls": 2,
+        }
+        whole = self.training_dataset(**arguments).skip(mini_epochs * steps).take(4)
+        later = self.training_dataset(
+            **arguments, first_sample=tf.constant(30 * mini_epochs, tf.int64)
+        )
+        for expected, actual in zip(whole, later.take(4), strict=True):
+            self.assertAllEqual(actual[0], expected[0])
+            self.assertAllEqual(actual[1], expected[1])
 
     def test_augmented(self):
         dataset = self.training_dataset(
@@ -144,6 +188,31 @@ class TrainingDatasetTest(PipelineTest):
             self.assertAllClose(tf.reduce_sum(labels, axis=1), tf.ones(size))
         self.assertEqual(dataset.element_spec[0].shape.as_list(), [None, 32, 32, 3])
         self.assertEqual(dataset.element_spec[1].shape.as_list(), [None, 10])
+
+    def test_resized_before_augmentation(self):
+        arguments = {"batch": 10, "mini_epoch_samples": 10}
+        native = next(iter(self.training_dataset(**arguments)))[0]
+        small = next(iter(self.training_dataset(**arguments, resolution=24)))[0]
+        self.assertAllClose(small, tf.image.resize(native, (24, 24), antialias=True), atol=0.01)
+        self.assertAllEqual(
+            next(iter(self.training_dataset(**arguments, resolution=32)))[0], native
+        )
+        # An offset of a crop is a pixel of the small image.
+        padded = tf.pad(small, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        cropped = next(
+            iter(
+                self.training_dataset(
+                    **arguments, resolution=24, augment=(_Step("random_crop", {"padding": 1}),)
+                )
+            )
+        )[0]
+        windows = tf.stack(
+            [padded[:, y : y + 24, x : x + 24] for y in range(3) for x in range(3)], axis=1
+        )
+        nearest = tf.reduce_min(
+            tf.reduce_max(tf.abs(windows - cropped[:, None]), axis=[2, 3, 4]), axis=1
+        )
+        self.assertAllClose(nearest, tf.zeros(10), atol=1e-3)
 
     def test_every_pass_is_augmented_anew(self):
         dataset = self.training_dataset(
@@ -182,13 +251,12 @@ class TrainingDatasetTest(PipelineTest):
             self.assertEqual([len(images) for images, _ in dataset.take(4)], sizes)
 
     def test_every_augmentation_can_be_built_on_a_worker(self):
-        for name, model in AUGMENTATIONS.items():
-            step = _Step(name, model(name=name).model_dump(exclude={"name"}))
+        for step in _all_steps():
 
             def first_batch(step):
                 return next(iter(self.training_dataset(augment=(step,), batch=6)))
 
-            with self.subTest(name):
+            with self.subTest(step.name):
                 images, labels = tf.function(partial(first_batch, step), autograph=False)()
                 self.assertEqual(images.shape, (6, 32, 32, 3))
                 self.assertAllClose(tf.reduce_sum(labels, axis=1), tf.ones(6))
@@ -230,3 +298,10 @@ class TestDatasetTest(PipelineTest):
         expected = self.test[5:12, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         self.assertAllClose(images, expected, atol=1e-3)
         self.assertAllEqual(labels, np.eye(10)[self.test[5:12, 0]])
+
+    def test_resized(self):
+        dataset = pipeline.test_dataset(self.data, start=5, stop=12, batch=7, resolution=48)
+        images, _ = next(iter(dataset))
+        pixels = self.test[5:12, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        expected = tf.image.resize(pixels, (48, 48), antialias=True)
+        self.assertAllClose(images, expected, atol=0.01)

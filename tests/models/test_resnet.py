@@ -61,6 +61,9 @@ class ResNetTest(tf.test.TestCase):
             logits = model(tf.zeros([2, height, width, 3]))
             self.assertEqual(logits.shape, (2, 7))
             self.assertEqual(logits.dtype, tf.float32)
+        deep = build_model(keras_core, "resnet18", 7, 0.0)
+        for size in (24, 32, 65):
+            self.assertEqual(deep(tf.zeros([1, size, size, 3])).shape, (1, 7))
 
     def test_seed_decides_the_initial_weights(self):
         def weights(seed):

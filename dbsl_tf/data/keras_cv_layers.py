@@ -1,0 +1,127 @@
+"""keras-cv's layers where they draw past their generator, or otherwise than their names promise.
+
+All of them draw from the global generator of the moment they are built, which must be a
+`SeededDraws`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras_cv
+import tensorflow as tf
+
+from dbsl_tf.data.draws import SeededDraws
+
+
+class WholePixelCrop(keras_cv.layers.RandomCrop):
+    """Cuts square windows of `size` pixels at random whole pixels, from images with a border.
+
+    keras-cv draws fractions of a pixel and stretches the window a little, so that the outermost
+    offsets are half as frequent as the others and a window may skip a row or column.
+    """
+
+    def __init__(self, size: int, border: int) -> None:
+        super().__init__(size, size, dtype="float32")
+        self._border = border
+
+    def get_random_transformation_batch(self, batch_size: tf.Tensor, **_: Any) -> dict:
+        """Returns the offsets in the unit of the layer, the largest offset."""
+        return {"tops": self._draw(batch_size), "lefts": self._draw(batch_size)}
+
+    def _draw(self, batch_size: tf.Tensor) -> tf.Tensor:
+        largest = 2 * self._border
+        offsets = self._random_generator.uniform((batch_size, 1), 0, largest + 1, dtype=tf.int32)
+        # The layer samples the nearest pixels of x · (w − 1) / w with x from `offset` to
+        # `offset` + size, w = size + largest. From this start all lie within half a pixel.
+        width = self.width + largest
+        starts = (tf.cast(offsets, tf.float32) * width - self._border) / (width - 1)
+        return starts / largest
+
+
+class RandAugment(keras_cv.layers.RandAugment):
+    """RandAugment with a seed for every image.
+
+    The stock layer augments the images one by one in a loop, in which a draw without state would
+    be the same for all of them, and draws strengths from TensorFlow's own generator.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        for layer in self.layers:
+            for name, value in list(vars(layer).items()):
+                if isinstance(value, keras_cv.core.FactorSampler):
+                    setattr(layer, name, _SeededFactor(value, self._random_generator))
+
+    def _batch_augment(self, inputs: dict) -> dict:
+        draws = self._random_generator
+        seeds = draws.seeds(tf.shape(inputs["images"])[0])
+
+        def augment(image: tuple[dict, tf.Tensor]) -> dict:
+            sample, seed = image
+            with draws.seeded(seed):
+                return self._augment(sample)
+
+        return tf.map_fn(
+            augment, (inputs, seeds), fn_output_signature=self._compute_output_signature(inputs)
+        )
+
+
+class _SeededFactor(keras_cv.core.FactorSampler):
+    """Draws what `sampler` would draw, from `draws`."""
+
+    def __init__(self, sampler: keras_cv.core.FactorSampler, draws: SeededDraws) -> None:
+        self._sampler = sampler
+        self._draws = draws
+
+    def __call__(self, shape: Any = (), dtype: str = "float32") -> tf.Tensor:
+        sampler = self._sampler
+        if isinstance(sampler, keras_cv.core.NormalFactorSampler):
+            drawn = self._draws.normal(shape, sampler.mean, sampler.stddev, dtype)
+            return tf.clip_by_value(drawn, sampler.min_value, sampler.max_value)
+        if isinstance(sampler, keras_cv.core.UniformFactorSampler):
+            return self._draws.uniform(shape, sampler.lower, sampler.upper, dtype)
+        return sampler(shape, dtype)
+
+
+class MixUp(keras_cv.layers.MixUp):
+    """MixUp that draws partners and shares from the layer's generator."""
+
+    def _mixup(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        count = tf.shape(images)[0]
+        partners = self._random_generator.permutation(count)
+        shares = self._random_generator.beta([count], self.alpha)
+        weights = tf.reshape(shares, [-1, 1, 1, 1])
+        mixed = weights * images + (1.0 - weights) * tf.gather(images, partners)
+        return mixed, shares, partners
+
+
+class CutMix(keras_cv.layers.CutMix):
+    """CutMix that draws from the layer's generator and mixes labels by what was really pasted.
+
+    The stock layer weighs labels by the whole rectangle, also when part of it lies outside.
+    """
+
+    def _cutmix(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        count, height, width = tf.unstack(tf.shape(images)[:3])
+        draws = self._random_generator
+        partners = draws.permutation(count)
+        # The side of the rectangle, as a part of the image's (Yun et al., ICCV 2019, eq. 2).
+        side = tf.sqrt(1.0 - draws.beta([count], self.alpha))
+        cut_height = tf.cast(side * tf.cast(height, tf.float32), tf.int32)
+        cut_width = tf.cast(side * tf.cast(width, tf.float32), tf.int32)
+        centre_y = draws.uniform([count], 0, height, tf.int32)
+        centre_x = draws.uniform([count], 0, width, tf.int32)
+        rows = _covered(height, centre_y, cut_height)
+        columns = _covered(width, centre_x, cut_width)
+        pasted = rows[:, :, None, None] & columns[:, None, :, None]
+        images = tf.where(pasted, tf.gather(images, partners), images)
+        kept = 1.0 - tf.reduce_mean(tf.cast(pasted, tf.float32), axis=[1, 2, 3])
+        return images, kept, partners, centre_y, centre_x, cut_width, cut_height
+
+
+def _covered(size: tf.Tensor, centres: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Which of `size` pixels each of B intervals covers, bool [B, size]."""
+    starts = (centres - lengths // 2)[:, None]
+    pixels = tf.range(size)[None, :]
+    return (starts <= pixels) & (pixels < starts + lengths[:, None])
