@@ -15,10 +15,11 @@ from pathlib import Path
 from rich.console import Console
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.isolation import isolate
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare
+from dbsl_tf.data.prepare import prepare, prepare_missing
 from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
 from dbsl_tf.quiet import import_tensorflow_quietly
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str]) -> int:
         if task.role != CHIEF:
             serve(config, task)
             return 0
+    else:
+        data = config.data
+        isolate(config.cluster.isolation, lambda: prepare_missing(data.name, data.dir))
     console = Console()
     config = with_time_model(config, options, console)
     time_models = time_models_from_config(config)

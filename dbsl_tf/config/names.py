@@ -13,6 +13,7 @@ UpdateFactor = Literal["linear", "sqrt", "none"]
 MergeRule = Literal["journal", "compsac"]
 LearningRateScaling = Literal["none", "linear", "sqrt"]
 DecayMode = Literal["l2", "decoupled"]
+Isolation = Literal["auto", "require", "off"]
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 MODEL_NAMES: tuple[str, ...] = get_args(ModelName)

@@ -16,6 +16,7 @@ from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation
 from dbsl_tf.config.names import (
     DatasetName,
     DecayMode,
+    Isolation,
     LearningRateScaling,
     MergeRule,
     ModelName,
@@ -92,6 +93,11 @@ class ClusterSection(Section):
     parameter_servers: int = Field(1, ge=1, description="parameter servers")
     connect_timeout: float = Field(
         120.0, gt=0, description="seconds to wait for all servers of the cluster"
+    )
+    isolation: Isolation = Field(
+        "auto",
+        description="a network namespace keeps others out of a cluster on this machine; where the "
+        "system refuses it, auto warns and require stops. No effect with TF_CONFIG",
     )
 
 
