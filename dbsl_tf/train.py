@@ -15,11 +15,12 @@ from pathlib import Path
 from rich.console import Console
 
 from dbsl_tf.cluster.connecting import check_size
+from dbsl_tf.cluster.isolation import isolate
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare
+from dbsl_tf.data.prepare import prepare, prepare_missing
 from dbsl_tf.errors import ParameterServerLost
 from dbsl_tf.quiet import import_tensorflow_quietly
 from dbsl_tf.results.run_directory import RunDirectory
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str]) -> int:
         if task.role != CHIEF:
             serve(config, task)
             return 0
+    else:
+        data = config.data
+        isolate(config.cluster.isolation, lambda: prepare_missing(data.name, data.dir))
     console = Console()
     directory = RunDirectory.of(config.run.dir, Path(options.config))
     try:

@@ -16,6 +16,7 @@ SyncMode = Literal["asp", "bsp", "ssp"]
 OptimizerState = Literal["reset", "keep"]
 Resume = Literal["auto", "never", "must"]
 DecayMode = Literal["l2", "decoupled"]
+Isolation = Literal["auto", "require", "off"]
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 MODEL_NAMES: tuple[str, ...] = get_args(ModelName)

@@ -16,6 +16,7 @@ from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation
 from dbsl_tf.config.names import (
     DatasetName,
     DecayMode,
+    Isolation,
     LearningRateScaling,
     MergeRule,
     ModelName,
@@ -96,6 +97,7 @@ class ClusterSection(Section):
     connect_timeout: float = Field(
         120.0, gt=0, description="seconds to wait for all servers of the cluster"
     )
+<<<<<<< HEAD
     worker_timeout: float | None = Field(
         None,
         gt=0,
@@ -107,6 +109,12 @@ class ClusterSection(Section):
         ge=0,
         description="how often in a run dead servers of a local cluster are started again, or the "
         "run goes on from a checkpoint because a parameter server was lost",
+=======
+    isolation: Isolation = Field(
+        "auto",
+        description="a network namespace keeps others out of a cluster on this machine; where the "
+        "system refuses it, auto warns and require stops. No effect with TF_CONFIG",
+>>>>>>> isolate
     )
 
 

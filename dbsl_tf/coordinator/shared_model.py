@@ -282,9 +282,7 @@ class SharedModel:
         return self._lock.execute(lambda: [v.read_value() for v in variables])
 
 
-def _copies(
-    sources: Sequence[tf.Variable], targets: Sequence[tf.Variable]
-) -> list[tf.Operation]:
+def _copies(sources: Sequence[tf.Variable], targets: Sequence[tf.Variable]) -> list[tf.Operation]:
     """Operations that copy each source to its target, on the server where both are."""
     copied = []
     for source, target in zip(sources, targets):

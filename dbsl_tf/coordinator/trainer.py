@@ -324,9 +324,7 @@ class Trainer:
         self._checkpointer.save(self._progress())
 
     def _progress(self) -> Progress:
-        return Progress(
-            self._dispatcher.clocks, self._streams.samples, self._replanner.time_models
-        )
+        return Progress(self._dispatcher.clocks, self._streams.samples, self._replanner.time_models)
 
     def _evaluate(self, commit: int) -> None:
         """Begin an evaluation of the weights of this very commit beside the training."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dbsl_tf.data.catalogue import DatasetSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _SPLIT_SEED = 0
 _LARGEST_INTENSITY = 16
@@ -21,6 +23,8 @@ def write_digits(spec: DatasetSpec, target: Path) -> None:
     Raises:
         OSError: `target` cannot be written.
     """
+    import numpy as np
+
     # scikit-learn takes seconds to import and serves this data set only.
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -45,6 +49,8 @@ def write_digits(spec: DatasetSpec, target: Path) -> None:
 def _enlarge(images: np.ndarray, size: int) -> np.ndarray:
     """Returns square images [N, s, s] with intensities 0 … 16 as uint8 [N, size, size]."""
     old_size = images.shape[-1]
+    import numpy as np
+
     centres = (np.arange(size) + 0.5) * old_size / size - 0.5
     weights = np.stack(
         [np.interp(centres, np.arange(old_size), row) for row in np.eye(old_size)], axis=1

@@ -37,6 +37,22 @@ def prepare(name: str, directory: Path | None = None) -> PreparedData:
     return prepare_dataset(dataset_spec(name), directory)
 
 
+def prepare_missing(name: str, directory: Path | None = None) -> None:
+    """Does `prepare` when `directory` has no record file of the data set; else imports nothing.
+
+    Raises:
+        UserError: as `prepare`.
+    """
+    spec = dataset_spec(name)
+    folder = default_directory() if directory is None else Path(directory).expanduser()
+    try:
+        present = any(has_record_files(spec, place) for place in _record_folders(spec, folder))
+    except OSError:
+        present = False  # `prepare` says what is wrong.
+    if not present:
+        prepare_dataset(spec, directory)
+
+
 def prepare_dataset(spec: DatasetSpec, directory: Path | None = None) -> PreparedData:
     """Does the work of `prepare` for a data set description."""
     directory = user_cache_folder() if directory is None else Path(directory).expanduser()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dbsl_tf.data.catalogue import DatasetSpec
 from dbsl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def largest_pickle(samples: int) -> int:
@@ -43,6 +45,8 @@ class _PickledArray:
 
     def to_array(self) -> np.ndarray:
         """Returns the uint8 array; raises ValueError when the state describes no such array."""
+        import numpy as np
+
         if not isinstance(self.type, _PickledType) or self.type.code not in ("u1", "|u1", "uint8"):
             raise ValueError("the pixel array is not of type uint8")
         if not isinstance(self.content, (bytes, bytearray)):
@@ -134,6 +138,8 @@ def load_batch(path: Path, samples: int, label_keys: tuple[str, ...]) -> np.ndar
 
 
 def _records(content: object, samples: int, label_keys: tuple[str, ...]) -> np.ndarray:
+    import numpy as np
+
     if not isinstance(content, Mapping):
         raise ValueError("the pickle holds no dictionary")
     batch = {
@@ -152,6 +158,8 @@ def _records(content: object, samples: int, label_keys: tuple[str, ...]) -> np.n
 
 
 def _label_column(key: str, labels: object, samples: int) -> np.ndarray:
+    import numpy as np
+
     if not isinstance(labels, list) or len(labels) != samples:
         raise ValueError(f"{key!r} is no list of {samples} labels")
     return np.frombuffer(bytes(labels), np.uint8)[:, None]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dbsl_tf.data.catalogue import DatasetSpec
 from dbsl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ def checked_data(spec: DatasetSpec, folder: Path) -> PreparedData:
 
 
 def _check_split(spec: DatasetSpec, files: tuple[Path, ...], records: int) -> None:
+    import numpy as np
+
     counts = np.zeros(256, np.int64)
     for path in files:
         counts += np.bincount(_labels(spec, path, records), minlength=256)
@@ -57,6 +61,8 @@ def _check_split(spec: DatasetSpec, files: tuple[Path, ...], records: int) -> No
 
 def _labels(spec: DatasetSpec, path: Path, records: int) -> np.ndarray:
     """Returns the used label of every record, uint8 [records]; raises UserError."""
+    import numpy as np
+
     expected = records * spec.record_bytes
     try:
         size = path.stat().st_size

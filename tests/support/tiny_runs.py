@@ -14,13 +14,14 @@ from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 
+from tests.support.networks import silent_isolation
 from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
 data: {name: digits, train_samples: 300, augment: [random_translation]}
 model: {name: resnet8, dropout: 0.1}
-cluster: {workers: 2, parameter_servers: 2}
+cluster: {workers: 2, parameter_servers: 2, isolation: ISOLATION}
 dual_batch: {small_workers: 1, large_batch: 50, extra_time_ratio: 1.1}
 time_model: {a: 0.001, b: 0.01}
 optimizer: {base_lr: 0.02, lr_scaling: sqrt}
@@ -35,7 +36,7 @@ class TinyRunCase(tf.test.TestCase):
         super().setUp()
         self.folder = Path(self.enterContext(TemporaryDirectory()))
         self.config = self.folder / "tiny.yaml"
-        self.config.write_text(CONFIGURATION)
+        self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))
         self.run = self.folder / "run"
 
     def start(

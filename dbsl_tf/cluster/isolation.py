@@ -1,0 +1,70 @@
+"""Keeps a local cluster to itself.
+
+TensorFlow's servers listen on every interface and run what they are sent, from anyone; so does
+the coordinator. Only a network of their own keeps others out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from dbsl_tf.cluster import namespaces
+from dbsl_tf.config.names import Isolation
+from dbsl_tf.errors import UserError
+
+# Environment variable: set once the command has been started again.
+_STARTED_AGAIN = "DBSL_TF_STARTED_AGAIN"
+
+
+def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
+    """Give this process, and all it starts from now on, a network without a way in or out.
+
+    Call it early, before numpy or TensorFlow start threads. Where threads run already, or
+    `prepare` starts some, the command is started again in this very process.
+
+    Args:
+        mode: `cluster.isolation`.
+        prepare: does what needs the network, if anything does. Called only when there is a way to
+            isolate; when the command is started again it should find its work done.
+
+    Raises:
+        UserError: the system has no such network to give, and `mode` requires it.
+    """
+    if mode == "off" or namespaces.settled():
+        return
+    try:
+        way = namespaces.usable_way()
+        prepare()
+        if namespaces.has_threads():
+            _start_again()
+        namespaces.enter(way)
+    except namespaces.Refused as refusal:
+        if mode == "require":
+            raise UserError(
+                f"cluster.isolation=require, but the system refuses a network namespace "
+                f"({refusal}): have it allowed, or give auto or off and firewall this machine"
+            ) from refusal
+        print(
+            f"warning: anyone who can reach this machine over the network can run code in this "
+            f"run, as the system refuses it a network namespace ({refusal}): firewall the "
+            "machine; cluster.isolation=off says that you have",
+            file=sys.stderr,
+            flush=True,
+        )
+        namespaces.settle()
+
+
+def _start_again() -> None:
+    """Replace this process by the same command, isolated before it imports anything."""
+    started = getattr(sys.modules["__main__"], "__spec__", None)
+    foreign = started is None or not started.name.startswith("dbsl_tf.")
+    # A process that is not this command's must stay; threads that Python starts with come again.
+    if foreign or _STARTED_AGAIN in os.environ:
+        raise namespaces.Refused(namespaces.THREADS)
+    os.environ[_STARTED_AGAIN] = "1"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    start = [sys.executable, "-m", namespaces.__spec__.name, namespaces.TRY]
+    os.execv(sys.executable, [*start, sys.executable, *sys.orig_argv[1:]])
