@@ -13,6 +13,8 @@ UpdateFactor = Literal["linear", "sqrt", "none"]
 MergeRule = Literal["journal", "compsac"]
 LearningRateScaling = Literal["none", "linear", "sqrt"]
 DecayMode = Literal["l2", "decoupled"]
+LearningRateDecay = Literal["milestones", "cosine"]
+ProgressiveMode = Literal["cyclic", "single", "off"]
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 MODEL_NAMES: tuple[str, ...] = get_args(ModelName)
