@@ -94,14 +94,16 @@ def test_the_hybrid_saves_the_published_time(small_workers: int) -> None:
 
 
 @pytest.mark.skipif("image_folder" not in DATASET_NAMES, reason="no data set of image folders")
-def test_the_hybrid_of_imagenet_is_the_published_one() -> None:
-    schedule = _schedule(load_config(CONFIGS / "imagenet_hybrid.yaml"))
+@pytest.mark.parametrize("small_workers", [1, 2, 3, 4])
+def test_the_hybrid_of_imagenet_is_the_published_one(small_workers: int) -> None:
+    override = f"dual_batch.small_workers={small_workers}"
+    schedule = _schedule(load_config(CONFIGS / "imagenet_hybrid.yaml", [override]))
     assert _rows(schedule) == IMAGENET
-    batches = [(part.plan.small_batch, part.plan.large_batch) for part in schedule.sub_stages]
-    # B_S by hand, from Eq. 8 with d_L / d_S = 1.05 / (1 - 0.05 / 3), the exact shares.
-    ratio = 1.05 * 3 / (4 - 1.05)
+    batches = [part.plan.small_batch for part in schedule.sub_stages]
+    # B_S by Eq. 8 with d_L / d_S = k n_S / (n - k n_L), from the exact shares.
+    ratio = 1.05 * small_workers / (4 - 1.05 * (4 - small_workers))
     expected = [
-        (round(b / ((a + b / large) * ratio - a)), large)
+        round(b / ((a + b / large) * ratio - a))
         for a, b, large in (
             (0.0003013537830804257, 0.012036769987567586, 2330),
             (0.0005683767808602767, 0.01705088976279029, 1110),
