@@ -57,16 +57,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(options: argparse.Namespace, config: Config) -> None:
-    from dbsl_tf.planning import plan_from_config
-    from dbsl_tf.profiling.time_models import time_models_from_config
+    from dbsl_tf.planning import schedule_plan_from_config
+    from dbsl_tf.profiling.time_models import time_models_by_resolution
 
-    plan = plan_from_config(config, config.data.epoch_samples, time_models_from_config(config))
+    models = time_models_by_resolution(config)
+    schedule = schedule_plan_from_config(config, config.data.epoch_samples, models)
     if options.json:
-        _print_json(plan.as_dict())
-    else:
+        _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
+    elif config.progressive.mode == "off":
         from dbsl_tf.planning.report import print_plan
 
-        print_plan(plan)
+        print_plan(schedule.plain)
+    else:
+        from dbsl_tf.planning.schedule_report import print_schedule
+
+        print_schedule(schedule)
 
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:

@@ -92,24 +92,16 @@ def _measured(
     _, config = parse_config(parser, arguments)
     from rich.console import Console
 
-<<<<<<< HEAD
+    from dbsl_tf.cluster.isolation import isolate
+    from dbsl_tf.cluster.task import task_from_environment
+    from dbsl_tf.data.prepare import prepare_missing
     from dbsl_tf.files import check_writable
 
     output = options.output or DEFAULT_OUTPUT
     check_writable(output)
-=======
-    from dbsl_tf.cluster.isolation import isolate
-    from dbsl_tf.cluster.task import task_from_environment
-    from dbsl_tf.data.prepare import prepare_missing
-    from dbsl_tf.profiling.profile_file import check_writable
-
-    output = options.output or DEFAULT_OUTPUT
-    for path in filter(None, (output, options.plot)):
-        check_writable(path)
     if task_from_environment(os.environ) is None:
         data = config.data
         isolate(config.cluster.isolation, lambda: prepare_missing(data.name, data.dir))
->>>>>>> isolate
     from dbsl_tf.coordinator.profile_cluster import profile_cluster
 
     console = Console(stderr=options.json)

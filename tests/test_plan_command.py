@@ -16,6 +16,7 @@ from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/cifar100_compsac.yaml"
+HYBRID = "configs/cifar100_hybrid.yaml"
 
 
 def _python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
@@ -88,6 +89,37 @@ def test_a_plot_of_the_sweep(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_json_has_the_schedule_also_without_the_hybrid() -> None:
+    plain = json.loads(_plan("--config", CONFIG, "--json").stdout)
+    keys = ("first_epoch", "last_epoch", "learning_rate", "resolution", "small_batch")
+    assert [tuple(part[key] for key in keys) for part in plain["schedule"]] == [
+        (1, 80, 0.1, 32, 205),
+        (81, 120, 0.02, 32, 205),
+        (121, 140, 0.004, 32, 205),
+    ]
+    hybrid = json.loads(_plan("--config", HYBRID, "--json").stdout)
+    # arXiv 2509.26092, Table 6; the plan itself is that of the highest resolution.
+    assert [part["small_batch"] for part in hybrid["schedule"]] == [294, 243] * 3
+    assert hybrid["small_batch"] == 243
+    assert hybrid["schedule_seconds"]["predicted"] == pytest.approx(
+        sum(part["predicted_seconds"] for part in hybrid["schedule"])
+    )
+
+
+def test_the_hybrid_is_a_table_of_sub_stages() -> None:
+    result = _plan("--config", HYBRID)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "…" not in result.stdout
+    assert "large batches only, resolution 32 throughout" in result.stdout
+
+
+def test_a_sweep_of_the_hybrid_is_about_its_highest_resolution() -> None:
+    values = json.loads(_plan("--config", HYBRID, "--json", "--sweep-ratios", "1.05").stdout)
+    # arXiv 2509.26092, Table 6, resolution 32.
+    assert [cell["small_batch"] for cell in values["sweep"]] == [102, 185, 243, 286]
+
+
 def test_a_piped_table_is_plain_and_narrow() -> None:
     result = _plan("--config", CONFIG)
     assert result.returncode == 0
@@ -125,6 +157,10 @@ def test_help_lists_every_key_and_augmentation() -> None:
         (
             ["--config", CONFIG, "time_model.a=null", "time_model.b=null"],
             "python -m dbsl_tf.profile --config FILE --output profile.json",
+        ),
+        (
+            ["--config", HYBRID, "progressive.a=null", "progressive.b=null"],
+            "progressive.a and progressive.b are null",
         ),
         ([], "--config is missing"),
         (["--config"], "--config"),

@@ -17,6 +17,8 @@ OptimizerState = Literal["reset", "keep"]
 Resume = Literal["auto", "never", "must"]
 DecayMode = Literal["l2", "decoupled"]
 Isolation = Literal["auto", "require", "off"]
+LearningRateDecay = Literal["milestones", "cosine"]
+ProgressiveMode = Literal["cyclic", "single", "off"]
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 MODEL_NAMES: tuple[str, ...] = get_args(ModelName)

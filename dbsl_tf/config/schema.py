@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from dbsl_tf.config.progressive import ProgressiveSection, check_progressive
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sections import (
     CheckpointSection,
@@ -34,6 +35,7 @@ class Config(Section):
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     schedule: ScheduleSection
     checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
+    progressive: ProgressiveSection = Field(default_factory=ProgressiveSection)
     run: RunSection = Field(default_factory=RunSection)
 
     @model_validator(mode="after")
@@ -45,6 +47,11 @@ class Config(Section):
                 small,
                 f"give 0 to {workers} (cluster.workers), or more cluster.workers",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _progressive_fits(self) -> Config:
+        check_progressive(self.progressive, self.schedule, self.time_model)
         return self
 
     def to_yaml(self) -> str:

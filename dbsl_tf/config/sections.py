@@ -5,6 +5,7 @@ The description of a field is what `--help` prints; its type and range are what 
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from dbsl_tf.config.names import (
     DatasetName,
     DecayMode,
     Isolation,
+    LearningRateDecay,
     LearningRateScaling,
     MergeRule,
     ModelName,
@@ -97,7 +99,6 @@ class ClusterSection(Section):
     connect_timeout: float = Field(
         120.0, gt=0, description="seconds to wait for all servers of the cluster"
     )
-<<<<<<< HEAD
     worker_timeout: float | None = Field(
         None,
         gt=0,
@@ -109,12 +110,11 @@ class ClusterSection(Section):
         ge=0,
         description="how often in a run dead servers of a local cluster are started again, or the "
         "run goes on from a checkpoint because a parameter server was lost",
-=======
+    )
     isolation: Isolation = Field(
         "auto",
         description="a network namespace keeps others out of a cluster on this machine; where the "
         "system refuses it, auto warns and require stops. No effect with TF_CONFIG",
->>>>>>> isolate
     )
 
 
@@ -263,6 +263,11 @@ class ScheduleSection(Section):
     """Length of the run and learning rate over time; an epoch is one commit of every worker."""
 
     epochs: int = Field(ge=1, description="epochs to train")
+    decay: LearningRateDecay = Field(
+        "milestones",
+        description="how the learning rate falls: by gamma at each milestone, or along half a "
+        "cosine from the end of the warm-up to 0 at the end of the run",
+    )
     milestones: Annotated[tuple[float, ...], Field(strict=False)] = Field(
         (),
         description="epochs at which the learning rate is multiplied by gamma; those at or past "
@@ -281,6 +286,25 @@ class ScheduleSection(Section):
         if any(later <= earlier for earlier, later in pairwise((0.0, *milestones))):
             raise PydanticCustomError("not_rising", "not rising")
         return milestones
+
+    @model_validator(mode="after")
+    def _one_decay(self) -> ScheduleSection:
+        if self.decay == "cosine" and self.milestones:
+            raise across_keys(
+                ("schedule.milestones", "schedule.decay"),
+                self.milestones,
+                "give [], as schedule.decay is cosine, or schedule.decay milestones",
+            )
+        return self
+
+    @property
+    def stage_ends(self) -> tuple[int, ...]:
+        """Last epochs of the stages between milestones; the last is `epochs`.
+
+        An epoch in which a milestone falls is the last of its stage: its beginning has that rate.
+        """
+        ends = {math.ceil(milestone) for milestone in self.milestones if milestone < self.epochs}
+        return tuple(sorted(ends | {self.epochs}))
 
 
 class CheckpointSection(Section):

@@ -19,6 +19,8 @@ class Demand:
         large_batch: B_L.
         rounding: "nearest" (arXiv 2509.26092; halves go up) or "floor" (COMPSAC 2022); only for
             `equal_workers`.
+        resolution: pixels a side, where the run has several resolutions with a plan each; a
+            refusal then says which one it is about.
 
     Raises:
         ValueError: there are not as many time models as workers.
@@ -30,6 +32,7 @@ class Demand:
     small_workers: int
     large_batch: int
     rounding: str
+    resolution: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.time_models) != self.workers:

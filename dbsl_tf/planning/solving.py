@@ -176,17 +176,21 @@ def _no_solution(demand: Demand, ratio: Fraction) -> str:
         fault = "no samples"
     else:
         fault = "a batch below 1"
-        remedies.append(f"a larger dual_batch.large_batch ({demand.large_batch})")
+        batch_section, time_section = "dual_batch", "time_model"
+        if demand.resolution is not None:
+            batch_section = time_section = "progressive"
+        remedies.append(f"a larger {batch_section}.large_batch ({demand.large_batch})")
         if demand.equal_workers:
             model = demand.time_models[0]
             remedies += [
-                f"a larger time_model.b ({model.seconds_per_batch})",
-                f"a smaller time_model.a ({model.seconds_per_sample})",
+                f"a larger {time_section}.b ({model.seconds_per_batch})",
+                f"a smaller {time_section}.a ({model.seconds_per_sample})",
             ]
     largest = largest_extra_time_ratio(demand)
     allowed = "1" if largest == 1 else f"1 to {float(largest)}"
+    where = "" if demand.resolution is None else f" at resolution {demand.resolution}"
     return (
         f"dual_batch.extra_time_ratio is {float(ratio)}, which leaves {fault} to the small "
-        f"workers; with dual_batch.small_workers {demand.small_workers} of {demand.workers} use "
-        f"{allowed}, or {', or '.join(remedies)}"
+        f"workers{where}; with dual_batch.small_workers {demand.small_workers} of "
+        f"{demand.workers} use {allowed}, or {', or '.join(remedies)}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearningRateSchedule:
-    """Linear warm-up, then a factor at every milestone.
+    """Linear warm-up, then a factor at every milestone or half a cosine.
+
+    With a cosine the rate is base_learning_rate (1 + cos(pi t)) / 2, where t goes from 0 at the
+    end of the warm-up to 1 at the end of the run (Loshchilov and Hutter, arXiv 1608.03983, without
+    restarts).
 
     Time is counted in epochs: the mini-epochs handed out before over those of an epoch (one for
     each worker), so it need not be whole. A mini-epoch keeps the rate it started with.
@@ -25,6 +30,7 @@ class LearningRateSchedule:
         commits_per_epoch: mini-epochs in an epoch, n. The warm-up rises in as many equal steps
             as it has mini-epochs: the first trains with one step's worth, not with 0, and the
             last with the full rate.
+        cosine_epochs: length of the run in epochs, at whose end a cosine is at 0; 0 for none.
     """
 
     base_learning_rate: float
@@ -32,11 +38,24 @@ class LearningRateSchedule:
     gamma: float = 0.1
     warmup_epochs: float = 0.0
     commits_per_epoch: int = 1
+    cosine_epochs: float = 0.0
 
     def learning_rate(self, epoch: float) -> float:
         """Returns the rate of a mini-epoch that starts at `epoch` (0 is the start of the run)."""
+        return self.decayed_rate(epoch) * self._warmup(epoch)
+
+    def decayed_rate(self, epoch: float) -> float:
+        """Returns the rate at `epoch` as if there were no warm-up."""
         passed = sum(epoch >= milestone for milestone in self.milestones)
-        return self.base_learning_rate * self.gamma**passed * self._warmup(epoch)
+        # In decimal numbers 0.2 times 0.1 is 0.02, not 0.020000000000000004.
+        rate = Decimal(str(self.base_learning_rate)) * Decimal(str(self.gamma)) ** passed
+        return float(rate) * self._cosine(epoch)
+
+    def _cosine(self, epoch: float) -> float:
+        length = self.cosine_epochs - self.warmup_epochs
+        if length <= 0 or epoch <= self.warmup_epochs:
+            return 1.0
+        return (1 + math.cos(math.pi * min(1.0, (epoch - self.warmup_epochs) / length))) / 2
 
     def _warmup(self, epoch: float) -> float:
         if epoch >= self.warmup_epochs:
@@ -52,6 +71,7 @@ def schedule_from_config(config: Config) -> LearningRateSchedule:
         gamma=config.schedule.gamma,
         warmup_epochs=config.schedule.warmup_epochs,
         commits_per_epoch=config.cluster.workers,
+        cosine_epochs=float(config.schedule.epochs) if config.schedule.decay == "cosine" else 0.0,
     )
 
 

@@ -8,7 +8,11 @@ from dbsl_tf.config import Config, load_config
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.sweep_file import profile_sweep
-from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.profiling.time_models import (
+    has_time_models,
+    time_models_by_resolution,
+    time_models_from_config,
+)
 
 SHORT = """\
 data: {name: cifar10}
@@ -64,3 +68,67 @@ def test_without_a_time_model_it_says_how_to_get_one(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "python -m dbsl_tf.profile --config FILE --output profile.json" in message
     assert "time_model.a and time_model.b" in message
+
+
+HYBRID = ("progressive.mode=single", "progressive.resolutions=[24, 32]", "schedule.epochs=2")
+LISTS = ("progressive.a=[0.001, 0.002]", "progressive.b=[0.02, 0.03]")
+
+
+def _sweep(folder: Path, *resolutions: int) -> str:
+    """An override that names the profile of a sweep; without resolutions it knows none."""
+    rows = [
+        f"{prefix}{size},{0.001 * size + 0.02}"
+        for prefix in [f"{resolution}," for resolution in resolutions] or [""]
+        for size in (8, 16, 32, 64, 128)
+    ]
+    header = "resolution," * bool(resolutions) + "batch_size,seconds_per_batch"
+    (folder / "times.csv").write_text("\n".join([header, *rows]))
+    profile_sweep(folder / "times.csv").save(folder / "profile.json")
+    return f"time_model.profile={folder / 'profile.json'}"
+
+
+def test_every_resolution_has_its_own_time_model(tmp_path: Path) -> None:
+    config = _config(tmp_path, *HYBRID, *LISTS, "progressive.overhead=[0, 0.5]")
+    models = {24: (TimeModel(0.001, 0.02),) * 3, 32: (TimeModel(0.002, 0.03, 0.5),) * 3}
+    assert time_models_by_resolution(config) == models
+    assert time_models_from_config(config) == models[32]
+
+
+def test_without_the_hybrid_there_is_the_resolution_of_the_data(tmp_path: Path) -> None:
+    config = _config(tmp_path, "time_model.a=0.001", "time_model.b=0.02")
+    assert time_models_by_resolution(config) == {32: (TimeModel(0.001, 0.02),) * 3}
+
+
+def test_a_profile_of_all_resolutions(tmp_path: Path) -> None:
+    config = _config(tmp_path, *HYBRID, _sweep(tmp_path, 24, 28, 32))
+    assert sorted(time_models_by_resolution(config)) == [24, 32]
+
+
+@pytest.mark.parametrize(
+    ("measured", "missing"), [((32,), "24"), ((), "24 and 32"), ((24, 28), "32")]
+)
+def test_a_profile_without_a_resolution(
+    tmp_path: Path, measured: tuple[int, ...], missing: str
+) -> None:
+    config = _config(tmp_path, *HYBRID, _sweep(tmp_path, *measured))
+    with pytest.raises(UserError) as caught:
+        time_models_by_resolution(config)
+    assert f"has no fit for resolution {missing};" in str(caught.value)
+    assert "progressive.a and progressive.b" in str(caught.value)
+
+
+def test_without_time_models_of_the_resolutions_it_names_the_keys(tmp_path: Path) -> None:
+    config = _config(tmp_path, *HYBRID, "time_model.a=0.001", "time_model.b=0.02")
+    with pytest.raises(UserError) as caught:
+        time_models_by_resolution(config)
+    assert "progressive.a and progressive.b are null" in str(caught.value)
+    assert "resolution 24 and 32" in str(caught.value)
+
+
+def test_whether_there_are_time_models(tmp_path: Path) -> None:
+    own = ("time_model.a=0.001", "time_model.b=0.02")
+    assert not has_time_models(_config(tmp_path))
+    assert has_time_models(_config(tmp_path, *own))
+    assert not has_time_models(_config(tmp_path, *HYBRID, *own))
+    assert has_time_models(_config(tmp_path, *HYBRID, *LISTS))
+    assert has_time_models(_config(tmp_path, *HYBRID, "time_model.profile=p.json"))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dbsl_tf.config import load_config
@@ -62,3 +64,65 @@ def test_scale_factors() -> None:
     assert scale_factor("linear", 25, 100) == 0.25
     assert scale_factor("sqrt", 25, 100) == 0.5
     assert scale_factor("linear", 200, 100) == 2
+
+
+def test_a_cosine_by_hand() -> None:
+    schedule = LearningRateSchedule(0.2, warmup_epochs=4, cosine_epochs=12)
+    # Warm-up for 4 epochs, then 8 of half a cosine.
+    rates = [schedule.learning_rate(epoch) for epoch in (0, 3, 4, 6, 8, 10, 12)]
+    quarter = (1 + math.sqrt(0.5)) / 2
+    assert rates == pytest.approx([0.05, 0.2, 0.2, 0.2 * quarter, 0.1, 0.2 * (1 - quarter), 0])
+
+
+def test_products_of_the_rate_are_decimal() -> None:
+    schedule = LearningRateSchedule(0.2, milestones=(1, 2), gamma=0.1)
+    assert [schedule.learning_rate(epoch) for epoch in range(3)] == [0.2, 0.02, 0.002]
+
+
+_cosines = st.builds(
+    LearningRateSchedule,
+    base_learning_rate=st.floats(1e-4, 10),
+    warmup_epochs=st.floats(0, 20),
+    commits_per_epoch=st.integers(1, 16),
+    cosine_epochs=st.integers(1, 200).map(float),
+)
+
+
+@given(_cosines, st.floats(0, 1), st.floats(0, 1))
+def test_a_cosine_falls_after_the_warm_up_and_stays_in_its_bounds(
+    schedule: LearningRateSchedule, one: float, two: float
+) -> None:
+    warmup, end = schedule.warmup_epochs, schedule.cosine_epochs
+    earlier, later = sorted(warmup + part * max(0.0, end - warmup) for part in (one, two))
+    first, second = schedule.learning_rate(earlier), schedule.learning_rate(later)
+    assert 0 <= second <= first <= schedule.base_learning_rate
+    assert schedule.learning_rate(warmup) == pytest.approx(schedule.base_learning_rate)
+
+
+@given(_cosines, st.floats(0, 1))
+def test_a_cosine_is_symmetric_about_its_middle(
+    schedule: LearningRateSchedule, part: float
+) -> None:
+    warmup, length = schedule.warmup_epochs, schedule.cosine_epochs - schedule.warmup_epochs
+    assume(length > 1e-3)
+    rates = [schedule.decayed_rate(warmup + at * length) for at in (part, 1 - part)]
+    assert sum(rates) == pytest.approx(schedule.base_learning_rate)
+
+
+@given(_cosines)
+def test_every_mini_epoch_of_a_cosine_has_a_rate_above_zero(
+    schedule: LearningRateSchedule,
+) -> None:
+    last = schedule.cosine_epochs - 1 / schedule.commits_per_epoch
+    assert schedule.learning_rate(last) > 0
+
+
+def test_the_cosine_of_a_configuration(tmp_path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "data: {name: digits}\nmodel: {name: resnet8}\n"
+        "schedule: {epochs: 9, decay: cosine, warmup_epochs: 1}\n"
+    )
+    assert schedule_from_config(load_config(path)) == LearningRateSchedule(
+        0.1, (), 0.1, 1.0, 2, cosine_epochs=9.0
+    )

@@ -1,0 +1,238 @@
+"""The section `progressive`, and what it and the other sections must agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dbsl_tf.config.names import ProgressiveMode
+from dbsl_tf.config.section import Section, across_keys
+
+if TYPE_CHECKING:
+    from dbsl_tf.config.sections import ScheduleSection, TimeModelSection
+
+_PER_RESOLUTION = ("dropout", "large_batch", "a", "b", "overhead")
+
+
+def _not_empty(values: tuple) -> tuple:
+    if not values:
+        raise PydanticCustomError("empty", "empty")
+    return values
+
+
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    if any(later <= earlier for earlier, later in pairwise(values)):
+        raise PydanticCustomError("not_rising", "not rising")
+    return values
+
+
+Whole = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Overhead = Annotated[float, Field(ge=0)]
+
+RisingNumbers = Annotated[
+    tuple[Whole, ...], Field(strict=False), AfterValidator(_not_empty), AfterValidator(_rising)
+]
+_RISING = "a list of whole numbers above 0, each above the one before, or null"
+_ONE_EACH = "one for each of progressive.resolutions"
+
+
+class ProgressiveSection(Section):
+    """Resolution and dropout that rise during training (arXiv 2509.26092, section 4).
+
+    Lists have one value a resolution, in the order of `resolutions`.
+    """
+
+    mode: ProgressiveMode = Field(
+        "off",
+        description="cyclic: images go from the lowest to the highest resolution inside every "
+        "stage; single: once over the whole run; off: they keep the resolution of the data",
+    )
+    resolutions: RisingNumbers | None = Field(
+        None,
+        description="heights and widths of the training images in pixels",
+        json_schema_extra={"allowed": _RISING},
+    )
+    dropout: Annotated[tuple[Rate, ...], Field(strict=False)] | None = Field(
+        None,
+        description=f"dropout rates, {_ONE_EACH}; null: model.dropout throughout",
+        json_schema_extra={"allowed": "a list of numbers from 0 to below 1, or null"},
+    )
+    large_batch: Annotated[tuple[Whole, ...], Field(strict=False)] | None = Field(
+        None,
+        description=f"samples in a large batch, B_L, {_ONE_EACH}; null: dual_batch.large_batch "
+        "throughout",
+        json_schema_extra={"allowed": "a list of whole numbers above 0, or null"},
+    )
+    a: Annotated[tuple[Seconds, ...], Field(strict=False)] | None = Field(
+        None,
+        description=f"seconds a sample, {_ONE_EACH}; with b; null: from time_model.profile",
+        json_schema_extra={"allowed": "a list of numbers above 0, or null"},
+    )
+    b: Annotated[tuple[Seconds, ...], Field(strict=False)] | None = Field(
+        None,
+        description=f"seconds a batch, {_ONE_EACH}; with a",
+        json_schema_extra={"allowed": "a list of numbers above 0, or null"},
+    )
+    overhead: Annotated[tuple[Overhead, ...], Field(strict=False)] | None = Field(
+        None,
+        description="seconds a mini-epoch takes beyond its batches, "
+        f"{_ONE_EACH}; with a and b; null: 0",
+        json_schema_extra={"allowed": "a list of numbers of at least 0, or null"},
+    )
+    stage_ends: RisingNumbers | None = Field(
+        None,
+        description="last epochs of the stages of cyclic; null: a stage ends with each of "
+        "schedule.milestones and with schedule.epochs",
+        json_schema_extra={"allowed": _RISING},
+    )
+    sub_stage_ends: RisingNumbers | None = Field(
+        None,
+        description="last epochs of all resolutions in turn, stage by stage; null: the "
+        "resolutions of a stage share its epochs evenly",
+        json_schema_extra={"allowed": _RISING},
+    )
+
+    @model_validator(mode="after")
+    def _one_value_a_resolution(self) -> ProgressiveSection:
+        if self.mode == "off":
+            return self
+        if self.resolutions is None:
+            raise across_keys(
+                ("progressive.resolutions", "progressive.mode"),
+                None,
+                "give the resolutions from low to high, such as [24, 32], as progressive.mode is "
+                f"{self.mode}",
+            )
+        for name in _PER_RESOLUTION:
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.resolutions):
+                raise across_keys(
+                    (f"progressive.{name}", "progressive.resolutions"),
+                    values,
+                    f"give {len(self.resolutions)} values, {_ONE_EACH} "
+                    f"({_listed(self.resolutions)}), or null",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_time_models(self) -> ProgressiveSection:
+        if self.mode == "off":
+            return self
+        given = [name for name in ("a", "b") if getattr(self, name) is not None]
+        if len(given) == 1:
+            missing = "b" if given == ["a"] else "a"
+            raise across_keys(
+                (f"progressive.{missing}", f"progressive.{given[0]}"),
+                None,
+                f"give it, {_ONE_EACH}, as progressive.{given[0]} is given, or neither",
+            )
+        if self.overhead is not None and not given:
+            raise across_keys(
+                ("progressive.overhead", "progressive.a", "progressive.b"),
+                self.overhead,
+                "it goes with progressive.a and progressive.b; without them give null",
+            )
+        return self
+
+
+def check_progressive(
+    progressive: ProgressiveSection, schedule: ScheduleSection, time_model: TimeModelSection
+) -> None:
+    """Checks that stages fit the run, and that there is one source of time models.
+
+    Raises:
+        PydanticCustomError: they do not; names the keys.
+    """
+    if progressive.mode == "off":
+        return
+    if progressive.a is not None and time_model.profile is not None:
+        raise across_keys(
+            ("time_model.profile", "progressive.a", "progressive.b"),
+            str(time_model.profile),
+            "give it or progressive.a and progressive.b, not both (progressive.a=null "
+            "progressive.b=null unsets them)",
+        )
+    _check_stage_ends(progressive, schedule)
+    if progressive.sub_stage_ends is not None:
+        _check_sub_stage_ends(progressive, schedule)
+    else:
+        _check_room(progressive, schedule)
+
+
+def stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection) -> tuple[int, ...]:
+    """Returns the last epochs of the stages, each of which goes through all resolutions."""
+    if progressive.mode == "single":
+        return (schedule.epochs,)
+    if progressive.mode == "cyclic" and progressive.stage_ends is not None:
+        return progressive.stage_ends
+    return schedule.stage_ends
+
+
+def _check_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection) -> None:
+    ends = progressive.stage_ends
+    if ends is None:
+        if progressive.mode == "cyclic" and schedule.decay == "cosine":
+            raise across_keys(
+                ("progressive.stage_ends", "schedule.decay"),
+                None,
+                "with schedule.decay cosine give the last epoch of each stage, the last of them "
+                f"{schedule.epochs} (schedule.epochs)",
+            )
+        return
+    if progressive.mode != "cyclic":
+        raise across_keys(
+            ("progressive.stage_ends", "progressive.mode"),
+            ends,
+            f"give null, as progressive.mode is {progressive.mode}, which has one stage",
+        )
+    if ends[-1] != schedule.epochs:
+        raise across_keys(
+            ("progressive.stage_ends", "schedule.epochs"),
+            ends,
+            f"let the last one be {schedule.epochs} (schedule.epochs)",
+        )
+
+
+def _check_sub_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection) -> None:
+    ends, stages = progressive.sub_stage_ends, stage_ends(progressive, schedule)
+    parts = len(progressive.resolutions)
+    if len(ends) != parts * len(stages) or ends[parts - 1 :: parts] != stages:
+        raise across_keys(
+            (
+                "progressive.sub_stage_ends",
+                "progressive.stage_ends",
+                "progressive.resolutions",
+                "schedule.milestones",
+                "schedule.epochs",
+            ),
+            ends,
+            f"give {parts * len(stages)} epochs, one for each of progressive.resolutions in each "
+            f"stage, the last of a stage being its end (stages end with {_listed(stages)})",
+        )
+
+
+def _check_room(progressive: ProgressiveSection, schedule: ScheduleSection) -> None:
+    parts = len(progressive.resolutions)
+    for start, end in pairwise((0, *stage_ends(progressive, schedule))):
+        if end - start < parts:
+            raise across_keys(
+                (
+                    "progressive.resolutions",
+                    "progressive.stage_ends",
+                    "schedule.milestones",
+                    "schedule.epochs",
+                ),
+                progressive.resolutions,
+                f"each needs an epoch, but the stage that ends with epoch {end} has only "
+                f"{end - start}; give fewer, or longer stages",
+            )
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
