@@ -44,7 +44,7 @@ def prepare_missing(name: str, directory: Path | None = None) -> None:
         UserError: as `prepare`.
     """
     spec = dataset_spec(name)
-    folder = default_directory() if directory is None else Path(directory).expanduser()
+    folder = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
         present = any(has_record_files(spec, place) for place in _record_folders(spec, folder))
     except OSError:
