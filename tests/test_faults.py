@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
+from dbsl_tf.coordinator import moments
 from tests.support.tiny_runs import TinyRunCase
 
 LONG = ("schedule.epochs=30", "schedule.eval_every=30", "checkpoint.every=2")
+INJECTED = ("-m", "tests.support.injected_train")
 
 
 @pytest.mark.cluster
@@ -30,6 +32,49 @@ class FaultTest(TinyRunCase):
         self.assertEqual({(c["worker"], c["role"]) for c in last}, {(0, "small"), (1, "large")})
         self.assertEqual(self.events("resume"), [])
         self.check_nothing_is_left()
+
+    def test_workers_killed_at_every_moment_of_their_work(self):
+        faults = self.folder / "faults"
+        faults.mkdir()
+        process = self.start(
+            "schedule.epochs=120",
+            "schedule.eval_every=2",
+            program=INJECTED,
+            FAULT_FOLDER=str(faults),
+        )
+        at = (
+            moments.BEFORE_PULL,
+            moments.IN_THE_LOOP,
+            moments.DURING_PUSH,
+            moments.AFTER_PUSH,
+            moments.DURING_EVALUATION,
+        )
+        for number, moment in enumerate(at):
+            self.wait_for_commits(4, process)
+            self.kill_at(moment, number % 2, faults, process)
+        status, output, errors = self.finish(process)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(output.count("ended with SIGKILL"), len(at))
+        self.check_every_commit_counts_once(240)
+        self.assertEqual(
+            [evaluation["commit"] for evaluation in self.events("evaluation")],
+            list(range(4, 241, 4)),
+        )
+        self.check_nothing_is_left()
+
+    def test_a_coordinator_killed_while_it_saves_goes_on_from_the_checkpoint_before(self):
+        faults = self.folder / "faults"
+        faults.mkdir()
+        process = self.start(*LONG, program=INJECTED, FAULT_FOLDER=str(faults))
+        self.wait_for_commits(9, process)
+        (faults / "checkpoint").touch()
+        process.wait(60)
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        self.assertLen(list((self.run / "checkpoints").glob(".*")), 1)
+        status, _, errors = self.finish(self.start(*LONG))
+        self.assertEqual((status, errors), (0, ""))
+        self.check_every_commit_counts_once(60)
+        self.assertEqual(list((self.run / "checkpoints").glob(".*")), [])
 
     def test_a_hung_worker_is_left_alone_and_taken_back(self):
         process = self.start(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 BEFORE_PULL = "before pull"
 IN_THE_LOOP = "in the loop"
@@ -13,4 +16,6 @@ DURING_EVALUATION = "during evaluation"
 
 def passing(moment: str, worker: tf.Tensor) -> tf.Operation:
     """In a closure: what `worker` (int64 scalar) runs when it passes `moment`; nothing."""
+    import tensorflow as tf
+
     return tf.no_op()

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 
+from tests.support.faults import mark_of, pipe_of
 from tests.support.networks import silent_isolation
 from tests.support.signals import accept_interrupts
 
@@ -38,6 +39,8 @@ class TinyRunCase(tf.test.TestCase):
         self.config = self.folder / "tiny.yaml"
         self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))
         self.run = self.folder / "run"
+        self._started = 0
+        self._streams: dict[int, list[Path]] = {}
 
     def start(
         self,
@@ -47,6 +50,9 @@ class TinyRunCase(tf.test.TestCase):
         **environment: str,
     ) -> subprocess.Popen:
         """The training command, started; `program` may be another one of the same arguments."""
+        self._started += 1
+        streams = [self.folder / f"{self._started}.{name}" for name in ("output", "errors")]
+        output, errors = (self.enterContext(open(stream, "w")) for stream in streams)
         process = subprocess.Popen(
             [sys.executable, *program, "--config", str(self.config)]
             + [f"run.dir={self.run}", *overrides],
@@ -57,22 +63,26 @@ class TinyRunCase(tf.test.TestCase):
                 "TF_CONFIG": tf_config,
                 **environment,
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=output,
+            stderr=errors,
             preexec_fn=accept_interrupts,
         )
+        self._streams[process.pid] = streams
         self.addCleanup(process.kill)
         return process
 
     def finish(self, process: subprocess.Popen, seconds: float = 150) -> tuple[int, str, str]:
         """Exit status, output and errors of a command."""
         try:
-            output, errors = process.communicate(timeout=seconds)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise
-        return process.returncode, output, errors
+            self.fail(f"the run did not end in {seconds:g} s: {self.printed(process)}")
+        return process.returncode, *self.printed(process)
+
+    def printed(self, process: subprocess.Popen) -> list[str]:
+        """Output and errors of a command so far."""
+        return [stream.read_text() for stream in self._streams[process.pid]]
 
     def wait_until(
         self, condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 90
@@ -82,7 +92,7 @@ class TinyRunCase(tf.test.TestCase):
         while not condition():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                self.fail(f"the run ended or hung: {process.communicate()}")
+                self.fail(f"the run ended or hung: {self.printed(process)}")
             time.sleep(0.05)
 
     def wait_for_commits(self, count: int, process: subprocess.Popen) -> None:
@@ -115,6 +125,31 @@ class TinyRunCase(tf.test.TestCase):
     def send(self, server: str, number: signal.Signals) -> None:
         """Send a signal to a server, such as `worker-0`."""
         os.kill(self.servers()[server], number)
+
+    def kill_at(self, moment: str, worker: int, faults: Path, process: subprocess.Popen) -> None:
+        """Kill a worker of `injected_train` when it comes to a moment, and wait until it is back.
+
+        Args:
+            moment: one of `dbsl_tf.coordinator.moments`.
+            worker: its index.
+            faults: the folder of the injector.
+            process: the run.
+        """
+        pipe = pipe_of(faults, moment, worker)
+        os.mkfifo(pipe)
+        self.wait_until(mark_of(pipe).exists, process)
+        before = self.servers()[f"worker-{worker}"]
+        os.kill(before, signal.SIGKILL)
+        pipe.unlink()
+        mark_of(pipe).unlink()
+        self.wait_until(
+            lambda: self.servers().get(f"worker-{worker}") not in (None, before), process
+        )
+        # It takes part again from its next commit on.
+        seen = len(self.events("commit"))
+        self.wait_until(
+            lambda: worker in {commit["worker"] for commit in self.events("commit")[seen:]}, process
+        )
 
     def check_nothing_is_left(self) -> None:
         """No server of the run is alive, a moment after its coordinator has ended."""

@@ -1,0 +1,49 @@
+"""BSP with a fixed seed: the same weights every time, interrupted or not."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from tests.support.tiny_runs import TinyRunCase
+
+BSP = ("sync.mode=bsp", "optimizer.state=keep", "schedule.epochs=4")
+
+
+@pytest.mark.cluster
+class ReproducibilityTest(TinyRunCase):
+    def train(self, name: str, *overrides: str, interrupt: bool = False) -> Checkpoint:
+        self.run = self.folder / name
+        if interrupt:
+            process = self.start(*BSP, *overrides)
+            self.wait_for_commits(2, process)
+            process.send_signal(signal.SIGINT)
+            status, _, errors = self.finish(process)
+            self.assertEqual(status, 130, errors)
+            self.assertLess(len(self.commits_that_count()), 8)
+        status, _, errors = self.finish(self.start(*BSP, *overrides))
+        self.assertEqual((status, errors), (0, ""))
+        return Checkpoints(Path(self.run / "checkpoints"), keep=3).latest(print)
+
+    def check_alike(self, one: Checkpoint, other: Checkpoint) -> None:
+        self.assertEqual((one.commit, one.clocks), (8, (4, 4)))
+        self.assertEqual((other.commit, other.samples), (8, one.samples))
+        for ours, theirs in zip(one.weights, other.weights, strict=True):
+            self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
+        for ours, theirs in zip(one.velocity, other.velocity, strict=True):
+            self.assertAllClose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+    def test_same_seed_same_weights_also_after_an_interruption(self):
+        first = self.train("first")
+        self.check_alike(first, self.train("again"))
+        self.check_alike(first, self.train("interrupted", interrupt=True))
+        other = self.train("other", "run.seed=1")
+        self.assertNotAllClose(first.weights[0], other.weights[0], atol=1e-3)
+
+
+if __name__ == "__main__":
+    tf.test.main()
