@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.watch import PortWatch, StartWatch
+from dbsl_tf.coordinator.watch import CallWatch, PortWatch
 from dbsl_tf.errors import ParameterServerLost
 
 # How often a call that waits looks whether its worker hangs, in seconds.
@@ -102,7 +102,7 @@ class Engine:
         self._tickets = itertools.count(1)
         # The ticket of the call that each worker took up last; written by the workers.
         self._taken = self.variables([np.zeros(self.workers, np.int64)])[0]
-        self._starts = StartWatch(self._taken.numpy, self.roster)
+        self._watch = CallWatch(self._taken.numpy, self.roster)
         PortWatch(addresses.workers, self.roster).start()
         self._fetching = ThreadPoolExecutor(4 * self.workers + 8, "fetch")
 
@@ -143,9 +143,12 @@ class Engine:
             ParameterServerLost: a parameter server is gone.
         """
         ticket = next(self._tickets)
+        self._watch.started(ticket)
         with naming_lost_servers():
             remote = self._coordinator.schedule(closure, args=(np.int64(ticket), *arguments))
-        return Call(self, ticket, self._fetching.submit(remote.fetch))
+        future = self._fetching.submit(remote.fetch)
+        future.add_done_callback(lambda _: self._watch.finished(ticket))
+        return Call(self, ticket, future)
 
     def call(self, closure: Callable, *arguments: Any) -> Any:
         """Run `closure` on some idle worker and wait for its result."""
@@ -178,10 +181,10 @@ class Engine:
     def check_for_hang(self, ticket: int, timeout: float) -> None:
         """See `Call.result`."""
         with naming_lost_servers():
-            started = self._starts.started(ticket)
-        if started is not None and started.seconds > timeout:
-            self.roster.lost(started.worker, f"no answer for {started.seconds:.0f} s")
-            raise WorkerHung(started.worker, started.seconds)
+            hang = self._watch.hang(ticket, timeout)
+        if hang is not None:
+            self.roster.lost(hang.worker, f"no answer for {hang.seconds:.0f} s")
+            raise WorkerHung(hang.worker, hang.seconds)
 
     @staticmethod
     def worker_index() -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,19 +14,21 @@ from dbsl_tf.coordinator.roster import Roster
 
 # Readings of what workers have begun are this old at most, in seconds.
 _FRESH = 0.4
+# Results of so many calls are remembered, many more than can be under way.
+_REMEMBERED = 4096
 _PROBE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Start:
-    """A call that a worker has taken up: which worker, and for how many seconds by now."""
+class Hang:
+    """A worker that has not finished a call: which, and for how many seconds it has been at it."""
 
     worker: int
     seconds: float
 
 
-class StartWatch:
-    """Knows since when each worker has been at the call it took up last.
+class CallWatch:
+    """Knows which worker is at which call, and since when. Thread-safe.
 
     Args:
         read: reads the ticket of the call that each worker took up last, int64 [workers].
@@ -36,26 +39,59 @@ class StartWatch:
         self._read = read
         self._roster = roster
         self._lock = threading.Lock()
-        self._read_at = -_FRESH
-        self._seen: dict[int, tuple[int, float]] = {}
+        self._read_at = -math.inf
+        self._taken: dict[int, tuple[int, float]] = {}
+        self._started: dict[int, float] = {}
+        self._finished: dict[int, float] = {}
 
-    def started(self, ticket: int) -> Start | None:
-        """Who has taken up the call of this ticket; None while nobody has."""
+    def started(self, ticket: int) -> None:
+        """Take note that the call of this ticket was given to the cluster."""
+        with self._lock:
+            self._started[ticket] = time.monotonic()
+
+    def finished(self, ticket: int) -> None:
+        """Take note that the result of a call is there."""
+        with self._lock:
+            self._finished[ticket] = time.monotonic()
+            self._started.pop(ticket, None)
+            if len(self._finished) > _REMEMBERED:
+                del self._finished[min(self._finished)]
+
+    def hang(self, ticket: int, timeout: float) -> Hang | None:
+        """The worker that has been at the call of this ticket for longer than `timeout` seconds.
+
+        A worker may hang before it can say that it took the call up: then it is one that is at
+        nothing else and has given no sign of life since. None: nobody, or the call has to wait.
+        """
         with self._lock:
             now = time.monotonic()
             if now - self._read_at > _FRESH:
                 self._refresh(now)
             present = self._roster.present
-            for worker, (seen, since) in self._seen.items():
-                if seen == ticket and worker in present:
-                    return Start(worker, now - since)
-        return None
+            for worker in present:
+                taken, since = self._taken.get(worker, (0, now))
+                if taken == ticket:
+                    return Hang(worker, now - since) if now - since > timeout else None
+            given = self._started.get(ticket, now)
+            if now - given <= timeout:
+                return None
+            silent = [w for w in present if self._is_idle(w) and self._last_sign(w) < given]
+            return Hang(min(silent, key=self._last_sign), now - given) if silent else None
+
+    def _is_idle(self, worker: int) -> bool:
+        taken, _ = self._taken.get(worker, (0, 0.0))
+        return taken not in self._started
+
+    def _last_sign(self, worker: int) -> float:
+        taken, since = self._taken.get(worker, (0, -math.inf))
+        return max(since, self._finished.get(taken, -math.inf))
 
     def _refresh(self, now: float) -> None:
         for worker, ticket in enumerate(map(int, self._read())):
-            before = self._seen.get(worker)
+            before = self._taken.get(worker)
             if before is None or before[0] != ticket:
-                self._seen[worker] = (ticket, now)
+                # It may have been taken up and finished since the reading before.
+                self._taken[worker] = (ticket, min(now, self._finished.get(ticket, now)))
                 if before is not None:
                     self._roster.answered(worker)
         self._read_at = now
