@@ -70,13 +70,14 @@ def _plan(options: argparse.Namespace, config: Config) -> None:
 
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:
+    from dbsl_tf.figure_files import check_figure_path
     from dbsl_tf.planning import demand_from_config, plan_dual_batch
     from dbsl_tf.planning.sweep import RATIOS, parse_ratios, sweep
-    from dbsl_tf.planning.sweep_plot import check_plot_path, plot_sweep
+    from dbsl_tf.planning.sweep_plot import plot_sweep
     from dbsl_tf.profiling.time_models import time_models_from_config
 
     if options.plot is not None:
-        check_plot_path(options.plot)
+        check_figure_path(options.plot)
     ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
     models = time_models_from_config(config)
     demand = demand_from_config(config, config.data.epoch_samples, models)

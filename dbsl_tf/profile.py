@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_intermixed_args(arguments)
     if options.plot is not None:
-        from dbsl_tf.profiling.figures import check_figure_path
+        from dbsl_tf.figure_files import check_figure_path
 
         check_figure_path(options.plot)
     if options.from_csv is None:
@@ -91,11 +91,10 @@ def _measured(
     _, config = parse_config(parser, arguments)
     from rich.console import Console
 
-    from dbsl_tf.profiling.profile_file import check_writable
+    from dbsl_tf.files import check_writable
 
     output = options.output or DEFAULT_OUTPUT
-    for path in filter(None, (output, options.plot)):
-        check_writable(path)
+    check_writable(output)
     from dbsl_tf.coordinator.profile_cluster import profile_cluster
 
     console = Console(stderr=options.json)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 _PARTIAL_SUFFIX = ".partial"
 
@@ -62,14 +63,37 @@ def _lock(target: Path) -> Iterator[bool]:
     """Holds the lock of `target`, which the system frees when the process dies.
 
     Yields False on a file system without locks: the rename alone still keeps `target` whole.
+    The lock's file is removed in the end.
     """
-    with open(target.parent / f".{target.name}.lock", "a", encoding="ascii") as lock_file:
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Waiting for another process that makes {target}", file=sys.stderr, flush=True)
-            fcntl.flock(lock_file, fcntl.LOCK_EX)
-        except OSError:
-            yield False
+    path = target.parent / f".{target.name}.lock"
+    while True:
+        with open(path, "a", encoding="ascii") as lock_file:
+            locked = _acquire(lock_file, target)
+            if locked and not _is_at(lock_file, path):
+                continue
+            try:
+                yield locked
+            finally:
+                # Still held: whoever waits for it sees that the file is gone and makes another.
+                path.unlink(missing_ok=True)
             return
-        yield True
+
+
+def _acquire(lock_file: TextIO, target: Path) -> bool:
+    """Waits for the lock; returns False where the file system has none."""
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"Waiting for another process that makes {target}", file=sys.stderr, flush=True)
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(lock_file: TextIO, path: Path) -> bool:
+    """Returns whether the file that is open is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(lock_file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

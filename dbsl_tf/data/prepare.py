@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from dbsl_tf.data.download import DownloadError, download_archive
 from dbsl_tf.data.python_layout import convert_python_layout, largest_pickle
 from dbsl_tf.data.record_files import PreparedData, checked_data, has_record_files
 from dbsl_tf.errors import UserError
+from dbsl_tf.user_cache import user_cache_folder
 
 
 def prepare(name: str, directory: Path | None = None) -> PreparedData:
@@ -28,7 +28,7 @@ def prepare(name: str, directory: Path | None = None) -> PreparedData:
 
     Args:
         name: a key of `dbsl_tf.data.catalogue.DATASETS`.
-        directory: `data.dir`; None for `$XDG_CACHE_HOME/dbsl_tf` or `~/.cache/dbsl_tf`.
+        directory: `data.dir`; None for `dbsl_tf.user_cache.user_cache_folder()`.
 
     Raises:
         UserError: an unknown name, a file that is truncated, foreign or corrupt, a folder that
@@ -39,7 +39,7 @@ def prepare(name: str, directory: Path | None = None) -> PreparedData:
 
 def prepare_dataset(spec: DatasetSpec, directory: Path | None = None) -> PreparedData:
     """Does the work of `prepare` for a data set description."""
-    directory = default_directory() if directory is None else Path(directory).expanduser()
+    directory = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
         if directory.exists() and not directory.is_dir():
             raise UserError(f"data.dir is {directory}, which is not a folder; name a folder.")
@@ -54,12 +54,6 @@ def prepare_dataset(spec: DatasetSpec, directory: Path | None = None) -> Prepare
             "free the space, correct the permissions, or set data.dir to another folder."
         ) from error
     return checked_data(spec, directory / spec.folder)
-
-
-def default_directory() -> Path:
-    """Returns the folder for data when `data.dir` is not set."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "dbsl_tf"
 
 
 def _record_folders(spec: DatasetSpec, directory: Path) -> tuple[Path, ...]:

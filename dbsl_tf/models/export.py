@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dbsl_tf.files import write_whole
 from dbsl_tf.models.building import build_model
 from dbsl_tf.models.variables import model_weights
 
@@ -27,7 +27,7 @@ def save_keras3(
 
     The file needs nothing of this package: `keras.saving.load_model(path)` opens it. Its input is
     [batch, height, width, 3] with pixels 0 to 255, which a `Normalization` layer standardises. It
-    is written under a temporary name and renamed, so that `path` is never half a file.
+    is written whole or not at all.
 
     Args:
         path: ends in `.keras`; missing directories are made.
@@ -41,7 +41,7 @@ def save_keras3(
 
     Raises:
         ValueError: the path does not end in `.keras`, or the weights do not fit the network.
-        UserError: `name` is not a known model.
+        UserError: `name` is not a known model, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".keras":
@@ -63,13 +63,7 @@ def save_keras3(
         ],
         name=f"{name}_from_pixels",
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        model.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, model.save)
 
 
 def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:

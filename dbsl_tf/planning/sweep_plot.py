@@ -6,25 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.figure_files import save_figure
 from dbsl_tf.planning.sweep import LEAST_ADVISED_BATCH, SweepCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FORMATS = (".png", ".svg", ".pdf")
-
 # Lines differ by dashes and marker too, so that a print in grey can be read.
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-
-def check_plot_path(path: Path) -> None:
-    """Raises a UserError unless `path` ends in a known format and its folder exists."""
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--plot is {path}; end the file name in {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise UserError(f"--plot is {path}, but there is no folder {path.parent}; create it first")
 
 
 def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
@@ -33,7 +23,6 @@ def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
     Raises:
         UserError: the file cannot be written, or its name ends in no known format.
     """
-    check_plot_path(path)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
@@ -49,12 +38,7 @@ def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = batches.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UserError(
-            f"--plot is {path}, which cannot be written ({error.strerror}); name another file"
-        ) from None
+    save_figure(figure, path)
 
 
 def _draw_lines(

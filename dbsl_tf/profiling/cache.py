@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.data.catalogue import dataset_spec
-from dbsl_tf.profiling.fitting import package_versions
+from dbsl_tf.user_cache import user_cache_folder
+from dbsl_tf.versions import package_versions
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -23,7 +24,7 @@ def cache_path(
 
     Whatever changes the time of a step leads to another file: model, precision, resolution, data
     set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It lies in
-    the user's cache folder: $XDG_CACHE_HOME, else ~/.cache.
+    the user's cache folder.
 
     Args:
         config: of the run.
@@ -45,7 +46,7 @@ def cache_path(
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     name = f"{config.model.name}-{precision}-{resolution}px-{config.cluster.workers}w-{digest}.json"
-    return _cache_folder() / "dbsl_tf" / "profiles" / name
+    return user_cache_folder() / "profiles" / name
 
 
 def processor_name() -> str:
@@ -63,9 +64,3 @@ def _processor_model() -> str:
         if key.strip() == "model name" and value.strip():
             return value.strip()
     return platform.processor() or platform.machine() or "unknown processor"
-
-
-def _cache_folder() -> Path:
-    # The XDG specification has relative paths ignored.
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    return folder if folder.is_absolute() else Path.home() / ".cache"

@@ -9,15 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.figure_files import save_figure
 from dbsl_tf.profiling.fitting import combined
-from dbsl_tf.profiling.profile_file import Profile, ResolutionTimes, WorkerTimes, write_whole
+from dbsl_tf.profiling.profile_file import Profile, ResolutionTimes, WorkerTimes
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-
-SUFFIXES = (".png", ".pdf", ".svg")
 
 _MOST_CURVES = 6
 _MOST_MARKERS = 20
@@ -36,16 +34,6 @@ class _Curve:
     of: int = 1  # curves in all
 
 
-def check_figure_path(path: Path) -> None:
-    """Checks the ending of a picture's name, before anything long is begun.
-
-    Raises:
-        UserError: it is none of `SUFFIXES`.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"--plot is {path}; give a name that ends with {', '.join(SUFFIXES)}")
-
-
 def plot_profile(profile: Profile, path: Path) -> None:
     """Draws time per batch and time per epoch against the batch size, points and fit.
 
@@ -54,18 +42,15 @@ def plot_profile(profile: Profile, path: Path) -> None:
 
     Args:
         profile: what to draw.
-        path: file to write, ending with one of `SUFFIXES`.
+        path: file to write, ending with one of `dbsl_tf.figure_files.FORMATS`.
 
     Raises:
         UserError: the ending is another, or the file cannot be written.
     """
-    check_figure_path(path)
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
     batch_axes, epoch_axes = figure.subplots(1, 2)
     samples = profile.settings.get("epoch_samples")
     for curve in _curves(profile):
@@ -82,7 +67,7 @@ def plot_profile(profile: Profile, path: Path) -> None:
         frameon=False,
     )
     figure.suptitle(_title(profile))
-    write_whole(path, lambda unfinished: figure.savefig(unfinished, dpi=150))
+    save_figure(figure, path)
 
 
 def _batch_milliseconds(batches: np.ndarray, seconds: np.ndarray) -> np.ndarray:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from statistics import fmean, median
 from typing import Any
 
-from dbsl_tf import __version__
 from dbsl_tf.errors import UserError
 from dbsl_tf.profiling.measurement import Measurement, MemorySample
 from dbsl_tf.profiling.memory_fit import fit_memory
@@ -22,6 +20,7 @@ from dbsl_tf.profiling.profile_file import (
     WorkerTimes,
 )
 from dbsl_tf.profiling.time_fit import Method, fit_time_model
+from dbsl_tf.versions import package_versions
 
 
 @dataclass(frozen=True)
@@ -143,17 +142,6 @@ def combined(
     for point in points:
         by_size[point.batch].append(point.seconds)
     return tuple(Point(size, typical(seconds)) for size, seconds in sorted(by_size.items()))
-
-
-def package_versions(*packages: str) -> dict[str, str]:
-    """Returns the versions of this package and of those that are installed among `packages`."""
-    versions = {"dbsl_tf": __version__}
-    for package in packages:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _fit(points: Sequence[Point], method: Method) -> dict[str, Any]:

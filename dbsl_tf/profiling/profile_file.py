@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dbsl_tf.errors import UserError
+from dbsl_tf.files import write_whole_text
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import TOLERANCE, Method, TimeFit
 
@@ -182,39 +182,7 @@ class Profile:
         Raises:
             UserError: it cannot be written.
         """
-        write_whole(path, lambda partial: partial.write_text(self.to_json(), encoding="utf-8"))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` write a file beside `path`, then puts it in its place.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(partial)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be written ({reason}); give another file") from error
-
-
-def check_writable(path: Path) -> None:
-    """Checks where `write_whole` is going to write, before anything long is begun.
-
-    Raises:
-        UserError: it cannot be written there.
-    """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the name of a file")
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-        raise UserError(f"{path}: cannot be written, as {folder} does not allow it; give another")
+        write_whole_text(path, self.to_json())
 
 
 def load_profile(path: Path | str) -> Profile:

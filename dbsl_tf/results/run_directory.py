@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.errors import UserError
+from dbsl_tf.files import write_whole_text
 
 
 class RunDirectory:
@@ -66,10 +66,8 @@ class RunDirectory:
             )
 
     def write_text(self, file: Path, text: str) -> None:
-        """Write a whole file or nothing: under another name first, then renamed."""
-        partial = file.with_name(f".{file.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, file)
+        """Write a whole file or nothing, see `dbsl_tf.files.write_whole`."""
+        write_whole_text(file, text)
 
     def write_json(self, file: Path, content: Any) -> None:
         """Write `content` as indented JSON, see `write_text`."""

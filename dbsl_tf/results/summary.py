@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from statistics import median
 from typing import Any
 
-import dbsl_tf
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+from dbsl_tf.versions import package_versions
 
 _PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
 
@@ -49,16 +47,7 @@ def summarize(
         "median_small_seconds": small,
         "median_large_seconds": large,
         "mean_staleness": sum(record.staleness for record in commits) / len(commits),
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of this package, of Python and of the packages that shape the numbers."""
-    return {
-        "dbsl_tf": dbsl_tf.__version__,
-        "python": platform.python_version(),
-        **{package: metadata.version(package) for package in _PACKAGES},
+        "versions": package_versions(*_PACKAGES),
     }
 
 

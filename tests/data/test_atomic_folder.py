@@ -8,6 +8,7 @@ import signal
 import tempfile
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dbsl_tf.data.atomic_folder import make_folder
@@ -55,7 +56,7 @@ class MakeFolderTest(unittest.TestCase):
         self.assertEqual([process.exitcode for process in processes], [0, 0])
         self.assertEqual(calls.read_text(), "called\n")
         self.assertEqual(len(list(self.target.iterdir())), 5)
-        self.assertEqual(self.names(), [".data.lock", "calls", "data"])
+        self.assertEqual(self.names(), ["calls", "data"])
 
     def test_killed_process_leaves_no_data(self):
         started = self.parent / "started"
@@ -73,7 +74,7 @@ class MakeFolderTest(unittest.TestCase):
 
         make_folder(self.target, lambda folder: (folder / "0.bin").write_bytes(b"whole"))
         self.assertEqual((self.target / "0.bin").read_bytes(), b"whole")
-        self.assertEqual(self.names(), [".data.lock", "data", "started"])
+        self.assertEqual(self.names(), ["data", "started"])
 
     def test_failure_leaves_nothing(self):
         def fill(folder: Path) -> None:
@@ -82,7 +83,27 @@ class MakeFolderTest(unittest.TestCase):
 
         with self.assertRaisesRegex(OSError, "no space left"):
             make_folder(self.target, fill)
-        self.assertEqual(self.names(), [".data.lock"])
+        self.assertEqual(self.names(), [])
+
+    def test_after_failures_the_next_tries_one_at_a_time(self):
+        events = []
+
+        def fill(folder: Path) -> None:
+            events.append("begins")
+            time.sleep(0.01)
+            events.append("ends")
+            raise OSError("no space left")
+
+        def try_often(_: int) -> None:
+            for _ in range(5):
+                with self.assertRaises(OSError):
+                    make_folder(self.target, fill)
+
+        # Locks of one process are apart too when they are of files that were opened apart.
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(try_often, range(8)))
+        self.assertEqual(events, ["begins", "ends"] * 40)
+        self.assertEqual(self.names(), [])
 
     def test_existing_content_is_kept(self):
         self.target.mkdir()

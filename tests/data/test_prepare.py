@@ -16,12 +16,11 @@ from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
 from dbsl_tf.data.catalogue import DatasetSpec
-from dbsl_tf.data.prepare import default_directory, prepare, prepare_dataset
+from dbsl_tf.data.prepare import prepare, prepare_dataset
 from dbsl_tf.data.record_files import PreparedData
 from dbsl_tf.errors import UserError
 from tests.data.small_data import small_spec, write_python_layout, write_record_files
@@ -114,13 +113,6 @@ class SearchTest(PrepareTest):
         self.assertEqual(data.train_files[0].parent, folder / "digits-bin")
         self.assert_content(prepare_dataset(spec, folder), content)
 
-    def test_default_directory(self):
-        with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": "/somewhere"}):
-            self.assertEqual(default_directory(), Path("/somewhere/dbsl_tf"))
-        with mock.patch.dict(os.environ, {"HOME": "/home/user"}):
-            os.environ.pop("XDG_CACHE_HOME", None)
-            self.assertEqual(default_directory(), Path("/home/user/.cache/dbsl_tf"))
-
     def test_import_loads_no_tensorflow(self):
         code = "import sys, dbsl_tf.data.prepare; print('tensorflow' in sys.modules)"
         result = subprocess.run(
@@ -202,7 +194,7 @@ class DownloadTest(PrepareTest):
             self.published("0" * 32),
             self.target,
         )
-        self.assertEqual(os.listdir(self.target), [f".{self.spec.folder}.lock"])
+        self.assertEqual(os.listdir(self.target), [])
 
     def test_not_found(self):
         self.addCleanup(self.stop_server)

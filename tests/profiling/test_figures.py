@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
 from dbsl_tf.profiling.figures import plot_profile
 from dbsl_tf.profiling.fitting import profile_measurement
 from dbsl_tf.profiling.measurement import Measurement, StepSample
@@ -59,15 +58,3 @@ def test_one_curve_a_resolution(tmp_path: Path) -> None:
     assert "resolution 24: 2.4 B + 20 ms" in texts
     assert "resolution 32: 3.2 B + 20 ms" in texts
     assert "time of 10,000 samples on one worker, s" in texts
-
-
-def test_a_png_is_one(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "figure.PNG"
-    plot_profile(_workers(1), path)
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--plot is .*figure.bmp; give a name that ends with .png"):
-        plot_profile(_workers(1), tmp_path / "figure.bmp")

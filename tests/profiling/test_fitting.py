@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dbsl_tf.errors import UserError
-from dbsl_tf.profiling.fitting import package_versions, profile_measurement
+from dbsl_tf.profiling.fitting import profile_measurement
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample
 
 SIZES = (4, 8, 16, 32, 64)
@@ -113,8 +113,3 @@ def test_a_measurement_without_two_usable_sizes_is_refused() -> None:
 def test_a_worker_with_one_size_leaves_only_the_mean() -> None:
     steps = tuple(step for step in MEASUREMENT.steps if step.worker == 0 or step.batch == SIZES[0])
     assert _profile(replace(MEASUREMENT, steps=steps)).fits[0].workers == ()
-
-
-def test_versions_are_those_installed() -> None:
-    versions = package_versions("numpy", "no-such-package-at-all")
-    assert set(versions) == {"dbsl_tf", "numpy"}
