@@ -11,7 +11,8 @@ def worker_memory() -> dict[str, tf.Tensor]:
     """In a closure: the worker's index, `peak_bytes` and `available_bytes`; int64 scalars.
 
     The peak is the largest resident set the process has had (VmHWM), the available memory that of
-    its whole host (MemAvailable). Both come from Linux's /proc and are 0 where it has none.
+    its whole host (MemAvailable). Both come from Linux's /proc and are 0 where it has none. They
+    say nothing of the memory of a GPU: TensorFlow tells that only to the process that has it.
     """
     return {
         "worker": Engine.worker_index(),
@@ -23,7 +24,7 @@ def worker_memory() -> dict[str, tf.Tensor]:
 def _kilobytes(file: str, field: str) -> tf.Tensor:
     # Read as lines: files of /proc have no size, and `read_file` would find them empty.
     return (
-        tf.data.TextLineDataset(file)
+        tf.data.TextLineDataset(tf.io.matching_files(file))  # none where there is no such file
         .filter(lambda line: tf.strings.regex_full_match(line, rf"{field}:\s+\d+ kB"))
         .map(lambda line: tf.strings.to_number(tf.strings.regex_replace(line, r"\D", ""), tf.int64))
         .reduce(tf.constant(0, tf.int64), lambda _, kilobytes: kilobytes)

@@ -30,7 +30,8 @@ class MemorySweep:
         cluster: whose hosts the workers share.
 
     Attributes:
-        samples: what was measured so far; empty where workers cannot tell their memory.
+        samples: what was measured so far; empty where workers cannot tell their memory, or have a
+            GPU, whose memory is what would have to suffice.
     """
 
     def __init__(self, engine: Engine, runs: TimedRuns, cluster: ReadyCluster) -> None:
@@ -38,6 +39,7 @@ class MemorySweep:
         self._runs = runs
         self._hosts = [a.rpartition(":")[0] for a in cluster.task.addresses.workers]
         self._read_memory = tf.function(worker_memory, autograph=False)
+        self._on_gpu = bool(tf.config.list_logical_devices("GPU"))  # of all workers
         self._seconds_per_sample = 0.0
         self.samples: list[MemorySample] = []
 
@@ -57,6 +59,8 @@ class MemorySweep:
         """
         free = self.free_bytes()
         peaks = self._peaks()
+        if self._on_gpu:
+            report("memory of GPUs is not measured")
         if free is None or len(peaks) < 2:
             return
         limit = int(min(budget or free, _SAFE_PART * free))
@@ -72,7 +76,10 @@ class MemorySweep:
             peaks = self._peaks()
 
     def free_bytes(self) -> int | None:
-        """What the worker with the least may use in all: its part of its host's free memory."""
+        """What the worker with the least may use in all: its part of its host's free memory.
+
+        None where that is not known.
+        """
         readings = {int(reading["worker"]): reading for reading in self._readings()}
         shares = []
         for host in set(self._hosts):
@@ -114,4 +121,6 @@ class MemorySweep:
         return peaks
 
     def _readings(self) -> list[dict]:
+        if self._on_gpu:
+            return []
         return self._engine.call_each(self._read_memory, [()] * self._runs.workers)

@@ -37,7 +37,7 @@ def time_operating_points(
         The rounds; none where there is a single size only.
 
     Raises:
-        RuntimeError: the workers would not run at the same time.
+        ClusterError: the workers would not run at the same time.
         UserError: the sweep has fewer than two usable sizes.
     """
     steps = steps_of(sweep)

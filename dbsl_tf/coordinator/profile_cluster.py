@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
@@ -36,6 +37,7 @@ def profile_cluster(
 
     Raises:
         UserError: the cluster cannot be used, or what was measured cannot be fitted.
+        ClusterError: servers are gone.
     """
     task = task_from_environment(os.environ)
     if task is not None:
@@ -52,8 +54,11 @@ def profile_cluster(
         ready_cluster(config, task, Path(logs)) as cluster,
     ):
         from dbsl_tf.coordinator.profiling_run import measure
+        from dbsl_tf.coordinator.watching import run_watched
 
-        measurement = measure(config, data, cluster, report)
+        measurement = run_watched(
+            partial(measure, config, data, cluster, report), lambda: cluster.check(report)
+        )
     # Imported late: it knows scipy, which takes a second.
     from dbsl_tf.profiling.fitting import profile_measurement
 

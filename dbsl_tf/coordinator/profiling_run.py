@@ -54,7 +54,7 @@ def measure(
         report: told in a line what is being done.
 
     Raises:
-        RuntimeError: the workers would not run at the same time.
+        ClusterError: the workers would not run at the same time.
         UserError: too few batch sizes could be timed.
     """
     components = build_components(config, data, cluster)

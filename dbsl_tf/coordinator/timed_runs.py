@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.coordinator.components import Components
+from dbsl_tf.errors import ClusterError
 from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
 Report = Callable[[str], None]
@@ -134,7 +135,7 @@ class TimedRuns:
             what: is timed, for `report`.
 
         Raises:
-            RuntimeError: the workers would not run at the same time.
+            ClusterError: the workers would not run at the same time.
         """
         there_and_back = [*pairs, *reversed(pairs)]
         sizes = [
@@ -151,8 +152,9 @@ class TimedRuns:
             if None in both:
                 failures += 1
                 if failures == _TRIES:
-                    raise RuntimeError(
-                        "the workers do not run at the same time: is one hung or dead?"
+                    raise ClusterError(
+                        "the workers do not run at the same time: one is hung or dead; start its "
+                        "server again, and measure again"
                     )
                 # The input pipelines are no longer at the beginning.
                 self.load(sizes)
