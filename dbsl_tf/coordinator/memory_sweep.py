@@ -71,8 +71,7 @@ class MemorySweep:
                 return
             report(f"memory of batches of {size}, below {limit / _MEBIBYTE:,.0f} MiB a worker")
             self._load([size])
-            if self._train(size) is None:
-                return
+            self._train(size)
             peaks = self._peaks()
 
     def free_bytes(self) -> int | None:
@@ -99,7 +98,7 @@ class MemorySweep:
         self._runs.load([batches] * self._runs.workers)
 
     def _train(self, size: int) -> float | None:
-        """Train twice and note the memory; seconds of a step, None where a worker was left out."""
+        """Train twice and note the memory; seconds of a step, None where they are not known."""
         steps = [_WARM_UP_STEPS] * self._runs.workers
         self._runs.run(steps)
         results = self._runs.run(steps)

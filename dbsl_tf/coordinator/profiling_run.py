@@ -12,8 +12,8 @@ from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.memory_sweep import MemorySweep
-from dbsl_tf.coordinator.operating_points import time_operating_points
-from dbsl_tf.coordinator.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
+from dbsl_tf.coordinator.operating_points import measurement_of, time_operating_points
+from dbsl_tf.coordinator.timed_runs import Report, Round, RunPair, TimedRuns
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.profiling.measurement import Measurement
 
@@ -66,13 +66,13 @@ def measure(
     report(f"warming up batches of {', '.join(map(str, sizes))}")
     estimates = memory.warm_up(sizes)
     sweep = _time_sweep(runs, sizes, estimates, seconds * _SWEEP_PART, report)
-    operating = time_operating_points(config, runs, sweep, seconds * (1 - _SWEEP_PART), report)
+    operating_seconds = seconds * (1 - _SWEEP_PART)
+    sweep, operating = time_operating_points(config, runs, sweep, operating_seconds, report)
     memory.extend(config.profile.memory_budget, report)
     report("timing merges and an evaluation")
-    return Measurement(
-        steps=steps_of(sweep),
-        operating=tuple(done.steps for done in operating),
-        overheads=tuple(sample for done in (*sweep, *operating) for sample in done.overheads),
+    return measurement_of(
+        sweep,
+        operating,
         memory=tuple(memory.samples),
         free_bytes=memory.free_bytes(),
         merge_seconds=_time_merges(components),

@@ -22,9 +22,9 @@ Report = Callable[[str], None]
 _SHORT_STEPS = 2
 # And at least so long that a worker does not end its own run before another has begun, and takes
 # the other's.
-_SHORT_SECONDS = 0.1
+_SHORT_SECONDS = 0.2
 _LEAST_FACTOR = 3  # of the long run, to the short one
-_TRIES = 3
+_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,12 @@ class TimedRuns:
         """Start the input pipelines: the batches of each worker have these sizes, over and over."""
         rows = tf.ragged.constant(sizes, tf.int64, inner_shape=())
         self._batches = self._components.make_batches(lambda worker: tf.gather(rows, worker))
+        # A worker whose pipeline is ready first would take the run of one that still starts its.
+        no_steps = [0] * self.workers
+        for _ in range(_TRIES):
+            if self.run(no_steps) is not None:
+                break
+            time.sleep(_SHORT_SECONDS)
 
     def run(self, steps: Sequence[int]) -> dict[int, dict[str, Any]] | None:
         """Run so many steps on each worker.

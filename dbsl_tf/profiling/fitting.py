@@ -19,7 +19,7 @@ from dbsl_tf.profiling.profile_file import (
     ResolutionTimes,
     WorkerTimes,
 )
-from dbsl_tf.profiling.steadying import steadied
+from dbsl_tf.profiling.steadying import at_speed_of, steadied
 from dbsl_tf.profiling.time_fit import Method, fit_time_model
 from dbsl_tf.versions import package_versions
 
@@ -58,7 +58,8 @@ def profile_measurement(
 
     t(B) bends, by some percent over the sweep. Where the sizes that workers are going to use were
     measured too, the line is fitted to these alone, so it goes through what was measured where it
-    is used; the sweep then shows over which range it holds. A difference of run lengths that is
+    is used; the sweep, brought to the same speed of the machine, then shows over which range it
+    holds. A difference of run lengths that is
     not above 0 was disturbed and is left out.
 
     Args:
@@ -94,7 +95,9 @@ def profile_measurement(
 
 def worker_points(measurement: Measurement) -> dict[int, WorkerPoints]:
     """Returns what a measurement tells of each worker, by its index."""
-    points, operating = _points(measurement.steps), _points(steadied(measurement.operating))
+    in_use = steadied(measurement.operating)
+    sweep = [step for step in measurement.steps if step.seconds_per_batch > 0]
+    points, operating = _points(at_speed_of(in_use, sweep)), _points(in_use)
     overheads = defaultdict(list)
     for sample in measurement.overheads:
         overheads[sample.worker].append(sample.seconds)
@@ -113,8 +116,7 @@ def _points(steps: Iterable[StepSample]) -> dict[int, tuple[Point, ...]]:
     """Returns the points of each worker by size, else in the order given."""
     points = defaultdict(list)
     for step in steps:
-        if step.seconds_per_batch > 0:
-            points[step.worker].append(Point(step.batch, step.seconds_per_batch))
+        points[step.worker].append(Point(step.batch, step.seconds_per_batch))
     return {
         worker: tuple(sorted(mine, key=lambda point: point.batch))
         for worker, mine in points.items()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import replace
+from statistics import fmean, median
 
 from dbsl_tf.profiling.measurement import StepSample
 
@@ -45,6 +46,36 @@ def steadied(rounds: Sequence[Sequence[StepSample]]) -> tuple[StepSample, ...]:
         for row in seconds
         for (worker, batch), time in zip(cells, row)
     )
+
+
+def at_speed_of(
+    operating: Sequence[StepSample], sweep: Sequence[StepSample]
+) -> tuple[StepSample, ...]:
+    """Returns the samples of a sweep as they would be at the speed of other, later samples.
+
+    The speed of the sweep is the median, over all workers, of its times relative to the straight
+    line between the median times of the smallest and the largest size of `operating`; only sizes
+    between these two count. What a worker's times bend there by is left to see all but its middle.
+
+    Args:
+        operating: of two sizes at least, each of them by every worker; empty: there are none.
+        sweep: to be changed by one factor.
+    """
+    import numpy as np
+
+    times = defaultdict(lambda: defaultdict(list))
+    for sample in operating:
+        times[sample.worker][sample.batch].append(sample.seconds_per_batch)
+    ratios = []
+    for sample in sweep:
+        typical = {size: median(seconds) for size, seconds in times[sample.worker].items()}
+        if typical and min(typical) <= sample.batch <= max(typical):
+            line = np.interp(sample.batch, sorted(typical), [typical[s] for s in sorted(typical)])
+            ratios.append(sample.seconds_per_batch / float(line))
+    if not ratios:
+        return tuple(sweep)
+    speed = median(ratios)
+    return tuple(replace(s, seconds_per_batch=s.seconds_per_batch / speed) for s in sweep)
 
 
 def _means(samples: Sequence[StepSample]) -> dict[tuple[int, int], float]:

@@ -32,7 +32,7 @@ class RunPairTest(unittest.TestCase):
 
     def test_runs_of_tiny_steps_are_long_enough_to_overlap(self):
         pair = RunPair.lasting(0.01, (4,), (0.005,))
-        self.assertGreaterEqual(pair.short_steps[0] * 0.005, 0.1)
+        self.assertGreaterEqual(pair.short_steps[0] * 0.005, 0.2)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbsl_tf.profiling.measurement import StepSample
-from dbsl_tf.profiling.steadying import steadied
+from dbsl_tf.profiling.steadying import at_speed_of, steadied
 
 TRUE = {(0, 16): 0.02, (0, 128): 0.1, (1, 16): 0.021, (1, 128): 0.104}
 
@@ -66,3 +66,21 @@ def test_rounds_without_a_usable_time_for_each_cell_are_left_out() -> None:
     assert len(steadied([whole, whole[:1], [whole[0], StepSample(0, 8, -0.2)]])) == 2
     assert steadied([whole[:1], whole[1:]]) == ()
     assert steadied([]) == ()
+
+
+def test_a_sweep_is_brought_to_the_speed_of_what_came_later() -> None:
+    later = [StepSample(0, 16, 0.02), StepSample(0, 128, 0.1), StepSample(0, 128, 0.9)] * 3
+    later += [StepSample(0, 128, 0.1)] * 4
+    sweep = [StepSample(0, size, 1.5 * (0.02 + 0.08 * (size - 16) / 112)) for size in (16, 64, 128)]
+    outside = StepSample(0, 4, 0.03)
+    found = at_speed_of(later, [outside, *sweep])
+    np.testing.assert_allclose(
+        [sample.seconds_per_batch for sample in found],
+        [0.02, 0.02, 0.02 + 0.08 * 48 / 112, 0.1],
+    )
+
+
+def test_a_sweep_with_nothing_to_compare_it_with_stays() -> None:
+    sweep = (StepSample(0, 4, 0.03),)
+    assert at_speed_of((), sweep) == sweep
+    assert at_speed_of((StepSample(1, 4, 0.1),), sweep) == sweep
