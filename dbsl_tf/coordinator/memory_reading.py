@@ -8,14 +8,15 @@ from dbsl_tf.coordinator.engine import Engine
 
 
 def worker_memory() -> dict[str, tf.Tensor]:
-    """In a closure: the worker's index, `peak_bytes` and `available_bytes`; int64 scalars.
+    """In a closure: the worker's index, and bytes of its memory; int64 scalars.
 
-    The peak is the largest resident set the process has had (VmHWM), the available memory that of
-    its whole host (MemAvailable). Both come from Linux's /proc and are 0 where it has none. They
-    say nothing of the memory of a GPU: TensorFlow tells that only to the process that has it.
+    `resident_bytes` is the resident set of the process (VmRSS), `peak_bytes` the largest it has had
+    (VmHWM), `available_bytes` the available memory of its whole host (MemAvailable). All come from
+    Linux's /proc and are 0 where it has none. They say nothing of the memory of a GPU: TensorFlow tells that only to the process that has it.
     """
     return {
         "worker": Engine.worker_index(),
+        "resident_bytes": _kilobytes("/proc/self/status", "VmRSS") * 1024,
         "peak_bytes": _kilobytes("/proc/self/status", "VmHWM") * 1024,
         "available_bytes": _kilobytes("/proc/meminfo", "MemAvailable") * 1024,
     }

@@ -40,13 +40,13 @@ class MemorySweep:
         self._hosts = [a.rpartition(":")[0] for a in cluster.task.addresses.workers]
         self._read_memory = tf.function(worker_memory, autograph=False)
         self._on_gpu = bool(tf.config.list_logical_devices("GPU"))  # of all workers
-        self._seconds_per_sample = 0.0
+        self._seconds_per_sample = 1e-3  # until it is known
         self.samples: list[MemorySample] = []
 
     def warm_up(self, sizes: Sequence[int]) -> dict[int, float]:
         """Train with each of `sizes`, rising; rough seconds of a step by size."""
         self._load([size for size in sizes for _ in range(2)])
-        return {size: self._train(size) or 0.01 for size in sizes}
+        return {size: self._train(size) or self._seconds_per_sample * size for size in sizes}
 
     def extend(self, budget: int | None, report: Report) -> None:
         """Go on with larger sizes, for some seconds, to check the prediction near its end.
@@ -88,7 +88,7 @@ class MemorySweep:
                 if other == host and worker in readings
             ]
             if here and all(int(reading["available_bytes"]) for reading in here):
-                used = sum(int(reading["peak_bytes"]) for reading in here)
+                used = sum(int(reading["resident_bytes"]) for reading in here)
                 available = min(int(reading["available_bytes"]) for reading in here)
                 shares.append((available + used) // len(here))
         return min(shares, default=None)

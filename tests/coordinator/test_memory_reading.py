@@ -24,6 +24,10 @@ class WorkerMemoryTest(tf.test.TestCase):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self.assertAllClose(after["peak_bytes"], peak, rtol=0.02)
         self.assertGreater(after["available_bytes"], 0)
+        del held
+        freed = self.read()
+        self.assertEqual(freed["peak_bytes"], after["peak_bytes"])
+        self.assertLess(freed["resident_bytes"], after["resident_bytes"] - 100 * 2**20)
 
     def test_a_system_without_the_files_says_0(self):
         self.assertEqual(int(memory_reading._kilobytes("/none/of/this", "VmHWM")), 0)
