@@ -12,7 +12,8 @@ def worker_memory() -> dict[str, tf.Tensor]:
 
     `resident_bytes` is the resident set of the process (VmRSS), `peak_bytes` the largest it has had
     (VmHWM), `available_bytes` the available memory of its whole host (MemAvailable). All come from
-    Linux's /proc and are 0 where it has none. They say nothing of the memory of a GPU: TensorFlow tells that only to the process that has it.
+    Linux's /proc and are 0 where it has none. They say nothing of the memory of a GPU: TensorFlow
+    tells that only to the process that has it.
     """
     return {
         "worker": Engine.worker_index(),

@@ -26,7 +26,7 @@ class WorkerMemoryTest(tf.test.TestCase):
         self.assertGreater(after["available_bytes"], 0)
         del held
         freed = self.read()
-        self.assertEqual(freed["peak_bytes"], after["peak_bytes"])
+        self.assertGreaterEqual(freed["peak_bytes"], after["peak_bytes"])
         self.assertLess(freed["resident_bytes"], after["resident_bytes"] - 100 * 2**20)
 
     def test_a_system_without_the_files_says_0(self):
