@@ -187,15 +187,19 @@ def _mean_operating(workers: Sequence[WorkerPoints]) -> tuple[Point, ...]:
 
 
 def _fit(points: Sequence[Point], operating: Sequence[Point], method: Method) -> dict[str, Any]:
+    """Fits the sizes in use; all points where these give no line that a plan can be made from.
+
+    Noise can turn a line through two sizes that are close together by much.
+    """
     everything = [*points, *operating]
-    fitted = [not operating] * len(points) + [True] * len(operating)
-    fit = fit_time_model(
-        [point.batch for point in everything],
-        [point.seconds for point in everything],
-        method,
-        fitted,
-    )
-    return vars(fit)
+    batches = [point.batch for point in everything]
+    seconds = [point.seconds for point in everything]
+    if operating:
+        in_use = [False] * len(points) + [True] * len(operating)
+        fit = fit_time_model(batches, seconds, method, in_use)
+        if fit.a > 0 and fit.b > 0:
+            return vars(fit)
+    return vars(fit_time_model(batches, seconds, method))
 
 
 def _memory(samples: Sequence[MemorySample], budget: int | None) -> Memory | None:

@@ -143,3 +143,11 @@ def test_lines_go_through_the_sizes_in_use_and_the_sweep_only_shows_the_range() 
 def test_a_line_through_sizes_in_use_needs_no_sound_sample_in_each_round() -> None:
     disturbed = ((StepSample(0, 16, -1.0), StepSample(0, 64, 0.1)),)
     assert _profile(replace(MEASUREMENT, operating=disturbed)).fits == _profile().fits
+
+
+def test_sizes_in_use_whose_line_has_no_b_leave_the_fit_to_all_points() -> None:
+    steep = ((StepSample(0, 32, 0.02), StepSample(0, 64, 0.074)),) * 3
+    one = replace(MEASUREMENT, steps=tuple(s for s in MEASUREMENT.steps if s.worker == 0))
+    fit = _profile(replace(one, operating=steep)).fits[0].workers[0]
+    assert fit.fitted_range == (4, 64)
+    assert fit.b > 0
