@@ -68,6 +68,7 @@ class MemorySweep:
         while (size := next_batch(peaks, limit)) is not None:
             expected = 2 * _WARM_UP_STEPS * size * self._seconds_per_sample
             if time.monotonic() - began + expected > _MOST_SECONDS:
+                report(f"memory of batches of {size} and more is predicted: no time to measure it")
                 return
             report(f"memory of batches of {size}, below {limit / _MEBIBYTE:,.0f} MiB a worker")
             self._load([size])
