@@ -1,77 +1,135 @@
-"""Compares the plan with what happens: dual-batch and all-large runs in turn, on this machine.
+"""Compares the plan with what happens: dual-batch and all-large mini-epochs in turn, in one run.
 
     python scripts/check_balance.py --config FILE [--repeats N] [key.sub=value ...]
 
-Both kinds of runs use the same configuration but for dual_batch.small_workers. Printed are the
-median mini-epoch seconds of small and large workers and of the all-large runs, over all repeats
-and without the first mini-epoch of each worker, and from them the imbalance and the realised k.
+On one cluster, the mini-epochs of the plan and those of the plan without small workers follow one
+another in the order dual, all-large, all-large, dual, so that both meet the machine at the same
+speeds. In each, all workers begin together and do what they do in training: pull the weights,
+train their samples in their batches, push. Nothing is merged. Printed are the median mini-epoch
+seconds of small and large workers and of the all-large workers, and from them the imbalance and
+the realised k; the quartiles are of the four mini-epochs of each repeat.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
+
+from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
+from dbsl_tf.config import Config, load_config
+from dbsl_tf.data.prepare import PreparedData, prepare
+from dbsl_tf.planning import DualBatchPlan, plan_from_config
+from dbsl_tf.profiling.time_models import time_models_from_config
+
+ORDER = ("dual", "all-large", "all-large", "dual")
 
 
-def train(config: str, overrides: list[str]) -> dict[str, list[float]]:
-    """Seconds of the mini-epochs of each role in one run."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        command = [sys.executable, "-m", "dbsl_tf.train", "--config", config, *overrides]
-        subprocess.run([*command, f"run.dir={run}"], check=True, stdout=subprocess.DEVNULL)
-        seen, seconds = set(), defaultdict(list)
-        for line in (run / "history.jsonl").read_text().splitlines():
-            record = json.loads(line)
-            if record["event"] != "commit":
-                continue
-            if record["worker"] in seen:
-                seconds[record["role"]].append(record["seconds"])
-            seen.add(record["worker"])
-    return seconds
-
-
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
+    """Plan, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True)
-    parser.add_argument("--repeats", type=int, default=2, help="runs of each kind (default 2)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value")
-    options = parser.parse_intermixed_args()
-    plan = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "dbsl_tf.plan", "--json", "--config", options.config]
-            + options.overrides,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+    parser.add_argument(
+        "--repeats", type=int, default=8, help=f"times {', '.join(ORDER)} (default 8)"
     )
-    seconds = defaultdict(list)
-    for repeat in range(options.repeats):
-        print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
-        dual = train(options.config, options.overrides)
-        baseline = train(options.config, [*options.overrides, "dual_batch.small_workers=0"])
-        for role, values in (*dual.items(), ("all-large", baseline["large"])):
-            seconds[role] += values
-    for role, values in sorted(seconds.items()):
-        ordered = sorted(values)
-        low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    options = parser.parse_intermixed_args(arguments)
+    plans = {}
+    for kind, extra in (("dual", []), ("all-large", ["dual_batch.small_workers=0"])):
+        config = load_config(options.config, [*options.overrides, *extra])
+        models = time_models_from_config(config)
+        plans[kind] = plan_from_config(config, config.data.epoch_samples, models)
+    data = prepare(config.data.name, config.data.dir)
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        ready_cluster(config, None, Path(logs)) as cluster,
+    ):
+        repeats = measure(config, data, cluster, plans, options.repeats)
+    show(plans["dual"], repeats)
+
+
+def measure(
+    config: Config,
+    data: PreparedData,
+    cluster: ReadyCluster,
+    plans: dict[str, DualBatchPlan],
+    repeats: int,
+) -> list[dict[str, list[float]]]:
+    """Seconds of the mini-epochs of each role, or of all-large ones, in each repeat."""
+    from dbsl_tf.coordinator.components import build_components
+    from dbsl_tf.coordinator.timed_runs import TimedRuns
+
+    runs = TimedRuns(build_components(config, data, cluster), learning_rate=1e-4)
+    runs.load(
+        [
+            [
+                size
+                for kind in ORDER
+                for worker in (plans[kind].workers[index],)
+                for size in [worker.batch] * (worker.steps - 1) + [worker.last_batch]
+            ]
+            for index in range(runs.workers)
+        ]
+    )
+    measured = []
+    for repeat in range(repeats + 1):
+        print(f"repeat {repeat} of {repeats}" if repeat else "warm-up", file=sys.stderr, flush=True)
+        seconds = defaultdict(list)
+        for kind in ORDER:
+            results = runs.run([worker.steps for worker in plans[kind].workers])
+            if results is None:
+                sys.exit("error: a worker did the work of another: is one hung or dead?")
+            for worker in plans[kind].workers:
+                result = results[worker.index]
+                assert int(result["samples"]) == worker.samples
+                role = worker.role if kind == "dual" else kind
+                seconds[role].append(float(result["seconds"]))
+        measured.append(seconds)
+    return measured[1:]
+
+
+def show(plan: DualBatchPlan, repeats: Sequence[dict[str, list[float]]]) -> None:
+    """Print medians and spread."""
+    for worker in plan.workers:
         print(
-            f"{role:>9}: median {median(values):.4f} s, quartiles {low:.4f} to {high:.4f} s, "
-            f"{len(values)} mini-epochs"
+            f"worker {worker.index}: {worker.role}, {worker.samples} samples in batches of "
+            f"{worker.batch}, planned {worker.predicted_seconds:.4f} s"
         )
-    small, large = median(seconds["small"]), median(seconds["large"])
-    print(f"imbalance, small over large: {small / large:.4f}")
+    for role in ("small", "large", "all-large"):
+        values = [value for repeat in repeats for value in repeat[role]]
+        print(f"{role:>9}: median {_spread(values, 's')}, {len(values)} mini-epochs")
+    print(f"imbalance, small over large: {_ratio(repeats, ('small',), ('large',))}")
     print(
-        f"k asked {plan['extra_time_ratio']}, planned {plan['realised_extra_time_ratio']:.4f}, "
-        f"realised {max(small, large) / median(seconds['all-large']):.4f}"
+        f"k asked {plan.extra_time_ratio}, planned {plan.realised_extra_time_ratio:.4f}, "
+        f"realised {_ratio(repeats, ('small', 'large'), ('all-large',))}"
+    )
+
+
+def _ratio(
+    repeats: Sequence[dict[str, list[float]]], slower: Sequence[str], base: Sequence[str]
+) -> str:
+    """The largest median of some roles over that of others: of all, and over the repeats."""
+
+    def of(measured: Sequence[dict[str, list[float]]]) -> float:
+        over, under = (
+            max(median([v for repeat in measured for v in repeat[role]]) for role in roles)
+            for roles in (slower, base)
+        )
+        return over / under
+
+    return f"{of(repeats):.4f} (by repeat: median {_spread([of([r]) for r in repeats])})"
+
+
+def _spread(values: Sequence[float], unit: str = "") -> str:
+    low, _, high = quantiles(values, n=4)
+    return f"{median(values):.4f} {unit}, quartiles {low:.4f} to {high:.4f} {unit}".replace(
+        " ,", ","
     )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

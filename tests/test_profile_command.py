@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +121,34 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
     assert profile.evaluation_seconds > 0
     assert 0 < profile.merge_seconds < 5
     assert (profile.settings["model"], profile.machine["workers"]) == ("resnet8", 2)
+
+
+def _children(parent: int) -> list[int]:
+    """Process numbers of the child processes of `parent`."""
+    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    fields = [(int(stat.split()[0]), int(stat.rpartition(")")[2].split()[1])) for stat in stats]
+    return [pid for pid, ppid in fields if ppid == parent]
+
+
+@pytest.mark.cluster
+def test_servers_that_die_end_the_measurement_in_one_line(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dbsl_tf.profile", "--config", CONFIG, "profile.seconds=100"]
+        + ["--output", str(tmp_path / "profile.json")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if "round 1" in line:
+                break
+        for server in _children(process.pid):
+            os.kill(server, signal.SIGKILL)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "ended with SIGKILL" in errors
+    assert errors.startswith("error: ") and errors.count("\n") == 1

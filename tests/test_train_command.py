@@ -46,6 +46,32 @@ class TrainCommandTest(TinyRunCase):
         self.check_configuration_repeats()
         self.check_model(summary["test_accuracy"])
 
+    def test_without_a_time_model_it_is_measured_once(self):
+        overrides = [
+            "time_model.a=null",
+            "time_model.b=null",
+            "profile.seconds=4",
+            "schedule.epochs=1",
+            "dual_batch.extra_time_ratio=1.01",
+        ]
+        status, output, errors = self.finish(self.start(*overrides), seconds=240)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("no time_model in the configuration: measuring it first, about 4 s", output)
+        (profile,) = (self.folder / "cache" / "dbsl_tf" / "profiles").iterdir()
+        kept = profile.read_bytes()
+        plan = json.loads((self.run / "plan.json").read_text())
+        self.assertGreater(plan["overhead_seconds"], 0)
+        commits = self.events("commit")
+        self.assertLen(commits, 2)
+
+        self.run = self.folder / "second run"
+        status, output, errors = self.finish(self.start(*overrides))
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn(f"time model: measured before, {profile}", output)
+        self.assertNotIn("measuring it", output)
+        self.assertEqual(profile.read_bytes(), kept)
+        self.assertEqual(json.loads((self.run / "plan.json").read_text()), plan)
+
     def check_configuration_repeats(self):
         from dbsl_tf.config import load_config
 

@@ -8,13 +8,16 @@ from dbsl_tf.coordinator.engine import Engine
 
 
 def worker_memory() -> dict[str, tf.Tensor]:
-    """In a closure: the worker's index, `peak_bytes` and `available_bytes`; int64 scalars.
+    """In a closure: the worker's index, and bytes of its memory; int64 scalars.
 
-    The peak is the largest resident set the process has had (VmHWM), the available memory that of
-    its whole host (MemAvailable). Both come from Linux's /proc and are 0 where it has none.
+    `resident_bytes` is the resident set of the process (VmRSS), `peak_bytes` the largest it has had
+    (VmHWM), `available_bytes` the available memory of its whole host (MemAvailable). All come from
+    Linux's /proc and are 0 where it has none. They say nothing of the memory of a GPU: TensorFlow
+    tells that only to the process that has it.
     """
     return {
         "worker": Engine.worker_index(),
+        "resident_bytes": _kilobytes("/proc/self/status", "VmRSS") * 1024,
         "peak_bytes": _kilobytes("/proc/self/status", "VmHWM") * 1024,
         "available_bytes": _kilobytes("/proc/meminfo", "MemAvailable") * 1024,
     }
@@ -23,7 +26,7 @@ def worker_memory() -> dict[str, tf.Tensor]:
 def _kilobytes(file: str, field: str) -> tf.Tensor:
     # Read as lines: files of /proc have no size, and `read_file` would find them empty.
     return (
-        tf.data.TextLineDataset(file)
+        tf.data.TextLineDataset(tf.io.matching_files(file))  # none where there is no such file
         .filter(lambda line: tf.strings.regex_full_match(line, rf"{field}:\s+\d+ kB"))
         .map(lambda line: tf.strings.to_number(tf.strings.regex_replace(line, r"\D", ""), tf.int64))
         .reduce(tf.constant(0, tf.int64), lambda _, kilobytes: kilobytes)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
@@ -15,9 +16,13 @@ from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.config import Config
 from dbsl_tf.data.prepare import prepare
 from dbsl_tf.errors import ClusterError, UserError
+from dbsl_tf.planning import plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
+
+# A plan made from a finished profile has batches a little off those it was measured for.
+_NEAR = 0.75
 
 
 def profile_cluster(
@@ -32,6 +37,7 @@ def profile_cluster(
 
     Raises:
         UserError: the cluster cannot be used, or what was measured cannot be fitted.
+        ClusterError: servers are gone.
     """
     task = task_from_environment(os.environ)
     if task is not None:
@@ -48,8 +54,11 @@ def profile_cluster(
         ready_cluster(config, task, Path(logs)) as cluster,
     ):
         from dbsl_tf.coordinator.profiling_run import measure
+        from dbsl_tf.coordinator.watching import run_watched
 
-        measurement = measure(config, data, cluster, report)
+        measurement = run_watched(
+            partial(measure, config, data, cluster, report), lambda: cluster.check(report)
+        )
     # Imported late: it knows scipy, which takes a second.
     from dbsl_tf.profiling.fitting import profile_measurement
 
@@ -94,14 +103,13 @@ def cached_profile(
     """
     threads = max(1, len(available_cores()) // config.cluster.workers)
     path = cache_path(config, processor_name(), threads)
-    if path.exists() and _reaches(load_profile(path), config):
+    if path.exists() and _serves(path, config):
         report(f"time model: measured before, {path}")
         return path
     report(
         f"no time_model in the configuration: measuring it first, about "
         f"{config.profile.seconds:.0f} s, once"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "dbsl_tf.profile", "--config", config_file, *overrides]
     status = subprocess.run([*command, "--output", str(path)], check=False).returncode
     if status:
@@ -115,7 +123,16 @@ def cached_profile(
     return path
 
 
-def _reaches(profile: Profile, config: Config) -> bool:
-    """Whether B_L is among the sizes that were measured, not beyond them."""
-    measured = max(point.batch for point in profile.resolution_times().points)
-    return config.dual_batch.large_batch <= measured
+def _serves(path: Path, config: Config) -> bool:
+    """Whether the plan's batches are within the range that a kept profile was fitted to, or near.
+
+    A file that cannot be used, such as one of another version, does not serve.
+    """
+    try:
+        profile = load_profile(path)
+        models = profile.time_models(config.cluster.workers)
+        plan = plan_from_config(config, config.data.epoch_samples, models)
+    except UserError:
+        return False
+    smallest, largest = profile.resolution_times().fitted_range
+    return all(_NEAR * smallest <= worker.batch <= largest for worker in plan.workers)

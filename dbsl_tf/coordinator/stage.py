@@ -82,10 +82,11 @@ class MiniEpoch:
         }
 
 
-def same_orders(workers: int, steps: int = 0, learning_rate: float = 0.0) -> dict[str, np.ndarray]:
-    """The same orders for every worker, such as to load the closure by a mini-epoch of no steps."""
+def same_orders(steps: Sequence[int], learning_rate: float = 0.0) -> dict[str, np.ndarray]:
+    """Orders that differ by steps alone, [workers]; a mini-epoch of no steps loads the closure."""
+    workers = len(steps)
     return {
-        "steps": np.full(workers, steps, np.int64),
+        "steps": np.array(steps, np.int64),
         "learning_rates": np.full(workers, learning_rate, np.float32),
         "seeds": np.zeros(workers, np.int64),
         "allowed": np.ones(workers, bool),

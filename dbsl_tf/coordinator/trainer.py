@@ -178,7 +178,7 @@ class Trainer:
         return saved.is_set()
 
     def _load_closures(self) -> None:
-        orders = same_orders(self._engine.workers)
+        orders = same_orders([0] * self._engine.workers)
         slots = [self._slots.take() for _ in range(self._engine.workers)]
         self._shared_model.warm_up(slots)
         self._engine.call_each(

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from dbsl_tf.errors import UserError
-from dbsl_tf.profiling.measurement import Measurement, MemorySample
+from dbsl_tf.profiling.measurement import Measurement, MemorySample, StepSample
 from dbsl_tf.profiling.memory_fit import fit_memory
 from dbsl_tf.profiling.profile_file import (
     Memory,
@@ -19,17 +19,27 @@ from dbsl_tf.profiling.profile_file import (
     ResolutionTimes,
     WorkerTimes,
 )
+from dbsl_tf.profiling.steadying import at_speed_of, steadied
 from dbsl_tf.profiling.time_fit import Method, fit_time_model
 from dbsl_tf.versions import package_versions
 
 
 @dataclass(frozen=True)
 class WorkerPoints:
-    """What is known of one worker: its name, if it has one, its times and its overhead."""
+    """What is known of one worker.
+
+    Attributes:
+        host: its name, if it has one.
+        points: times over a sweep of batch sizes.
+        overhead: seconds a mini-epoch takes beyond its steps.
+        operating: times of the sizes that it is going to use, two at least; the points of a size
+            are in the same order for all workers. Empty: the sweep is all there is.
+    """
 
     host: str | None
     points: tuple[Point, ...]
     overhead: float = 0.0
+    operating: tuple[Point, ...] = ()
 
     @property
     def sizes(self) -> set[int]:
@@ -46,7 +56,11 @@ def profile_measurement(
 ) -> Profile:
     """Fits a measurement: a time model for each worker and for all, and a memory model.
 
-    A difference of run lengths that is not above 0 was disturbed and is left out.
+    t(B) bends, by some percent over the sweep. Where the sizes that workers are going to use were
+    measured too, the line is fitted to these alone, so it goes through what was measured where it
+    is used; the sweep, brought to the same speed of the machine, then shows over which range it
+    holds. A difference of run lengths that is
+    not above 0 was disturbed and is left out.
 
     Args:
         measurement: of one resolution.
@@ -59,21 +73,7 @@ def profile_measurement(
     Raises:
         UserError: fewer than two batch sizes have a usable time.
     """
-    points = defaultdict(list)
-    for step in measurement.steps:
-        if step.seconds_per_batch > 0:
-            points[step.worker].append(Point(step.batch, step.seconds_per_batch))
-    overheads = defaultdict(list)
-    for sample in measurement.overheads:
-        overheads[sample.worker].append(sample.seconds)
-    workers = {
-        worker: WorkerPoints(
-            host=None,
-            points=tuple(sorted(mine, key=lambda point: point.batch)),
-            overhead=max(0.0, median(overheads[worker] or [0.0])),
-        )
-        for worker, mine in sorted(points.items())
-    }
+    workers = worker_points(measurement)
     sizes = set().union(*(worker.sizes for worker in workers.values()))
     if len(sizes) < 2:
         raise UserError(
@@ -93,13 +93,44 @@ def profile_measurement(
     )
 
 
+def worker_points(measurement: Measurement) -> dict[int, WorkerPoints]:
+    """Returns what a measurement tells of each worker, by its index."""
+    in_use = steadied(measurement.operating)
+    sweep = [step for step in measurement.steps if step.seconds_per_batch > 0]
+    points, operating = _points(at_speed_of(in_use, sweep)), _points(in_use)
+    overheads = defaultdict(list)
+    for sample in measurement.overheads:
+        overheads[sample.worker].append(sample.seconds)
+    return {
+        worker: WorkerPoints(
+            host=None,
+            points=mine,
+            overhead=max(0.0, median(overheads[worker] or [0.0])),
+            operating=operating.get(worker, ()),
+        )
+        for worker, mine in sorted(points.items())
+    }
+
+
+def _points(steps: Iterable[StepSample]) -> dict[int, tuple[Point, ...]]:
+    """Returns the points of each worker by size, else in the order given."""
+    points = defaultdict(list)
+    for step in steps:
+        points[step.worker].append(Point(step.batch, step.seconds_per_batch))
+    return {
+        worker: tuple(sorted(mine, key=lambda point: point.batch))
+        for worker, mine in points.items()
+    }
+
+
 def fit_resolution(
     resolution: int | None, workers: Mapping[int, WorkerPoints], method: Method
 ) -> ResolutionTimes:
     """Fits one resolution: each worker, and the mean of the workers.
 
     The mean is over the workers that measured the size, each of which counts once: by its median
-    (ols: mean) if it measured the size several times.
+    (ols: mean) if it measured the size several times. Of the sizes that workers are going to use
+    it is that of their first points, of their second points and so on.
 
     Args:
         resolution: pixels a side.
@@ -113,23 +144,24 @@ def fit_resolution(
         for point in combined(worker.points, typical):
             by_size[point.batch].append(point.seconds)
     points = tuple(Point(size, fmean(seconds)) for size, seconds in sorted(by_size.items()))
+    operating = _mean_operating(list(workers.values()))
     own = ()
     if all(len(worker.sizes) >= 2 for worker in workers.values()):
         own = tuple(
             WorkerTimes(
-                **_fit(worker.points, method),
+                **_fit(worker.points, worker.operating, method),
                 worker=index,
                 host=worker.host,
                 overhead=worker.overhead,
-                points=worker.points,
+                points=worker.points + worker.operating,
             )
             for index, worker in workers.items()
         )
     return ResolutionTimes(
-        **_fit(points, method),
+        **_fit(points, operating, method),
         resolution=resolution,
         overhead=fmean(worker.overhead for worker in workers.values()),
-        points=points,
+        points=points + operating,
         workers=own,
     )
 
@@ -144,11 +176,30 @@ def combined(
     return tuple(Point(size, typical(seconds)) for size, seconds in sorted(by_size.items()))
 
 
-def _fit(points: Sequence[Point], method: Method) -> dict[str, Any]:
-    fit = fit_time_model(
-        [point.batch for point in points], [point.seconds for point in points], method
-    )
-    return vars(fit)
+def _mean_operating(workers: Sequence[WorkerPoints]) -> tuple[Point, ...]:
+    """Returns the means of the workers, size by size and point by point."""
+    sizes = sorted({point.batch for worker in workers for point in worker.operating})
+    times = {
+        size: [[p.seconds for p in worker.operating if p.batch == size] for worker in workers]
+        for size in sizes
+    }
+    return tuple(Point(size, fmean(same)) for size in sizes for same in zip(*times[size]))
+
+
+def _fit(points: Sequence[Point], operating: Sequence[Point], method: Method) -> dict[str, Any]:
+    """Fits the sizes in use; all points where these give no line that a plan can be made from.
+
+    Noise can turn a line through two sizes that are close together by much.
+    """
+    everything = [*points, *operating]
+    batches = [point.batch for point in everything]
+    seconds = [point.seconds for point in everything]
+    if operating:
+        in_use = [False] * len(points) + [True] * len(operating)
+        fit = fit_time_model(batches, seconds, method, in_use)
+        if fit.a > 0 and fit.b > 0:
+            return vars(fit)
+    return vars(fit_time_model(batches, seconds, method))
 
 
 def _memory(samples: Sequence[MemorySample], budget: int | None) -> Memory | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from dbsl_tf.errors import UserError
 from dbsl_tf.files import write_whole_text
 from dbsl_tf.planning import TimeModel
-from dbsl_tf.profiling.time_fit import TOLERANCE, Method, TimeFit
+from dbsl_tf.profiling.time_fit import Method, TimeFit
 
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,7 +37,7 @@ class WorkerTimes(TimeFit):
         worker: its index.
         host: its name in the sweep file; None: it has none.
         overhead: seconds a mini-epoch takes beyond its steps (c), the median.
-        points: what was fitted; residuals are in this order.
+        points: what was measured; residuals are in this order.
     """
 
     worker: int
@@ -51,7 +53,7 @@ class ResolutionTimes(TimeFit):
     Attributes:
         resolution: pixels a side; None: not known.
         overhead: seconds a mini-epoch takes beyond its steps (c), the mean of the workers.
-        points: what was fitted, for each batch size the mean of the workers.
+        points: what was measured, means of the workers; residuals are in this order.
         workers: a fit for each worker, by index; empty where they cannot be told apart.
     """
 
@@ -150,9 +152,9 @@ class Profile:
     def time_models(self, workers: int, resolution: int | None = None) -> tuple[TimeModel, ...]:
         """Returns the time model of each worker, by index.
 
-        Each has its own where the profile has as many workers and one of them is more than 5 %
-        off the mean of all at the largest batch; else all have that of the mean, which so many
-        more measurements support.
+        Each has its own where the profile has as many workers and the lines of two of them differ
+        by more than their confidence intervals at an end of `fitted_range`. Else they cannot be
+        told apart, and all have the mean, which more measurements support.
 
         Raises:
             UserError: no fit for the resolution (as `resolution_times`), or one that no plan can
@@ -160,7 +162,7 @@ class Profile:
         """
         all_workers = self.resolution_times(resolution)
         own = all_workers.workers
-        unlike = len(own) == workers and any(_unlike(times, all_workers) for times in own)
+        unlike = len(own) == workers and any(_unlike(*pair) for pair in combinations(own, 2))
         chosen = own if unlike else (all_workers,) * workers
         return tuple(_time_model(times) for times in chosen)
 
@@ -220,10 +222,15 @@ def _heading(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: values[key], **values}
 
 
-def _unlike(worker: WorkerTimes, all_workers: ResolutionTimes) -> bool:
-    largest = max(point.batch for point in all_workers.points)
-    ratio = (worker.a * largest + worker.b) / (all_workers.a * largest + all_workers.b)
-    return abs(ratio - 1.0) > TOLERANCE
+def _unlike(one: WorkerTimes, other: WorkerTimes) -> bool:
+    """Whether two workers differ by more than the uncertainty of both."""
+    for batch in {*one.fitted_range, *other.fitted_range}:
+        reaches = one.reach(batch), other.reach(batch)
+        if None in reaches:
+            return True
+        if abs(one.batch_seconds(batch) - other.batch_seconds(batch)) > math.hypot(*reaches):
+            return True
+    return False
 
 
 def _time_model(times: WorkerTimes | ResolutionTimes) -> TimeModel:

@@ -53,8 +53,8 @@ def profile_sentences(profile: Profile) -> list[str]:
         if times.warning is None and times.linear_range is not None:
             smallest, largest = times.linear_range
             sentences.append(
-                f"{resolution}t(B) = a B + b holds within {TOLERANCE:.0%} for batches of "
-                f"{smallest} to {largest}."
+                f"{resolution}t(B) = a B + b{_origin(times)} holds within {TOLERANCE:.0%} for "
+                f"batches of {smallest} to {largest}."
             )
         sentences += [f"warning: {text}." for text in _warnings(resolution, times)]
     if profile.memory is not None:
@@ -65,6 +65,15 @@ def profile_sentences(profile: Profile) -> list[str]:
         text = ", ".join(measured)
         sentences.append(f"{text[0].upper()}{text[1:]}.")
     return sentences
+
+
+def _origin(times: ResolutionTimes) -> str:
+    """Returns to which sizes the line was fitted, if not to all."""
+    sizes = sorted({point.batch for point in times.points})
+    smallest, largest = times.fitted_range
+    if (smallest, largest) == (sizes[0], sizes[-1]):
+        return ""
+    return f", fitted to batches of {smallest} to {largest} as they are going to be used,"
 
 
 def _warnings(resolution: str, times: ResolutionTimes) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,10 +28,12 @@ class TimeFit:
     Attributes:
         a: seconds a sample.
         b: seconds a batch.
-        r2: share of the variance of the seconds that the line explains; with the robust method
-            every point counts as much as it did in the fit.
+        r2: share of the variance of the fitted seconds that the line explains; with the robust
+            method every point counts as much as it did in the fit.
         a_interval: 95 % confidence interval of a; None with two points.
         b_interval: the same of b.
+        correlation: of the errors of a and b; None with two points.
+        fitted_range: smallest and largest batch that the line was fitted to.
         residuals: (a B + b - t)/t of every point, in the order given.
         linear_range: smallest and largest batch between which the line stays within 5 % of the
             median time; None where it does so nowhere. A single size off it is no end.
@@ -42,13 +45,32 @@ class TimeFit:
     r2: float
     a_interval: tuple[float, float] | None
     b_interval: tuple[float, float] | None
+    correlation: float | None
+    fitted_range: tuple[int, int]
     residuals: tuple[float, ...]
     linear_range: tuple[int, int] | None
     warning: str | None
 
+    def batch_seconds(self, batch: float) -> float:
+        """Returns the fitted seconds of a batch."""
+        return self.a * batch + self.b
+
+    def reach(self, batch: float) -> float | None:
+        """Returns half the 95 % confidence interval of `batch_seconds`; None with two points."""
+        if self.a_interval is None or self.b_interval is None or self.correlation is None:
+            return None
+        slope = batch * (self.a_interval[1] - self.a_interval[0]) / 2
+        level = (self.b_interval[1] - self.b_interval[0]) / 2
+        # Errors of slope and intercept that cancel leave rounding, also below 0.
+        square = slope**2 + level**2 + 2 * self.correlation * slope * level
+        return math.sqrt(max(0.0, square))
+
 
 def fit_time_model(
-    batches: Sequence[int], seconds: Sequence[float], method: Method = "robust"
+    batches: Sequence[int],
+    seconds: Sequence[float],
+    method: Method = "robust",
+    fitted: Sequence[bool] | None = None,
 ) -> TimeFit:
     """Fits a line to measured seconds per batch.
 
@@ -62,6 +84,8 @@ def fit_time_model(
         batches: samples in a batch, at least 1; sizes may repeat. Shape (points,).
         seconds: seconds of a batch of that size, above 0. Shape (points,).
         method: "robust" or "ols".
+        fitted: the points that the line is fitted to; shape (points,). The others only show over
+            which range it holds. None: all.
 
     Raises:
         ValueError: the lengths differ, fewer than two different sizes, or a value out of range.
@@ -71,29 +95,35 @@ def fit_time_model(
     sizes, times = np.asarray(batches, float), np.asarray(seconds, float)
     if sizes.shape != times.shape or sizes.ndim != 1:
         raise ValueError(f"batches {sizes.shape} and seconds {times.shape} differ in shape")
-    if len(set(sizes)) < 2:
-        raise ValueError(f"a line needs two batch sizes, got {sorted(set(sizes))}")
+    chosen = np.ones(len(sizes), bool) if fitted is None else np.asarray(fitted, bool)
+    if chosen.shape != sizes.shape:
+        raise ValueError(f"batches {sizes.shape} and fitted {chosen.shape} differ in shape")
+    if len(set(sizes[chosen])) < 2:
+        raise ValueError(f"a line needs two batch sizes, got {sorted(set(sizes[chosen]))}")
     if not (np.isfinite(times).all() and (times > 0).all() and (sizes >= 1).all()):
         raise ValueError("every batch must be at least 1 and every time finite and above 0")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; use one of {METHODS}")
 
     design = np.column_stack([sizes, np.ones_like(sizes)])
-    line = (robust if method == "robust" else least_squares)(design, times)
-    fitted = design @ line.coefficients
+    line = (robust if method == "robust" else least_squares)(design[chosen], times[chosen])
+    expected = design @ line.coefficients
     a, b = map(float, line.coefficients)
-    a_interval, b_interval = _intervals(line, len(times))
-    residuals = tuple(map(float, (fitted - times) / times))
+    a_interval, b_interval = _intervals(line, int(chosen.sum()))
+    residuals = tuple(map(float, (expected - times) / times))
     linear_range = _linear_range(batches, residuals)
+    fitted_range = (int(sizes[chosen].min()), int(sizes[chosen].max()))
     return TimeFit(
         a=a,
         b=b,
-        r2=_explained(times, fitted, line.weights),
+        r2=_explained(times[chosen], expected[chosen], line.weights),
         a_interval=a_interval,
         b_interval=b_interval,
+        correlation=_correlation(line),
+        fitted_range=fitted_range,
         residuals=residuals,
         linear_range=linear_range,
-        warning=_warning(a, b, b_interval, batches, residuals, linear_range),
+        warning=_warning(a, b, b_interval, batches, residuals, linear_range, fitted_range),
     )
 
 
@@ -110,6 +140,16 @@ def _intervals(line: Line, points: int) -> tuple[tuple[float, float] | None, ...
         (float(value - reach), float(value + reach))
         for value, reach in zip(line.coefficients, reaches)
     )
+
+
+def _correlation(line: Line) -> float | None:
+    """Returns the correlation of the errors of slope and intercept."""
+    if line.covariance is None:
+        return None
+    import numpy as np
+
+    product = float(np.prod(np.diag(line.covariance)))
+    return float(line.covariance[0, 1]) / math.sqrt(product) if product > 0 else 0.0
 
 
 def _explained(times: np.ndarray, fitted: np.ndarray, weights: np.ndarray) -> float:
@@ -157,8 +197,12 @@ def _warning(
     batches: Sequence[int],
     residuals: Sequence[float],
     linear_range: tuple[int, int] | None,
+    fitted_range: tuple[int, int],
 ) -> str | None:
-    """Returns the gravest reason not to trust the line, in one sentence."""
+    """Returns the gravest reason not to trust the line, in one sentence.
+
+    It has to hold where it was fitted, not beyond.
+    """
     sizes, on_line = _sizes_on_line(batches, residuals)
     for name, value in (("a", a), ("b", b)):
         if value <= 0:
@@ -173,9 +217,12 @@ def _warning(
         )
     if linear_range is None:
         return f"t(B) is not linear: no time is within {TOLERANCE:.0%} of the line"
-    if linear_range != (sizes[0], sizes[-1]) or sum(on_line) < 0.75 * len(sizes):
+    first, last = fitted_range
+    on_fitted = [on for size, on in zip(sizes, on_line) if first <= size <= last]
+    holds = linear_range[0] <= first and last <= linear_range[1]
+    if not holds or sum(on_fitted) < 0.75 * len(on_fitted):
         return (
-            f"t(B) is not linear over all sizes measured ({sizes[0]} to {sizes[-1]}): it stays "
+            f"t(B) is not linear over the sizes that the line is for ({first} to {last}): it stays "
             f"within {TOLERANCE:.0%} of the line from {linear_range[0]} to {linear_range[1]}"
         )
     if b_interval is not None and b_interval[0] <= 0:

@@ -113,3 +113,41 @@ def test_a_measurement_without_two_usable_sizes_is_refused() -> None:
 def test_a_worker_with_one_size_leaves_only_the_mean() -> None:
     steps = tuple(step for step in MEASUREMENT.steps if step.worker == 0 or step.batch == SIZES[0])
     assert _profile(replace(MEASUREMENT, steps=steps)).fits[0].workers == ()
+
+
+def test_lines_go_through_the_sizes_in_use_and_the_sweep_only_shows_the_range() -> None:
+    bent = tuple(
+        replace(step, seconds_per_batch=step.seconds_per_batch + 1e-3 * (step.batch == 4))
+        for step in MEASUREMENT.steps
+    )
+    in_use = tuple(
+        tuple(
+            StepSample(worker, size, speed * seconds)
+            for worker, times in enumerate(((0.03, 0.08), (0.06, 0.2)))
+            for size, seconds in zip((16, 64), times)
+        )
+        for speed in (1.0, 1.2, 0.9, 1.0, 1.1)
+    )
+    (times,) = _profile(replace(MEASUREMENT, steps=bent, operating=in_use)).fits
+    for fit, small, large in zip((*times.workers, times), (0.03, 0.06, 0.045), (0.08, 0.2, 0.14)):
+        assert fit.fitted_range == (16, 64)
+        assert (fit.batch_seconds(16), fit.batch_seconds(64)) == (
+            pytest.approx(small, rel=1e-3),
+            pytest.approx(large, rel=1e-3),
+        )
+        assert len(fit.points) == len(fit.residuals)
+    # Five sizes, and five rounds of two sizes.
+    assert len(times.points) == 5 + 10
+
+
+def test_a_line_through_sizes_in_use_needs_no_sound_sample_in_each_round() -> None:
+    disturbed = ((StepSample(0, 16, -1.0), StepSample(0, 64, 0.1)),)
+    assert _profile(replace(MEASUREMENT, operating=disturbed)).fits == _profile().fits
+
+
+def test_sizes_in_use_whose_line_has_no_b_leave_the_fit_to_all_points() -> None:
+    steep = ((StepSample(0, 32, 0.02), StepSample(0, 64, 0.074)),) * 3
+    one = replace(MEASUREMENT, steps=tuple(s for s in MEASUREMENT.steps if s.worker == 0))
+    fit = _profile(replace(one, operating=steep)).fits[0].workers[0]
+    assert fit.fitted_range == (4, 64)
+    assert fit.b > 0

@@ -89,6 +89,24 @@ def test_the_warning_of_one_worker_names_it() -> None:
 def test_the_warning_of_the_mean_stands_for_all() -> None:
     sentences = profile_sentences(_profile(bend=1.5))
     assert [line for line in sentences if "warning" in line] == [
-        "warning: resolution 32: t(B) is not linear over all sizes measured (4 to 64): it stays "
-        "within 5% of the line from 8 to 64."
+        "warning: resolution 32: t(B) is not linear over the sizes that the line is for (4 to 64): "
+        "it stays within 5% of the line from 8 to 64."
+    ]
+
+
+def test_a_line_through_sizes_in_use_says_so() -> None:
+    rounds = tuple(
+        tuple(StepSample(0, size, 1e-3 * size + 0.01) for size in (16, 64)) for _ in range(3)
+    )
+    profile = profile_measurement(
+        Measurement(
+            tuple(StepSample(0, size, 1e-3 * size + 0.01) for size in SIZES), operating=rounds
+        ),
+        {},
+        {},
+        None,
+    )
+    assert profile_sentences(profile) == [
+        "t(B) = a B + b, fitted to batches of 16 to 64 as they are going to be used, holds within "
+        "5% for batches of 4 to 64."
     ]

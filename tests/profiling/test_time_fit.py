@@ -185,3 +185,57 @@ def test_points_without_a_line_are_refused(batches: list, times: list) -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="method"):
         fit_time_model([4, 8], [0.1, 0.2], "lasso")
+
+
+def test_a_line_goes_through_the_points_that_it_is_fitted_to() -> None:
+    # A curve that bends by some percent: the line is a chord of it.
+    curve = A * SIZES + B + 2e-3 * np.log2(SIZES)
+    fitted = np.isin(SIZES, (32, 512))
+    for method in METHODS:
+        fit = fit_time_model(SIZES, curve, method, fitted)
+        for size in (32, 512):
+            (time,) = curve[size == SIZES]
+            assert fit.batch_seconds(size) == pytest.approx(time, rel=1e-6)
+        assert fit.fitted_range == (32, 512)
+        # Below 32 the curve leaves the chord, which is not what the line is for.
+        assert fit.residuals[0] > 0.05
+        assert fit.linear_range[0] > 4
+        assert fit.warning is None
+
+
+def test_a_line_that_leaves_the_times_between_its_ends_is_warned_of() -> None:
+    times = A * SIZES + B
+    times[(32 < SIZES) & (SIZES < 512)] *= 1.1
+    fit = fit_time_model(SIZES, times, fitted=np.isin(SIZES, (32, 512)))
+    assert "not linear over the sizes that the line is for (32 to 512)" in fit.warning
+
+
+def test_two_sizes_have_an_r2_and_intervals_of_their_own() -> None:
+    generator = np.random.default_rng(0)
+    batches = np.repeat([4, 8, 16, 32, 512], [1, 1, 1, 40, 40])
+    times = (A * batches + B) * generator.normal(1, 0.02, len(batches))
+    fit = fit_time_model(batches, times, fitted=batches > 16)
+    assert fit.a_interval[0] < A < fit.a_interval[1]
+    assert fit.b_interval[0] < B < fit.b_interval[1]
+    assert 0.99 < fit.r2 < 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_reach_of_the_line_covers_the_truth(method: str) -> None:
+    inside = 0
+    for seed in range(200):
+        batches, times = _noisy(seed, noise=0.02)
+        fit = fit_time_model(batches, times, method)
+        inside += abs(fit.batch_seconds(128) - (A * 128 + B)) < fit.reach(128)
+    # "ols" takes the noise of the large sizes for that of all.
+    assert 180 <= inside <= (200 if method == "ols" else 198)
+
+
+def test_two_points_have_no_reach() -> None:
+    assert fit_time_model([4, 8], [0.1, 0.2]).reach(4) is None
+
+
+@pytest.mark.parametrize("fitted", [[True, True, False], [True, False]])
+def test_the_fitted_points_need_two_sizes(fitted: list[bool]) -> None:
+    with pytest.raises(ValueError):
+        fit_time_model([4, 4, 8], [0.1, 0.1, 0.2], fitted=fitted)

@@ -1,0 +1,126 @@
+"""Measures the peak memory of workers over batch sizes, up to near the most they may use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from dbsl_tf.cluster.connecting import ReadyCluster
+from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.coordinator.memory_reading import worker_memory
+from dbsl_tf.coordinator.timed_runs import Report, TimedRuns
+from dbsl_tf.profiling.measurement import MemorySample
+from dbsl_tf.profiling.memory_growth import next_batch
+
+_WARM_UP_STEPS = 2
+_MOST_SECONDS = 20.0  # for the sizes beyond the timed ones
+# Of the free memory, which other programs want to have some of.
+_SAFE_PART = 0.7
+_MEBIBYTE = 2**20
+
+
+class MemorySweep:
+    """Trains a few steps with rising batch sizes; the peak of a process is that of the latest.
+
+    Args:
+        engine: of the cluster.
+        runs: of the same cluster.
+        cluster: whose hosts the workers share.
+
+    Attributes:
+        samples: what was measured so far; empty where workers cannot tell their memory, or have a
+            GPU, whose memory is what would have to suffice.
+    """
+
+    def __init__(self, engine: Engine, runs: TimedRuns, cluster: ReadyCluster) -> None:
+        self._engine = engine
+        self._runs = runs
+        self._hosts = [a.rpartition(":")[0] for a in cluster.task.addresses.workers]
+        self._read_memory = self._engine.closure(worker_memory)
+        self._on_gpu = bool(tf.config.list_logical_devices("GPU"))  # of all workers
+        self._seconds_per_sample = 1e-3  # until it is known
+        self.samples: list[MemorySample] = []
+
+    def warm_up(self, sizes: Sequence[int]) -> dict[int, float]:
+        """Train with each of `sizes`, rising; rough seconds of a step by size."""
+        self._load([size for size in sizes for _ in range(2)])
+        return {size: self._train(size) or self._seconds_per_sample * size for size in sizes}
+
+    def extend(self, budget: int | None, report: Report) -> None:
+        """Go on with larger sizes, for some seconds, to check the prediction near its end.
+
+        It stops below the budget and below a safe part of the free memory.
+
+        Args:
+            budget: bytes that a worker may use in all; None: what is free.
+            report: told in a line what is being done.
+        """
+        free = self.free_bytes()
+        peaks = self._peaks()
+        if self._on_gpu:
+            report("memory of GPUs is not measured")
+        if free is None or len(peaks) < 2:
+            return
+        limit = int(min(budget or free, _SAFE_PART * free))
+        began = time.monotonic()
+        while (size := next_batch(peaks, limit)) is not None:
+            expected = 2 * _WARM_UP_STEPS * size * self._seconds_per_sample
+            if time.monotonic() - began + expected > _MOST_SECONDS:
+                report(f"memory of batches of {size} and more is predicted: no time to measure it")
+                return
+            report(f"memory of batches of {size}, below {limit / _MEBIBYTE:,.0f} MiB a worker")
+            self._load([size])
+            self._train(size)
+            peaks = self._peaks()
+
+    def free_bytes(self) -> int | None:
+        """What the worker with the least may use in all: its part of its host's free memory.
+
+        None where that is not known.
+        """
+        readings = {int(reading["worker"]): reading for reading in self._readings()}
+        shares = []
+        for host in set(self._hosts):
+            here = [
+                readings[worker]
+                for worker, other in enumerate(self._hosts)
+                if other == host and worker in readings
+            ]
+            if here and all(int(reading["available_bytes"]) for reading in here):
+                used = sum(int(reading["resident_bytes"]) for reading in here)
+                available = min(int(reading["available_bytes"]) for reading in here)
+                shares.append((available + used) // len(here))
+        return min(shares, default=None)
+
+    def _load(self, sizes: Sequence[int]) -> None:
+        batches = [size for size in sizes for _ in range(_WARM_UP_STEPS)]
+        self._runs.load([batches] * self._runs.workers)
+
+    def _train(self, size: int) -> float | None:
+        """Train twice and note the memory; seconds of a step, None where they are not known."""
+        steps = [_WARM_UP_STEPS] * self._runs.workers
+        self._runs.run(steps)
+        results = self._runs.run(steps)
+        self.samples += [
+            MemorySample(int(reading["worker"]), size, int(reading["peak_bytes"]))
+            for reading in self._readings()
+            if int(reading["peak_bytes"]) > 0
+        ]
+        if results is None:
+            return None
+        slowest = max(float(result["loop_seconds"]) for result in results.values())
+        self._seconds_per_sample = slowest / _WARM_UP_STEPS / size
+        return slowest / _WARM_UP_STEPS
+
+    def _peaks(self) -> dict[int, int]:
+        peaks: dict[int, int] = {}
+        for sample in self.samples:
+            peaks[sample.batch] = max(sample.peak_bytes, peaks.get(sample.batch, 0))
+        return peaks
+
+    def _readings(self) -> list[dict]:
+        if self._on_gpu:
+            return []
+        return self._engine.call_each(self._read_memory, [()] * self._runs.workers)

@@ -1,0 +1,105 @@
+"""Measures the batch sizes that workers are going to use, in the mix in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from dbsl_tf.config import Config
+from dbsl_tf.coordinator.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.profiling.fitting import combined, profile_measurement
+from dbsl_tf.profiling.measurement import Measurement
+from dbsl_tf.profiling.operating_sizes import operating_mixes, operating_sizes
+from dbsl_tf.profiling.profile_file import Point, Profile
+
+# Of a short and a long run together: the machine's speed wanders within seconds, and what is
+# compared with one another has to lie close together.
+_PAIR_SECONDS = 0.8
+_FIRST_PART = 0.35  # of the time, after which the plan is made anew
+_MOVED = 0.15  # share by which B_S may differ from the one that was timed
+
+
+def time_operating_points(
+    config: Config, runs: TimedRuns, sweep: Sequence[Round], seconds: float, report: Report
+) -> tuple[list[Round], list[Round]]:
+    """Time the sizes of the plan that follows from a sweep, in turn in many short rounds.
+
+    A sweep alone tells B_S only roughly, as it depends on b. So after a part of the time the plan
+    is made anew, and if B_S has moved the rest of the time is for the new one.
+
+    Args:
+        config: asks for the plan.
+        runs: of the cluster.
+        sweep: what was measured before.
+        seconds: to be used up.
+        report: told in a line what is being done.
+
+    Returns:
+        The sweep, and the rounds with the final sizes; rounds with others have joined the sweep.
+        There are no rounds where there is a single size only.
+
+    Raises:
+        ClusterError: the workers would not run at the same time.
+        UserError: the sweep has fewer than two usable sizes.
+    """
+    swept = sorted({step.batch for step in steps_of(sweep)})
+    if len(swept) < 2:
+        return list(sweep), []
+
+    def next_sizes(operating: Sequence[Round]) -> tuple[Profile, tuple[int, int]]:
+        profile = profile_measurement(measurement_of(sweep, operating), {}, {}, None)
+        return profile, operating_sizes(config, _time_models(profile, runs.workers), swept)
+
+    def time_sizes(profile: Profile, sizes: tuple[int, int], seconds: float) -> list[Round]:
+        mixes = operating_mixes(runs.workers, config.dual_batch.small_workers, sizes)
+        pairs = [_pair(profile, mix) for mix in mixes]
+        return runs.time_rounds(pairs, seconds, report, "batches of {} and {}".format(*sizes))
+
+    profile, sizes = next_sizes([])
+    first = time_sizes(profile, sizes, _FIRST_PART * seconds)
+    profile, (small, large) = next_sizes(first)
+    if abs(small / sizes[0] - 1) <= _MOVED:
+        return list(sweep), first + time_sizes(profile, sizes, (1 - _FIRST_PART) * seconds)
+    second = time_sizes(profile, (small, large), (1 - _FIRST_PART) * seconds)
+    return [*sweep, *first], second
+
+
+def measurement_of(
+    sweep: Sequence[Round], operating: Sequence[Round], **others: Any
+) -> Measurement:
+    """What was measured in rounds, and `others`, the remaining attributes of a measurement."""
+    return Measurement(
+        steps=steps_of(sweep),
+        operating=tuple(done.steps for done in operating),
+        overheads=tuple(sample for done in (*sweep, *operating) for sample in done.overheads),
+        **others,
+    )
+
+
+def _pair(profile: Profile, mix: Sequence[int]) -> RunPair:
+    """A pair of runs of a mix, which end together by each worker's own times so far."""
+    times = profile.fits[0]
+    points = {worker.worker: worker.points for worker in times.workers}
+    return RunPair.lasting(
+        _PAIR_SECONDS,
+        mix,
+        [_seconds_at(points.get(i, times.points), size) for i, size in enumerate(mix)],
+    )
+
+
+def _time_models(profile: Profile, workers: int) -> tuple[TimeModel, ...] | None:
+    try:
+        return profile.time_models(workers)
+    except UserError:
+        return None
+
+
+def _seconds_at(points: Sequence[Point], size: int) -> float:
+    """The median seconds of a batch, between the sizes that were measured."""
+    typical = combined(points, median)
+    return float(np.interp(size, [p.batch for p in typical], [p.seconds for p in typical]))

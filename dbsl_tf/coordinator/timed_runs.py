@@ -1,0 +1,199 @@
+"""Times the mini-epoch closure on every worker of a cluster at once."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from dbsl_tf.coordinator.components import Components
+from dbsl_tf.coordinator.stage import same_orders
+from dbsl_tf.errors import ClusterError
+from dbsl_tf.profiling.measurement import OverheadSample, StepSample
+
+Report = Callable[[str], None]
+
+# Steps of a short run at least: as many as there are batches that the input pipeline may have
+# ready when the run begins.
+_SHORT_STEPS = 2
+# And at least so long that a worker does not end its own run before another has begun, and takes
+# the other's.
+_SHORT_SECONDS = 0.2
+_LEAST_FACTOR = 3  # of the long run, to the short one
+_TRIES = 10
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """A short and a long run of all workers; each tuple has an entry for every worker.
+
+    Attributes:
+        batches: samples in a batch.
+        short_steps: steps of the short run; all workers take about the same time for theirs.
+        long_steps: steps of the long run, likewise.
+    """
+
+    batches: tuple[int, ...]
+    short_steps: tuple[int, ...]
+    long_steps: tuple[int, ...]
+
+    @classmethod
+    def lasting(
+        cls, seconds: float, batches: Sequence[int], step_seconds: Sequence[float]
+    ) -> RunPair:
+        """A pair of about `seconds` in all; longer where that is too short for a few steps.
+
+        Args:
+            seconds: wanted.
+            batches: samples in a batch of each worker.
+            step_seconds: what a step of each worker takes, roughly.
+        """
+        slowest = max(step_seconds)
+        short = max(_SHORT_STEPS, math.ceil(_SHORT_SECONDS / slowest))
+        long = max(_LEAST_FACTOR * short, math.floor(seconds / slowest) - short)
+        return cls(
+            tuple(batches),
+            tuple(round(short * slowest / step) for step in step_seconds),
+            tuple(round(long * slowest / step) for step in step_seconds),
+        )
+
+    def sizes_of(self, worker: int) -> list[int]:
+        """The batches of a worker in both runs, one after the other."""
+        return [self.batches[worker]] * (self.short_steps[worker] + self.long_steps[worker])
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one pass over some pairs observed, of every worker."""
+
+    steps: tuple[StepSample, ...]
+    overheads: tuple[OverheadSample, ...]
+
+
+def steps_of(rounds: Sequence[Round]) -> tuple[StepSample, ...]:
+    """All step times of `rounds`."""
+    return tuple(sample for done in rounds for sample in done.steps)
+
+
+class TimedRuns:
+    """Runs the closure that training runs, pull, steps and push, on all workers at once.
+
+    Args:
+        components: of the cluster.
+        learning_rate: of the steps; nothing is merged, so the weights stay what they were.
+    """
+
+    def __init__(self, components: Components, learning_rate: float) -> None:
+        self._components = components
+        self.workers = components.engine.workers
+        self._learning_rate = learning_rate
+        self._slots = [components.shared_model.new_slot() for _ in range(self.workers)]
+        self._batches: Any = None
+
+    def load(self, sizes: Sequence[Sequence[int]]) -> None:
+        """Start the input pipelines: the batches of each worker have these sizes, over and over."""
+        rows = tf.ragged.constant(sizes, tf.int64, inner_shape=())
+        self._batches = self._components.make_batches(
+            lambda worker: tf.gather(rows, worker), [0] * self.workers
+        )
+        # A worker whose pipeline is ready first would take the run of one that still starts its.
+        no_steps = [0] * self.workers
+        for _ in range(_TRIES):
+            if self.run(no_steps) is not None:
+                break
+            time.sleep(_SHORT_SECONDS)
+
+    def run(self, steps: Sequence[int]) -> dict[int, dict[str, Any]] | None:
+        """Run so many steps on each worker.
+
+        Returns:
+            The closure's results by worker; None where a worker took the run of another.
+        """
+        results = self._components.engine.call_each(
+            self._components.mini_epoch,
+            [
+                (self._batches, slot.variables(), same_orders(steps, self._learning_rate))
+                for slot in self._slots
+            ],
+        )
+        by_worker = {int(result["worker"]): result for result in results}
+        return by_worker if len(by_worker) == self.workers else None
+
+    def time_rounds(
+        self, pairs: Sequence[RunPair], seconds: float, report: Report, what: str
+    ) -> list[Round]:
+        """Time the pairs forwards, backwards, forwards and so on for about `seconds`.
+
+        Neighbouring rounds have opposite orders, so that a machine that becomes slower or faster
+        bit by bit favours none of them. There are two rounds at least.
+
+        Args:
+            pairs: what a round consists of.
+            seconds: to be used up.
+            report: told of each round but the backward ones.
+            what: is timed, for `report`.
+
+        Raises:
+            ClusterError: the workers would not run at the same time.
+        """
+        there_and_back = [*pairs, *reversed(pairs)]
+        sizes = [
+            [size for pair in there_and_back for size in pair.sizes_of(worker)]
+            for worker in range(self.workers)
+        ]
+        rounds: list[Round] = []
+        began, failures = time.monotonic(), 0
+        self.load(sizes)
+        while not rounds or _another_fits(time.monotonic() - began, len(rounds) / 2, seconds):
+            passed = time.monotonic() - began
+            report(f"{what}, round {len(rounds) + 1}: {passed:.0f} of about {seconds:.0f} s")
+            both = [self._round(pairs), self._round(pairs[::-1])]
+            if None in both:
+                failures += 1
+                if failures == _TRIES:
+                    raise ClusterError(
+                        "the workers do not run at the same time: one is hung or dead; start its "
+                        "server again, and measure again"
+                    )
+                # The input pipelines are no longer at the beginning.
+                self.load(sizes)
+                continue
+            failures = 0
+            rounds += both
+        return rounds
+
+    def _round(self, pairs: Sequence[RunPair]) -> Round | None:
+        steps: list[StepSample] = []
+        overheads: list[OverheadSample] = []
+        for pair in pairs:
+            short, long = self.run(pair.short_steps), self.run(pair.long_steps)
+            if short is None or long is None:
+                return None
+            for worker in range(self.workers):
+                step, overhead = _samples(worker, pair, short[worker], long[worker])
+                steps.append(step)
+                overheads.append(overhead)
+        return Round(tuple(steps), tuple(overheads))
+
+
+def _another_fits(passed: float, done: float, seconds: float) -> bool:
+    return passed * (done + 1) / done < seconds
+
+
+def _samples(
+    worker: int, pair: RunPair, short: dict[str, Any], long: dict[str, Any]
+) -> tuple[StepSample, OverheadSample]:
+    """The time of a step is the difference of two runs: what a run pays once is not in it.
+
+    What the short run took beyond its steps is the overhead of a mini-epoch.
+    """
+    few, many = pair.short_steps[worker], pair.long_steps[worker]
+    step = (float(long["loop_seconds"]) - float(short["loop_seconds"])) / (many - few)
+    return (
+        StepSample(worker, pair.batches[worker], step),
+        OverheadSample(worker, float(short["seconds"]) - few * step),
+    )

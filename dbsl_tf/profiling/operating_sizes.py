@@ -1,0 +1,65 @@
+"""Between which batch sizes a time model is going to be used, and in which mix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median_low
+from typing import TYPE_CHECKING
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning import TimeModel, plan_from_config
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
+
+
+def operating_sizes(
+    config: Config, time_models: Sequence[TimeModel] | None, sweep: Sequence[int]
+) -> tuple[int, int]:
+    """The smaller and the larger batch between which the time model is going to be used.
+
+    The larger one is B_L, the smaller one B_S of the plan; of several B_S the middle one. It is
+    at most half of the larger one: sizes too close together do not give a line. That is also the
+    smaller one where no worker is to have a small batch. Without a plan it is the smallest size
+    of the sweep.
+
+    Args:
+        config: asks for the plan; `profile.max_batch` bounds the larger size.
+        time_models: of each worker, from the sweep; None: no plan can be made from them.
+        sweep: the sizes measured before, rising.
+    """
+    large = min(config.dual_batch.large_batch, sweep[-1])
+    small = sweep[0]
+    if time_models is not None:
+        try:
+            plan = plan_from_config(config, config.data.epoch_samples, time_models)
+        except UserError:
+            # Told when the plan is made from the finished profile: that one counts.
+            pass
+        else:
+            small = median_low(
+                [worker.batch for worker in plan.workers if worker.role == "small"] or [large]
+            )
+    return max(1, min(small, large // 2)), large
+
+
+def operating_mixes(workers: int, small_workers: int, sizes: tuple[int, int]) -> list[list[int]]:
+    """The batch of each worker in every mix that has to be timed.
+
+    Workers slow each other down, by how much depends on what they do. So the small workers are
+    timed while the large ones run, all with the large batch as the baseline has them, and the
+    other way round, so that every worker is timed with both sizes.
+
+    Args:
+        workers: n.
+        small_workers: n_S; the first ones are the small ones.
+        sizes: the smaller and the larger batch.
+    """
+    small, large = sizes
+    all_large = [large] * workers
+    planned = [small if worker < small_workers else large for worker in range(workers)]
+    mixes = [all_large]
+    for mix in (planned, [small + large - batch for batch in planned]):
+        if mix not in mixes:
+            mixes.append(mix)
+    return mixes
