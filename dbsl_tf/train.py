@@ -7,6 +7,7 @@ cluster of server processes is started on this machine and ended with the run.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
@@ -54,6 +56,14 @@ def serve(config: Config, task: Task) -> None:
     """Be a worker or a parameter server until the process is ended."""
     from dbsl_tf.cluster.server import serve as serve_task
 
+    wait_for_names(task, config.cluster.connect_timeout)
+    check_own_port(task)
+    if not is_here(task.address):
+        print(
+            f"warning: {task.address} of {task.name} is no address of this machine: unless it is "
+            "forwarded here, TF_CONFIG gives this process another one's task",
+            file=sys.stderr,
+        )
     if task.role == WORKER:
         prepare(config.data.name, config.data.dir)
     import_tensorflow_quietly()

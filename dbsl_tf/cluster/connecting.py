@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.cluster.local import LocalCluster
+from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.config import Config
 from dbsl_tf.errors import UserError
@@ -45,10 +45,12 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
         log_directory: for the output of servers started here.
 
     Raises:
-        UserError: a server does not answer in time.
+        UserError: a server does not answer in time, or the chief's port cannot be used.
     """
     timeout = config.cluster.connect_timeout
     if task is not None:
+        check_own_port(task)
+        bypass_proxies(task)
         import_tensorflow_quietly()
         wait_for_servers(task, timeout)
         yield ReadyCluster(task, threads_per_worker=-1)
@@ -56,6 +58,7 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
     with LocalCluster(
         config.cluster.workers, config.cluster.parameter_servers, log_directory
     ) as local:
+        bypass_proxies(local.task)
         # Importing takes as long as the servers need to start: do both at once.
         import_tensorflow_quietly()
 
@@ -68,7 +71,7 @@ def ready_cluster(config: Config, task: Task | None, log_directory: Path) -> Ite
 
 
 def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lambda: None) -> None:
-    """Wait until every server accepts connections.
+    """Wait until every server answers.
 
     Args:
         task: the chief's task, whose addresses are tried.
@@ -80,11 +83,10 @@ def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lam
     """
     deadline = time.monotonic() + timeout
     for server in task.addresses.servers():
-        host, _, port = server.address.rpartition(":")
         while True:
             check()
             try:
-                socket.create_connection((host, int(port)), timeout=1.0).close()
+                probe(server.address)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
