@@ -8,6 +8,7 @@ interrupted goes on from its last checkpoint when it is started again with its r
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from dbsl_tf.cluster.connecting import check_size
 from dbsl_tf.cluster.isolation import isolate
+from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
@@ -57,6 +59,14 @@ def serve(config: Config, task: Task) -> None:
     """Be a worker or a parameter server until the process is ended."""
     from dbsl_tf.cluster.server import serve as serve_task
 
+    wait_for_names(task, config.cluster.connect_timeout)
+    check_own_port(task)
+    if not is_here(task.address):
+        print(
+            f"warning: {task.address} of {task.name} is no address of this machine: unless it is "
+            "forwarded here, TF_CONFIG gives this process another one's task",
+            file=sys.stderr,
+        )
     if task.role == WORKER:
         prepare(config.data.name, config.data.dir)
     import_tensorflow_quietly()

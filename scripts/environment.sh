@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes .venv when missing and installs what REQUIREMENTS lists.
 # Installation is skipped while the listed files are unchanged since the last one.
 set -euo pipefail

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.cluster.local import LocalCluster
+from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.config import Config
 from dbsl_tf.errors import UserError
@@ -48,10 +48,12 @@ def ready_cluster(
         restarts: how many dead workers of this machine are started again.
 
     Raises:
-        UserError: a server does not answer in time.
+        UserError: a server does not answer in time, or the chief's port cannot be used.
     """
     timeout = config.cluster.connect_timeout
     if task is not None:
+        check_own_port(task)
+        bypass_proxies(task)
         import_tensorflow_quietly()
         wait_for_servers(task, timeout)
         yield ReadyCluster(task, threads_per_worker=-1)
@@ -59,6 +61,7 @@ def ready_cluster(
     with LocalCluster(
         config.cluster.workers, config.cluster.parameter_servers, log_directory, restarts
     ) as local:
+        bypass_proxies(local.task)
         # Importing takes as long as the servers need to start: do both at once.
         import_tensorflow_quietly()
 
@@ -71,7 +74,7 @@ def ready_cluster(
 
 
 def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lambda: None) -> None:
-    """Wait until every server accepts connections.
+    """Wait until every server answers.
 
     Args:
         task: the chief's task, whose addresses are tried.
@@ -86,7 +89,7 @@ def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lam
         while True:
             check()
             try:
-                connect(server.address)
+                probe(server.address)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
@@ -96,25 +99,6 @@ def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lam
                         "address in TF_CONFIG"
                     ) from error
                 time.sleep(0.05)
-
-
-def connect(address: str) -> None:
-    """Open a connection to `host:port` and close it again.
-
-    Raises:
-        OSError: nothing answers there within a second.
-    """
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=1.0).close()
-
-
-def reachable(address: str) -> bool:
-    """Whether something accepts connections at `host:port`."""
-    try:
-        connect(address)
-    except OSError:
-        return False
-    return True
 
 
 def check_size(config: Config, task: Task) -> None:

@@ -14,6 +14,7 @@ import sys
 import threading
 
 from dbsl_tf.cluster.local import CORES, available_cores
+from dbsl_tf.cluster.probing import bypass_proxies
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
 from dbsl_tf.errors import UserError
 
@@ -27,6 +28,7 @@ def serve(task: Task) -> None:
     Raises:
         UserError: its address cannot be used.
     """
+    bypass_proxies(task)
     import tensorflow as tf
 
     options = tf.compat.v1.ConfigProto()

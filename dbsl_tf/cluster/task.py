@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from dbsl_tf.errors import UserError
 
 CHIEF, WORKER, PARAMETER_SERVER = "chief", "worker", "ps"
 _ROLES = (CHIEF, WORKER, PARAMETER_SERVER)
+# A name, an IPv4 address or an IPv6 address in brackets.
+_HOST = re.compile(
+    r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\]"
+)
 _EXAMPLE = (
     '{"cluster": {"chief": ["host0:2222"], "ps": ["host0:2223"], "worker": ["host1:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -80,11 +85,25 @@ def task_from_environment(environment: Mapping[str, str]) -> Task | None:
     try:
         content = json.loads(text)
         cluster, task = content["cluster"], content["task"]
-        role, index = task["type"], int(task.get("index", 0))
+        role, index = task["type"], _index(task.get("index", 0))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(
             f"TF_CONFIG={text[:120]!r} cannot be read ({error!r}): it must look like {_EXAMPLE}"
         ) from error
+    return checked_task(cluster, role, index)
+
+
+def checked_task(cluster: object, role: object, index: int) -> Task:
+    """The task of what TF_CONFIG may hold.
+
+    Args:
+        cluster: its `cluster` object.
+        role: its `task.type`.
+        index: its `task.index`.
+
+    Raises:
+        UserError: as `task_from_environment`.
+    """
     addresses = _addresses(cluster)
     if role not in _ROLES:
         raise UserError(f"TF_CONFIG task.type={role!r} is no role: use one of {', '.join(_ROLES)}")
@@ -95,6 +114,19 @@ def task_from_environment(environment: Mapping[str, str]) -> Task | None:
             f"address(es), so use 0 to {count - 1}"
         )
     return Task(addresses, role, index)
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of `host:port`, an IPv6 address without its brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _index(given: object) -> int:
+    # `int` alone would also take 1.5 and true.
+    if type(given) is int or isinstance(given, str):
+        return int(given)
+    raise TypeError(f"task.index={given!r} is no whole number")
 
 
 def _addresses(cluster: object) -> ClusterAddresses:
@@ -118,12 +150,16 @@ def _addresses(cluster: object) -> ClusterAddresses:
         raise UserError(
             f"TF_CONFIG cluster.chief has {len(cluster[CHIEF])} addresses: exactly one coordinates"
         )
-    everyone = [address for role in _ROLES for address in cluster[role]]
-    for address in everyone:
-        if everyone.count(address) > 1:
-            raise UserError(
-                f"TF_CONFIG names {address} more than once: every process needs its own host:port"
-            )
+    names: dict[tuple[str, int], str] = {}
+    for role in _ROLES:
+        for index, address in enumerate(cluster[role]):
+            # Names of hosts do not know upper from lower case.
+            other = names.setdefault(host_and_port(address.lower()), f"{role}-{index}")
+            if other != f"{role}-{index}":
+                raise UserError(
+                    f"TF_CONFIG names {address} more than once, for {other} and {role}-{index}: "
+                    "every process needs its own host:port"
+                )
     return ClusterAddresses(
         cluster[CHIEF][0], tuple(cluster[WORKER]), tuple(cluster[PARAMETER_SERVER])
     )
@@ -131,7 +167,8 @@ def _addresses(cluster: object) -> ClusterAddresses:
 
 def _check_address(role: str, address: object) -> None:
     host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not (_HOST.fullmatch(host) and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise UserError(
-            f"TF_CONFIG cluster.{role} has {address!r}: write host:port with a port of 1 to 65535"
+            f"TF_CONFIG cluster.{role} has {address!r}: write host:port with a name or an address "
+            "(IPv6 in brackets) and a port of 1 to 65535"
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbsl_tf.cluster.connecting import reachable
+from dbsl_tf.cluster.probing import reachable
 from dbsl_tf.coordinator.roster import Roster
 
 # Readings of what workers have begun are this old at most, in seconds.

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dbsl_tf.cluster.task import ClusterAddresses, Task, task_from_environment
+from dbsl_tf.cluster.task import ClusterAddresses, Task, host_and_port, task_from_environment
 from dbsl_tf.errors import UserError
 
 CLUSTER = {"chief": ["a:1"], "ps": ["b:2"], "worker": ["c:3", "d:4"]}
@@ -32,6 +32,16 @@ def test_a_task_survives_the_way_through_tf_config():
     assert task_from_environment({"TF_CONFIG": task.to_json()}) == task
 
 
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [("node-1.example.:1", ("node-1.example.", 1)), ("[fe80::1%eth0]:2", ("fe80::1%eth0", 2))],
+)
+def test_names_and_bracketed_addresses_are_hosts(address, parts):
+    task = task_from_environment(environment({**CLUSTER, "ps": [address]}, type="ps", index="0"))
+    assert task.address == address
+    assert host_and_port(address) == parts
+
+
 def test_servers_are_everyone_but_the_chief():
     task = task_from_environment(environment(type="chief"))
     assert [server.name for server in task.addresses.servers()] == ["ps-0", "worker-0", "worker-1"]
@@ -53,6 +63,18 @@ def test_servers_are_everyone_but_the_chief():
         (environment({**CLUSTER, "worker": ["c"]}, type="ps", index=0), "'c'"),
         (environment({**CLUSTER, "worker": ["c:0"]}, type="ps", index=0), "'c:0'"),
         (environment({**CLUSTER, "worker": ["c:3", "b:2"]}, type="ps", index=0), "b:2 more than"),
+        (environment({**CLUSTER, "worker": ["c:3", "B:02"]}, type="ps", index=0), "b:2 more than"),
+        (environment({**CLUSTER, "worker": ["grpc://c:3"]}, type="ps", index=0), "'grpc://c:3'"),
+        (environment({**CLUSTER, "worker": ["me@c:3"]}, type="ps", index=0), "'me@c:3'"),
+        (environment({**CLUSTER, "worker": ["::1:3"]}, type="ps", index=0), "'::1:3'"),
+        (environment({**CLUSTER, "worker": ["c:" + "1" * 5000]}, type="ps", index=0), "'c:1111"),
+        (environment({**CLUSTER, "worker": "c:3"}, type="ps", index=0), "cluster.worker='c:3'"),
+        (environment({**CLUSTER, "worker": [["c:3"]]}, type="ps", index=0), "['c:3']"),
+        (environment(type=["worker"], index=0), "task.type=['worker']"),
+        (environment(type="worker", index=0.5), "task.index=0.5"),
+        (environment(type="worker", index=True), "task.index=True"),
+        (environment(type="worker", index=None), "task.index=None"),
+        (environment(type="worker", index="first"), "'first'"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(given, named):

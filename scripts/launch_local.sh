@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Usage: bash scripts/launch_local.sh --config FILE [options] [key=value ...]
+#
+# Trains on a cluster on this machine, each process started by itself with its TF_CONFIG as on
+# many machines: cluster.workers workers, cluster.parameter_servers parameter servers, and the
+# chief, whose output is shown and whose status is returned. When the chief ends, or on Ctrl-C,
+# all end. File names are relative to the folder of the project.
+#
+#   --logs DIR      for the output of the servers (default runs/launch-TIME)
+#   --port PORT     the first of as many ports as processes (default: any free ones)
+#   --python PATH   the Python to use (default .venv/bin/python, made when missing)
+#   --dry-run       print what would be started
+source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
+while [ $# -gt 0 ]; do
+    read_option "$@"
+    shift "$taken"
+done
+check_options
+logs="${logs:-runs/launch-$(date +%Y%m%d-%H%M%S)}"
+lay_out_cluster --hosts-pattern 127.0.0.1 --port "${port:-0}"
+
+# The GPUs in the numbering of CUDA, which counts those it can see from 0.
+if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
+    IFS=, read -r -a gpus <<< "$CUDA_VISIBLE_DEVICES"
+else
+    mapfile -t gpus < <(find /dev -maxdepth 1 -name 'nvidia[0-9]*' | awk '{ print NR - 1 }')
+fi
+
+# Makes `command` for the process with number $1.
+make_command() {
+    local gpu
+    command=(env "TF_CONFIG=${tf_configs[$1]}")
+    gpu="$(gpu_of "$1")"
+    if [ "$gpu" = -1 ]; then
+        command+=(CUDA_VISIBLE_DEVICES=-1)
+    elif [ -n "$gpu" ] && [ ${#gpus[@]} -gt 0 ]; then
+        command+=("CUDA_VISIBLE_DEVICES=${gpus[gpu % ${#gpus[@]}]}")
+    fi
+    command+=("$python" -m dbsl_tf.train --config "$config" "${overrides[@]}")
+}
+
+if [ -n "$dry_run" ]; then
+    for i in "${!names[@]}"; do
+        make_command "$i"
+        echo "${command[*]@Q}"
+    done
+    exit 0
+fi
+mkdir -p "$logs"
+warn "anyone who can reach the ports ${addresses[*]##*:} of this machine can run code in this" \
+    "cluster: have the firewall admit nobody to them"
+open_lifelines
+for i in "${!names[@]}"; do
+    [ "$i" -gt 0 ] || continue
+    make_command "$i"
+    start_server "${names[i]}" bash scripts/until_eof.sh TERM 10 "${command[@]}"
+done
+make_command 0
+run_chief bash scripts/until_eof.sh INT 60 "${command[@]}"

@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# Sourced by the launchers: their options, and processes that end when the launcher does.
+# Sets `config`, `overrides`, `python`, `port`, `logs` and `dry_run`. Everything happens in the
+# folder of the project.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Each job is a process group of its own: Ctrl-C reaches the launcher alone, which ends the rest.
+set -m
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+warn() {
+    echo "warning: $*" >&2
+}
+
+# The first comment of the launcher.
+show_help() {
+    awk 'NR > 1 { if (!/^#/) exit; if (!/^#SBATCH/) { sub(/^# ?/, ""); print } }' "$launcher"
+}
+
+# Reads an option that all launchers have, sets `taken` to the number of words it was.
+read_option() {
+    taken=2
+    case "$1" in
+        -h | --help)
+            show_help
+            exit 0
+            ;;
+        --dry-run)
+            dry_run=yes
+            taken=1
+            ;;
+        --config | --logs | --port | --python)
+            [[ $# -ge 2 && "$2" != --* ]] || fail "$1 needs a value; see $launcher --help"
+            printf -v "${1#--}" %s "$2"
+            ;;
+        -*) fail "unknown option $1; see $launcher --help" ;;
+        *=*)
+            overrides+=("$1")
+            taken=1
+            ;;
+        *) fail "'$1' is no option and no key=value; see $launcher --help" ;;
+    esac
+}
+
+check_options() {
+    [ -n "$config" ] || fail "--config is missing; name a file, such as --config configs/quickstart.yaml"
+    if [ -z "$python" ]; then
+        python=.venv/bin/python
+        (source scripts/environment.sh requirements.txt >&2)
+    fi
+    command -v "$python" > /dev/null || fail "--python $python is no program"
+}
+
+# Makes `names`, `addresses` and `tf_configs` of all processes, the chief first. The arguments say
+# where the processes run.
+lay_out_cluster() {
+    local listing name address tf_config
+    listing="$("$python" scripts/tf_config.py "$@" --config "$config" "${overrides[@]}")"
+    while read -r name address tf_config; do
+        names+=("$name")
+        addresses+=("$address")
+        tf_configs+=("$tf_config")
+    done <<< "$listing"
+}
+
+# Which of its machine's GPUs the process with number $1 of `names` is to see: one each where
+# workers share a machine, none for a parameter server. Prints nothing where it sees them all.
+gpu_of() {
+    local i host="${addresses[$1]%:*}" before=0 together=0
+    case "${names[$1]}" in
+        ps-*) echo -1 ;;
+        worker-*)
+            for i in "${!names[@]}"; do
+                if [[ "${names[i]}" = worker-* && "${addresses[i]%:*}" = "$host" ]]; then
+                    together=$((together + 1))
+                    [ "$i" -ge "$1" ] || before=$((before + 1))
+                fi
+            done
+            [ "$together" -eq 1 ] || echo "$before"
+            ;;
+    esac
+}
+
+# Servers and chief live as long as the launcher holds the writing ends of these two pipes.
+open_lifelines() {
+    exec {servers_lifeline}<> <(:)
+    exec {chief_lifeline}<> <(:)
+    trap end_servers EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
+# start_server NAME COMMAND...: COMMAND ends with its standard input. Its output becomes a log.
+start_server() {
+    local name="$1" log="$logs/$1.log"
+    shift
+    {
+        status=0
+        "$@" > "$log" 2>&1 || status=$?
+        # Unless the standard input is at its end, in which case it can be read.
+        read -r -t 0 || warn "$name ended with status $status: $(tail -n 1 "$log") (see $log)"
+    } < "/dev/fd/$servers_lifeline" {servers_lifeline}>&- {chief_lifeline}>&- &
+    servers+=("$!")
+}
+
+# run_chief COMMAND...: COMMAND ends with its standard input. Returns its status.
+run_chief() {
+    trap end_chief INT TERM HUP
+    "$@" < "/dev/fd/$chief_lifeline" {servers_lifeline}>&- {chief_lifeline}>&- &
+    local chief=$! status=0
+    while :; do
+        # A signal to the launcher ends `wait` early.
+        wait "$chief" && status=0 || status=$?
+        kill -0 "$chief" 2> /dev/null || break
+    done
+    return "$status"
+}
+
+end_chief() {
+    [ -z "$chief_lifeline" ] || exec {chief_lifeline}>&-
+    chief_lifeline=''
+}
+
+end_servers() {
+    local late
+    # From here on nothing is to be cut short.
+    trap '' INT TERM HUP
+    end_chief
+    exec {servers_lifeline}>&-
+    [ ${#servers[@]} -gt 0 ] || return 0
+    {
+        sleep 20
+        kill -s KILL -- "${servers[@]/#/-}"
+    } > /dev/null 2>&1 &
+    late=$!
+    disown "$late"
+    wait "${servers[@]}" || true
+    kill -s KILL -- "-$late" 2> /dev/null || true
+}
+
+launcher="scripts/$(basename "${BASH_SOURCE[-1]}")"
+# shellcheck disable=SC2034 # the launchers read them
+config='' python='' port='' logs='' dry_run='' taken=0
+overrides=() names=() addresses=() tf_configs=() servers=()

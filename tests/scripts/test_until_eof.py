@@ -1,0 +1,60 @@
+"""scripts/until_eof.sh: a command ends with whoever started it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+from tests.support.commands import check_one_line_mistake
+from tests.support.launching import ROOT, processes_with, wait_until
+
+SCRIPT = str(ROOT / "scripts" / "until_eof.sh")
+READY_THEN_WAIT = "echo ready; while :; do sleep 0.1; done"
+
+
+def start(signal_name: str, seconds: str, command: str, name: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["bash", SCRIPT, signal_name, seconds, "bash", "-c", command, name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_end_of_standard_input_ends_the_command_with_the_signal():
+    process = start("INT", "20", f"trap 'echo saved; exit 7' INT; {READY_THEN_WAIT}", "eof-a")
+    assert process.stdout.readline() == "ready\n"
+    output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output, errors) == (7, "saved\n", "")
+    assert processes_with("eof-a") == []
+
+
+def test_a_command_that_ignores_the_signal_is_killed():
+    process = start("TERM", "1", f"trap '' TERM; {READY_THEN_WAIT}", "eof-b")
+    assert process.stdout.readline() == "ready\n"
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert processes_with("eof-b") == []
+
+
+def test_a_command_that_ends_gives_its_status_at_once():
+    process = start("TERM", "60", "exit 3", "eof-c")
+    began = time.monotonic()
+    assert process.wait(10) == 3
+    assert time.monotonic() - began < 5
+    process.communicate()
+
+
+def test_a_signal_is_passed_on():
+    process = start("TERM", "5", READY_THEN_WAIT, "eof-d")
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    wait_until(lambda: not processes_with("eof-d"), 10)
+    process.communicate()
+
+
+def test_a_missing_word_is_named():
+    result = subprocess.run(["bash", SCRIPT, "TERM", "5"], capture_output=True, text=True)
+    check_one_line_mistake(result, "COMMAND")
