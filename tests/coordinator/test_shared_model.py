@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.isolation import on_cluster
+from tests.support.isolation import kill_own_worker, on_cluster
 
 WORKERS, ROUNDS, VARIABLES = 3, 30, 12
 
 
-def hammer(engine):
-    """Every worker pushes ones as fast as it can; the merge adds them up, which counts exactly."""
+def hammer(engine, killed_after):
+    """Every worker pushes ones as fast as it can; the merge adds them up, which counts exactly.
+
+    After so many commits as are in `killed_after`, the next worker is killed, from 1 on.
+    """
     import tensorflow as tf
 
     from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
@@ -43,6 +46,8 @@ def hammer(engine):
         for _ in range(ROUNDS):
             pulls.append(engine.call(closure, slot.weights))
             commits.append(model.merge(slot, 0, 1.0))
+            if commits[-1] in killed_after:
+                kill_own_worker(1 + killed_after.index(commits[-1]))
 
     threads = [threading.Thread(target=loop, args=(model.new_slot(),)) for _ in range(WORKERS)]
     for thread in threads:
@@ -57,9 +62,9 @@ def hammer(engine):
 
 @pytest.mark.cluster
 class SharedModelTest(tf.test.TestCase):
-    def check(self, parameter_servers):
+    def check(self, parameter_servers, killed_after=()):
         pulls, commits, snapshot_commit, weights, traces = on_cluster(
-            hammer, workers=WORKERS, parameter_servers=parameter_servers
+            hammer, killed_after, workers=WORKERS, parameter_servers=parameter_servers
         )
         total = WORKERS * ROUNDS
         self.assertEqual(sorted(commits), list(range(1, total + 1)))
@@ -78,6 +83,9 @@ class SharedModelTest(tf.test.TestCase):
 
     def test_three_hammering_workers_on_two_parameter_servers(self):
         self.check(parameter_servers=2)
+
+    def test_workers_killed_at_full_speed_cost_no_update_and_count_none_twice(self):
+        self.check(parameter_servers=2, killed_after=(20, 50))
 
 
 if __name__ == "__main__":

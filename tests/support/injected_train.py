@@ -42,11 +42,13 @@ def _replace(source, target):
 
 if __name__ == "__main__":
     import dbsl_tf.files
+    import dbsl_tf.train
     from dbsl_tf.command_line import run
-    from dbsl_tf.train import main
 
     _real_replace = os.replace
     dbsl_tf.files.os.replace = _replace
+    # When it begins anew, it has to have the moments again.
+    dbsl_tf.train._MODULE = "tests.support.injected_train"
 
     def injected(arguments):
         from dbsl_tf.quiet import import_tensorflow_quietly
@@ -55,6 +57,6 @@ if __name__ == "__main__":
         from dbsl_tf.coordinator import moments
 
         moments.passing = _passing
-        return main(arguments)
+        return dbsl_tf.train.main(arguments)
 
     run(injected)

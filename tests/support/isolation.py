@@ -6,7 +6,10 @@ process.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
+import signal
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -42,6 +45,23 @@ def on_cluster(
     if not succeeded:
         raise AssertionError(result)
     return result
+
+
+def kill_own_worker(index: int) -> None:
+    """Inside `on_cluster`: kill a worker of its cluster, which is not started again."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            environment = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        for entry in environment:
+            name, _, value = entry.partition(b"=")
+            if parent == os.getpid() and name == b"TF_CONFIG":
+                if json.loads(value)["task"] == {"type": "worker", "index": index}:
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+    raise AssertionError(f"worker {index} is not there to be killed")
 
 
 def _run(
