@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from dbsl_tf.cluster.task import Task
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.data.record_files import PreparedData
 from dbsl_tf.errors import UserError
-from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
-from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
+from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
@@ -44,16 +45,16 @@ class Run:
     Attributes:
         config: the resolved configuration.
         directory: where its results go.
-        time_models: one a worker.
-        plan: what every worker trains.
+        time_models: one a worker, for each resolution.
+        schedule: what every worker trains in every epoch.
         checkpoints: where it keeps them.
         checkpoint: what it goes on from; None: it begins.
     """
 
     config: Config
     directory: RunDirectory
-    time_models: Sequence[TimeModel]
-    plan: DualBatchPlan
+    time_models: Mapping[int, Sequence[TimeModel]]
+    schedule: TrainingSchedule
     checkpoints: Checkpoints
     checkpoint: Checkpoint | None
 
@@ -87,15 +88,18 @@ def begin_or_resume(
         checkpoint = checkpoints.latest(report)
         _check_unfinished(config, directory, checkpoint)
     config = _with_time_model(config, options, console)
-    if checkpoint is not None and config.time_model == before.time_model:
-        time_models = [TimeModel(*coefficients) for coefficients in checkpoint.time_models]
+    if checkpoint is not None and _time_models_stay(before, config):
+        time_models = {
+            resolution: [TimeModel(*coefficients) for coefficients in models]
+            for resolution, models in checkpoint.time_models.items()
+        }
     else:
-        time_models = time_models_from_config(config)
-    plan = plan_from_config(config, config.data.epoch_samples, time_models)
+        time_models = time_models_by_resolution(config)
+    schedule = schedule_plan_from_config(config, config.data.epoch_samples, time_models)
     directory.make()
     directory.write_text(directory.configuration, config.to_yaml())
-    directory.write_json(directory.plan, plan.as_dict())
-    return Run(config, directory, time_models, plan, checkpoints, checkpoint)
+    directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
+    return Run(config, directory, time_models, schedule, checkpoints, checkpoint)
 
 
 def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> None:
@@ -123,10 +127,10 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
             discarded = history.resume(start.commit).discarded
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")
-        display = Display(console, run.plan, config.schedule.epochs, history.commits)
+        display = Display(console, run.schedule.plain, config.schedule.epochs, history.commits)
         trainer = build_trainer(
             config,
-            run.plan,
+            run.schedule,
             run.time_models,
             data,
             cluster,
@@ -142,10 +146,12 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         except KeyboardInterrupt:
             _save_and_tell(run, trainer, console)
             raise
-        summary = summarize(run.plan, history.commits, history.evaluations, trainer.wall_seconds)
+        summary = summarize(
+            run.schedule, history.commits, history.evaluations, trainer.wall_seconds
+        )
         directory.write_json(directory.summary, summary)
     _export(directory)
-    print_outcome(console, run.plan, summary, directory)
+    print_outcome(console, run.schedule.plain, summary, directory)
 
 
 def _check_unfinished(
@@ -161,10 +167,13 @@ def _check_unfinished(
         )
 
 
+def _time_models_stay(before: Config, now: Config) -> bool:
+    return (before.time_model, before.progressive) == (now.time_model, now.progressive)
+
+
 def _with_time_model(config: Config, options: Namespace, console: Console) -> Config:
     """The configuration with a profile of this hardware where it has no time model."""
-    section = config.time_model
-    if section.a is not None or section.profile is not None:
+    if has_time_models(config):
         return config
     from dbsl_tf.coordinator.profile_cluster import cached_profile
 
@@ -172,7 +181,8 @@ def _with_time_model(config: Config, options: Namespace, console: Console) -> Co
         console.print(line, highlight=False, soft_wrap=True)
 
     path = cached_profile(config, options.config, options.overrides, report)
-    return config.model_copy(update={"time_model": section.model_copy(update={"profile": path})})
+    section = config.time_model.model_copy(update={"profile": path})
+    return config.model_copy(update={"time_model": section})
 
 
 def _introduction(run: Run, task: Task | None) -> str:

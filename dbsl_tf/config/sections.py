@@ -235,7 +235,7 @@ class OptimizerSection(Section):
 
     base_lr: float = Field(0.1, gt=0, description="base learning rate")
     base_batch: int | None = Field(
-        None, ge=1, description="batch size base_lr belongs to; null: dual_batch.large_batch"
+        None, ge=1, description="batch size base_lr belongs to; null: the large batch"
     )
     lr_scaling: LearningRateScaling = Field(
         "none",

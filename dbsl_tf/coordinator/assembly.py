@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import tensorflow as tf
 
@@ -12,19 +13,21 @@ from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.merger import Merger
-from dbsl_tf.coordinator.replanner import Replanner
 from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import Stage, Streams
+from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.coordinator.synchronization import Synchronization
 from dbsl_tf.coordinator.trainer import Trainer
 from dbsl_tf.data.pipeline import mini_epoch_batches
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
 from dbsl_tf.planning.drift import DriftWatch
+from dbsl_tf.planning.progressive import TrainingSchedule
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.records import Observer
 from dbsl_tf.schedules.calendar import calendar_from_config
 from dbsl_tf.schedules.learning_rate import scale_factor, schedule_from_config
+from dbsl_tf.schedules.progressive import ResolutionSettings
 
 _TIMEOUT_FACTOR = 10
 _SHORTEST_TIMEOUT = 20.0
@@ -32,8 +35,8 @@ _SHORTEST_TIMEOUT = 20.0
 
 def build_trainer(
     config: Config,
-    plan: DualBatchPlan,
-    time_models: Sequence[TimeModel],
+    schedule: TrainingSchedule,
+    time_models: Mapping[int, Sequence[TimeModel]],
     data: PreparedData,
     cluster: ReadyCluster,
     checkpoints: Checkpoints,
@@ -45,8 +48,8 @@ def build_trainer(
 
     Args:
         config: the resolved configuration.
-        plan: what every worker trains.
-        time_models: those the plan was made with, one a worker.
+        schedule: what every worker trains in every epoch.
+        time_models: those it was made with, one a worker for each resolution.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         checkpoints: where to keep them.
@@ -55,16 +58,26 @@ def build_trainer(
         check: see `Trainer`.
     """
     workers = config.cluster.workers
-    worker_timeout = _worker_timeout(config, plan)
+    worker_timeout = _worker_timeout(config, schedule)
     components = build_components(config, data, cluster, checkpoint, worker_timeout)
     shared_model = components.shared_model
     streams = Streams(checkpoint.samples if checkpoint else [0] * workers)
 
-    def make_stage(plan: DualBatchPlan) -> Stage:
-        batches = components.make_batches(_mini_epoch_of(plan), streams.samples)
-        return Stage(plan, batches, _learning_rates(config, plan))
+    def make_stage(plan: DualBatchPlan, settings: ResolutionSettings) -> Stage:
+        return Stage(
+            settings=settings,
+            plan=plan,
+            mini_epoch=components.mini_epochs[settings.resolution],
+            batches=components.make_batches(
+                _mini_epoch_of(plan), streams.samples, settings.resolution
+            ),
+            learning_rates=_learning_rates(config, plan, settings),
+        )
 
-    watch = DriftWatch(time_models, lambda models: plan_from_config(config, plan.samples, models))
+    watches = {
+        resolution: DriftWatch(models, partial(_plan, config, resolution))
+        for resolution, models in time_models.items()
+    }
     synchronization = Synchronization.of(config.sync.mode, config.sync.staleness)
     calendar = calendar_from_config(config)
     slots = SlotPool(shared_model, workers)
@@ -72,9 +85,7 @@ def build_trainer(
         engine=components.engine,
         shared_model=shared_model,
         slots=slots,
-        mini_epoch=components.mini_epoch,
-        stage=make_stage(plan),
-        replanner=Replanner(watch, make_stage, config.dual_batch.replan, observers),
+        stages=Stages(schedule, watches, make_stage, config.dual_batch.replan, observers),
         dispatcher=Dispatcher(
             total=calendar.total,
             merged=checkpoint.commit if checkpoint else 0,
@@ -100,11 +111,16 @@ def build_trainer(
     return trainer
 
 
-def _worker_timeout(config: Config, plan: DualBatchPlan) -> float:
+def _plan(config: Config, resolution: int, time_models: Sequence[TimeModel]) -> DualBatchPlan:
+    return plan_from_config(config, config.data.epoch_samples, time_models, resolution)
+
+
+def _worker_timeout(config: Config, schedule: TrainingSchedule) -> float:
     """Seconds after which a worker counts as hung."""
     if config.cluster.worker_timeout is not None:
         return config.cluster.worker_timeout
-    longest = max(worker.predicted_seconds for worker in plan.workers)
+    plans = schedule.plans.values()
+    longest = max(worker.predicted_seconds for plan in plans for worker in plan.workers)
     return max(_TIMEOUT_FACTOR * longest, _SHORTEST_TIMEOUT)
 
 
@@ -118,10 +134,12 @@ def _mini_epoch_of(plan: DualBatchPlan) -> Callable[[tf.Tensor], tf.Tensor]:
     )
 
 
-def _learning_rates(config: Config, plan: DualBatchPlan) -> Callable[[float], list[float]]:
+def _learning_rates(
+    config: Config, plan: DualBatchPlan, settings: ResolutionSettings
+) -> Callable[[float], list[float]]:
     """The learning rate of every worker at an epoch: the schedule's, scaled by its batch."""
     schedule = schedule_from_config(config)
-    base_batch = config.optimizer.base_batch or config.dual_batch.large_batch
+    base_batch = config.optimizer.base_batch or settings.large_batch
     factors = [
         scale_factor(config.optimizer.lr_scaling, worker.batch, base_batch)
         for worker in plan.workers

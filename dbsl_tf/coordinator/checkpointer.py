@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbsl_tf.coordinator.background import Background
@@ -18,7 +18,7 @@ class Progress:
 
     clocks: Sequence[int]
     samples: Sequence[int]
-    time_models: Sequence[TimeModel]
+    time_models: Mapping[int, Sequence[TimeModel]]
 
 
 class Checkpointer:
@@ -83,10 +83,13 @@ class Checkpointer:
             clocks=tuple(progress.clocks),
             samples=tuple(progress.samples),
             wall_seconds=self.wall_seconds,
-            time_models=tuple(
-                (m.seconds_per_sample, m.seconds_per_batch, m.seconds_per_mini_epoch)
-                for m in progress.time_models
-            ),
+            time_models={
+                resolution: tuple(
+                    (m.seconds_per_sample, m.seconds_per_batch, m.seconds_per_mini_epoch)
+                    for m in models
+                )
+                for resolution, models in progress.time_models.items()
+            },
             weights=state.weights,
             velocity=state.velocity,
         )

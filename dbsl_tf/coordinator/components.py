@@ -20,6 +20,7 @@ from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.models import build_model
 from dbsl_tf.results.checkpoints import Checkpoint
+from dbsl_tf.schedules.progressive import resolution_settings
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -31,18 +32,20 @@ class Components:
     Attributes:
         engine: the connected cluster.
         shared_model: the weights.
-        mini_epoch: the closure of one mini-epoch.
+        mini_epochs: the closure of one mini-epoch for each resolution, low to high; the same for
+            those of the same dropout.
         evaluator: of the global weights.
         make_batches: makes the per-worker iterator of batches from a function that maps the
             worker's index (int64 scalar) to its batch sizes (int64 [batches], repeated for ever),
-            and from the samples of its stream that each worker has had before, [workers].
+            from the samples of its stream that each worker has had before, [workers], and from
+            the resolution of the images.
     """
 
     engine: Engine
     shared_model: SharedModel
-    mini_epoch: Closure
+    mini_epochs: dict[int, Closure]
     evaluator: Evaluator
-    make_batches: Callable[[Callable[[tf.Tensor], tf.Tensor], Sequence[int]], Iterator]
+    make_batches: Callable[[Callable[[tf.Tensor], tf.Tensor], Sequence[int], int], Iterator]
 
 
 def build_components(
@@ -63,32 +66,32 @@ def build_components(
             one too; None: never.
     """
     engine = Engine(cluster.task)
-    network = Network(
-        build_model(
-            keras_core,
-            config.model.name,
-            data.spec.classes,
-            config.model.dropout,
-            seed=config.run.seed,
-        ),
-        decay_all=config.optimizer.decay_normalization,
-    )
+    settings = resolution_settings(config)
+    networks = {part.dropout: _network(config, data, part.dropout) for part in settings}
+    highest = settings[-1]
+    network = networks[highest.dropout]
     optimizer = _optimizer(config)
     shared_model = SharedModel(
         engine,
         _initial_state(config, network, optimizer, checkpoint),
         MERGE_RULES[config.dual_batch.merge],
     )
-    evaluation_batch = min(config.dual_batch.large_batch, data.spec.test_samples)
+    evaluation_batch = min(highest.large_batch, data.spec.test_samples)
     evaluation = evaluation_closure(
         engine,
         shared_model,
         network,
-        lambda start, stop: test_dataset(data, start=start, stop=stop, batch=evaluation_batch),
+        lambda start, stop: test_dataset(
+            data, start=start, stop=stop, batch=evaluation_batch, resolution=highest.resolution
+        ),
     )
+    closures = {
+        dropout: mini_epoch_closure(engine, shared_model, networks[dropout], optimizer)
+        for dropout in networks
+    }
 
     def make_batches(
-        sizes: Callable[[tf.Tensor], tf.Tensor], samples_before: Sequence[int]
+        sizes: Callable[[tf.Tensor], tf.Tensor], samples_before: Sequence[int], resolution: int
     ) -> Iterator:
         def dataset_fn() -> tf.data.Dataset:
             worker = Engine.worker_index()
@@ -100,6 +103,7 @@ def build_components(
                 seed=tf.constant(config.run.seed * engine.workers, tf.int64) + worker,
                 parallel_calls=cluster.threads_per_worker,
                 first_sample=tf.gather(tf.constant(samples_before, tf.int64), worker),
+                resolution=resolution,
             )
 
         return engine.per_worker_iterator(dataset_fn)
@@ -107,12 +111,19 @@ def build_components(
     return Components(
         engine=engine,
         shared_model=shared_model,
-        mini_epoch=mini_epoch_closure(engine, shared_model, network, optimizer),
+        mini_epochs={part.resolution: closures[part.dropout] for part in settings},
         evaluator=Evaluator(
             engine, shared_model, evaluation, data.spec.test_samples, worker_timeout
         ),
         make_batches=make_batches,
     )
+
+
+def _network(config: Config, data: PreparedData, dropout: float) -> Network:
+    model = build_model(
+        keras_core, config.model.name, data.spec.classes, dropout, seed=config.run.seed
+    )
+    return Network(model, decay_all=config.optimizer.decay_normalization)
 
 
 def _initial_state(

@@ -66,6 +66,7 @@ class Merger:
             epoch=(commit - 1) // self._workers + 1,
             worker=worker.index,
             role=worker.role,
+            resolution=returned.mini_epoch.stage.settings.resolution,
             batch=worker.batch,
             samples=samples,
             steps=worker.steps,

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dbsl_tf.coordinator.closures import Closure
 from dbsl_tf.coordinator.shared_model import Slot
 from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.schedules.progressive import ResolutionSettings
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,16 @@ class Stage:
     """A plan and what follows from it; a mini-epoch belongs to one stage from start to merge.
 
     Attributes:
+        settings: resolution of the images, dropout and B_L.
         plan: batch, samples and steps of every worker.
+        mini_epoch: the closure, see `mini_epoch_closure`.
         batches: per-worker iterator of the batches of such mini-epochs.
         learning_rates: maps an epoch (a float) to the learning rate of every worker.
     """
 
+    settings: ResolutionSettings
     plan: DualBatchPlan
+    mini_epoch: Closure
     batches: Iterator
     learning_rates: Callable[[float], Sequence[float]]
 

@@ -91,6 +91,7 @@ class TimedRuns:
         self._components = components
         self.workers = components.engine.workers
         self._learning_rate = learning_rate
+        self._resolution = max(components.mini_epochs)
         self._slots = [components.shared_model.new_slot() for _ in range(self.workers)]
         self._batches: Any = None
 
@@ -98,7 +99,7 @@ class TimedRuns:
         """Start the input pipelines: the batches of each worker have these sizes, over and over."""
         rows = tf.ragged.constant(sizes, tf.int64, inner_shape=())
         self._batches = self._components.make_batches(
-            lambda worker: tf.gather(rows, worker), [0] * self.workers
+            lambda worker: tf.gather(rows, worker), [0] * self.workers, self._resolution
         )
         # A worker whose pipeline is ready first would take the run of one that still starts its.
         no_steps = [0] * self.workers
@@ -114,7 +115,7 @@ class TimedRuns:
             The closure's results by worker; None where a worker took the run of another.
         """
         results = self._components.engine.call_each(
-            self._components.mini_epoch,
+            self._components.mini_epochs[self._resolution],
             [
                 (self._batches, slot.variables(), same_orders(steps, self._learning_rate))
                 for slot in self._slots

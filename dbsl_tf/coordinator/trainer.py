@@ -11,15 +11,14 @@ from functools import partial
 
 from dbsl_tf.coordinator.background import Background
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
-from dbsl_tf.coordinator.closures import Closure
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.engine import Engine, WorkerHung
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.merger import Merger
-from dbsl_tf.coordinator.replanner import Replanner
 from dbsl_tf.coordinator.shared_model import SharedModel, Slot
 from dbsl_tf.coordinator.slots import SlotPool
-from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Stage, Streams, same_orders
+from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
+from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.errors import ParameterServerLost, UserError
 from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
 from dbsl_tf.schedules.calendar import Calendar
@@ -40,9 +39,7 @@ class Trainer:
         engine: the connected cluster.
         shared_model: the global weights.
         slots: of the mini-epochs in flight.
-        mini_epoch: see `mini_epoch_closure`.
-        stage: the first plan, its batches and learning rates.
-        replanner: asked at every beginning of an epoch whether another stage begins.
+        stages: asked at every beginning of an epoch which stage it belongs to.
         dispatcher: says which mini-epoch begins when.
         merger: merges them.
         calendar: says what is due after which commit.
@@ -62,9 +59,7 @@ class Trainer:
         engine: Engine,
         shared_model: SharedModel,
         slots: SlotPool,
-        mini_epoch: Closure,
-        stage: Stage,
-        replanner: Replanner,
+        stages: Stages,
         dispatcher: Dispatcher,
         merger: Merger,
         calendar: Calendar,
@@ -79,9 +74,7 @@ class Trainer:
         self._engine = engine
         self._shared_model = shared_model
         self._slots = slots
-        self._closure = mini_epoch
-        self._stage = stage
-        self._replanner = replanner
+        self._stages = stages
         self._dispatcher = dispatcher
         self._merger = merger
         self._calendar = calendar
@@ -93,6 +86,7 @@ class Trainer:
         self._worker_timeout = worker_timeout
         self._check = check
         self._epoch = self._calendar.epochs_done(dispatcher.merged)
+        self._stage = stages.at(min(self._epoch + 1, calendar.epochs), dispatcher.merged)
         self._rejected: Counter[int] = Counter()
         self._merging_since: float | None = None
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
@@ -182,7 +176,8 @@ class Trainer:
         slots = [self._slots.take() for _ in range(self._engine.workers)]
         self._shared_model.warm_up(slots)
         self._engine.call_each(
-            self._closure, [(self._stage.batches, slot.variables(), orders) for slot in slots]
+            self._stage.mini_epoch,
+            [(self._stage.batches, slot.variables(), orders) for slot in slots],
         )
         for slot in slots:
             self._slots.give_back(slot)
@@ -237,8 +232,8 @@ class Trainer:
             if epoch > self._epoch:
                 self._epoch = epoch
                 # A new stage is made known to all workers, which would wait for one that hangs.
-                if len(self._engine.roster.present) == workers:
-                    self._stage = self._replanner.stage_from(epoch * workers, self._stage)
+                all_present = len(self._engine.roster.present) == workers
+                self._stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
             stage = self._stage
         # In a round it must not matter which worker takes which number.
         seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
@@ -253,7 +248,10 @@ class Trainer:
     def _train_on_some_worker(self, mini_epoch: MiniEpoch, slot: Slot) -> Returned | None:
         """The result of a mini-epoch, None where it has to begin again."""
         call = self._engine.start(
-            self._closure, mini_epoch.stage.batches, slot.variables(), mini_epoch.orders()
+            mini_epoch.stage.mini_epoch,
+            mini_epoch.stage.batches,
+            slot.variables(),
+            mini_epoch.orders(),
         )
         try:
             result = call.result(self._worker_timeout)
@@ -308,7 +306,7 @@ class Trainer:
                 self._streams.took(record.worker, record.samples)
                 self._tell("committed", record)
                 if returned.mini_epoch.stage is self._stage:
-                    self._replanner.observe(record)
+                    self._stages.observe(record)
             self._dispatcher.was_merged([record.worker for record in records])
             if records:
                 self._after_commit(records[-1])
@@ -324,7 +322,7 @@ class Trainer:
         self._checkpointer.save(self._progress())
 
     def _progress(self) -> Progress:
-        return Progress(self._dispatcher.clocks, self._streams.samples, self._replanner.time_models)
+        return Progress(self._dispatcher.clocks, self._streams.samples, self._stages.time_models)
 
     def _evaluate(self, commit: int) -> None:
         """Begin an evaluation of the weights of this very commit beside the training."""

@@ -29,7 +29,8 @@ class Checkpoint:
         clocks: mini-epochs of each worker among them, as synchronisation counts them.
         samples: samples that each worker has taken from its stream of training data.
         wall_seconds: time trained so far.
-        time_models: a, b and c of every worker that the plan in force was made with.
+        time_models: a, b and c of every worker that the plan in force was made with, for each
+            resolution.
         weights: in the model's order.
         velocity: of every worker's optimiser, [workers, ...] for each trainable weight; empty
             where it is not kept.
@@ -39,7 +40,7 @@ class Checkpoint:
     clocks: tuple[int, ...]
     samples: tuple[int, ...]
     wall_seconds: float
-    time_models: tuple[tuple[float, float, float], ...]
+    time_models: dict[int, tuple[tuple[float, float, float], ...]]
     weights: list[np.ndarray]
     velocity: list[np.ndarray]
 
@@ -131,7 +132,10 @@ def _read(path: Path) -> Checkpoint:
             clocks=tuple(progress["clocks"]),
             samples=tuple(progress["samples"]),
             wall_seconds=float(progress["wall_seconds"]),
-            time_models=tuple((a, b, c) for a, b, c in progress["time_models"]),
+            time_models={
+                int(resolution): tuple((a, b, c) for a, b, c in models)
+                for resolution, models in progress["time_models"].items()
+            },
             weights=[content[name] for name in names if name.startswith("weight_")],
             velocity=[content[name] for name in names if name.startswith("velocity_")],
         )

@@ -15,6 +15,7 @@ class CommitRecord:
         epoch: the epoch this commit belongs to, from 1.
         worker: index of the worker that trained it.
         role: `small` or `large`.
+        resolution: height and width of the images in pixels.
         batch: batch size B_i, samples.
         samples: samples trained, d_i.
         steps: batches trained.
@@ -32,6 +33,7 @@ class CommitRecord:
     epoch: int
     worker: int
     role: str
+    resolution: int
     batch: int
     samples: int
     steps: int

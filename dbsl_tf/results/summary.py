@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.planning import DualBatchPlan, TrainingSchedule
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord
 from dbsl_tf.versions import package_versions
 
@@ -14,7 +14,7 @@ _PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
 
 
 def summarize(
-    plan: DualBatchPlan,
+    schedule: TrainingSchedule,
     commits: Sequence[CommitRecord],
     evaluations: Sequence[EvaluationRecord],
     wall_seconds: float,
@@ -22,15 +22,18 @@ def summarize(
     """The content of summary.json.
 
     `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
-    starting servers and tracing come before. Medians are over all mini-epochs of a role. The
+    starting servers and tracing come before. `planned_seconds` counts neither evaluations nor
+    changes of resolution. Medians and ratios are over all mini-epochs of a role at the highest
+    resolution. The
     realised extra time ratio is the slower role's median mini-epoch over what a mini-epoch of the
     all-large baseline (d/n samples with B_L) takes at the speed that the large workers showed;
     None where no large worker ran. It cannot tell the speed of an all-large run apart from that
     of the large workers here: for that, compare with a run that has no small workers.
     """
-    last = evaluations[-1]
+    plan, last = schedule.plain, evaluations[-1]
     samples = sum(record.samples for record in commits)
-    small, large = (_median_seconds(commits, role) for role in ("small", "large"))
+    highest = [r for r in commits if r.resolution == schedule.highest_resolution]
+    small, large = (_median_seconds(highest, role) for role in ("small", "large"))
     return {
         "test_loss": last.test_loss,
         "test_accuracy": last.test_accuracy,
@@ -38,9 +41,10 @@ def summarize(
         "commits": len(commits),
         "samples": samples,
         "wall_seconds": wall_seconds,
+        "planned_seconds": schedule.predicted_seconds,
         "images_per_second": samples / wall_seconds,
         "planned_extra_time_ratio": plan.realised_extra_time_ratio,
-        "realised_extra_time_ratio": _realised_extra_time_ratio(plan, commits, (small, large)),
+        "realised_extra_time_ratio": _realised_extra_time_ratio(plan, highest, (small, large)),
         "load_imbalance": small / large if small and large else None,
         "small_mini_epochs": sum(record.role == "small" for record in commits),
         "large_mini_epochs": sum(record.role == "large" for record in commits),

@@ -13,10 +13,12 @@ import tensorflow as tf
 from dbsl_tf.coordinator.merge import MERGE_RULES
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from tests.support.isolation import on_cluster
+from tests.support.schedules import constant_schedule
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
 
 MODEL = TimeModel(0.001, 0.004)
 MOMENTUM, DECAY, SAMPLES = 0.9, 0.01, 40
+RESOLUTION = 2
 RATES = {0: 0.5, 1: 0.25}  # learning rates of the small and the large worker
 
 
@@ -67,10 +69,10 @@ def train(engine, case: Case):
     from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.merger import Merger
-    from dbsl_tf.coordinator.replanner import Replanner
     from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
     from dbsl_tf.coordinator.slots import SlotPool
     from dbsl_tf.coordinator.stage import Stage, Streams
+    from dbsl_tf.coordinator.stages import Stages
     from dbsl_tf.coordinator.synchronization import Synchronization
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.data.pipeline import mini_epoch_batches
@@ -95,7 +97,9 @@ def train(engine, case: Case):
             work = tf.linalg.matmul(work, work) / 700.0
         return images + 0.0 * tf.reduce_mean(work), labels
 
-    def make_stage(plan):
+    closure = mini_epoch_closure(engine, shared, network, optimizer)
+
+    def make_stage(plan, settings):
         def dataset_fn():
             worker = engine.worker_index()
             batch = tf.gather([mine.batch for mine in plan.workers], worker)
@@ -112,7 +116,9 @@ def train(engine, case: Case):
             return data
 
         return Stage(
+            settings=settings,
             plan=plan,
+            mini_epoch=closure,
             batches=engine.per_worker_iterator(dataset_fn),
             learning_rates=lambda epoch: [RATES[worker] * 0.5 ** (epoch >= 1) for worker in (0, 1)],
         )
@@ -147,9 +153,13 @@ def train(engine, case: Case):
         engine=engine,
         shared_model=shared,
         slots=slots,
-        mini_epoch=mini_epoch_closure(engine, shared, network, optimizer),
-        stage=make_stage(plan()),
-        replanner=Replanner(watch, make_stage, case.replan, [recorder] if case.replan else []),
+        stages=Stages(
+            constant_schedule(plan(), case.epochs, RESOLUTION),
+            {RESOLUTION: watch},
+            make_stage,
+            case.replan,
+            [recorder] if case.replan else [],
+        ),
         dispatcher=Dispatcher(2 * case.epochs, 0, [0, 0], rule, engine.roster),
         merger=Merger(shared, slots, 2, rule.in_rounds),
         calendar=Calendar(2, case.epochs, eval_every=case.epochs, checkpoint_every=1),

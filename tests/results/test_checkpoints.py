@@ -22,7 +22,7 @@ def checkpoint(commit: int) -> Checkpoint:
         clocks=(commit, 1),
         samples=(10 * commit, 7),
         wall_seconds=1.5,
-        time_models=((1e-3, 2e-3, 0.1), (1e-3, 3e-3, 0.2)),
+        time_models={24: ((1e-3, 2e-3, 0.1),), 32: ((1e-3, 3e-3, 0.2),)},
         weights=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
         velocity=[random.normal(size=(2, 3, 4)).astype(np.float32)],
     )
@@ -107,7 +107,8 @@ from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 weights = [np.zeros(100_000, np.float32)]
-Checkpoints(Path({str(tmp_path)!r}), 3).save(Checkpoint(2, (1, 1), (0, 0), 0.0, (), weights, []))
+checkpoint = Checkpoint(2, (1, 1), (0, 0), 0.0, dict(), weights, [])
+Checkpoints(Path({str(tmp_path)!r}), 3).save(checkpoint)
 """
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     result = subprocess.run(

@@ -77,8 +77,8 @@ def test_history_has_one_line_for_each_event(tmp_path: Path):
     assert (lines[0]["commit"], lines[0]["staleness"]) == (1, 2)
     assert lines[1]["test_accuracy"] == 0.5
     assert set(lines[0]) == {
-        *("event", "commit", "epoch", "worker", "role", "batch", "samples", "steps", "started"),
-        *("seconds", "loop_seconds", "learning_rate", "update_factor", "staleness"),
+        *("event", "commit", "epoch", "worker", "role", "resolution", "batch", "samples", "steps"),
+        *("started", "seconds", "loop_seconds", "learning_rate", "update_factor", "staleness"),
         *("train_loss", "train_accuracy"),
     }
     assert (len(history.commits), len(history.evaluations)) == (1, 1)

@@ -8,9 +8,10 @@ from importlib import metadata
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.results.summary import summarize
 from tests.support.records import commit_record, evaluation_record
+from tests.support.schedules import constant_schedule
 
 
-def plan(small_workers: int):
+def schedule(small_workers: int):
     demand = Demand(
         time_model=TimeModel(0.001, 0.02),
         samples=1000,
@@ -19,7 +20,7 @@ def plan(small_workers: int):
         large_batch=100,
         rounding="nearest",
     )
-    return plan_dual_batch(demand, extra_time_ratio=1.2)
+    return constant_schedule(plan_dual_batch(demand, extra_time_ratio=1.2), epochs=3)
 
 
 class SummaryTest(unittest.TestCase):
@@ -37,7 +38,7 @@ class SummaryTest(unittest.TestCase):
             evaluation_record(commit=2, test_accuracy=0.9, test_loss=0.3),
             evaluation_record(commit=5, test_accuracy=0.8, test_loss=0.4),
         ]
-        summary = summarize(plan(small_workers=1), commits, evaluations, wall_seconds=8.0)
+        summary = summarize(schedule(small_workers=1), commits, evaluations, wall_seconds=8.0)
         self.assertEqual(summary["commits"], 5)
         self.assertEqual(summary["samples"], 2400)
         self.assertEqual(summary["images_per_second"], 300)
@@ -49,7 +50,7 @@ class SummaryTest(unittest.TestCase):
 
     def test_with_one_role_only_there_is_no_imbalance(self):
         large = summarize(
-            plan(small_workers=0),
+            schedule(small_workers=0),
             [commit_record(role="large", samples=500, seconds=2.0)],
             [evaluation_record()],
             wall_seconds=2.0,
@@ -57,13 +58,13 @@ class SummaryTest(unittest.TestCase):
         self.assertIsNone(large["load_imbalance"])
         self.assertAlmostEqual(large["realised_extra_time_ratio"], 1.0)
         small = summarize(
-            plan(small_workers=2), [commit_record()], [evaluation_record()], wall_seconds=2.0
+            schedule(small_workers=2), [commit_record()], [evaluation_record()], wall_seconds=2.0
         )
         self.assertIsNone(small["load_imbalance"])
         self.assertIsNone(small["realised_extra_time_ratio"])
 
     def test_versions_are_those_installed(self):
-        summary = summarize(plan(0), [commit_record()], [evaluation_record()], 1.0)
+        summary = summarize(schedule(0), [commit_record()], [evaluation_record()], 1.0)
         self.assertEqual(summary["versions"]["tensorflow"], metadata.version("tensorflow"))
 
 

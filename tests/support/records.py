@@ -9,9 +9,9 @@ from dbsl_tf.results.records import CommitRecord, EvaluationRecord
 
 def commit_record(**values: Any) -> CommitRecord:
     defaults = dict(
-        commit=1, epoch=1, worker=0, role="small", batch=10, samples=100, steps=10, started=0.0,
-        seconds=1.0, loop_seconds=0.9, learning_rate=0.1, update_factor=0.8, staleness=0,
-        train_loss=2.0, train_accuracy=0.25,
+        commit=1, epoch=1, worker=0, role="small", resolution=32, batch=10, samples=100,
+        steps=10, started=0.0, seconds=1.0, loop_seconds=0.9, learning_rate=0.1,
+        update_factor=0.8, staleness=0, train_loss=2.0, train_accuracy=0.25,
     )  # fmt: skip
     return CommitRecord(**{**defaults, **values})
 

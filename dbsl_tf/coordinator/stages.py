@@ -1,0 +1,98 @@
+"""Which stage an epoch belongs to: by the schedule, and by how fast the workers turn out to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dbsl_tf.coordinator.stage import Stage
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning import DualBatchPlan, TimeModel
+from dbsl_tf.planning.drift import DriftWatch
+from dbsl_tf.planning.progressive import TrainingSchedule
+from dbsl_tf.results.records import CommitRecord, DriftRecord, Observer
+from dbsl_tf.schedules.progressive import ResolutionSettings
+
+
+class Stages:
+    """Makes the stage of each epoch; reports once that workers are not as fast as planned.
+
+    Not thread-safe: the trainer calls it one call at a time.
+
+    Args:
+        schedule: resolution, dropout and plan of every epoch.
+        watches: compare times with the plan, one for each resolution.
+        make_stage: makes the stage of a plan and its settings.
+        replan: whether a plan that no longer fits is replaced at the next epoch.
+        observers: told of a drift.
+    """
+
+    def __init__(
+        self,
+        schedule: TrainingSchedule,
+        watches: Mapping[int, DriftWatch],
+        make_stage: Callable[[DualBatchPlan, ResolutionSettings], Stage],
+        replan: bool,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._schedule = schedule
+        self._plans = dict(schedule.plans)
+        self._watches = watches
+        self._make_stage = make_stage
+        self._replan = replan
+        self._observers = observers
+        self._reported = False
+        self._stage: Stage | None = None
+
+    @property
+    def time_models(self) -> dict[int, tuple[TimeModel, ...]]:
+        """One a worker for each resolution, those that the plans in force were made with."""
+        return {resolution: watch.time_models for resolution, watch in self._watches.items()}
+
+    def observe(self, record: CommitRecord) -> None:
+        """Take in a mini-epoch of the present stage."""
+        watch = self._watches[record.resolution]
+        watch.observe(record.worker, record.samples, record.steps, record.loop_seconds)
+        if watch.drifted and not (self._replan or self._reported):
+            self._reported = True
+            self._report(watch, record.commit, adopted=False)
+
+    def at(self, epoch: int, commit: int, may_replan: bool = True) -> Stage:
+        """The stage of an epoch, from 1; the same object as long as nothing changes.
+
+        Args:
+            epoch: at least that of the call before.
+            commit: mini-epochs before the epoch.
+            may_replan: whether the plan may be replaced now.
+        """
+        settings = self._schedule.at(epoch).sub_stage.settings
+        watch = self._watches[settings.resolution]
+        changed = self._stage is None or self._stage.settings != settings
+        if self._replan and may_replan and watch.drifted:
+            plan = self._report(watch, commit, adopted=True)
+            if plan is not None:
+                watch.adopt()
+                self._plans[settings.resolution] = plan
+                changed = True
+        if changed:
+            self._stage = self._make_stage(self._plans[settings.resolution], settings)
+        return self._stage
+
+    def _report(self, watch: DriftWatch, commit: int, adopted: bool) -> DualBatchPlan | None:
+        """Tell the observers; the plan that fits, None where there is none."""
+        factors = watch.factors
+        try:
+            plan, problem = watch.fitting_plan(), None
+        except UserError as error:
+            plan, problem = None, str(error)
+            # Nothing will change: once is enough.
+            self._replan, self._reported = False, True
+        record = DriftRecord(
+            commit=commit,
+            factors=tuple(factors),
+            adopted=adopted and plan is not None,
+            plan=None if plan is None else plan.as_dict(),
+            problem=problem,
+        )
+        for observer in self._observers:
+            observer.drifted(record)
+        return plan
