@@ -72,6 +72,36 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual(profile.read_bytes(), kept)
         self.assertEqual(json.loads((self.run / "plan.json").read_text()), plan)
 
+    def test_the_hybrid_changes_resolution_with_the_epochs_of_its_plan(self):
+        progressive = [
+            "progressive.mode=cyclic",
+            "progressive.resolutions=[16, 32]",
+            "progressive.dropout=[0.1, 0.2]",
+            "progressive.large_batch=[60, 50]",
+            "progressive.a=[0.0006, 0.001]",
+            "progressive.b=[0.01, 0.01]",
+        ]
+        overrides = ["schedule.epochs=8", "schedule.milestones=[4]", "schedule.eval_every=4"]
+        cleared = ["time_model.a=null", "time_model.b=null", "optimizer.lr_scaling=none"]
+        status, _, errors = self.finish(self.start(*progressive, *overrides, *cleared))
+        self.assertEqual((status, errors), (0, ""))
+        self.check_every_commit_counts_once(16)
+        schedule = json.loads((self.run / "plan.json").read_text())["schedule"]
+        self.assertEqual([part["resolution"] for part in schedule], [16, 32, 16, 32])
+        for commit in self.events("commit"):
+            # The mini-epochs of an epoch may be merged one late, while another is in flight.
+            epochs = {(commit["commit"] + late) // 2 + 1 for late in (-2, -1, 0)}
+            parts = [
+                part
+                for part in schedule
+                if any(part["first_epoch"] <= e <= part["last_epoch"] for e in epochs)
+            ]
+            planned = [(p["resolution"], p[f"{commit['role']}_batch"]) for p in parts]
+            self.assertIn((commit["resolution"], commit["batch"]), planned)
+        resolutions = [commit["resolution"] for commit in self.events("commit")]
+        self.assertEqual((resolutions.count(16), resolutions.count(32)), (8, 8))
+        self.assertEqual({e["samples"] for e in self.events("evaluation")}, {360})
+
     def check_configuration_repeats(self):
         from dbsl_tf.config import load_config
 
