@@ -102,7 +102,7 @@ def _measured(
     if task_from_environment(os.environ) is None:
         data = config.data
         isolate(config.cluster.isolation, lambda: prepare_missing(data.name, data.dir))
-    from dbsl_tf.coordinator.profile_cluster import profile_cluster
+    from dbsl_tf.measuring.profile_cluster import profile_cluster
 
     console = Console(stderr=options.json)
 

@@ -175,7 +175,7 @@ def _with_time_model(config: Config, options: Namespace, console: Console) -> Co
     """The configuration with a profile of this hardware where it has no time model."""
     if has_time_models(config):
         return config
-    from dbsl_tf.coordinator.profile_cluster import cached_profile
+    from dbsl_tf.measuring.profile_cluster import cached_profile
 
     def report(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)

@@ -61,7 +61,7 @@ def measure(
 ) -> list[dict[str, list[float]]]:
     """Seconds of the mini-epochs of each role, or of all-large ones, in each repeat."""
     from dbsl_tf.coordinator.components import build_components
-    from dbsl_tf.coordinator.timed_runs import TimedRuns
+    from dbsl_tf.measuring.timed_runs import TimedRuns
 
     runs = TimedRuns(build_components(config, data, cluster), learning_rate=1e-4)
     runs.load(

@@ -11,10 +11,10 @@ import numpy as np
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.components import Components, build_components
-from dbsl_tf.coordinator.memory_sweep import MemorySweep
-from dbsl_tf.coordinator.operating_points import measurement_of, time_operating_points
-from dbsl_tf.coordinator.timed_runs import Report, Round, RunPair, TimedRuns
 from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.measuring.memory_sweep import MemorySweep
+from dbsl_tf.measuring.operating_points import measurement_of, time_operating_points
+from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns
 from dbsl_tf.profiling.measurement import Measurement
 
 _SMALLEST_BATCH = 4

@@ -53,8 +53,8 @@ def profile_cluster(
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(config, task, Path(logs)) as cluster,
     ):
-        from dbsl_tf.coordinator.profiling_run import measure
         from dbsl_tf.coordinator.watching import run_watched
+        from dbsl_tf.measuring.profiling_run import measure
 
         measurement = run_watched(
             partial(measure, config, data, cluster, report), lambda: cluster.check(report)

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.memory_reading import worker_memory
-from dbsl_tf.coordinator.timed_runs import Report, TimedRuns
+from dbsl_tf.measuring.memory_reading import worker_memory
+from dbsl_tf.measuring.timed_runs import Report, TimedRuns
 from dbsl_tf.profiling.measurement import MemorySample
 from dbsl_tf.profiling.memory_growth import next_batch
 

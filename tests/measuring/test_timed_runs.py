@@ -7,7 +7,7 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbsl_tf.coordinator.timed_runs import RunPair
+from dbsl_tf.measuring.timed_runs import RunPair
 
 step_times = st.lists(st.floats(1e-3, 2), min_size=1, max_size=4)
 

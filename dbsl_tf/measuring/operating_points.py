@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dbsl_tf.config import Config
-from dbsl_tf.coordinator.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
 from dbsl_tf.errors import UserError
+from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.fitting import combined, profile_measurement
 from dbsl_tf.profiling.measurement import Measurement

@@ -1,0 +1,1 @@
+"""Measuring the time and the memory of training steps on a real cluster."""
