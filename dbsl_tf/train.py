@@ -82,7 +82,7 @@ def coordinate(
     console: Console,
 ) -> None:
     """Be the chief: begin the run or go on with it, to its end."""
-    from dbsl_tf.run import begin_or_resume, train
+    from dbsl_tf.training_run import begin_or_resume, train
 
     data = prepare(config.data.name, config.data.dir)
     run = begin_or_resume(config, options, directory, console)
