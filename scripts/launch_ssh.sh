@@ -53,7 +53,7 @@ host_of() {
 }
 
 is_this_machine() {
-    "$python" - "$1" 2> /dev/null << 'END'
+    "$python" - "$1" << 'END'
 import sys
 from dbsl_tf.cluster.probing import is_here
 sys.exit(not is_here(sys.argv[1]))

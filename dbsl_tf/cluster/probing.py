@@ -67,10 +67,19 @@ def bypass_proxies(task: Task) -> None:
 def check_own_port(task: Task) -> None:
     """Check that this process can listen at the port of `task`.
 
+    TensorFlow listens at a port of all of a machine's addresses, so two processes of a machine
+    need two ports, whichever names of the machine they have.
+
     Raises:
-        UserError: the port is in use, or not allowed.
+        UserError: the port is in use, not allowed, or that of another process on this machine.
     """
     port = host_and_port(task.address)[1]
+    for other in (Task(task.addresses, CHIEF, 0), *task.addresses.servers()):
+        if other != task and host_and_port(other.address)[1] == port and is_here(other.address):
+            raise UserError(
+                f"TF_CONFIG gives {task.name} at {task.address} and {other.name} at "
+                f"{other.address} the same port of this machine: give each its own"
+            )
     try:
         socket.create_server(("", port)).close()
     except OSError as error:
@@ -114,9 +123,16 @@ def wait_for_names(task: Task, timeout: float) -> None:
 
 
 def is_here(address: str) -> bool:
-    """Whether the host of `host:port` is this machine, as far as its own interfaces tell."""
+    """Whether the host of `host:port` is this machine, as far as its own interfaces tell.
+
+    A host whose name does not resolve is not.
+    """
     host, _ = host_and_port(address)
-    for family, kind, _, _, found in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+    try:
+        resolved = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    for family, kind, _, _, found in resolved:
         try:
             with socket.socket(family, kind) as opened:
                 opened.bind(found)

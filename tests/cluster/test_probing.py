@@ -68,6 +68,15 @@ def test_a_port_in_use_is_named(listener):
         check_own_port(task)
 
 
+def test_two_processes_of_one_machine_need_two_ports():
+    port = free_ports(1)[0]
+    addresses = ClusterAddresses(
+        f"127.0.0.1:{port}", (f"localhost:{port}",), (f"{NOWHERE}:{port}",)
+    )
+    with pytest.raises(UserError, match=f"chief-0 .*worker-0 at localhost:{port} the same port"):
+        check_own_port(Task(addresses, "chief", 0))
+
+
 def test_a_free_port_is_accepted():
     address = f"127.0.0.1:{free_ports(1)[0]}"
     check_own_port(Task(ClusterAddresses(address, ("a:1",), ("b:2",)), "chief", 0))
@@ -99,3 +108,4 @@ def test_only_addresses_of_this_machine_are_here(listener):
     assert is_here("localhost:1")
     # Of a block that is for documentation only (RFC 5737).
     assert not is_here("192.0.2.1:2222")
+    assert not is_here(f"{NOWHERE}:2222")
