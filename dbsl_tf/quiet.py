@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 def import_tensorflow_quietly() -> None:
@@ -23,6 +24,17 @@ def import_tensorflow_quietly() -> None:
 
     # What fails is raised too, and reported by whoever handles it.
     tf.get_logger().setLevel("CRITICAL")
+    sys.unraisablehook = _unless_of_tensorflow(sys.unraisablehook)
+
+
+def _unless_of_tensorflow(report: Callable) -> Callable:
+    """Have TensorFlow's objects be deleted without a word when their server is gone."""
+
+    def hook(unraisable: Any) -> None:
+        if not getattr(unraisable.object, "__module__", "").startswith("tensorflow."):
+            report(unraisable)
+
+    return hook
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         if restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
         console.print(f"{lost}; going on from the last checkpoint", soft_wrap=True)
-        restart(_MODULE, [*arguments, f"run.dir={directory.path}", "run.resume=must"])
+        restart(_MODULE, [*arguments, f"run.dir={directory.path}", "run.resume=auto"])
     return 0
 
 

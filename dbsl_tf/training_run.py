@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # What saving the weights may take when a run is interrupted, in seconds.
 _SAVING_SECONDS = 20.0
 _EXPORT_SECONDS = 300.0
+# What connecting to a cluster whose servers answer, and building what trains on it, may take.
+_BUILDING_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def begin_or_resume(
             report(f"{change}")
         checkpoint = checkpoints.latest(report)
         _check_unfinished(config, directory, checkpoint)
+        directory.summary.unlink(missing_ok=True)
     config = _with_time_model(config, options, console)
     if checkpoint is not None and _time_models_stay(before, config):
         time_models = {
@@ -122,22 +125,31 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         ready_cluster(config, task, directory.logs, restarts) as cluster,
     ):
         from dbsl_tf.coordinator.assembly import build_trainer
+        from dbsl_tf.coordinator.watching import run_watched
 
         if start is not None:
             discarded = history.resume(start.commit).discarded
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")
         display = Display(console, run.schedule.plain, config.schedule.epochs, history.commits)
-        trainer = build_trainer(
-            config,
-            run.schedule,
-            run.time_models,
-            data,
-            cluster,
-            run.checkpoints,
-            start,
-            observers=[history, display],
-            check=lambda: cluster.check(report),
+
+        def check() -> None:
+            cluster.check(report)
+
+        trainer = run_watched(
+            lambda: build_trainer(
+                config,
+                run.schedule,
+                run.time_models,
+                data,
+                cluster,
+                run.checkpoints,
+                start,
+                observers=[history, display],
+                check=check,
+            ),
+            check,
+            _BUILDING_SECONDS,
         )
         trainer.warm_up()
         try:

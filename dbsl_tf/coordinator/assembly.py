@@ -12,6 +12,7 @@ from dbsl_tf.config import Config
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
+from dbsl_tf.coordinator.engine import naming_lost_servers
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import Stage, Streams
@@ -33,6 +34,7 @@ _TIMEOUT_FACTOR = 10
 _SHORTEST_TIMEOUT = 20.0
 
 
+@naming_lost_servers()
 def build_trainer(
     config: Config,
     schedule: TrainingSchedule,
@@ -61,6 +63,7 @@ def build_trainer(
     worker_timeout = _worker_timeout(config, schedule)
     components = build_components(config, data, cluster, checkpoint, worker_timeout)
     shared_model = components.shared_model
+    merged = checkpoint.commit if checkpoint else 0
     streams = Streams(checkpoint.samples if checkpoint else [0] * workers)
 
     def make_stage(plan: DualBatchPlan, settings: ResolutionSettings) -> Stage:
@@ -88,12 +91,12 @@ def build_trainer(
         stages=Stages(schedule, watches, make_stage, config.dual_batch.replan, observers),
         dispatcher=Dispatcher(
             total=calendar.total,
-            merged=checkpoint.commit if checkpoint else 0,
+            merged=merged,
             clocks=checkpoint.clocks if checkpoint else [0] * workers,
             synchronization=synchronization,
             roster=components.engine.roster,
         ),
-        merger=Merger(shared_model, slots, workers, synchronization.in_rounds),
+        merger=Merger(shared_model, slots, workers, synchronization.in_rounds, merged),
         calendar=calendar,
         evaluator=components.evaluator,
         checkpointer=Checkpointer(

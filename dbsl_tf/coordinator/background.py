@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from dbsl_tf.coordinator.engine import naming_lost_servers
+
 
 class Background:
     """Runs one piece of work at a time in a thread of its own.
@@ -35,6 +37,7 @@ class Background:
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
-            work()
+            with naming_lost_servers():
+                work()
         except BaseException as error:
             self._fail(error)

@@ -93,14 +93,27 @@ class Dispatcher:
             heapq.heappush(self._given_back, number)
             self._changed.notify_all()
 
+    def reclaim(self, number: int) -> bool:
+        """Take back what was given back, unless it was handed out again; whether that was done."""
+        with self._changed:
+            if number not in self._given_back:
+                return False
+            self._given_back.remove(number)
+            heapq.heapify(self._given_back)
+            self._out += 1
+            return True
+
     def wait_to_merge(self, worker: int) -> None:
         """Wait until a mini-epoch of `worker` may be merged."""
         with self._changed:
-            while not (
-                self._stopped
-                or self._synchronization.may_merge(worker, self._clocks, self._roster.present)
-            ):
+            if self._may_merge(worker):
+                return
+            # It occupies no worker meanwhile: the slower ones have to go on.
+            self._out -= 1
+            self._changed.notify_all()
+            while not (self._stopped or self._may_merge(worker)):
                 self._changed.wait(_RECHECK)
+            self._out += 1
 
     def came_back(self) -> None:
         """Take note that a worker is free for another mini-epoch."""
@@ -131,8 +144,14 @@ class Dispatcher:
 
     def _has_room(self) -> bool:
         present = self._roster.present
+        if not present:
+            # Somebody has to be given a chance to show that it is back.
+            return self._out < 1
         allowed = self._synchronization.allowed(self._clocks, present)
         return self._out < sum(allowed[worker] for worker in present)
+
+    def _may_merge(self, worker: int) -> bool:
+        return self._synchronization.may_merge(worker, self._clocks, self._roster.present)
 
     def _roster_changed(self, worker: int, reason: str | None) -> None:
         with self._changed:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,10 +15,11 @@ import tensorflow as tf
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.coordinator.roster import Roster
 from dbsl_tf.coordinator.watch import CallWatch, PortWatch
-from dbsl_tf.errors import ParameterServerLost
+from dbsl_tf.errors import ClusterError, ParameterServerLost
 
 # How often a call that waits looks whether its worker hangs, in seconds.
 _PATIENCE = 0.5
+_RETRY_SECONDS = 0.1
 # ClusterCoordinator waits for its workers when it is deleted, dead ones included.
 _kept: list[Engine] = []
 
@@ -55,15 +57,18 @@ class Call:
                 goes on: see `wait`.
             ParameterServerLost: a parameter server is gone.
         """
-        while True:
-            try:
-                with naming_lost_servers():
-                    result = self._future.result(timeout=_PATIENCE)
-            except TimeoutError:
-                if timeout is not None:
-                    self._engine.check_for_hang(self._ticket, timeout)
-            else:
-                return result
+        while not self.is_there(timeout):
+            pass
+        with naming_lost_servers():
+            return self._future.result()
+
+    def is_there(self, timeout: float | None = None) -> bool:
+        """Wait a moment for the result; whether it, or an error, is there. See `result`."""
+        if wait([self._future], _PATIENCE).done:
+            return True
+        if timeout is not None:
+            self._engine.check_for_hang(self._ticket, timeout)
+        return False
 
     def wait(self) -> Any:
         """Wait for the result, however long it takes."""
@@ -143,10 +148,11 @@ class Engine:
             ParameterServerLost: a parameter server is gone.
         """
         ticket = next(self._tickets)
-        self._watch.started(ticket)
         with naming_lost_servers():
             remote = self._coordinator.schedule(closure, args=(np.int64(ticket), *arguments))
-        future = self._fetching.submit(remote.fetch)
+        # Not before: the first time, scheduling traces.
+        self._watch.started(ticket)
+        future = self._fetching.submit(_fetch, remote)
         future.add_done_callback(lambda _: self._watch.finished(ticket))
         return Call(self, ticket, future)
 
@@ -165,18 +171,26 @@ class Engine:
         Args:
             closure: must do no harm when it is run twice.
             argument_lists: one for each call.
-            timeout: see `Call.result`; a call that takes longer is given to another worker too.
+            timeout: see `Call.result`; a call that takes longer is given to another worker too,
+                and counts by whoever is first.
         """
-        calls = [self.start(closure, *arguments) for arguments in argument_lists]
-        results = []
-        for call, arguments in zip(calls, argument_lists):
-            while True:
+        tries = [[self.start(closure, *arguments)] for arguments in argument_lists]
+        return [
+            self._first_result(calls, closure, arguments, timeout)
+            for calls, arguments in zip(tries, argument_lists)
+        ]
+
+    def _first_result(
+        self, calls: list[Call], closure: Callable, arguments: Sequence[Any], timeout: float | None
+    ) -> Any:
+        while True:
+            for call in calls:
                 try:
-                    results.append(call.result(timeout))
-                    break
+                    if call.is_there(timeout):
+                        return call.result()
                 except WorkerHung:
-                    call = self.start(closure, *arguments)
-        return results
+                    calls.append(self.start(closure, *arguments))
+                    break
 
     def check_for_hang(self, ticket: int, timeout: float) -> None:
         """See `Call.result`."""
@@ -192,21 +206,45 @@ class Engine:
         return tf.cast(tf.distribute.coordinator.experimental_get_current_worker_index(), tf.int64)
 
 
+def _fetch(remote: tf.distribute.coordinator.RemoteValue) -> Any:
+    """The value of `remote`, also when the worker dies that still had it.
+
+    Then copying the value fails here before ClusterCoordinator has the closure run again. What it
+    gives up for good it answers with the same error every time.
+    """
+    last: tf.errors.OpError | None = None
+    while True:
+        try:
+            return remote.fetch()
+        except tf.errors.OpError as error:
+            if error is last:
+                raise
+            last = error
+            time.sleep(_RETRY_SECONDS)
+
+
 @contextmanager
 def naming_lost_servers() -> Iterator[None]:
-    """Turn TensorFlow's errors for a lost parameter server into a `ParameterServerLost`.
+    """Turn TensorFlow's errors into one line: a `ParameterServerLost` where a server is gone.
 
     A lost worker is no error: its closure runs elsewhere.
     """
     try:
         yield
-    except tf.errors.OpError as error:
-        if not _server_is_gone(error):
+    except Exception as error:
+        # Errors in what a worker holds, such as its dataset, come wrapped.
+        cause = getattr(error, "original_exception", error)
+        if not isinstance(cause, tf.errors.OpError):
             raise
-        raise ParameterServerLost(
-            "a parameter server does not answer any more, and the weights are gone with it: "
-            "start it and the run again"
-        ) from error
+        if _server_is_gone(cause):
+            raise ParameterServerLost(
+                "a parameter server does not answer any more, and the weights are gone with it"
+            ) from error
+        advice = ""
+        if isinstance(cause, tf.errors.ResourceExhaustedError):
+            advice = ": the memory does not suffice; lower dual_batch.large_batch"
+        text = " ".join(str(cause.message).split())[:300]
+        raise ClusterError(f"a worker failed ({type(cause).__name__}: {text}){advice}") from error
 
 
 def _server_is_gone(error: tf.errors.OpError) -> bool:

@@ -19,16 +19,23 @@ class Merger:
         slots: where the slots go when they are merged.
         workers: number of workers (n).
         in_rounds: BSP: n mini-epochs are merged together.
+        merged: how many are merged already; in the middle of an epoch the first round is shorter.
     """
 
     def __init__(
-        self, shared_model: SharedModel, slots: SlotPool, workers: int, in_rounds: bool
+        self,
+        shared_model: SharedModel,
+        slots: SlotPool,
+        workers: int,
+        in_rounds: bool,
+        merged: int = 0,
     ) -> None:
         self._shared_model = shared_model
         self._slots = slots
         self._workers = workers
         self._in_rounds = in_rounds
         self._round: list[Returned] = []
+        self._round_size = workers - merged % workers
 
     def commit(self, returned: Returned) -> list[CommitRecord]:
         """Merge a mini-epoch; the records of what was merged, none while a round is incomplete."""
@@ -39,8 +46,9 @@ class Merger:
             staleness = commit - 1 - int(returned.result["pulled_commit"])
             return [self._record(returned, commit, staleness)]
         self._round.append(returned)
-        if len(self._round) < self._workers:
+        if len(self._round) < self._round_size:
             return []
+        self._round_size = self._workers
         # In the order of the workers: the sum must not depend on who finished first.
         merged = sorted(self._round, key=lambda r: (r.worker, r.mini_epoch.number))
         self._round = []

@@ -41,6 +41,9 @@ class Stage:
 class Streams:
     """How far each worker is in its endless stream of training data. Not thread-safe.
 
+    Exact where no worker fails and no stage begins while mini-epochs are in flight: those are not
+    counted yet, and a worker that is started again begins where its stage began.
+
     Args:
         samples: samples that each worker has taken, [workers].
     """

@@ -6,25 +6,29 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from dbsl_tf.coordinator.background import Background
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.engine import Engine, WorkerHung
+from dbsl_tf.coordinator.engine import Engine, WorkerHung, naming_lost_servers
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.shared_model import SharedModel, Slot
 from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
 from dbsl_tf.coordinator.stages import Stages
+from dbsl_tf.coordinator.watching import run_watched
 from dbsl_tf.errors import ParameterServerLost, UserError
 from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
 from dbsl_tf.schedules.calendar import Calendar
 
 # A mini-epoch whose result is not finite is trained once more from fresh weights.
 _TRIES = 2
+# Tracing, and loading the closures on every worker, may take so many seconds.
+_READY_SECONDS = 600.0
 # Between asking again for a worker that is allowed to begin, in seconds.
 _PAUSE = 0.005
 
@@ -88,7 +92,7 @@ class Trainer:
         self._epoch = self._calendar.epochs_done(dispatcher.merged)
         self._stage = stages.at(min(self._epoch + 1, calendar.epochs), dispatcher.merged)
         self._rejected: Counter[int] = Counter()
-        self._merging_since: float | None = None
+        self._underway: tuple[str, float] | None = None
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
         # which needs the second.
         self._ordering = threading.Lock()
@@ -104,11 +108,7 @@ class Trainer:
         Raises:
             ClusterError: a parameter server or every worker is gone.
         """
-        thread = self._in_thread(self._load_closures)
-        while thread.is_alive() and self._failure is None:
-            thread.join(0.2)
-            self._check()
-        self._raise_failure()
+        run_watched(self._load_closures, self._check, _READY_SECONDS)
 
     @property
     def wall_seconds(self) -> float:
@@ -127,7 +127,8 @@ class Trainer:
         """
         try:
             self._checkpointer.begin()
-            self._save()
+            # History must never be ahead of the first checkpoint.
+            self._checkpointer.save_and_wait(self._progress())
             if evaluate_first:
                 self._evaluate(self._dispatcher.merged)
             for _ in range(self._engine.workers):
@@ -136,7 +137,7 @@ class Trainer:
             while self._failure is None and not self._done():
                 time.sleep(0.05)
                 self._check()
-                self._check_merging()
+                self._check_underway()
             self._raise_failure()
         finally:
             self.stop()
@@ -171,6 +172,7 @@ class Trainer:
         self._in_thread(save).join(timeout)
         return saved.is_set()
 
+    @naming_lost_servers()
     def _load_closures(self) -> None:
         orders = same_orders([0] * self._engine.workers)
         slots = [self._slots.take() for _ in range(self._engine.workers)]
@@ -183,17 +185,27 @@ class Trainer:
             self._slots.give_back(slot)
         self._evaluator.warm_up()
 
-    def _check_merging(self) -> None:
-        since = self._merging_since
-        if since is not None and self._worker_timeout is not None:
+    @contextmanager
+    def _bounded(self, what: str) -> Iterator[None]:
+        """While the order of commits is held: `what` must not take longer than a mini-epoch may."""
+        self._underway = what, time.monotonic()
+        try:
+            yield
+        finally:
+            self._underway = None
+
+    def _check_underway(self) -> None:
+        underway = self._underway
+        if underway is not None and self._worker_timeout is not None:
+            what, since = underway
             seconds = time.monotonic() - since
             if seconds > self._worker_timeout:
                 raise ParameterServerLost(
-                    f"the parameter servers have not finished a merge for {seconds:.0f} s"
+                    f"a server hangs: it took {seconds:.0f} s to {what}, in vain"
                 )
 
     def _done(self) -> bool:
-        if not self._dispatcher.finished or self._evaluation.busy or self._ordering.locked():
+        if not self._dispatcher.finished or self._ordering.locked() or self._evaluation.busy:
             return False
         self._checkpointer.wait()
         return True
@@ -205,7 +217,8 @@ class Trainer:
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
-            work()
+            with naming_lost_servers():
+                work()
         except BaseException as error:
             self.fail(error)
 
@@ -233,7 +246,10 @@ class Trainer:
                 self._epoch = epoch
                 # A new stage is made known to all workers, which would wait for one that hangs.
                 all_present = len(self._engine.roster.present) == workers
-                self._stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
+                with self._bounded("begin the next stage"), self._observing:
+                    self._stage = self._stages.at(
+                        epoch + 1, epoch * workers, may_replan=all_present
+                    )
             stage = self._stage
         # In a round it must not matter which worker takes which number.
         seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
@@ -259,8 +275,9 @@ class Trainer:
             self._dispatcher.give_back(mini_epoch.number)
             # Until the worker has come to, it may still write to the slot.
             result = call.wait()
-            self._engine.roster.answered(int(result["worker"]))
-            return None
+            if not self._dispatcher.reclaim(mini_epoch.number):
+                self._engine.roster.answered(int(result["worker"]))
+                return None
         worker = int(result["worker"])
         self._engine.roster.answered(worker)
         returned = Returned(mini_epoch, worker, slot, result)
@@ -299,14 +316,14 @@ class Trainer:
         with self._ordering:
             if self._stopping.is_set():
                 return
-            self._merging_since = time.monotonic()
-            records = self._merger.commit(returned)
-            self._merging_since = None
+            with self._bounded("merge"):
+                records = self._merger.commit(returned)
             for record in records:
                 self._streams.took(record.worker, record.samples)
                 self._tell("committed", record)
                 if returned.mini_epoch.stage is self._stage:
-                    self._stages.observe(record)
+                    with self._observing:
+                        self._stages.observe(record)
             self._dispatcher.was_merged([record.worker for record in records])
             if records:
                 self._after_commit(records[-1])
@@ -319,7 +336,8 @@ class Trainer:
             self._evaluate(record.commit)
 
     def _save(self) -> None:
-        self._checkpointer.save(self._progress())
+        with self._bounded("read the weights"):
+            self._checkpointer.save(self._progress())
 
     def _progress(self) -> Progress:
         return Progress(self._dispatcher.clocks, self._streams.samples, self._stages.time_models)
@@ -328,7 +346,8 @@ class Trainer:
         """Begin an evaluation of the weights of this very commit beside the training."""
         # There is one snapshot: the evaluation before must be done with it.
         self._evaluation.wait()
-        self._evaluator.snapshot()
+        with self._bounded("copy the weights"):
+            self._evaluator.snapshot()
         self._evaluation.start(partial(self._evaluate_snapshot, commit))
 
     def _evaluate_snapshot(self, commit: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FORMAT = 1
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -83,15 +94,13 @@ class Checkpoints:
             path,
             lambda partial: np.savez(partial, progress=np.array(json.dumps(progress)), **arrays),
         )
-        for old in self._files()[: -self._keep]:
+        # Newer ones may be there that were damaged, and are not to push this one out.
+        up_to_this = [file for file in self._files() if file.name <= path.name]
+        for old in up_to_this[: -self._keep]:
             old.unlink(missing_ok=True)
         for left_by_a_crash in self._folder.glob(".*.commit-*.npz"):
             left_by_a_crash.unlink(missing_ok=True)
         return path
-
-    def exist(self) -> bool:
-        """Whether there is any, readable or not."""
-        return bool(self._files())
 
     def latest(self, report: Callable[[str], None]) -> Checkpoint | None:
         """The newest readable checkpoint; None where there is no file at all.

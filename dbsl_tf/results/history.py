@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from collections.abc import Sequence
@@ -40,13 +41,19 @@ class History:
         self._path = path
         self.commits: list[CommitRecord] = []
         self.evaluations: list[EvaluationRecord] = []
+        self._file = open(path, "a", encoding="utf-8")
+        self._keep_others_out()
         _remove_cut_line(path)
         for event in read_events(path):
-            if event["event"] == "commit":
-                self.commits.append(CommitRecord(**_without_event(event)))
-            elif event["event"] == "evaluation":
-                self.evaluations.append(EvaluationRecord(**_without_event(event)))
-        self._file = open(path, "a", encoding="utf-8")
+            try:
+                if event["event"] == "commit":
+                    self.commits.append(CommitRecord(**_without_event(event)))
+                elif event["event"] == "evaluation":
+                    self.evaluations.append(EvaluationRecord(**_without_event(event)))
+            except TypeError as error:
+                raise UserError(
+                    f"{path} was written by another version ({error}): give another run.dir"
+                ) from error
 
     def __enter__(self) -> History:
         return self
@@ -81,6 +88,16 @@ class History:
 
     def survived(self, record: FaultRecord) -> None:
         self._append(record)
+
+    def _keep_others_out(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise UserError(
+                f"{self._path} is in use: another process goes on with this run; end it first, or "
+                "give another run.dir"
+            ) from error
 
     def _append(
         self,

@@ -109,6 +109,34 @@ class DispatcherTest(unittest.TestCase):
         self.assertEqual(work.clocks, [10, 10])
         self.assertEqual(work.allowed(), [True, True])
 
+    def test_what_waits_to_be_merged_holds_no_slower_worker_up(self):
+        """Worker 0 took up both mini-epochs while worker 1 was at something else."""
+        work = dispatcher(rule=Synchronization(bound=1), merged=1, clocks=[1, 0])
+        self.assertEqual((work.next(), work.next()), (1, 2))
+        work.was_merged([0])
+        work.came_back()
+        waiting = threading.Thread(target=work.wait_to_merge, args=(0,), daemon=True)
+        waiting.start()
+        self.assertEqual(Waiting(work).result(), 3)
+        work.was_merged([1])
+        waiting.join(5)
+        self.assertFalse(waiting.is_alive())
+
+    def test_a_late_result_counts_unless_somebody_else_has_begun_it(self):
+        work = dispatcher()
+        self.assertEqual((work.next(), work.next()), (0, 1))
+        work.give_back(0)
+        self.assertTrue(work.reclaim(0))
+        work.give_back(1)
+        self.assertEqual(work.next(), 1)
+        self.assertFalse(work.reclaim(1))
+
+    def test_when_nobody_is_present_one_chance_is_given(self):
+        roster = Roster(1)
+        work = Dispatcher(4, 0, [0], Synchronization(), roster)
+        roster.lost(0, "dead")
+        self.assertEqual(work.next(), 0)
+
     def test_stop_lets_everybody_go(self):
         work = dispatcher()
         work.next(), work.next()

@@ -72,6 +72,13 @@ def test_a_damaged_one_is_named_and_the_one_before_it_used(tmp_path: Path, damag
     assert newest.exists()
 
 
+def test_a_damaged_newer_one_does_not_push_a_good_one_out(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(checkpoint(12)).write_bytes(b"")
+    checkpoints.save(checkpoint(8))
+    check_equal(checkpoints.latest(lambda line: None), checkpoint(8))
+
+
 def test_when_all_are_damaged_nothing_is_destroyed(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=3)
     path = checkpoints.save(checkpoint(1))

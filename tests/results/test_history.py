@@ -55,6 +55,14 @@ def test_a_line_that_a_crash_cut_short_is_removed(tmp_path: Path) -> None:
     assert path.read_bytes() == whole
 
 
+def test_two_processes_cannot_write_one_history(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    with History(path):
+        with pytest.raises(UserError, match="is in use"):
+            History(path)
+    History(path).__exit__(None, None, None)
+
+
 def test_a_foreign_file_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text("shopping list\n")
