@@ -278,11 +278,11 @@ class TrainerTest(tf.test.TestCase):
 
     def test_ssp_holds_the_faster_worker(self):
         bound = 1
-        free = commits_of(on_cluster(train, Case(epochs=10, slow=True), workers=2)[0])
+        free = commits_of(on_cluster(train, Case(epochs=7, slow=True), workers=2)[0])
         self.assertGreater(spread(free), bound + 1)
-        case = Case(epochs=10, slow=True, mode="ssp", staleness=bound)
+        case = Case(epochs=7, slow=True, mode="ssp", staleness=bound)
         held = commits_of(on_cluster(train, case, workers=2)[0])
-        self.assertEqual([c["commit"] for c in held], list(range(1, 21)))
+        self.assertEqual([c["commit"] for c in held], list(range(1, 15)))
         self.assertEqual(spread(held), bound + 1)
 
     def test_replanning_begins_with_an_epoch_and_keeps_mini_epochs_whole(self):
