@@ -19,6 +19,11 @@ INJECTED = ("-m", "tests.support.injected_train")
 
 @pytest.mark.cluster
 class FaultTest(TinyRunCase):
+    def setUp(self):
+        super().setUp()
+        self.faults = self.folder / "faults"
+        self.faults.mkdir()
+
     def test_a_killed_worker_costs_no_commit_and_takes_part_again(self):
         process = self.start("schedule.epochs=60", "schedule.eval_every=60")
         self.wait_for_commits(5, process)
@@ -34,13 +39,11 @@ class FaultTest(TinyRunCase):
         self.check_nothing_is_left()
 
     def test_workers_killed_at_every_moment_of_their_work(self):
-        faults = self.folder / "faults"
-        faults.mkdir()
         process = self.start(
             "schedule.epochs=120",
             "schedule.eval_every=2",
             program=INJECTED,
-            FAULT_FOLDER=str(faults),
+            FAULT_FOLDER=str(self.faults),
         )
         at = (
             moments.BEFORE_PULL,
@@ -51,7 +54,7 @@ class FaultTest(TinyRunCase):
         )
         for number, moment in enumerate(at):
             self.wait_for_commits(4, process)
-            self.kill_at(moment, number % 2, faults, process)
+            self.kill_at(moment, number % 2, self.faults, process)
         status, output, errors = self.finish(process)
         self.assertEqual((status, errors), (0, ""))
         self.assertEqual(output.count("ended with SIGKILL"), len(at))
@@ -63,11 +66,9 @@ class FaultTest(TinyRunCase):
         self.check_nothing_is_left()
 
     def test_a_coordinator_killed_while_it_saves_goes_on_from_the_checkpoint_before(self):
-        faults = self.folder / "faults"
-        faults.mkdir()
-        process = self.start(*LONG, program=INJECTED, FAULT_FOLDER=str(faults))
+        process = self.start(*LONG, program=INJECTED, FAULT_FOLDER=str(self.faults))
         self.wait_for_commits(9, process)
-        (faults / "checkpoint").touch()
+        (self.faults / "checkpoint").touch()
         process.wait(60)
         self.assertEqual(process.returncode, -signal.SIGKILL)
         self.assertLen(list((self.run / "checkpoints").glob(".*")), 1)
@@ -78,10 +79,14 @@ class FaultTest(TinyRunCase):
 
     def test_a_hung_worker_is_left_alone_and_taken_back(self):
         process = self.start(
-            "schedule.epochs=60", "schedule.eval_every=60", "cluster.worker_timeout=2"
+            "schedule.epochs=60",
+            "schedule.eval_every=60",
+            "cluster.worker_timeout=2",
+            program=INJECTED,
+            FAULT_FOLDER=str(self.faults),
         )
         self.wait_for_commits(5, process)
-        self.send("worker-1", signal.SIGSTOP)
+        self.stop_in_the_loop(1, self.faults, process)
         kinds = lambda: [event["kind"] for event in self.events("fault")]  # noqa: E731
         self.wait_until(lambda: "absent" in kinds(), process)
         stopped_at = len(self.events("commit"))
@@ -97,9 +102,15 @@ class FaultTest(TinyRunCase):
         self.assertIn(1, {commit["worker"] for commit in self.events("commit")[-10:]})
 
     def test_a_barrier_does_not_hang_when_a_worker_does(self):
-        process = self.start(*LONG, "sync.mode=bsp", "cluster.worker_timeout=2")
+        process = self.start(
+            *LONG,
+            "sync.mode=bsp",
+            "cluster.worker_timeout=2",
+            program=INJECTED,
+            FAULT_FOLDER=str(self.faults),
+        )
         self.wait_for_commits(6, process)
-        self.send("worker-1", signal.SIGSTOP)
+        self.stop_in_the_loop(1, self.faults, process)
         status, output, errors = self.finish(process)
         self.assertEqual((status, errors), (0, ""))
         self.check_every_commit_counts_once(60)

@@ -192,6 +192,11 @@ class Engine:
                     calls.append(self.start(closure, *arguments))
                     break
 
+    @property
+    def unanswered_seconds(self) -> float:
+        """For how long the first parameter server has not answered this process; 0: it has."""
+        return self._watch.reading_seconds
+
     def check_for_hang(self, ticket: int, timeout: float) -> None:
         """See `Call.result`."""
         with naming_lost_servers():

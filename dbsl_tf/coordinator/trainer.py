@@ -29,6 +29,8 @@ from dbsl_tf.schedules.calendar import Calendar
 _TRIES = 2
 # Tracing, and loading the closures on every worker, may take so many seconds.
 _READY_SECONDS = 600.0
+# Without any worker for longer than this, or 10 timeouts, a run gives its cluster up.
+_DESERTED = 600.0
 # Between asking again for a worker that is allowed to begin, in seconds.
 _PAUSE = 0.005
 
@@ -93,6 +95,7 @@ class Trainer:
         self._stage = stages.at(min(self._epoch + 1, calendar.epochs), dispatcher.merged)
         self._rejected: Counter[int] = Counter()
         self._underway: tuple[str, float] | None = None
+        self._deserted_since = time.monotonic()
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
         # which needs the second.
         self._ordering = threading.Lock()
@@ -195,14 +198,19 @@ class Trainer:
             self._underway = None
 
     def _check_underway(self) -> None:
-        underway = self._underway
-        if underway is not None and self._worker_timeout is not None:
-            what, since = underway
-            seconds = time.monotonic() - since
-            if seconds > self._worker_timeout:
-                raise ParameterServerLost(
-                    f"a server hangs: it took {seconds:.0f} s to {what}, in vain"
-                )
+        if self._worker_timeout is None:
+            return
+        what, since = self._underway or ("", time.monotonic())
+        seconds = time.monotonic() - since
+        if seconds > self._worker_timeout:
+            raise ParameterServerLost(f"a server hangs: it took {seconds:.0f} s to {what}, in vain")
+        seconds = self._engine.unanswered_seconds
+        if seconds > self._worker_timeout:
+            raise ParameterServerLost(f"a parameter server has not answered for {seconds:.0f} s")
+        if self._engine.roster.present:
+            self._deserted_since = time.monotonic()
+        elif time.monotonic() - self._deserted_since > max(_DESERTED, 10 * self._worker_timeout):
+            raise ParameterServerLost("no worker has answered for very long")
 
     def _done(self) -> bool:
         if not self._dispatcher.finished or self._ordering.locked() or self._evaluation.busy:

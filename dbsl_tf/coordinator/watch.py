@@ -40,6 +40,7 @@ class CallWatch:
         self._roster = roster
         self._lock = threading.Lock()
         self._read_at = -math.inf
+        self._reading_since: float | None = None
         self._taken: dict[int, tuple[int, float]] = {}
         self._started: dict[int, float] = {}
         self._finished: dict[int, float] = {}
@@ -56,6 +57,12 @@ class CallWatch:
             self._started.pop(ticket, None)
             if len(self._finished) > _REMEMBERED:
                 del self._finished[min(self._finished)]
+
+    @property
+    def reading_seconds(self) -> float:
+        """For how long what workers have taken up has been read without an answer; 0: it is not."""
+        since = self._reading_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def hang(self, ticket: int, timeout: float) -> Hang | None:
         """The worker that has been at the call of this ticket for longer than `timeout` seconds.
@@ -87,7 +94,10 @@ class CallWatch:
         return max(since, self._finished.get(taken, -math.inf))
 
     def _refresh(self, now: float) -> None:
-        for worker, ticket in enumerate(map(int, self._read())):
+        self._reading_since = time.monotonic()
+        read = list(map(int, self._read()))
+        self._reading_since = None
+        for worker, ticket in enumerate(read):
             before = self._taken.get(worker)
             if before is None or before[0] != ticket:
                 # It may have been taken up and finished since the reading before.

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 
+from dbsl_tf.coordinator import moments
 from tests.support.faults import mark_of, pipe_of
 from tests.support.networks import silent_isolation
 from tests.support.signals import accept_interrupts
@@ -150,6 +151,17 @@ class TinyRunCase(tf.test.TestCase):
         self.wait_until(
             lambda: worker in {commit["worker"] for commit in self.events("commit")[seen:]}, process
         )
+
+    def stop_in_the_loop(self, worker: int, faults: Path, process: subprocess.Popen) -> None:
+        """Stop a worker of `injected_train` while it trains; it goes on when it is continued."""
+        pipe = pipe_of(faults, moments.IN_THE_LOOP, worker)
+        os.mkfifo(pipe)
+        self.wait_until(mark_of(pipe).exists, process)
+        self.send(f"worker-{worker}", signal.SIGSTOP)
+        # With somebody at the other end, the worker's reading ends once that one is gone.
+        os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+        pipe.unlink()
+        mark_of(pipe).unlink()
 
     def check_nothing_is_left(self) -> None:
         """No server of the run is alive, a moment after its coordinator has ended."""
