@@ -86,7 +86,11 @@ class TinyRunCase(tf.test.TestCase):
         return [stream.read_text() for stream in self._streams[process.pid]]
 
     def wait_until(
-        self, condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 90
+        self,
+        condition: Callable[[], bool],
+        process: subprocess.Popen,
+        seconds: float = 90,
+        pause: float = 0.05,
     ) -> None:
         """Wait for something to happen while a command runs."""
         deadline = time.monotonic() + seconds
@@ -94,7 +98,7 @@ class TinyRunCase(tf.test.TestCase):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 self.fail(f"the run ended or hung: {self.printed(process)}")
-            time.sleep(0.05)
+            time.sleep(pause)
 
     def wait_for_commits(self, count: int, process: subprocess.Popen) -> None:
         """Wait until the history has so many commits."""
@@ -153,15 +157,14 @@ class TinyRunCase(tf.test.TestCase):
         )
 
     def stop_in_the_loop(self, worker: int, faults: Path, process: subprocess.Popen) -> None:
-        """Stop a worker of `injected_train` while it trains; it goes on when it is continued."""
-        pipe = pipe_of(faults, moments.IN_THE_LOOP, worker)
-        os.mkfifo(pipe)
-        self.wait_until(mark_of(pipe).exists, process)
+        """Stop a worker of `injected_train` while it trains."""
+        mark = pipe_of(faults, moments.IN_THE_LOOP, worker)
+        # A plain file lets it leave its mark and go on at once.
+        mark.touch()
+        self.wait_until(mark_of(mark).exists, process, pause=0.005)
         self.send(f"worker-{worker}", signal.SIGSTOP)
-        # With somebody at the other end, the worker's reading ends once that one is gone.
-        os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
-        pipe.unlink()
-        mark_of(pipe).unlink()
+        mark.unlink()
+        mark_of(mark).unlink()
 
     def check_nothing_is_left(self) -> None:
         """No server of the run is alive, a moment after its coordinator has ended."""
