@@ -29,6 +29,12 @@ class RunWatchedTest(unittest.TestCase):
         with self.assertRaisesRegex(ClusterError, "no worker is left"):
             run_watched(released.wait, check)
 
+    def test_a_deadline_ends_the_waiting(self):
+        released = threading.Event()
+        self.addCleanup(released.set)
+        with self.assertRaisesRegex(ClusterError, "not ready within"):
+            run_watched(released.wait, lambda: None, timeout=0.1)
+
 
 if __name__ == "__main__":
     unittest.main()
