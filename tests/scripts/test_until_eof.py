@@ -28,7 +28,7 @@ def test_the_end_of_standard_input_ends_the_command_with_the_signal():
     assert process.stdout.readline() == "ready\n"
     output, errors = process.communicate(timeout=10)
     assert (process.returncode, output, errors) == (7, "saved\n", "")
-    assert processes_with("eof-a") == []
+    wait_until(lambda: not processes_with("eof-a"), 10)
 
 
 def test_a_command_that_ignores_the_signal_is_killed():
@@ -36,7 +36,7 @@ def test_a_command_that_ignores_the_signal_is_killed():
     assert process.stdout.readline() == "ready\n"
     process.communicate(timeout=10)
     assert process.returncode == 128 + signal.SIGKILL
-    assert processes_with("eof-b") == []
+    wait_until(lambda: not processes_with("eof-b"), 10)
 
 
 def test_a_command_that_ends_gives_its_status_at_once():
