@@ -93,7 +93,7 @@ def test_it_trains_and_leaves_no_process(tmp_path: Path, training):
         "worker-0.log",
         "worker-1.log",
     }
-    assert processes_with(str(tmp_path)) == []
+    wait_until(lambda: not processes_with(str(tmp_path)), 10)
 
 
 @pytest.mark.cluster
@@ -132,4 +132,4 @@ def test_a_server_that_cannot_start_is_named(tmp_path: Path, training):
         result.stderr
     )
     assert f"worker-0 at 127.0.0.1:{port} cannot be reached" in result.stderr
-    assert processes_with(str(tmp_path)) == []
+    wait_until(lambda: not processes_with(str(tmp_path)), 10)

@@ -17,6 +17,7 @@ from tests.support.launching import (
     environment,
     processes_with,
     run,
+    wait_until,
     warnings,
     write_program,
 )
@@ -69,7 +70,7 @@ def test_it_trains_over_ssh_and_leaves_no_process(tmp_path: Path, training):
     assert [line["commit"] for line in events if line["event"] == "commit"] == [1, 2]
     # One check of each machine, then one connection for each process.
     assert len((tmp_path / "ssh.log").read_text().splitlines()) == 2 + 4
-    assert processes_with(str(tmp_path)) == []
+    wait_until(lambda: not processes_with(str(tmp_path)), 10)
 
 
 def test_a_dry_run_prints_what_ssh_would_run(tmp_path: Path, training):
