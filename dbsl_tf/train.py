@@ -18,7 +18,7 @@ from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare
+from dbsl_tf.data.prepare import prepare_data
 from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
 from dbsl_tf.quiet import import_tensorflow_quietly
@@ -55,7 +55,7 @@ def serve(config: Config, task: Task) -> None:
     from dbsl_tf.cluster.server import serve as serve_task
 
     if task.role == WORKER:
-        prepare(config.data.name, config.data.dir)
+        prepare_data(config.data)
     import_tensorflow_quietly()
     print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
     serve_task(task)
@@ -88,7 +88,7 @@ def coordinate(
     def report(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    data = prepare(config.data.name, config.data.dir)
+    data = prepare_data(config.data)
     report(_introduction(config, task))
     with (
         ready_cluster(config, task, directory.logs) as cluster,
@@ -118,6 +118,7 @@ def coordinate(
         save_keras3(
             directory.model,
             name=config.model.name,
+            stem=config.stem,
             classes=data.spec.classes,
             dropout=config.model.dropout,
             weights=trainer.final_weights(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from dbsl_tf.config.names import Stem
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sections import (
     ClusterSection,
@@ -17,6 +18,7 @@ from dbsl_tf.config.sections import (
     TimeModelSection,
 )
 from dbsl_tf.config.yaml_text import write_yaml
+from dbsl_tf.data.image_folder import IMAGE_FOLDER
 
 
 class Config(Section):
@@ -42,6 +44,11 @@ class Config(Section):
                 f"give 0 to {workers} (cluster.workers), or more cluster.workers",
             )
         return self
+
+    @property
+    def stem(self) -> Stem:
+        """First layers of the network: `model.stem`, or what suits the data set."""
+        return self.model.stem or ("imagenet" if self.data.name == IMAGE_FOLDER else "cifar")
 
     def to_yaml(self) -> str:
         """Returns YAML with every key written out; `load_config` reads it back to an equal one."""

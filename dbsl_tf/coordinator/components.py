@@ -58,6 +58,7 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
             data.spec.classes,
             config.model.dropout,
             seed=config.run.seed,
+            stem=config.stem,
         ),
         decay_all=config.optimizer.decay_normalization,
     )
@@ -71,7 +72,14 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
     evaluation = evaluation_closure(
         shared_model,
         network,
-        lambda start, stop: test_dataset(data, start=start, stop=stop, batch=evaluation_batch),
+        lambda start, stop: test_dataset(
+            data,
+            start=start,
+            stop=stop,
+            batch=evaluation_batch,
+            resolution=config.data.resolution,
+            parallel_calls=cluster.threads_per_worker,
+        ),
     )
 
     def make_batches(sizes: Callable[[tf.Tensor], tf.Tensor]) -> Iterator:
@@ -84,6 +92,7 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
                 batch_sizes=sizes(worker),
                 seed=tf.constant(config.run.seed * engine.workers, tf.int64) + worker,
                 parallel_calls=cluster.threads_per_worker,
+                resolution=config.data.resolution,
             )
 
         return engine.per_worker_iterator(dataset_fn)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from dbsl_tf.config.names import Stem
 from dbsl_tf.errors import UserError
 from dbsl_tf.models.resnet import ARCHITECTURES, build_resnet
 
 MODELS = tuple(ARCHITECTURES)
 
 
-def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed: int = 0) -> Any:
+def build_model(
+    keras: ModuleType,
+    name: str,
+    classes: int,
+    dropout: float,
+    seed: int = 0,
+    stem: Stem = "cifar",
+) -> Any:
     """Builds the model called `name` for images of any size with three channels.
 
     Args:
@@ -21,6 +29,7 @@ def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed
         classes: number of logits.
         dropout: share of the features before the classifier that is dropped in training, 0 to 1.
         seed: seed of the initial weights and of the dropout.
+        stem: first layers, "cifar" for small images or "imagenet".
 
     Returns:
         A `keras.Model` from normalised images [batch, height, width, 3] to float32 logits
@@ -38,6 +47,7 @@ def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed
         classes=classes,
         dropout=dropout,
         seed=seed,
+        stem=stem,
         batch_normalization=_batch_normalization(keras),
     )
 

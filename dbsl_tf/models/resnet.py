@@ -1,4 +1,4 @@
-"""Residual networks for small images, written once for keras-core and for Keras 3."""
+"""Residual networks for small and large images, written once for keras-core and for Keras 3."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+from dbsl_tf.config.names import Stem
 
 BATCH_NORMALIZATION_MOMENTUM = 0.9
 BATCH_NORMALIZATION_EPSILON = 1e-5
@@ -26,8 +28,8 @@ class ResNet:
 
 
 # The 6n+2-layer networks are those of He et al., "Deep Residual Learning for Image Recognition"
-# (CVPR 2016), section 4.2; resnet18 and resnet34 are those of its Table 1 with a stem for small
-# images. https://arxiv.org/abs/1512.03385
+# (CVPR 2016), section 4.2; resnet18 and resnet34 with the stem "imagenet" are those of its
+# Table 1. https://arxiv.org/abs/1512.03385
 ARCHITECTURES = {
     "resnet8": ResNet(blocks=(1, 1, 1), width=16),
     "resnet20": ResNet(blocks=(3, 3, 3), width=16),
@@ -47,11 +49,13 @@ def build_resnet(
     classes: int,
     dropout: float,
     seed: int,
+    stem: Stem,
     batch_normalization: type,
 ) -> Any:
     """Builds the functional model [batch, height, width, 3] → logits [batch, classes].
 
-    The stem is one 3×3 convolution of stride 1. The shortcut of a block that changes the shape is a
+    The stem "cifar" is one 3×3 convolution of stride 1, "imagenet" a 7×7 convolution of stride 2
+    and a 3×3 max pooling of stride 2. The shortcut of a block that changes the shape is a
     1×1 convolution with batch normalisation (option B of He et al.). Convolutions have no bias.
     Global average pooling makes images of any size fit the same weights. Pooling, dropout and
     classifier compute in float32 under any dtype policy.
@@ -63,6 +67,7 @@ def build_resnet(
         classes: number of logits.
         dropout: share of the pooled features that is dropped in training.
         seed: seed of the initial weights (He normal) and of the dropout.
+        stem: the first layers.
         batch_normalization: layer class with the arguments of Keras's `BatchNormalization`.
 
     Returns:
@@ -71,8 +76,7 @@ def build_resnet(
     """
     network = _Layers(keras, batch_normalization, random.Random(seed))
     inputs = keras.Input(shape=(None, None, 3), name="image")
-    x = network.convolution(inputs, architecture.width, 3, 1, "stem")
-    x = keras.layers.ReLU(name="stem_relu")(x)
+    x = network.stem(inputs, architecture.width, stem)
     for stage, blocks in enumerate(architecture.blocks):
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -100,6 +104,14 @@ class _Layers:
 
     def he_normal(self) -> Any:
         return self.keras.initializers.HeNormal(seed=self.seed())
+
+    def stem(self, x: Any, channels: int, kind: Stem) -> Any:
+        size, stride = (7, 2) if kind == "imagenet" else (3, 1)
+        x = self.convolution(x, channels, size, stride, "stem")
+        x = self.keras.layers.ReLU(name="stem_relu")(x)
+        if kind == "imagenet":
+            x = self.keras.layers.MaxPooling2D(3, 2, padding="same", name="stem_pooling")(x)
+        return x
 
     def convolution(self, x: Any, channels: int, size: int, stride: int, name: str) -> Any:
         x = self.keras.layers.Conv2D(

@@ -9,7 +9,6 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.profiling.fitting import package_versions
 
 if TYPE_CHECKING:
@@ -31,9 +30,10 @@ def cache_path(
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
         precision: of the computation.
     """
-    resolution = dataset_spec(config.data.name).image_size
+    resolution = config.data.resolution
     key = {
         "model": config.model.name,
+        "stem": config.stem,
         "precision": precision,
         "resolution": resolution,
         "data": config.data.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel
 
@@ -24,8 +23,7 @@ def time_models_from_config(config: Config) -> tuple[TimeModel, ...]:
         # Imported here because it takes longer than the rest of the plan command.
         from dbsl_tf.profiling.profile_file import load_profile
 
-        resolution = dataset_spec(config.data.name).image_size
-        return load_profile(section.profile).time_models(workers, resolution)
+        return load_profile(section.profile).time_models(workers, config.data.resolution)
     if section.a is None or section.b is None:
         raise UserError(
             "time_model has no a and b and no profile, which the plan needs; run python -m "

@@ -28,6 +28,8 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path("cluster.workers=3"),
         _path("data.name=cifar10"),
         _path("data.augment=[]"),
+        _path("data.image_size=24"),
+        _path("model.stem=imagenet"),
         _path("data.augment=[{random_translation: {height_factor: 0.2}}]"),
         _path(device="another"),
         _path(threads=2),
