@@ -114,6 +114,7 @@ def coordinate(
             trainer.run()
         wall_seconds = time.monotonic() - began
         summary = summarize(plan, history.commits, history.evaluations, wall_seconds)
+        summary["compute"] = config.compute.model_dump()
         directory.write_json(directory.summary, summary)
         save_keras3(
             directory.model,

@@ -9,6 +9,7 @@ ModelName = Literal[
     "resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet18", "resnet34"
 ]
 Stem = Literal["cifar", "imagenet"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Rounding = Literal["nearest", "floor"]
 UpdateFactor = Literal["linear", "sqrt", "none"]
 MergeRule = Literal["journal", "compsac"]

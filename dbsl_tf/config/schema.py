@@ -8,6 +8,7 @@ from dbsl_tf.config.names import Stem
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sections import (
     ClusterSection,
+    ComputeSection,
     DataSection,
     DualBatchSection,
     ModelSection,
@@ -20,12 +21,16 @@ from dbsl_tf.config.sections import (
 from dbsl_tf.config.yaml_text import write_yaml
 from dbsl_tf.data.image_folder import IMAGE_FOLDER
 
+# The imagenet stem and three strided stages leave at least one pixel of it to each.
+_SMALLEST_IN_BFLOAT16 = 32
+
 
 class Config(Section):
     """A training run, as read by `load_config`. Immutable; every value has been checked."""
 
     data: DataSection
     model: ModelSection
+    compute: ComputeSection = Field(default_factory=ComputeSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     dual_batch: DualBatchSection = Field(default_factory=DualBatchSection)
     time_model: TimeModelSection = Field(default_factory=TimeModelSection)
@@ -42,6 +47,23 @@ class Config(Section):
                 ("dual_batch.small_workers", "cluster.workers"),
                 small,
                 f"give 0 to {workers} (cluster.workers), or more cluster.workers",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _large_enough_for_bfloat16(self) -> Config:
+        # A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs
+        # (TensorFlow 2.21 with oneDNN): taps beyond the pixel get what lay in memory.
+        if (
+            self.compute.precision == "mixed_bfloat16"
+            and self.stem == "imagenet"
+            and self.data.resolution < _SMALLEST_IN_BFLOAT16
+        ):
+            raise across_keys(
+                ("data.image_size", "model.stem", "compute.precision"),
+                self.data.resolution,
+                f"give at least {_SMALLEST_IN_BFLOAT16}, as the imagenet stem in mixed_bfloat16 "
+                "needs, or model.stem=cifar, or compute.precision=float32",
             )
         return self
 

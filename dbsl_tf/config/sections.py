@@ -19,6 +19,7 @@ from dbsl_tf.config.names import (
     LearningRateScaling,
     MergeRule,
     ModelName,
+    Precision,
     Rounding,
     Stem,
     UpdateFactor,
@@ -129,6 +130,19 @@ class ModelSection(Section):
         "pooling which halve the size each; null: imagenet for image_folder, else cifar",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
+
+
+class ComputeSection(Section):
+    """How the workers compute."""
+
+    precision: Precision = Field(
+        "float32",
+        description="of the layers up to the pooling; weights, batch statistics, classifier and "
+        "loss are float32 with any, and mixed_float16 scales the loss",
+    )
+    xla: bool = Field(
+        False, description="compile the training step by XLA, once for each batch size"
+    )
 
 
 class ClusterSection(Section):

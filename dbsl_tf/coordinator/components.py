@@ -18,6 +18,7 @@ from dbsl_tf.coordinator.shared_model import SharedModel
 from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.models import build_model
+from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -59,8 +60,10 @@ def build_components(config: Config, data: PreparedData, cluster: ReadyCluster) 
             config.model.dropout,
             seed=config.run.seed,
             stem=config.stem,
+            precision=config.compute.precision,
         ),
         decay_all=config.optimizer.decay_normalization,
+        compute=Compute(config.compute.precision, config.compute.xla),
     )
     shared_model = SharedModel(
         engine,

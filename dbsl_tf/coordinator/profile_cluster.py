@@ -56,7 +56,8 @@ def profile_cluster(
     settings = {
         "model": config.model.name,
         "stem": config.stem,
-        "precision": "float32",
+        "precision": config.compute.precision,
+        "xla": config.compute.xla,
         "resolution": config.data.resolution,
         "data": config.data.name,
         "epoch_samples": config.data.epoch_samples,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from dbsl_tf.config.names import Stem
+from dbsl_tf.config.names import Precision, Stem
 from dbsl_tf.errors import UserError
 from dbsl_tf.models.resnet import ARCHITECTURES, build_resnet
 
@@ -19,6 +19,7 @@ def build_model(
     dropout: float,
     seed: int = 0,
     stem: Stem = "cifar",
+    precision: Precision = "float32",
 ) -> Any:
     """Builds the model called `name` for images of any size with three channels.
 
@@ -30,6 +31,7 @@ def build_model(
         dropout: share of the features before the classifier that is dropped in training, 0 to 1.
         seed: seed of the initial weights and of the dropout.
         stem: first layers, "cifar" for small images or "imagenet".
+        precision: Keras's dtype policy of the layers up to the pooling.
 
     Returns:
         A `keras.Model` from normalised images [batch, height, width, 3] to float32 logits
@@ -48,6 +50,7 @@ def build_model(
         dropout=dropout,
         seed=seed,
         stem=stem,
+        precision=precision,
         batch_normalization=_batch_normalization(keras),
     )
 

@@ -15,26 +15,24 @@ if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
 
-def cache_path(
-    config: Config, device: str, threads_per_worker: int, precision: str = "float32"
-) -> Path:
+def cache_path(config: Config, device: str, threads_per_worker: int) -> Path:
     """Returns the file for the profile of a configuration on a device.
 
-    Whatever changes the time of a step leads to another file: model, precision, resolution, data
-    set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It lies in
-    the user's cache folder: $XDG_CACHE_HOME, else ~/.cache.
+    Whatever changes the time of a step leads to another file: model, precision, XLA, resolution,
+    data set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It
+    lies in the user's cache folder: $XDG_CACHE_HOME, else ~/.cache.
 
     Args:
         config: of the run.
         device: what computes, such as `processor_name()` or the name of a GPU.
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
-        precision: of the computation.
     """
     resolution = config.data.resolution
     key = {
         "model": config.model.name,
         "stem": config.stem,
-        "precision": precision,
+        "precision": config.compute.precision,
+        "xla": config.compute.xla,
         "resolution": resolution,
         "data": config.data.name,
         "augment": config.model_dump(mode="json")["data"]["augment"],
@@ -44,6 +42,7 @@ def cache_path(
         "versions": package_versions("tensorflow", "tensorflow-cpu"),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    precision = config.compute.precision
     name = f"{config.model.name}-{precision}-{resolution}px-{config.cluster.workers}w-{digest}.json"
     return _cache_folder() / "dbsl_tf" / "profiles" / name
 

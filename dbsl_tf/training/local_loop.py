@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from dbsl_tf.training.loss_scale import ScaleState, all_finite
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -37,6 +38,7 @@ class _State(NamedTuple):
     statistics: list[tf.Tensor]
     velocity: list[tf.Tensor]
     seeds: list[tf.Tensor]
+    scale: ScaleState | tuple[()]
     sums: Sums
 
 
@@ -51,10 +53,10 @@ def train_steps(
     learning_rate: tf.Tensor,
     seed: tf.Tensor,
 ) -> tuple[list[tf.Tensor], Sums]:
-    """Train `steps` batches, starting from `weights` and with no momentum.
+    """Train `steps` batches, starting from `weights`, with no momentum and a fresh loss scale.
 
     Args:
-        network: the model as a pure function.
+        network: the model as a pure function; its `compute` says how the steps compute.
         optimizer: the update rule.
         weights: in the network's order.
         batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
@@ -66,16 +68,25 @@ def train_steps(
         The weights after the last step and the sums over all samples seen in training mode.
     """
 
+    def one_step(state: _State, images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> _State:
+        return _train_step(network, optimizer, state, images, labels, rate)
+
+    if network.compute.xla:
+        # Without what reads the batches, which XLA cannot compile.
+        one_step = tf.function(one_step, autograph=False, jit_compile=True)
+
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
         images, labels = next(batches)
-        return done + 1, _train_step(network, optimizer, state, images, labels, learning_rate)
+        return done + 1, one_step(state, images, labels, learning_rate)
 
+    loss_scale = network.compute.loss_scale
     trainable, statistics = network.split(weights)
     start = _State(
         trainable=list(trainable),
         statistics=list(statistics),
         velocity=optimizer.initial_velocity(trainable),
         seeds=network.seed_states(seed),
+        scale=loss_scale.initial_state() if loss_scale else (),
         sums=Sums.zero(),
     )
     _, end = tf.while_loop(
@@ -95,6 +106,7 @@ def _train_step(
     labels: tf.Tensor,
     learning_rate: tf.Tensor,
 ) -> _State:
+    loss_scale = network.compute.loss_scale
     with tf.GradientTape() as tape:
         tape.watch(state.trainable)
         logits, statistics, seeds = network.train(
@@ -102,12 +114,27 @@ def _train_step(
         )
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
         loss = tf.reduce_mean(losses)
+        if loss_scale:
+            loss *= state.scale.scale
     gradients = tape.gradient(loss, state.trainable)
+    if loss_scale:
+        gradients = [gradient / state.scale.scale for gradient in gradients]
     trainable, velocity = optimizer.step(
         state.trainable, gradients, state.velocity, learning_rate, network.decay
     )
     sums = state.sums.plus(losses, logits, labels)
-    return _State(trainable, statistics, velocity, seeds, sums)
+    if not loss_scale:
+        return _State(trainable, statistics, velocity, seeds, (), sums)
+    finite = all_finite(gradients)
+    kept = [
+        [tf.where(finite, one, before) for one, before in zip(new, old, strict=True)]
+        for new, old in (
+            (trainable, state.trainable),
+            (statistics, state.statistics),
+            (velocity, state.velocity),
+        )
+    ]
+    return _State(*kept, seeds, loss_scale.after(state.scale, finite), sums)
 
 
 @tf.autograph.experimental.do_not_convert

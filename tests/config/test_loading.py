@@ -67,6 +67,18 @@ def test_resolution_and_stem_follow_the_data_set_unless_told(short: Path) -> Non
     assert (config.data.resolution, config.stem) == (24, "imagenet")
 
 
+def test_precision_and_xla(short: Path) -> None:
+    config = load_config(short)
+    assert (config.compute.precision, config.compute.xla) == ("float32", False)
+    config = load_config(short, ["compute.precision=mixed_float16", "compute.xla=true"])
+    assert (config.compute.precision, config.compute.xla) == ("mixed_float16", True)
+    message = _refusal(short, "compute.precision=half")
+    assert "one of float32, mixed_bfloat16, mixed_float16" in message
+    too_small = ["model.stem=imagenet", "data.image_size=24", "compute.precision=mixed_bfloat16"]
+    assert "data.image_size is 24; give at least 32" in _refusal(short, *too_small)
+    assert load_config(short, too_small[:2]).data.resolution == 24
+
+
 def test_overrides_are_yaml_and_the_last_one_wins(short: Path) -> None:
     config = load_config(
         short,

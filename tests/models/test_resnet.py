@@ -107,9 +107,18 @@ class ResNetTest(tf.test.TestCase):
             self.assertEqual(paths[0], paths[1])
 
     def test_mixed_precision_keeps_float32_weights_and_logits(self):
-        keras_core.mixed_precision.set_dtype_policy("mixed_bfloat16")
-        self.addCleanup(keras_core.mixed_precision.set_dtype_policy, "float32")
-        model = build_model(keras_core, "resnet8", 10, 0.1)
+        for precision in ("mixed_bfloat16", "mixed_float16"):
+            for stem in ("cifar", "imagenet"):
+                with self.subTest(precision=precision, stem=stem):
+                    self.check_mixed_precision(precision, stem)
+
+    def check_mixed_precision(self, precision, stem):
+        model = build_model(keras_core, "resnet8", 10, 0.1, stem=stem, precision=precision)
+        for layer in model.layers[1:]:
+            inner = layer.name not in ("pooling", "dropout", "logits")
+            normalization = isinstance(layer, FusedBatchNormalization)
+            expected = precision.removeprefix("mixed_") if inner else "float32"
+            self.assertEqual(layer.compute_dtype, "float32" if normalization else expected)
         state = [v.value for v in model.non_trainable_variables]
         weights = [v.value for v in model.trainable_variables]
         images = tf.random.stateless_normal([4, 8, 8, 3], [1, 2])
