@@ -122,19 +122,15 @@ def _train_step(
     trainable, velocity = optimizer.step(
         state.trainable, gradients, state.velocity, learning_rate, network.decay
     )
-    sums = state.sums.plus(losses, logits, labels)
-    if not loss_scale:
-        return _State(trainable, statistics, velocity, seeds, (), sums)
-    finite = all_finite(gradients)
-    kept = [
-        [tf.where(finite, one, before) for one, before in zip(new, old, strict=True)]
-        for new, old in (
-            (trainable, state.trainable),
-            (statistics, state.statistics),
-            (velocity, state.velocity),
+    updated, scale = (trainable, statistics, velocity), state.scale
+    if loss_scale:
+        finite = all_finite(gradients)
+        before = (state.trainable, state.statistics, state.velocity)
+        updated = tf.nest.map_structure(
+            lambda new, old: tf.where(finite, new, old), updated, before
         )
-    ]
-    return _State(*kept, seeds, loss_scale.after(state.scale, finite), sums)
+        scale = loss_scale.after(scale, finite)
+    return _State(*updated, seeds, scale, state.sums.plus(losses, logits, labels))
 
 
 @tf.autograph.experimental.do_not_convert
