@@ -12,7 +12,6 @@ from pathlib import Path
 
 from dbsl_tf.command_line import run
 from dbsl_tf.config import load_config
-from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.errors import UserError
 from dbsl_tf.quiet import import_tensorflow_quietly
 from dbsl_tf.results.checkpoints import Checkpoints
@@ -39,15 +38,16 @@ def main(arguments: Sequence[str]) -> int:
     import_tensorflow_quietly()
     from dbsl_tf.models.export import save_keras3
 
-    spec = dataset_spec(config.data.name)
+    data = directory.read_json(directory.data)
     save_keras3(
         options.output or directory.model,
         name=config.model.name,
-        classes=spec.classes,
+        stem=config.stem,
+        classes=data["classes"],
         dropout=config.model.dropout,
         weights=checkpoint.weights,
-        mean=spec.mean,
-        standard_deviation=spec.standard_deviation,
+        mean=data["mean"],
+        standard_deviation=data["standard_deviation"],
     )
     return 0
 

@@ -100,8 +100,7 @@ def _measured(
     output = options.output or DEFAULT_OUTPUT
     check_writable(output)
     if task_from_environment(os.environ) is None:
-        data = config.data
-        isolate(config.cluster.isolation, lambda: prepare_missing(data.name, data.dir))
+        isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
     from dbsl_tf.measuring.profile_cluster import profile_cluster
 
     console = Console(stderr=options.json)

@@ -22,7 +22,7 @@ from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare, prepare_missing
+from dbsl_tf.data.prepare import prepare_data, prepare_missing
 from dbsl_tf.errors import ParameterServerLost
 from dbsl_tf.quiet import import_tensorflow_quietly
 from dbsl_tf.results.run_directory import RunDirectory
@@ -41,8 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             serve(config, task)
             return 0
     else:
-        data = config.data
-        isolate(config.cluster.isolation, lambda: prepare_missing(data.name, data.dir))
+        isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
     console = Console()
     directory = RunDirectory.of(config.run.dir, Path(options.config))
     try:
@@ -68,7 +67,7 @@ def serve(config: Config, task: Task) -> None:
             file=sys.stderr,
         )
     if task.role == WORKER:
-        prepare(config.data.name, config.data.dir)
+        prepare_data(config.data)
     import_tensorflow_quietly()
     print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
     serve_task(task)
@@ -84,7 +83,7 @@ def coordinate(
     """Be the chief: begin the run or go on with it, to its end."""
     from dbsl_tf.training_run import begin_or_resume, train
 
-    data = prepare(config.data.name, config.data.dir)
+    data = prepare_data(config.data)
     run = begin_or_resume(config, options, directory, console)
     train(run, data, task, console)
 

@@ -16,7 +16,8 @@ from dbsl_tf.cluster.connecting import ready_cluster
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.record_files import PreparedData
+from dbsl_tf.data.dataset import dataset_facts
+from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
@@ -118,6 +119,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         console.print(line, highlight=False, soft_wrap=True)
 
     config, directory, start = run.config, run.directory, run.checkpoint
+    directory.write_json(directory.data, dataset_facts(data.spec))
     report(_introduction(run, task))
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
     with (
@@ -161,6 +163,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         summary = summarize(
             run.schedule, history.commits, history.evaluations, trainer.wall_seconds
         )
+        summary["compute"] = config.compute.model_dump()
         directory.write_json(directory.summary, summary)
     _export(directory)
     print_outcome(console, run.schedule.plain, summary, directory)

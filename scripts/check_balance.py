@@ -22,7 +22,7 @@ from statistics import median, quantiles
 
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.prepare import PreparedData, prepare
+from dbsl_tf.data.prepare import PreparedData, prepare_data
 from dbsl_tf.planning import DualBatchPlan, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         config = load_config(options.config, [*options.overrides, *extra])
         models = time_models_from_config(config)
         plans[kind] = plan_from_config(config, config.data.epoch_samples, models)
-    data = prepare(config.data.name, config.data.dir)
+    data = prepare_data(config.data)
     with (
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(config, None, Path(logs)) as cluster,

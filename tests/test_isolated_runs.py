@@ -227,15 +227,14 @@ def test_nothing_starts_a_thread_before_the_isolation(config: Path, tmp_path: Pa
     """Else every run would be started twice."""
     prepare("digits", tmp_path)
     program = f"""
-from pathlib import Path
 import dbsl_tf.profile
 import dbsl_tf.train
 from dbsl_tf.cluster.namespaces import has_threads, usable_way
 from dbsl_tf.config import load_config
 from dbsl_tf.data.prepare import prepare_missing
-load_config({str(config)!r}, [])
+configuration = load_config({str(config)!r}, ["data.dir={tmp_path}"])
 usable_way()
-prepare_missing("digits", Path({str(tmp_path)!r}))
+prepare_missing(configuration.data)
 print(has_threads())
 """
     done = subprocess.run(

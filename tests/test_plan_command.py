@@ -62,6 +62,15 @@ def test_train_samples_is_the_size_of_an_epoch() -> None:
     assert json.loads(result.stdout)["large_samples"] == 1050
 
 
+def test_a_folder_of_images_is_planned_without_the_images() -> None:
+    arguments = ["--config", CONFIG, "--json", "data.name=image_folder", "data.augment=[]"]
+    result = _plan(*arguments, "data.train_samples=1281167")
+    assert (result.returncode, result.stderr) == (0, "")
+    plan = json.loads(result.stdout)
+    assert 0 <= 1281167 - 3 * plan["small_samples"] - plan["large_samples"] < 4
+    check_one_line_mistake(_plan(*arguments), "data.dir is missing")
+
+
 def test_a_sweep_is_a_table_that_ends_with_advice() -> None:
     result = _plan("--config", CONFIG, "--sweep")
     assert (result.returncode, result.stderr) == (0, "")

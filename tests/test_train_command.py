@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
+from tests.data.small_images import BAD, write_bad_images, write_image_folder
 from tests.support.tiny_runs import TinyRunCase
 
 
@@ -38,6 +39,7 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual([line["epoch"] for line in evaluations], [2, 3])
         self.assertEqual({line["samples"] for line in evaluations}, {360})
         self.assertEqual(summary["commits"], 6)
+        self.assertEqual(summary["compute"], {"precision": "float32", "xla": False})
         self.assertEqual(summary["samples"], sum(commit["samples"] for commit in commits))
         self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
         self.assertIn(f"{summary['test_accuracy']:.2%}", output)
@@ -120,6 +122,30 @@ class TrainCommandTest(TinyRunCase):
         images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         predicted = model.predict(images.astype(np.float32), verbose=0).argmax(axis=-1)
         self.assertAllClose(np.mean(predicted == records[:, 0]), accuracy, atol=1.1 / 360)
+
+    def test_a_folder_of_images(self):
+        images = self.folder / "images"
+        write_image_folder(images, per_class=20)
+        write_bad_images(images)
+        overrides = [
+            "data.name=image_folder",
+            f"data.dir={images}",
+            "data.train_samples=null",
+            "data.image_size=32",
+            "data.augment=[random_resized_crop, random_flip]",
+            "schedule.epochs=2",
+        ]
+        status, _, errors = self.finish(self.start(*overrides))
+        self.assertEqual(status, 2)
+        self.assertIn("3 unreadable image(s), more than data.max_bad_files = 0", errors)
+        self.run = self.folder / "second"
+        status, _, errors = self.finish(self.start(*overrides, "data.max_bad_files=3"))
+        self.assertEqual(status, 0, errors)
+        for name in BAD:
+            self.assertIn(name, errors)
+        plan = json.loads((self.run / "plan.json").read_text())
+        self.assertEqual(plan["small_samples"] + plan["large_samples"], 60)
+        self.assertEqual([event["samples"] for event in self.events("evaluation")], [6])
 
     def test_tf_config_gives_every_process_its_role(self):
         ports = free_ports(4)

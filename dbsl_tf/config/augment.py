@@ -1,7 +1,8 @@
 """The augmentations of `data.augment`: their parameters, ranges and defaults.
 
 In YAML a step is a name (`random_flip`) or a name with parameters
-(`random_crop: {padding: 4}`). Names and meanings are those of keras-cv's layers.
+(`random_crop: {padding: 4}`). Names and meanings are those of keras-cv's layers, but for
+`random_resized_crop`, which takes the place of the resizing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,21 @@ from dbsl_tf.config.section import Section
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < bounds[0] <= bounds[1]:
+        raise PydanticCustomError("not_rising", "not rising")
+    return bounds
+
+
+def _part(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[1] > 1:
+        raise PydanticCustomError("above_1", "above 1")
+    return bounds
+
+
+Range = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_rising)]
+
+
 @dataclass(frozen=True)
 class AugmentStep:
     """One augmentation of the training images.
@@ -29,6 +45,22 @@ class AugmentStep:
 
     name: str
     parameters: dict[str, Any]
+
+
+class RandomResizedCrop(Section):
+    """Cuts out a random part of the image and resizes it; in the first place only."""
+
+    name: Literal["random_resized_crop"]
+    area: Annotated[Range, AfterValidator(_part)] = Field(
+        (0.08, 1.0),
+        description="smallest and largest part of the image's area",
+        json_schema_extra={"allowed": "two numbers above 0 to 1, the larger last"},
+    )
+    ratio: Range = Field(
+        (0.75, 4 / 3),
+        description="smallest and largest width over height",
+        json_schema_extra={"allowed": "two numbers above 0, the larger last"},
+    )
 
 
 class RandomCrop(Section):
@@ -87,6 +119,7 @@ class CutMix(Section):
 
 
 AUGMENTATIONS: dict[str, type[Section]] = {
+    "random_resized_crop": RandomResizedCrop,
     "random_crop": RandomCrop,
     "random_flip": RandomFlip,
     "random_translation": RandomTranslation,
@@ -130,7 +163,14 @@ def _as_step(parameters: Section) -> AugmentStep:
 
 # The union gives every wrong parameter its own place in the error; what is stored is a plain step.
 Augmentation = Annotated[
-    RandomCrop | RandomFlip | RandomTranslation | RandomCutout | RandAugment | MixUp | CutMix,
+    RandomResizedCrop
+    | RandomCrop
+    | RandomFlip
+    | RandomTranslation
+    | RandomCutout
+    | RandAugment
+    | MixUp
+    | CutMix,
     Discriminator("name"),
     BeforeValidator(_with_name),
     AfterValidator(_as_step),

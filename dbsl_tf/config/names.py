@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-DatasetName = Literal["digits", "cifar10", "cifar100"]
+DatasetName = Literal["digits", "cifar10", "cifar100", "image_folder"]
 ModelName = Literal[
     "resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet18", "resnet34"
 ]
+Stem = Literal["cifar", "imagenet"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Rounding = Literal["nearest", "floor"]
 UpdateFactor = Literal["linear", "sqrt", "none"]
 MergeRule = Literal["journal", "compsac"]

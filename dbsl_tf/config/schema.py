@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from dbsl_tf.config.names import Stem
 from dbsl_tf.config.progressive import ProgressiveSection, check_progressive
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sections import (
     CheckpointSection,
     ClusterSection,
+    ComputeSection,
     DataSection,
     DualBatchSection,
     ModelSection,
@@ -20,6 +22,10 @@ from dbsl_tf.config.sections import (
     TimeModelSection,
 )
 from dbsl_tf.config.yaml_text import write_yaml
+from dbsl_tf.data.image_folder import IMAGE_FOLDER
+
+# The imagenet stem and three strided stages leave at least one pixel of it to each.
+_SMALLEST_IN_BFLOAT16 = 32
 
 
 class Config(Section):
@@ -27,6 +33,7 @@ class Config(Section):
 
     data: DataSection
     model: ModelSection
+    compute: ComputeSection = Field(default_factory=ComputeSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     dual_batch: DualBatchSection = Field(default_factory=DualBatchSection)
     sync: SyncSection = Field(default_factory=SyncSection)
@@ -53,6 +60,28 @@ class Config(Section):
     def _progressive_fits(self) -> Config:
         check_progressive(self.progressive, self.schedule, self.time_model)
         return self
+
+    @model_validator(mode="after")
+    def _large_enough_for_bfloat16(self) -> Config:
+        # A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs
+        # (TensorFlow 2.21 with oneDNN): taps beyond the pixel get what lay in memory.
+        if (
+            self.compute.precision == "mixed_bfloat16"
+            and self.stem == "imagenet"
+            and self.data.resolution < _SMALLEST_IN_BFLOAT16
+        ):
+            raise across_keys(
+                ("data.image_size", "model.stem", "compute.precision"),
+                self.data.resolution,
+                f"give at least {_SMALLEST_IN_BFLOAT16}, as the imagenet stem in mixed_bfloat16 "
+                "needs, or model.stem=cifar, or compute.precision=float32",
+            )
+        return self
+
+    @property
+    def stem(self) -> Stem:
+        """First layers of the network: `model.stem`, or what suits the data set."""
+        return self.model.stem or ("imagenet" if self.data.name == IMAGE_FOLDER else "cifar")
 
     def to_yaml(self) -> str:
         """Returns YAML with every key written out; `load_config` reads it back to an equal one."""

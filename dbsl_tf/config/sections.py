@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation
+from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
 from dbsl_tf.config.names import (
     DatasetName,
     DecayMode,
@@ -23,14 +23,17 @@ from dbsl_tf.config.names import (
     MergeRule,
     ModelName,
     OptimizerState,
+    Precision,
     Resume,
     Rounding,
+    Stem,
     SyncMode,
     UpdateFactor,
 )
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sizes import bytes_of
-from dbsl_tf.data.catalogue import dataset_spec
+from dbsl_tf.data.catalogue import DATASETS, dataset_spec
+from dbsl_tf.data.image_folder import IMAGE_SIZE
 
 
 def _usable_path(path: Path) -> Path:
@@ -50,12 +53,25 @@ UsablePath = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
 class DataSection(Section):
     """The training images."""
 
-    name: DatasetName = Field(description="data set")
+    name: DatasetName = Field(
+        description="data set; image_folder: JPEG and PNG files in data.dir/train and "
+        "data.dir/val, a folder for every class"
+    )
     dir: UsablePath | None = Field(
         None, description="folder that holds the data sets; null: the user's cache folder"
     )
     train_samples: int | None = Field(
         None, ge=1, description="train on the first so many samples only; null: all of them"
+    )
+    image_size: int | None = Field(
+        None,
+        ge=8,
+        le=2048,
+        description="height and width to which images are resized, in pixels; null: those of the "
+        "data set, 224 for image_folder",
+    )
+    max_bad_files: int = Field(
+        0, ge=0, description="unreadable images that image_folder may leave out"
     )
     augment: Annotated[tuple[Augmentation, ...], Field(strict=False)] = Field(
         (),
@@ -68,7 +84,7 @@ class DataSection(Section):
     @classmethod
     def _within_the_data_set(cls, samples: int | None, info: Any) -> int | None:
         name = info.data.get("name")
-        if samples is not None and name is not None:
+        if samples is not None and name in DATASETS:
             available = dataset_spec(name).train_samples
             if samples > available:
                 raise PydanticCustomError(
@@ -78,17 +94,61 @@ class DataSection(Section):
                 )
         return samples
 
+    @field_validator("augment", mode="after")
+    @classmethod
+    def _framing_first(cls, steps: tuple[AugmentStep, ...]) -> tuple[AugmentStep, ...]:
+        if any(step.name == "random_resized_crop" for step in steps[1:]):
+            raise PydanticCustomError(
+                "not_allowed",
+                "{allowed}",
+                {"allowed": "random_resized_crop makes the size of the images: put it first, once"},
+            )
+        return steps
+
     @property
     def epoch_samples(self) -> int:
-        """Samples in an epoch, d: `train_samples`, or the whole training set."""
-        return self.train_samples or dataset_spec(self.name).train_samples
+        """Samples in an epoch, d: `train_samples`, or the whole training set.
+
+        The images of an image_folder are listed, and checked the first time.
+
+        Raises:
+            UserError: they cannot be.
+        """
+        # Imported here because few need more than the catalogue.
+        from dbsl_tf.data.prepare import count_training_samples
+
+        return self.train_samples or count_training_samples(self)
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images the network sees, in pixels."""
+        native = DATASETS[self.name].image_size if self.name in DATASETS else IMAGE_SIZE
+        return self.image_size or native
 
 
 class ModelSection(Section):
     """The network."""
 
     name: ModelName = Field(description="residual network; 18 and 34 start 64 wide, others 16")
+    stem: Stem | None = Field(
+        None,
+        description="first layers: cifar, a 3x3 convolution; imagenet, a 7x7 convolution and a "
+        "pooling which halve the size each; null: imagenet for image_folder, else cifar",
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
+
+
+class ComputeSection(Section):
+    """How the workers compute."""
+
+    precision: Precision = Field(
+        "float32",
+        description="of the layers up to the pooling; weights, batch statistics, classifier and "
+        "loss are float32 with any, and mixed_float16 scales the loss",
+    )
+    xla: bool = Field(
+        False, description="compile the training step by XLA, once for each batch size"
+    )
 
 
 class ClusterSection(Section):

@@ -21,6 +21,7 @@ from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.models import build_model
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.schedules.progressive import resolution_settings
+from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -82,7 +83,12 @@ def build_components(
         shared_model,
         network,
         lambda start, stop: test_dataset(
-            data, start=start, stop=stop, batch=evaluation_batch, resolution=highest.resolution
+            data,
+            start=start,
+            stop=stop,
+            batch=evaluation_batch,
+            resolution=highest.resolution,
+            parallel_calls=cluster.threads_per_worker,
         ),
     )
     closures = {
@@ -121,9 +127,19 @@ def build_components(
 
 def _network(config: Config, data: PreparedData, dropout: float) -> Network:
     model = build_model(
-        keras_core, config.model.name, data.spec.classes, dropout, seed=config.run.seed
+        keras_core,
+        config.model.name,
+        data.spec.classes,
+        dropout,
+        seed=config.run.seed,
+        stem=config.stem,
+        precision=config.compute.precision,
     )
-    return Network(model, decay_all=config.optimizer.decay_normalization)
+    return Network(
+        model,
+        decay_all=config.optimizer.decay_normalization,
+        compute=Compute(config.compute.precision, config.compute.xla),
+    )
 
 
 def _initial_state(

@@ -1,4 +1,6 @@
 """Data sets: what they are, bringing them to disk, and the input pipeline of a worker.
 
-`catalogue` and `prepare` never import TensorFlow; `augmentation` and `pipeline` do.
+There are two kinds: record files (`catalogue`, `record_files`, `record_source`) and folders of
+image files (`image_folder`, `image_source`). What describes and prepares them never imports
+TensorFlow; `pipeline` and what it is made of do.
 """

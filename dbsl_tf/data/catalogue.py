@@ -45,7 +45,7 @@ class PythonLayout:
 
 
 @dataclass(frozen=True)
-class DatasetSpec:
+class RecordDataset:
     """One image classification data set in binary record files.
 
     Attributes:
@@ -98,10 +98,10 @@ class DatasetSpec:
         return self.label_bytes + self.image_bytes
 
 
-DATASETS: dict[str, DatasetSpec] = {
+DATASETS: dict[str, RecordDataset] = {
     spec.name: spec
     for spec in (
-        DatasetSpec(
+        RecordDataset(
             name="digits",
             classes=10,
             label_bytes=1,
@@ -113,7 +113,7 @@ DATASETS: dict[str, DatasetSpec] = {
             mean=(0.3054, 0.3054, 0.3054),
             standard_deviation=(0.3237, 0.3237, 0.3237),
         ),
-        DatasetSpec(
+        RecordDataset(
             name="cifar10",
             classes=10,
             label_bytes=1,
@@ -139,7 +139,7 @@ DATASETS: dict[str, DatasetSpec] = {
                 ),
             ),
         ),
-        DatasetSpec(
+        RecordDataset(
             name="cifar100",
             classes=100,
             label_bytes=2,
@@ -169,7 +169,7 @@ DATASETS: dict[str, DatasetSpec] = {
 }
 
 
-def dataset_spec(name: str) -> DatasetSpec:
+def dataset_spec(name: str) -> RecordDataset:
     """Returns the data set called `name`.
 
     Raises:

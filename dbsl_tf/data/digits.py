@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import DatasetSpec
+from dbsl_tf.data.catalogue import RecordDataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ _SPLIT_SEED = 0
 _LARGEST_INTENSITY = 16
 
 
-def write_digits(spec: DatasetSpec, target: Path) -> None:
+def write_digits(spec: RecordDataset, target: Path) -> None:
     """Writes the 1,797 digits of `sklearn.datasets.load_digits` as record files in `target`.
 
     The 8×8 images with intensities 0 … 16 become 32×32×3 with 0 … 255 by bilinear interpolation.

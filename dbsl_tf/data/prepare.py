@@ -1,4 +1,4 @@
-"""Brings a data set to disk in its record layout: finds, converts, downloads or makes it."""
+"""Brings a data set to disk: finds, checks, converts, downloads or makes it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,72 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from dbsl_tf.data.archive import extract_members
 from dbsl_tf.data.atomic_folder import make_folder
-from dbsl_tf.data.catalogue import DATASETS, DatasetSpec, dataset_spec
+from dbsl_tf.data.catalogue import DATASETS, RecordDataset, dataset_spec
 from dbsl_tf.data.digits import write_digits
 from dbsl_tf.data.download import DownloadError, download_archive
+from dbsl_tf.data.image_folder import (
+    IMAGE_FOLDER,
+    ImageData,
+    count_training_images,
+    prepare_image_folder,
+)
+from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.python_layout import convert_python_layout, largest_pickle
-from dbsl_tf.data.record_files import PreparedData, checked_data, has_record_files
+from dbsl_tf.data.record_files import RecordData, checked_data, has_record_files
 from dbsl_tf.errors import UserError
 from dbsl_tf.user_cache import user_cache_folder
 
+if TYPE_CHECKING:
+    from dbsl_tf.config.sections import DataSection
 
-def prepare(name: str, directory: Path | None = None) -> PreparedData:
+PreparedData = RecordData | ImageData
+
+
+def prepare_data(section: DataSection) -> PreparedData:
+    """Returns the checked files of the data set that a configuration names.
+
+    Raises:
+        UserError: see `prepare` and `prepare_image_folder`; or the configuration wants to train
+            on more images than a folder of images has, counting those that are left out.
+    """
+    if section.name != IMAGE_FOLDER:
+        return prepare(section.name, section.dir)
+    data = prepare_image_folder(
+        section.dir,
+        image_size=section.image_size,
+        max_bad_files=section.max_bad_files,
+        cache=_image_cache(),
+    )
+    left_out = sum(name.startswith(f"{TRAIN}/") for name in data.unreadable)
+    present = data.spec.train_samples + left_out
+    if section.train_samples is not None and section.train_samples > present:
+        raise UserError(
+            f"data.train_samples is {section.train_samples}: {data.directory} has {present} "
+            f"training images; give null or 1 to {present}"
+        )
+    return data
+
+
+def count_training_samples(section: DataSection) -> int:
+    """Returns how many training images a configuration's data set has.
+
+    Raises:
+        UserError: `data.dir` is no folder of images.
+    """
+    if section.name != IMAGE_FOLDER:
+        return dataset_spec(section.name).train_samples
+    return count_training_images(section.dir, _image_cache())
+
+
+def _image_cache() -> Path:
+    return user_cache_folder() / "image_folders"
+
+
+def prepare(name: str, directory: Path | None = None) -> RecordData:
     """Returns the checked record files of the data set `name`, made first when necessary.
 
     `directory` is searched for, in this order: the record files (in their official folder, or in
@@ -37,13 +90,15 @@ def prepare(name: str, directory: Path | None = None) -> PreparedData:
     return prepare_dataset(dataset_spec(name), directory)
 
 
-def prepare_missing(name: str, directory: Path | None = None) -> None:
-    """Does `prepare` when `directory` has no record file of the data set; else imports nothing.
+def prepare_missing(section: DataSection) -> None:
+    """Does `prepare` when `data.dir` has no record file of the data set; else imports nothing.
 
     Raises:
         UserError: as `prepare`.
     """
-    spec = dataset_spec(name)
+    if section.name == IMAGE_FOLDER:
+        return  # It is never downloaded.
+    spec, directory = dataset_spec(section.name), section.dir
     folder = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
         present = any(has_record_files(spec, place) for place in _record_folders(spec, folder))
@@ -53,7 +108,7 @@ def prepare_missing(name: str, directory: Path | None = None) -> None:
         prepare_dataset(spec, directory)
 
 
-def prepare_dataset(spec: DatasetSpec, directory: Path | None = None) -> PreparedData:
+def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> RecordData:
     """Does the work of `prepare` for a data set description."""
     directory = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
@@ -72,7 +127,7 @@ def prepare_dataset(spec: DatasetSpec, directory: Path | None = None) -> Prepare
     return checked_data(spec, directory / spec.folder)
 
 
-def _record_folders(spec: DatasetSpec, directory: Path) -> tuple[Path, ...]:
+def _record_folders(spec: RecordDataset, directory: Path) -> tuple[Path, ...]:
     """Returns where record files of `spec` may lie, in the order to look."""
     foreign = {other.folder for other in DATASETS.values()} - {spec.folder}
     if directory.name == spec.folder or (spec.archive and directory.name not in foreign):
@@ -80,7 +135,7 @@ def _record_folders(spec: DatasetSpec, directory: Path) -> tuple[Path, ...]:
     return (directory / spec.folder,)
 
 
-def _source(spec: DatasetSpec, directory: Path) -> Callable[[Path], None]:
+def _source(spec: RecordDataset, directory: Path) -> Callable[[Path], None]:
     """Returns the function that writes the record files, by what `directory` holds."""
     if spec.archive is None:
         return lambda target: write_digits(spec, target)
@@ -95,12 +150,12 @@ def _source(spec: DatasetSpec, directory: Path) -> Callable[[Path], None]:
     return lambda target: _download(spec, directory, target)
 
 
-def _convert(spec: DatasetSpec, source: Path, target: Path) -> None:
+def _convert(spec: RecordDataset, source: Path, target: Path) -> None:
     _announce(f"Converting {source} to record files, once")
     convert_python_layout(spec, source, target)
 
 
-def _extract(spec: DatasetSpec, archive: Path, target: Path) -> None:
+def _extract(spec: RecordDataset, archive: Path, target: Path) -> None:
     _announce(f"Extracting {archive}, once")
     train_bytes = spec.train_records_per_file * spec.record_bytes
     test_bytes = spec.test_records_per_file * spec.record_bytes
@@ -109,7 +164,7 @@ def _extract(spec: DatasetSpec, archive: Path, target: Path) -> None:
     extract_members(archive, members, target)
 
 
-def _extract_and_convert(spec: DatasetSpec, archive: Path, target: Path) -> None:
+def _extract_and_convert(spec: RecordDataset, archive: Path, target: Path) -> None:
     _announce(f"Extracting and converting {archive}, once")
     layout = spec.python_layout
     train_bytes = largest_pickle(spec.train_records_per_file)
@@ -121,7 +176,7 @@ def _extract_and_convert(spec: DatasetSpec, archive: Path, target: Path) -> None
         convert_python_layout(spec, Path(pickles), target)
 
 
-def _download(spec: DatasetSpec, directory: Path, target: Path) -> None:
+def _download(spec: RecordDataset, directory: Path, target: Path) -> None:
     try:
         archive = download_archive(spec.archive, target)
     except DownloadError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import DatasetSpec
+from dbsl_tf.data.catalogue import RecordDataset
 from dbsl_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _label_column(key: str, labels: object, samples: int) -> np.ndarray:
     return np.frombuffer(bytes(labels), np.uint8)[:, None]
 
 
-def convert_python_layout(spec: DatasetSpec, source: Path, target: Path) -> None:
+def convert_python_layout(spec: RecordDataset, source: Path, target: Path) -> None:
     """Writes the record files of `spec` in `target` from the pickled files in `source`.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import DatasetSpec
+from dbsl_tf.data.catalogue import RecordDataset
 from dbsl_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PreparedData:
+class RecordData:
     """A data set whose record files are complete and checked, in the order of the spec."""
 
-    spec: DatasetSpec
+    spec: RecordDataset
     train_files: tuple[Path, ...]
     test_files: tuple[Path, ...]
 
 
-def has_record_files(spec: DatasetSpec, folder: Path) -> bool:
+def has_record_files(spec: RecordDataset, folder: Path) -> bool:
     """Whether `folder` holds at least one file named like a record file of `spec`."""
     return any((folder / name).is_file() for name in spec.train_files + spec.test_files)
 
 
-def checked_data(spec: DatasetSpec, folder: Path) -> PreparedData:
+def checked_data(spec: RecordDataset, folder: Path) -> RecordData:
     """Returns the record files in `folder` after checking their sizes and labels.
 
     Only the label byte of each record is looked at, so this takes a fraction of a second.
@@ -40,10 +40,10 @@ def checked_data(spec: DatasetSpec, folder: Path) -> PreparedData:
     test_files = tuple(folder / name for name in spec.test_files)
     _check_split(spec, train_files, spec.train_records_per_file)
     _check_split(spec, test_files, spec.test_records_per_file)
-    return PreparedData(spec, train_files, test_files)
+    return RecordData(spec, train_files, test_files)
 
 
-def _check_split(spec: DatasetSpec, files: tuple[Path, ...], records: int) -> None:
+def _check_split(spec: RecordDataset, files: tuple[Path, ...], records: int) -> None:
     import numpy as np
 
     counts = np.zeros(256, np.int64)
@@ -59,7 +59,7 @@ def _check_split(spec: DatasetSpec, files: tuple[Path, ...], records: int) -> No
         )
 
 
-def _labels(spec: DatasetSpec, path: Path, records: int) -> np.ndarray:
+def _labels(spec: RecordDataset, path: Path, records: int) -> np.ndarray:
     """Returns the used label of every record, uint8 [records]; raises UserError."""
     import numpy as np
 
@@ -89,7 +89,7 @@ def _labels(spec: DatasetSpec, path: Path, records: int) -> np.ndarray:
     return labels
 
 
-def _remedy(spec: DatasetSpec) -> str:
+def _remedy(spec: RecordDataset) -> str:
     if spec.archive is None:
         return f"delete the folder {spec.folder}, it is made again."
     return (

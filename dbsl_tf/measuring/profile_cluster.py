@@ -14,7 +14,7 @@ from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.local import available_cores
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare
+from dbsl_tf.data.prepare import prepare_data
 from dbsl_tf.errors import ClusterError, UserError
 from dbsl_tf.planning import plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
@@ -47,7 +47,7 @@ def profile_cluster(
                 f"TF_CONFIG makes this process {task.name}: profile with the chief; workers and "
                 "parameter servers run dbsl_tf.train"
             )
-    data = prepare(config.data.name, config.data.dir)
+    data = prepare_data(config.data)
     report(f"profiling {config.model.name} on {config.cluster.workers} workers")
     with (
         tempfile.TemporaryDirectory() as logs,
@@ -64,8 +64,10 @@ def profile_cluster(
 
     settings = {
         "model": config.model.name,
-        "precision": "float32",
-        "resolution": data.spec.image_size,
+        "stem": config.stem,
+        "precision": config.compute.precision,
+        "xla": config.compute.xla,
+        "resolution": config.data.resolution,
         "data": config.data.name,
         "epoch_samples": config.data.epoch_samples,
         "augment": config.model_dump(mode="json")["data"]["augment"],
@@ -80,7 +82,7 @@ def profile_cluster(
         measurement,
         settings,
         machine,
-        data.spec.image_size,
+        config.data.resolution,
         method,
         memory_budget=config.profile.memory_budget,
     )

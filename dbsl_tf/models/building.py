@@ -5,13 +5,22 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from dbsl_tf.config.names import Precision, Stem
 from dbsl_tf.errors import UserError
 from dbsl_tf.models.resnet import ARCHITECTURES, build_resnet
 
 MODELS = tuple(ARCHITECTURES)
 
 
-def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed: int = 0) -> Any:
+def build_model(
+    keras: ModuleType,
+    name: str,
+    classes: int,
+    dropout: float,
+    seed: int = 0,
+    stem: Stem = "cifar",
+    precision: Precision = "float32",
+) -> Any:
     """Builds the model called `name` for images of any size with three channels.
 
     Args:
@@ -21,6 +30,8 @@ def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed
         classes: number of logits.
         dropout: share of the features before the classifier that is dropped in training, 0 to 1.
         seed: seed of the initial weights and of the dropout.
+        stem: first layers, "cifar" for small images or "imagenet".
+        precision: Keras's dtype policy of the layers up to the pooling.
 
     Returns:
         A `keras.Model` from normalised images [batch, height, width, 3] to float32 logits
@@ -38,6 +49,8 @@ def build_model(keras: ModuleType, name: str, classes: int, dropout: float, seed
         classes=classes,
         dropout=dropout,
         seed=seed,
+        stem=stem,
+        precision=precision,
         batch_normalization=_batch_normalization(keras),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dbsl_tf.config.names import Stem
 from dbsl_tf.files import write_whole
 from dbsl_tf.models.building import build_model
 from dbsl_tf.models.variables import model_weights
@@ -22,6 +23,7 @@ def save_keras3(
     weights: Sequence[np.ndarray],
     mean: Sequence[float],
     standard_deviation: Sequence[float],
+    stem: Stem = "cifar",
 ) -> None:
     """Writes the network as a `.keras` file of stock Keras 3 layers, from raw pixels to logits.
 
@@ -38,6 +40,7 @@ def save_keras3(
             moving statistics, without states of seed generators.
         mean: of the training pixels divided by 255, one for each channel.
         standard_deviation: of the same.
+        stem: of the network, see `build_model`.
 
     Raises:
         ValueError: the path does not end in `.keras`, or the weights do not fit the network.
@@ -49,7 +52,7 @@ def save_keras3(
     # Imported here because it loads a second Keras, which only the export needs.
     import keras
 
-    network = build_model(keras, name, classes, dropout)
+    network = build_model(keras, name, classes, dropout, stem=stem)
     _assign(model_weights(network), weights)
     model = keras.Sequential(
         [

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import dataset_spec
+from dbsl_tf.schedules.progressive import settings_at
 from dbsl_tf.user_cache import user_cache_folder
 from dbsl_tf.versions import package_versions
 
@@ -17,25 +17,24 @@ if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
 
-def cache_path(
-    config: Config, device: str, threads_per_worker: int, precision: str = "float32"
-) -> Path:
+def cache_path(config: Config, device: str, threads_per_worker: int) -> Path:
     """Returns the file for the profile of a configuration on a device.
 
-    Whatever changes the time of a step leads to another file: model, precision, resolution, data
-    set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It lies in
-    the user's cache folder.
+    Whatever changes the time of a step leads to another file: model, precision, XLA, resolution,
+    data set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It
+    lies in the user's cache folder.
 
     Args:
         config: of the run.
         device: what computes, such as `processor_name()` or the name of a GPU.
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
-        precision: of the computation.
     """
-    resolution = dataset_spec(config.data.name).image_size
+    resolution = settings_at(config).resolution
     key = {
         "model": config.model.name,
-        "precision": precision,
+        "stem": config.stem,
+        "precision": config.compute.precision,
+        "xla": config.compute.xla,
         "resolution": resolution,
         "data": config.data.name,
         "augment": config.model_dump(mode="json")["data"]["augment"],
@@ -45,6 +44,7 @@ def cache_path(
         "versions": package_versions("tensorflow", "tensorflow-cpu"),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    precision = config.compute.precision
     name = f"{config.model.name}-{precision}-{resolution}px-{config.cluster.workers}w-{digest}.json"
     return user_cache_folder() / "profiles" / name
 

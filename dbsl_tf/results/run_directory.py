@@ -13,7 +13,7 @@ from dbsl_tf.files import write_whole_text
 
 
 class RunDirectory:
-    """`run.dir`: configuration, plan, history, summary, model, checkpoints and logs of one run.
+    """`run.dir`: configuration, plan, facts of the data, history, results of one run.
 
     Args:
         path: the directory.
@@ -23,6 +23,7 @@ class RunDirectory:
         self.path = path
         self.configuration = path / "config.yaml"
         self.plan = path / "plan.json"
+        self.data = path / "data.json"
         self.history = path / "history.jsonl"
         self.summary = path / "summary.json"
         self.model = path / "model.keras"
@@ -79,7 +80,14 @@ class RunDirectory:
 
     def _check_unused(self) -> None:
         """Refuse all that is not what a run leaves that ended before its first checkpoint."""
-        started = {self.configuration, self.plan, self.logs, self.history, self.checkpoints}
+        started = {
+            self.configuration,
+            self.plan,
+            self.data,
+            self.logs,
+            self.history,
+            self.checkpoints,
+        }
         try:
             files = list(self.path.iterdir()) if self.path.exists() else []
         except OSError as error:
@@ -103,3 +111,17 @@ class RunDirectory:
     def write_json(self, file: Path, content: Any) -> None:
         """Write `content` as indented JSON, see `write_text`."""
         self.write_text(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def read_json(self, file: Path) -> Any:
+        """Read a file of the run.
+
+        Raises:
+            UserError: it cannot be read, or is no JSON.
+        """
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(
+                f"{file} cannot be read ({reason}): name the directory of a run of dbsl_tf.train"
+            ) from error

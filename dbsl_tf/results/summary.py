@@ -24,11 +24,11 @@ def summarize(
     `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
     starting servers and tracing come before. `planned_seconds` counts neither evaluations nor
     changes of resolution. Medians and ratios are over all mini-epochs of a role at the highest
-    resolution. The
-    realised extra time ratio is the slower role's median mini-epoch over what a mini-epoch of the
-    all-large baseline (d/n samples with B_L) takes at the speed that the large workers showed;
-    None where no large worker ran. It cannot tell the speed of an all-large run apart from that
-    of the large workers here: for that, compare with a run that has no small workers.
+    resolution. The realised extra time ratio is the slower role's median mini-epoch over what a
+    mini-epoch of the all-large baseline (d/n samples with B_L) takes at the speed that the large
+    workers showed; None where no large worker ran. It cannot tell the speed of an all-large run
+    apart from that of the large workers here: for that, compare with a run that has no small
+    workers.
     """
     plan, last = schedule.plain, evaluations[-1]
     samples = sum(record.samples for record in commits)

@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dbsl_tf.config.progressive import stage_ends
-from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.schedules.learning_rate import schedule_from_config
 
 if TYPE_CHECKING:
@@ -83,8 +82,7 @@ def resolution_settings(config: Config) -> tuple[ResolutionSettings, ...]:
     progressive = config.progressive
     dropout, large_batch = config.model.dropout, config.dual_batch.large_batch
     if progressive.mode == "off":
-        resolution = dataset_spec(config.data.name).image_size
-        return (ResolutionSettings(resolution, dropout, large_batch),)
+        return (ResolutionSettings(config.data.resolution, dropout, large_batch),)
     parts = len(progressive.resolutions)
     return tuple(
         map(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from dbsl_tf.training.loss_scale import ScaleState, all_finite
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -45,6 +46,7 @@ class _State(NamedTuple):
     statistics: list[tf.Tensor]
     velocity: list[tf.Tensor]
     seeds: list[tf.Tensor]
+    scale: ScaleState | tuple[()]
     sums: Sums
 
 
@@ -63,7 +65,7 @@ def train_steps(
     """Train `steps` batches, starting from `weights`.
 
     Args:
-        network: the model as a pure function.
+        network: the model as a pure function; its `compute` says how the steps compute.
         optimizer: the update rule.
         weights: in the network's order.
         batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
@@ -73,16 +75,25 @@ def train_steps(
         velocity: of the optimiser, one for each trainable weight; empty: zero, no momentum yet.
     """
 
+    def one_step(state: _State, images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> _State:
+        return _train_step(network, optimizer, state, images, labels, rate)
+
+    if network.compute.xla:
+        # Without what reads the batches, which XLA cannot compile.
+        one_step = tf.function(one_step, autograph=False, jit_compile=True)
+
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
         images, labels = next(batches)
-        return done + 1, _train_step(network, optimizer, state, images, labels, learning_rate)
+        return done + 1, one_step(state, images, labels, learning_rate)
 
+    loss_scale = network.compute.loss_scale
     trainable, statistics = network.split(weights)
     start = _State(
         trainable=list(trainable),
         statistics=list(statistics),
         velocity=list(velocity) or optimizer.initial_velocity(trainable),
         seeds=network.seed_states(seed),
+        scale=loss_scale.initial_state() if loss_scale else (),
         sums=Sums.zero(),
     )
     _, end = tf.while_loop(
@@ -102,6 +113,7 @@ def _train_step(
     labels: tf.Tensor,
     learning_rate: tf.Tensor,
 ) -> _State:
+    loss_scale = network.compute.loss_scale
     with tf.GradientTape() as tape:
         tape.watch(state.trainable)
         logits, statistics, seeds = network.train(
@@ -109,12 +121,23 @@ def _train_step(
         )
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
         loss = tf.reduce_mean(losses)
+        if loss_scale:
+            loss *= state.scale.scale
     gradients = tape.gradient(loss, state.trainable)
+    if loss_scale:
+        gradients = [gradient / state.scale.scale for gradient in gradients]
     trainable, velocity = optimizer.step(
         state.trainable, gradients, state.velocity, learning_rate, network.decay
     )
-    sums = state.sums.plus(losses, logits, labels)
-    return _State(trainable, statistics, velocity, seeds, sums)
+    updated, scale = (trainable, statistics, velocity), state.scale
+    if loss_scale:
+        finite = all_finite(gradients)
+        before = (state.trainable, state.statistics, state.velocity)
+        updated = tf.nest.map_structure(
+            lambda new, old: tf.where(finite, new, old), updated, before
+        )
+        scale = loss_scale.after(scale, finite)
+    return _State(*updated, seeds, scale, state.sums.plus(losses, logits, labels))
 
 
 @tf.autograph.experimental.do_not_convert

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.models import decayed_weights, is_seed_state
+from dbsl_tf.training.compute import Compute
 
 
 class Network:
@@ -21,14 +22,17 @@ class Network:
     Args:
         model: a built keras-core model that maps images to logits.
         decay_all: whether weight decay applies to biases and normalisation too.
+        compute: how training steps compute; the model has the precision already.
 
     Attributes:
+        compute: as given.
         trainable_count: number of trainable weights.
         decay: for each of them, whether weight decay applies to it.
     """
 
-    def __init__(self, model: Any, decay_all: bool = False) -> None:
+    def __init__(self, model: Any, decay_all: bool = False, compute: Compute | None = None) -> None:
         self._model = model
+        self.compute = compute or Compute()
         self._seed_positions = {
             position: variable
             for position, variable in enumerate(model.non_trainable_variables)

@@ -8,6 +8,7 @@ from dbsl_tf.config import (
     load_config,
 )
 from dbsl_tf.data.catalogue import DATASETS
+from dbsl_tf.data.image_folder import IMAGE_FOLDER
 
 
 def test_every_key_has_a_meaning_and_allowed_values() -> None:
@@ -42,4 +43,4 @@ def test_every_augmentation_is_described() -> None:
 
 
 def test_the_names_are_those_of_the_catalogue() -> None:
-    assert set(DATASET_NAMES) == set(DATASETS)
+    assert set(DATASET_NAMES) == {*DATASETS, IMAGE_FOLDER}

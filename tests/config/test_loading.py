@@ -50,6 +50,35 @@ def test_a_short_file_is_completed_with_defaults(short: Path) -> None:
     assert config.data.epoch_samples == 1437
 
 
+def test_a_folder_of_images_needs_no_images_to_be_configured(short: Path) -> None:
+    config = load_config(short, ["data.name=image_folder", "data.train_samples=1281167"])
+    assert config.data.epoch_samples == 1281167
+    assert (config.data.resolution, config.stem) == (224, "imagenet")
+    smaller = load_config(short, ["data.name=image_folder", "data.image_size=160"])
+    assert smaller.data.resolution == 160
+    with pytest.raises(UserError, match="data.dir is missing.*data.train_samples is enough"):
+        _ = smaller.data.epoch_samples
+
+
+def test_resolution_and_stem_follow_the_data_set_unless_told(short: Path) -> None:
+    config = load_config(short)
+    assert (config.data.resolution, config.stem) == (32, "cifar")
+    config = load_config(short, ["data.image_size=24", "model.stem=imagenet"])
+    assert (config.data.resolution, config.stem) == (24, "imagenet")
+
+
+def test_precision_and_xla(short: Path) -> None:
+    config = load_config(short)
+    assert (config.compute.precision, config.compute.xla) == ("float32", False)
+    config = load_config(short, ["compute.precision=mixed_float16", "compute.xla=true"])
+    assert (config.compute.precision, config.compute.xla) == ("mixed_float16", True)
+    message = _refusal(short, "compute.precision=half")
+    assert "one of float32, mixed_bfloat16, mixed_float16" in message
+    too_small = ["model.stem=imagenet", "data.image_size=24", "compute.precision=mixed_bfloat16"]
+    assert "data.image_size is 24; give at least 32" in _refusal(short, *too_small)
+    assert load_config(short, too_small[:2]).data.resolution == 24
+
+
 def test_overrides_are_yaml_and_the_last_one_wins(short: Path) -> None:
     config = load_config(
         short,
@@ -154,8 +183,28 @@ def test_the_fixed_keys_exist() -> None:
         ("schedule.milestones=[0]", "schedule.milestones is [0]", "above 0"),
         ("schedule.milestones=[a]", "schedule.milestones[0] is 'a'", "a list of numbers"),
         ("schedule.milestones=3", "schedule.milestones is 3", "a list of numbers"),
-        ("data.augment=random_flip", "data.augment is 'random_flip'", "a list of random_crop"),
+        (
+            "data.augment=random_flip",
+            "data.augment is 'random_flip'",
+            "a list of random_resized_crop",
+        ),
         ("data.augment=[flip_it]", "data.augment[0] is 'flip_it'", "rand_augment, mix_up"),
+        (
+            "data.augment=[random_flip, random_resized_crop]",
+            "data.augment is",
+            "random_resized_crop makes the size of the images: put it first",
+        ),
+        (
+            "data.augment=[{random_resized_crop: {area: [0.5, 1.5]}}]",
+            "data.augment[0].random_resized_crop.area is [0.5, 1.5]",
+            "give two numbers above 0 to 1, the larger last",
+        ),
+        (
+            "data.augment=[{random_resized_crop: {ratio: [2, 1]}}]",
+            "random_resized_crop.ratio is [2, 1]",
+            "give two numbers above 0, the larger last",
+        ),
+        ("data.image_size=4", "data.image_size is 4", "from 8 to 2048"),
         ("data.augment=[random_flp]", "[0] is 'random_flp'", "did you mean random_flip?"),
         ("data.augment=[{random_crop: 3}]", "{'random_crop': 3}", "known: padding"),
         (

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dbsl_tf.data.catalogue import DATASETS, DatasetSpec
+from dbsl_tf.data.catalogue import DATASETS, RecordDataset
 
 RECORDS_PER_FILE = 20
 
 
-def small_spec(name: str = "cifar10", **changes: object) -> DatasetSpec:
+def small_spec(name: str = "cifar10", **changes: object) -> RecordDataset:
     """The named data set with 20 records in a file, and at most 10 classes."""
     return replace(
         DATASETS[name],
@@ -27,7 +27,7 @@ def small_spec(name: str = "cifar10", **changes: object) -> DatasetSpec:
     )
 
 
-def random_records(spec: DatasetSpec, records: int, seed: int) -> np.ndarray:
+def random_records(spec: RecordDataset, records: int, seed: int) -> np.ndarray:
     """Records of random pixels with every class, uint8 [records, record_bytes]."""
     content = np.random.default_rng(seed).integers(
         0, 256, (records, spec.record_bytes), dtype=np.uint8
@@ -37,7 +37,7 @@ def random_records(spec: DatasetSpec, records: int, seed: int) -> np.ndarray:
     return content
 
 
-def write_record_files(spec: DatasetSpec, folder: Path) -> dict[str, np.ndarray]:
+def write_record_files(spec: RecordDataset, folder: Path) -> dict[str, np.ndarray]:
     """Writes all record files of `spec` in `folder`; returns their content by file name."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
@@ -47,7 +47,7 @@ def write_record_files(spec: DatasetSpec, folder: Path) -> dict[str, np.ndarray]
     return written
 
 
-def write_python_layout(spec: DatasetSpec, folder: Path) -> dict[str, np.ndarray]:
+def write_python_layout(spec: RecordDataset, folder: Path) -> dict[str, np.ndarray]:
     """Writes the pickled layout; returns the records expected from it by record file name."""
     folder.mkdir(parents=True, exist_ok=True)
     layout = spec.python_layout

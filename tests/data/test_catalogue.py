@@ -8,7 +8,7 @@ from dbsl_tf.data.catalogue import DATASETS, dataset_spec
 from dbsl_tf.errors import UserError
 
 
-class DatasetSpecTest(unittest.TestCase):
+class RecordDatasetTest(unittest.TestCase):
     def test_official_figures(self):
         for name, train, test, record_bytes, classes in (
             ("digits", 1437, 360, 3073, 10),

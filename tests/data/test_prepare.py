@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dbsl_tf.data.catalogue import DatasetSpec
+from dbsl_tf.data.catalogue import RecordDataset
 from dbsl_tf.data.prepare import prepare, prepare_dataset
-from dbsl_tf.data.record_files import PreparedData
+from dbsl_tf.data.record_files import RecordData
 from dbsl_tf.errors import UserError
 from tests.data.small_data import small_spec, write_python_layout, write_record_files
 
@@ -37,13 +37,13 @@ class PrepareTest(unittest.TestCase):
         self.progress = self.enterContext(redirect_stderr(StringIO()))
         self.spec = small_spec()
 
-    def assert_content(self, data: PreparedData, content: dict[str, np.ndarray]) -> None:
+    def assert_content(self, data: RecordData, content: dict[str, np.ndarray]) -> None:
         for path in data.train_files + data.test_files:
             np.testing.assert_array_equal(
                 np.fromfile(path, np.uint8), content[path.name].ravel(), path.name
             )
 
-    def assert_refused(self, pattern: str, spec: DatasetSpec, directory: Path) -> None:
+    def assert_refused(self, pattern: str, spec: RecordDataset, directory: Path) -> None:
         with self.assertRaisesRegex(UserError, pattern) as caught:
             prepare_dataset(spec, directory)
         self.assertNotIn("\n", str(caught.exception))
@@ -175,7 +175,7 @@ class DownloadTest(PrepareTest):
         self.url = f"http://127.0.0.1:{server.server_address[1]}/"
         self.target = self.directory / "target"
 
-    def published(self, md5: str | None = None) -> DatasetSpec:
+    def published(self, md5: str | None = None) -> RecordDataset:
         if md5 is None:
             md5 = hashlib.md5(self.archive.read_bytes()).hexdigest()
         return replace(self.spec, archive=replace(self.spec.archive, md5=md5, base_url=self.url))

@@ -66,6 +66,13 @@ class SaveKeras3Test(tf.test.TestCase):
         self.assertLess(np.abs(logits - expected).max(), 1e-5 * np.abs(expected).max())
         self.assertGreater(expected.std(), 0.1)
 
+    def test_the_stem_for_large_images(self):
+        path = Path(self.get_temp_dir()) / "stem" / "model.keras"
+        model = build_model(keras_core, "resnet8", 5, 0.0, stem="imagenet")
+        weights = [variable.numpy() for variable in model_weights(model)]
+        self.save(path, model, weights=weights, stem="imagenet")
+        self.assertTrue(path.exists())
+
     def test_replaces_an_older_file_and_leaves_no_other(self):
         directory = Path(self.get_temp_dir()) / "new" / "directory"
         path = directory / "model.keras"

@@ -33,6 +33,20 @@ class ResNetTest(tf.test.TestCase):
                 model = build_model(keras_core, name, 10, 0.0)
                 self.assertEqual(trainable_parameters(model), parameters)
 
+        # Figures of torchvision's models, which have this stem and 1000 classes.
+        for name, parameters in [("resnet18", 11_689_512), ("resnet34", 21_797_672)]:
+            with self.subTest(name=name, stem="imagenet"):
+                model = build_model(keras_core, name, 1000, 0.0, stem="imagenet")
+                self.assertEqual(trainable_parameters(model), parameters)
+
+    def test_stem_for_large_images(self):
+        model = build_model(keras_core, "resnet18", 5, 0.0, stem="imagenet")
+        inner = keras_core.Model(model.inputs, model.get_layer("pooling").input)
+        for size, features in ((224, 7), (160, 5), (33, 2)):
+            self.assertEqual(
+                inner(tf.zeros([1, size, size, 3])).shape, (1, features, features, 512)
+            )
+
     def test_name_counts_the_layers_with_weights(self):
         for name in ARCHITECTURES:
             model = build_model(keras_core, name, 10, 0.0)
@@ -85,15 +99,26 @@ class ResNetTest(tf.test.TestCase):
         self.assertNear(float(kernel.std()), (2 / (3 * 3 * 512)) ** 0.5, 1e-4)
 
     def test_both_keras_have_the_same_weights_in_order(self):
-        for name in ("resnet8", "resnet18"):
-            models = [build_model(module, name, 10, 0.1) for module in (keras_core, keras)]
+        for name, stem in (("resnet8", "cifar"), ("resnet18", "imagenet")):
+            models = [
+                build_model(module, name, 10, 0.1, stem=stem) for module in (keras_core, keras)
+            ]
             paths = [[(v.path, tuple(v.shape)) for v in model_weights(model)] for model in models]
             self.assertEqual(paths[0], paths[1])
 
     def test_mixed_precision_keeps_float32_weights_and_logits(self):
-        keras_core.mixed_precision.set_dtype_policy("mixed_bfloat16")
-        self.addCleanup(keras_core.mixed_precision.set_dtype_policy, "float32")
-        model = build_model(keras_core, "resnet8", 10, 0.1)
+        for precision in ("mixed_bfloat16", "mixed_float16"):
+            for stem in ("cifar", "imagenet"):
+                with self.subTest(precision=precision, stem=stem):
+                    self.check_mixed_precision(precision, stem)
+
+    def check_mixed_precision(self, precision, stem):
+        model = build_model(keras_core, "resnet8", 10, 0.1, stem=stem, precision=precision)
+        for layer in model.layers[1:]:
+            inner = layer.name not in ("pooling", "dropout", "logits")
+            normalization = isinstance(layer, FusedBatchNormalization)
+            expected = precision.removeprefix("mixed_") if inner else "float32"
+            self.assertEqual(layer.compute_dtype, "float32" if normalization else expected)
         state = [v.value for v in model.non_trainable_variables]
         weights = [v.value for v in model.trainable_variables]
         images = tf.random.stateless_normal([4, 8, 8, 3], [1, 2])

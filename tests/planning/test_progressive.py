@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbsl_tf.config import DATASET_NAMES, Config, load_config
+from dbsl_tf.config import Config, load_config
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import (
     TimeModel,
@@ -93,7 +93,6 @@ def test_the_hybrid_saves_the_published_time(small_workers: int) -> None:
     assert saved == pytest.approx(exact, abs=0.005)
 
 
-@pytest.mark.skipif("image_folder" not in DATASET_NAMES, reason="no data set of image folders")
 @pytest.mark.parametrize("small_workers", [1, 2, 3, 4])
 def test_the_hybrid_of_imagenet_is_the_published_one(small_workers: int) -> None:
     override = f"dual_batch.small_workers={small_workers}"

@@ -12,8 +12,8 @@ from dbsl_tf.profiling.cache import cache_path, processor_name
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
 
-def _path(*overrides: str, device: str = "a processor", threads: int = 1, **options: str) -> Path:
-    return cache_path(load_config(CONFIG, overrides), device, threads, **options)
+def _path(*overrides: str, device: str = "a processor", threads: int = 1) -> Path:
+    return cache_path(load_config(CONFIG, overrides), device, threads)
 
 
 def test_the_same_training_step_has_the_same_file() -> None:
@@ -28,10 +28,13 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path("cluster.workers=3"),
         _path("data.name=cifar10"),
         _path("data.augment=[]"),
+        _path("data.image_size=24"),
+        _path("model.stem=imagenet"),
         _path("data.augment=[{random_translation: {height_factor: 0.2}}]"),
         _path(device="another"),
         _path(threads=2),
-        _path(precision="mixed_bfloat16"),
+        _path("compute.precision=mixed_bfloat16"),
+        _path("compute.xla=true"),
     ]
     assert len(set(paths)) == len(paths)
 

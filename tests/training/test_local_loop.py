@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.models import build_model
+from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.local_loop import evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
@@ -86,6 +87,107 @@ class TrainStepsTest(tf.test.TestCase):
         self.assertLen(statistics, 2 * 9)
         for before, after in zip(initial, statistics, strict=True):
             self.assertNotAllClose(before, after)
+
+
+def photos(sizes: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Images [B, 16, 16, 3] and labels [B, 2]."""
+    random = np.random.default_rng(0)
+    return [
+        (random.normal(size=(size, 16, 16, 3)).astype(np.float32), labels)
+        for size, (_, labels) in zip(sizes, batches(sizes))
+    ]
+
+
+def resnet(precision: str, xla: bool = False) -> Network:
+    model = build_model(keras_core, "resnet8", classes=2, dropout=0.2, precision=precision)
+    return Network(model, compute=Compute(precision, xla))
+
+
+def relative_difference(weights, expected, initial) -> float:
+    """How far `weights` are from the expected ones, as a part of the way from the initial ones."""
+
+    def distance(one, other):
+        return np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(one, other, strict=True)))
+
+    return distance(weights, expected) / distance(expected, initial)
+
+
+class PrecisionTest(tf.test.TestCase):
+    def test_half_precision_takes_about_the_same_steps(self):
+        data = photos([8] * 4)
+        network = resnet("float32")
+        expected, _, sums = run_loop(network, SGD(), data, 0.01)
+        for precision in ("mixed_bfloat16", "mixed_float16"):
+            weights, _, half_sums = run_loop(resnet(precision), SGD(), data, 0.01)
+            self.assertEqual({weight.dtype for weight in weights}, {tf.float32})
+            self.assertAllClose(half_sums.loss, sums.loss, rtol=0.02)
+            difference = relative_difference(weights, expected, network.initial_weights())
+            self.assertBetween(difference, 1e-6, 0.2)
+
+    def test_evaluated_in_the_same_precision(self):
+        data = photos([8])
+        losses = {}
+        for precision in ("float32", "mixed_bfloat16"):
+            network = resnet(precision)
+            losses[precision] = evaluate(
+                network, network.initial_weights(), as_dataset(data)
+            ).loss.numpy()
+        self.assertNotEqual(*losses.values())
+        self.assertAllClose(*losses.values(), rtol=0.05)
+
+    def test_the_loss_scale_changes_nothing_where_nothing_overflows(self):
+        plain = build_network()
+        scaled = Network(plain._model, compute=Compute("mixed_float16"))
+        data = batches(SIZES)
+        for weight, other in zip(
+            run_loop(plain, SGD(), data, 0.5)[0], run_loop(scaled, SGD(), data, 0.5)[0]
+        ):
+            self.assertAllClose(weight, other, rtol=1e-5)
+
+    def test_a_step_that_overflows_is_skipped(self):
+        network = Network(build_network()._model, compute=Compute("mixed_float16"))
+        good, bad = batches([4, 4])
+        # The loss is finite, but not the gradient of the scaled loss.
+        bad = (1e35 * bad[0], bad[1])
+        optimizer = SGD(momentum=0.9, weight_decay=0.01)
+        untouched, _, sums = run_loop(network, optimizer, [bad], 0.5)
+        self.assertAllClose(untouched, network.initial_weights(), rtol=0)
+        self.assertTrue(np.isfinite(sums.loss))
+        alone, _, _ = run_loop(network, optimizer, [good], 0.5)
+        for data in ([bad, good], [good, bad]):
+            skipped, _, sums = run_loop(network, optimizer, data, 0.5)
+            self.assertAllClose(skipped, alone, rtol=1e-6)
+            self.assertEqual(sums.samples, 8)
+
+
+class XlaTest(tf.test.TestCase):
+    def test_compiled_and_the_same(self):
+        for precision, sizes, most in (("float32", [6, 6, 2], 0.1), ("mixed_bfloat16", [6], 0.2)):
+            data = photos(sizes)
+            network = resnet(precision)
+            plain, _, _ = run_loop(network, SGD(), data, 0.01)
+            compiled, _, sums = run_loop(resnet(precision, xla=True), SGD(), data, 0.01)
+            self.assertEqual(sums.samples, sum(sizes))
+            difference = relative_difference(compiled, plain, network.initial_weights())
+            self.assertLess(difference, most)
+
+    def test_the_step_must_compile(self):
+        for xla in (False, True):
+            network = Network(build_network()._model, compute=Compute(xla=xla))
+            graph = self.graph_of_a_loop(network)
+            compiled = [f for f in graph.library.function if f.attr["_XlaMustCompile"].b]
+            self.assertLen(compiled, int(xla))
+
+    def graph_of_a_loop(self, network):
+        initial = network.initial_weights()
+
+        @tf.function(autograph=False)
+        def loop(iterator):
+            weights = [tf.constant(weight) for weight in initial]
+            steps, seed = tf.constant(2, tf.int64), tf.constant(0)
+            return train_steps(network, SGD(), weights, iterator, steps, tf.constant(0.1), seed)
+
+        return loop.get_concrete_function(iter(as_dataset(batches([4])))).graph.as_graph_def()
 
 
 class EvaluateTest(tf.test.TestCase):

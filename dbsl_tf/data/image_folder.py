@@ -1,0 +1,213 @@
+"""A data set of image files in class folders, such as ImageNet: checked once, then listed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbsl_tf.data.atomic_folder import make_folder
+from dbsl_tf.data.image_check import fault, unreadable_images
+from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
+from dbsl_tf.errors import UserError
+
+IMAGE_FOLDER = "image_folder"
+IMAGE_SIZE = 224
+
+_INDEX = "index.json"
+_INDEX_VERSION = 1
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """What a folder of image files holds; see `DatasetSpec`. The statistics are ImageNet's."""
+
+    classes: int
+    train_samples: int
+    test_samples: int
+    image_size: int = IMAGE_SIZE
+    name: str = IMAGE_FOLDER
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    standard_deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Image files that are on disk and can be decoded.
+
+    Attributes:
+        spec: how many there are.
+        directory: holds `train` and `val`.
+        train_list, test_list: text files with a line `label TAB path` for every image, the path
+            in `train` or `val`. Their name follows from their content: workers that find them
+            have the same images.
+        unreadable: the images left out, as paths in `directory` with the reason.
+    """
+
+    spec: ImageFolder
+    directory: Path
+    train_list: Path
+    test_list: Path
+    unreadable: dict[str, str]
+
+
+def prepare_image_folder(
+    directory: Path | None, *, image_size: int | None, max_bad_files: int, cache: Path
+) -> ImageData:
+    """Returns the images of `directory`, all of them decoded once to see that they can be.
+
+    What was found is kept in `cache` for as long as no file is added, removed or renamed. The
+    names of unreadable images are told on standard error, every time.
+
+    Args:
+        directory: `data.dir`, with the folders `train` and `val`; see `list_images`.
+        image_size: `data.image_size`; None for 224.
+        max_bad_files: how many unreadable images may be left out.
+        cache: a folder, which is made.
+
+    Raises:
+        UserError: `directory` is no such folder, more images than admitted are unreadable, a
+            class has none that is readable, or a folder cannot be read or written.
+    """
+    directory, index = _find(directory, cache)
+    unreadable = index["unreadable"]
+    _judge(directory, unreadable, max_bad_files)
+    _require_images(directory, index)
+    lists = cache / index["lists"]
+    return ImageData(
+        spec=ImageFolder(
+            classes=len(index[TRAIN]),
+            train_samples=sum(index[TRAIN].values()),
+            test_samples=sum(index[TEST].values()),
+            image_size=image_size or IMAGE_SIZE,
+        ),
+        directory=directory,
+        train_list=lists / f"{TRAIN}.tsv",
+        test_list=lists / f"{TEST}.tsv",
+        unreadable=unreadable,
+    )
+
+
+def count_training_images(directory: Path | None, cache: Path) -> int:
+    """Returns how many readable images there are to train on, however many are not.
+
+    Raises:
+        UserError: `directory` is no folder of images, or a folder cannot be read or written.
+    """
+    _, index = _find(directory, cache)
+    return sum(index[TRAIN].values())
+
+
+def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
+    """Returns the absolute folder and what `_index` says of it; raises UserError."""
+    if directory is None:
+        raise UserError(
+            f"data.dir is missing: {IMAGE_FOLDER} needs the folder with {TRAIN} and {TEST} (to "
+            "plan without the images, data.train_samples is enough)"
+        )
+    directory = directory.absolute()
+    try:
+        return directory, _index(directory, cache)
+    except OSError as error:
+        reason = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
+        raise UserError(
+            f"data.dir is {directory}: its images cannot be listed ({reason}); correct the "
+            "permissions, or free space in the cache folder"
+        ) from error
+
+
+def _index(directory: Path, cache: Path) -> dict:
+    """Returns the cached findings on `directory`, made first where there are none.
+
+    The splits map class names to readable images, "unreadable" paths to reasons, and
+    "lists" is the folder of the lists inside `cache`.
+    """
+    folder = cache / f"index-{_fingerprint(directory)}"
+    if (folder / _INDEX).exists():
+        index = _read(folder)
+        repaired = any(fault(directory / name) is None for name in index["unreadable"])
+        if not repaired and (cache / index["lists"]).is_dir():
+            return index
+        shutil.rmtree(folder)
+    make_folder(folder, lambda target: _write_index(directory, cache, target))
+    return _read(folder)
+
+
+def _read(folder: Path) -> dict:
+    return json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+
+
+def _fingerprint(directory: Path) -> str:
+    """A text that changes when files are added, removed or renamed; quick to find out."""
+    state = [_INDEX_VERSION, str(directory.resolve())]
+    for split in (TRAIN, TEST):
+        for name in class_folders(directory, split):
+            state.append([split, name, (directory / split / name).stat().st_mtime_ns])
+    return _digest(json.dumps(state).encode())
+
+
+def _write_index(directory: Path, cache: Path, target: Path) -> None:
+    names, *listings = list_images(directory)
+    files = [f"{listing.split}/{path}" for listing in listings for _, path in listing.files]
+    unreadable = unreadable_images(directory, files)
+    index: dict = {"unreadable": unreadable}
+    contents = {}
+    for listing in listings:
+        readable = listing.without(set(unreadable))
+        counts = [0] * len(names)
+        for label, _ in readable.files:
+            counts[label] += 1
+        index[listing.split] = dict(zip(names, counts, strict=True))
+        contents[f"{listing.split}.tsv"] = readable.to_bytes()
+    index["lists"] = f"lists-{_digest(*contents.values())}"
+
+    def write_lists(folder: Path) -> None:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+
+    make_folder(cache / index["lists"], write_lists)
+    (target / _INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+
+def _digest(*contents: bytes) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()[:16]
+
+
+def _judge(directory: Path, unreadable: dict[str, str], max_bad_files: int) -> None:
+    """Tells of unreadable images; raises UserError when there are too many."""
+    if not unreadable:
+        return
+    named = [f"{name} ({reason})" for name, reason in sorted(unreadable.items())]
+    if len(named) <= max_bad_files:
+        print(f"{len(named)} unreadable image(s) left out:", *named, sep="\n  ", file=sys.stderr)
+        return
+    rest = len(named) - _NAMED_AT_MOST
+    more = f" and {rest} more, listed above" if rest > 0 else ""
+    if rest > 0:
+        print(*named, sep="\n", file=sys.stderr)
+    raise UserError(
+        f"data.dir is {directory}: {len(named)} unreadable image(s), more than "
+        f"data.max_bad_files = {max_bad_files}: {', '.join(named[:_NAMED_AT_MOST])}{more}; replace "
+        "or remove them, or raise data.max_bad_files to leave them out"
+    )
+
+
+def _require_images(directory: Path, index: dict) -> None:
+    for name, count in index[TRAIN].items():
+        if count == 0:
+            raise UserError(
+                f"data.dir is {directory}: {directory / TRAIN / name} has no readable image; add "
+                "JPEG or PNG files, or remove the class"
+            )
+    if sum(index[TEST].values()) == 0:
+        raise UserError(
+            f"data.dir is {directory}: {directory / TEST} has no readable image; add JPEG or PNG "
+            "files"
+        )

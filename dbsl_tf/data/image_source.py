@@ -1,0 +1,72 @@
+"""Images out of image files, each decoded when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from dbsl_tf.data.framing import RandomResizedCrop, centred_square
+from dbsl_tf.data.image_folder import ImageData
+from dbsl_tf.data.image_listing import TEST, TRAIN
+
+# Of the shorter side, for testing: 224 of 256 pixels (He et al., CVPR 2016, section 3.4).
+_TESTED_SHARE = 0.875
+
+
+class ImageSource:
+    """See `dbsl_tf.data.pipeline.Source`.
+
+    A worker holds the list of names (about 70 bytes an image) and the images being decoded.
+    Images are rounded to uint8: that is what waits in memory until a batch is complete.
+
+    Args:
+        data: checked image files.
+        resolution: height and width of the images in pixels.
+    """
+
+    one_by_one = True
+
+    def __init__(self, data: ImageData, resolution: int) -> None:
+        self._data = data
+        self._resolution = resolution
+
+    def training_loader(self, samples: int, crop: RandomResizedCrop | None) -> Callable:
+        """Reads the list of the first `samples` images; returns the function that loads some."""
+        lines = tf.strings.split(tf.io.read_file(str(self._data.train_list)), "\n")[:samples]
+
+        def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            # One image at a time is what the pipeline asks for.
+            image, label = self._decode(TRAIN, lines[indices[0]])
+            if crop is None:
+                image = centred_square(image, self._resolution)
+            else:
+                image = crop(image, self._resolution, seeds[0])
+            return _rounded(image)[None], label[None]
+
+        return load
+
+    def test_images(
+        self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        """Returns the test images start … stop − 1 in batches: the middle of each."""
+
+        def load(line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            image, label = self._decode(TEST, line)
+            return _rounded(centred_square(image, self._resolution, _TESTED_SHARE)), label
+
+        lines = tf.data.TextLineDataset(str(self._data.test_list)).skip(start).take(stop - start)
+        return lines.map(load, num_parallel_calls=parallel_calls).batch(batch)
+
+    def _decode(self, split: str, line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the image of a line of the list, uint8 [H, W, 3], and its label, int32."""
+        parts = tf.strings.split(line, "\t", maxsplit=1)
+        content = tf.io.read_file(
+            tf.strings.join([str(self._data.directory / split), parts[1]], "/")
+        )
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        return tf.ensure_shape(image, [None, None, 3]), tf.strings.to_number(parts[0], tf.int32)
+
+
+def _rounded(image: tf.Tensor) -> tf.Tensor:
+    return tf.saturate_cast(tf.round(image), tf.uint8)

@@ -1,0 +1,79 @@
+"""Images out of record files, which a worker keeps in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from dbsl_tf.data.catalogue import RecordDataset
+from dbsl_tf.data.framing import RandomResizedCrop, resize
+from dbsl_tf.data.record_files import RecordData
+
+
+class RecordSource:
+    """See `dbsl_tf.data.pipeline.Source`.
+
+    Args:
+        data: checked record files.
+        resolution: height and width of the images in pixels.
+    """
+
+    one_by_one = False
+
+    def __init__(self, data: RecordData, resolution: int) -> None:
+        self._data = data
+        self._resolution = resolution
+
+    def training_loader(self, samples: int, crop: RandomResizedCrop | None) -> Callable:
+        """Reads the first `samples` records; returns the function that decodes some of them."""
+        spec = self._data.spec
+        # Kept as strings: the same tensor decoded at once would need twice the memory to make.
+        records = (
+            _record_dataset(self._data.train_files, spec)
+            .take(samples)
+            .batch(samples)
+            .get_single_element()
+        )
+
+        def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = _decode(spec, tf.gather(records, indices))
+            if crop is None:
+                return resize(images, self._resolution), labels
+            frame = tf.TensorSpec([self._resolution, self._resolution, 3])
+            return tf.map_fn(
+                lambda image: crop(image[0], self._resolution, image[1]),
+                (images, seeds),
+                fn_output_signature=frame,
+            ), labels
+
+        return load
+
+    def test_images(
+        self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        """Returns the test images start … stop − 1 in batches."""
+        spec = self._data.spec
+
+        def load(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = _decode(spec, records)
+            return resize(images, self._resolution), labels
+
+        records = _record_dataset(self._data.test_files, spec).skip(start).take(stop - start)
+        return records.batch(batch).map(load)
+
+
+def _record_dataset(files: Sequence[Path], spec: RecordDataset) -> tf.data.Dataset:
+    """Returns the records of `files` in order, each a scalar string."""
+    return tf.data.FixedLengthRecordDataset([str(path) for path in files], spec.record_bytes)
+
+
+def _decode(spec: RecordDataset, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Splits records, string [B], in images, uint8 [B, H, W, 3], and labels, int32 [B]."""
+    content = tf.reshape(tf.io.decode_raw(records, tf.uint8), [-1, spec.record_bytes])
+    pixels = tf.reshape(
+        content[:, spec.label_bytes :], [-1, spec.channels, spec.image_size, spec.image_size]
+    )
+    labels = tf.cast(content[:, spec.label_bytes - 1], tf.int32)
+    return tf.transpose(pixels, [0, 2, 3, 1]), labels
