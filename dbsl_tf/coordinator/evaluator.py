@@ -49,7 +49,7 @@ class Evaluator:
 
     def evaluate(self, commit: int, epoch: int) -> EvaluationRecord:
         """Evaluate the snapshot of `commit`: one share for each worker, every sample once."""
-        began = time.monotonic()
+        started, began = time.time(), time.monotonic()
         bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
         sums = self._engine.call_each(self._closure, shares, self._worker_timeout)
@@ -57,6 +57,7 @@ class Evaluator:
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
         return EvaluationRecord(
+            started=started,
             commit=commit,
             epoch=epoch,
             test_loss=sum(float(part["loss"]) for part in sums) / samples,

@@ -61,6 +61,7 @@ class EvaluationRecord:
         test_loss: mean cross-entropy.
         test_accuracy: share classified correctly, 0 to 1.
         samples: test samples, each counted once.
+        started: when it began, Unix time in seconds of the coordinator's clock.
         seconds: from the snapshot of the weights to the last result. Workers take their shares
             when they have finished the mini-epochs they are in, which counts.
     """
@@ -70,6 +71,7 @@ class EvaluationRecord:
     test_loss: float
     test_accuracy: float
     samples: int
+    started: float
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
