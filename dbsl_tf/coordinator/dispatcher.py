@@ -74,7 +74,7 @@ class Dispatcher:
                 if self._given_back and self._has_room():
                     self._out += 1
                     return heapq.heappop(self._given_back)
-                if self._next < self._horizon() and self._has_room():
+                if self._next < self._horizon() and self._has_room() and self._all_are_ready():
                     self._out += 1
                     self._next += 1
                     return self._next - 1
@@ -141,6 +141,11 @@ class Dispatcher:
             return self._total
         workers = len(self._clocks)
         return min(self._total, (self._merged // workers + 1) * workers)
+
+    def _all_are_ready(self) -> bool:
+        """Whether a round that is to begin has all who take part."""
+        begins = self._synchronization.in_rounds and self._next == self._merged
+        return not begins or self._out == 0
 
     def _has_room(self) -> bool:
         present = self._roster.present

@@ -65,10 +65,11 @@ def measure(
     memory = MemorySweep(components.engine, runs, cluster)
     report(f"warming up batches of {', '.join(map(str, sizes))}")
     estimates = memory.warm_up(sizes)
+    # Before the timed runs, which leave a process with more memory than one that only trains.
+    memory.extend(config.profile.memory_budget, report)
     sweep = _time_sweep(runs, sizes, estimates, seconds * _SWEEP_PART, report)
     operating_seconds = seconds * (1 - _SWEEP_PART)
     sweep, operating = time_operating_points(config, runs, sweep, operating_seconds, report)
-    memory.extend(config.profile.memory_budget, report)
     report("timing merges and an evaluation")
     return measurement_of(
         sweep,
