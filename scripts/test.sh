@@ -2,4 +2,5 @@
 # Usage: bash scripts/test.sh [pytest options]
 # Runs the whole test suite; `-m "not cluster"` leaves out the tests that start server processes.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements.txt requirements-test.txt
-exec .venv/bin/python -m pytest "$@"
+# Half of the time clusters start, wait or end: two tests at a time.
+exec .venv/bin/python -m pytest -n 2 --dist worksteal "$@"

@@ -103,7 +103,12 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
     output = tmp_path / "profile.json"
     result = _python(
         *("-m", "dbsl_tf.profile", "--config", CONFIG, "--output", str(output)),
-        *("profile.seconds=6", "profile.max_batch=32", "data.train_samples=200"),
+        *(
+            "profile.seconds=6",
+            "profile.max_batch=32",
+            "data.train_samples=200",
+            "profile.memory_budget=700MiB",
+        ),
         timeout=150,
     )
     assert result.returncode == 0, result.stderr

@@ -52,13 +52,14 @@ class TrainCommandTest(TinyRunCase):
         overrides = [
             "time_model.a=null",
             "time_model.b=null",
-            "profile.seconds=4",
+            "profile.seconds=2",
+            "profile.memory_budget=400MiB",
             "schedule.epochs=1",
             "dual_batch.extra_time_ratio=1.01",
         ]
         status, output, errors = self.finish(self.start(*overrides), seconds=240)
         self.assertEqual((status, errors), (0, ""))
-        self.assertIn("no time_model in the configuration: measuring it first, about 4 s", output)
+        self.assertIn("no time_model in the configuration: measuring it first, about 2 s", output)
         (profile,) = (self.folder / "cache" / "dbsl_tf" / "profiles").iterdir()
         kept = profile.read_bytes()
         plan = json.loads((self.run / "plan.json").read_text())

@@ -33,13 +33,13 @@ if [ "$host" = down ]; then
 fi
 echo "$host $*" >> "$SSH_LOG"
 cd /
-exec SHELL -c "$*"
+exec sh -c "$*"
 """
 
 
-@pytest.fixture(params=["bash", "sh"])
-def training(tmp_path: Path, request) -> list[str]:
-    write_program(tmp_path / "bin" / "ssh", SSH.replace("SHELL", request.param))
+@pytest.fixture
+def training(tmp_path: Path) -> list[str]:
+    write_program(tmp_path / "bin" / "ssh", SSH)
     (tmp_path / "tiny.yaml").write_text(CONFIGURATION)
     hosts = ["chief 127.0.0.1", "ps 127.0.0.1", "worker localhost", "worker 127.0.0.1"]
     lines = [f"{host}:{port}\n" for host, port in zip(hosts, free_ports(4))]
