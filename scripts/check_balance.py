@@ -63,7 +63,8 @@ def measure(
     from dbsl_tf.coordinator.components import build_components
     from dbsl_tf.measuring.timed_runs import TimedRuns
 
-    runs = TimedRuns(build_components(config, data, cluster), learning_rate=1e-4)
+    components = build_components(config, data, cluster)
+    runs = TimedRuns(components, max(components.mini_epochs), learning_rate=1e-4)
     runs.load(
         [
             [

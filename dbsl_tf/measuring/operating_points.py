@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from dbsl_tf.config import Config
 from dbsl_tf.errors import UserError
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
 from dbsl_tf.planning import TimeModel
-from dbsl_tf.profiling.fitting import combined, profile_measurement
+from dbsl_tf.profiling.fitting import combined, profile_measurements
 from dbsl_tf.profiling.measurement import Measurement
 from dbsl_tf.profiling.operating_sizes import operating_mixes, operating_sizes
 from dbsl_tf.profiling.profile_file import Point, Profile
@@ -25,7 +24,11 @@ _MOVED = 0.15  # share by which B_S may differ from the one that was timed
 
 
 def time_operating_points(
-    config: Config, runs: TimedRuns, sweep: Sequence[Round], seconds: float, report: Report
+    config: Config,
+    runs: TimedRuns,
+    sweep: Sequence[Round],
+    seconds: float,
+    report: Report,
 ) -> tuple[list[Round], list[Round]]:
     """Time the sizes of the plan that follows from a sweep, in turn in many short rounds.
 
@@ -34,7 +37,7 @@ def time_operating_points(
 
     Args:
         config: asks for the plan.
-        runs: of the cluster.
+        runs: of the cluster, at one resolution.
         sweep: what was measured before.
         seconds: to be used up.
         report: told in a line what is being done.
@@ -52,8 +55,9 @@ def time_operating_points(
         return list(sweep), []
 
     def next_sizes(operating: Sequence[Round]) -> tuple[Profile, tuple[int, int]]:
-        profile = profile_measurement(measurement_of(sweep, operating), {}, {}, None)
-        return profile, operating_sizes(config, _time_models(profile, runs.workers), swept)
+        profile = profile_measurements({None: measurement_of(sweep, operating)}, {}, {})
+        models = _time_models(profile, runs.workers)
+        return profile, operating_sizes(config, models, swept, runs.resolution)
 
     def time_sizes(profile: Profile, sizes: tuple[int, int], seconds: float) -> list[Round]:
         mixes = operating_mixes(runs.workers, config.dual_batch.small_workers, sizes)
@@ -69,15 +73,12 @@ def time_operating_points(
     return [*sweep, *first], second
 
 
-def measurement_of(
-    sweep: Sequence[Round], operating: Sequence[Round], **others: Any
-) -> Measurement:
-    """What was measured in rounds, and `others`, the remaining attributes of a measurement."""
+def measurement_of(sweep: Sequence[Round], operating: Sequence[Round]) -> Measurement:
+    """What the rounds of one resolution measured."""
     return Measurement(
         steps=steps_of(sweep),
         operating=tuple(done.steps for done in operating),
         overheads=tuple(sample for done in (*sweep, *operating) for sample in done.overheads),
-        **others,
     )
 
 

@@ -16,10 +16,11 @@ from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.config import Config
 from dbsl_tf.data.prepare import prepare_data
 from dbsl_tf.errors import ClusterError, UserError
-from dbsl_tf.planning import plan_from_config
+from dbsl_tf.planning import DualBatchPlan, plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
+from dbsl_tf.schedules.progressive import resolution_settings
 
 # A plan made from a finished profile has batches a little off those it was measured for.
 _NEAR = 0.75
@@ -56,18 +57,18 @@ def profile_cluster(
         from dbsl_tf.coordinator.watching import run_watched
         from dbsl_tf.measuring.profiling_run import measure
 
-        measurement = run_watched(
+        measurements = run_watched(
             partial(measure, config, data, cluster, report), lambda: cluster.check(report)
         )
     # Imported late: it knows scipy, which takes a second.
-    from dbsl_tf.profiling.fitting import profile_measurement
+    from dbsl_tf.profiling.fitting import profile_measurements
 
     settings = {
         "model": config.model.name,
         "stem": config.stem,
         "precision": config.compute.precision,
         "xla": config.compute.xla,
-        "resolution": config.data.resolution,
+        "resolutions": list(measurements),
         "data": config.data.name,
         "epoch_samples": config.data.epoch_samples,
         "augment": config.model_dump(mode="json")["data"]["augment"],
@@ -78,13 +79,8 @@ def profile_cluster(
         "threads_per_worker": cluster.threads_per_worker,
         "workers": config.cluster.workers,
     }
-    return profile_measurement(
-        measurement,
-        settings,
-        machine,
-        config.data.resolution,
-        method,
-        memory_budget=config.profile.memory_budget,
+    return profile_measurements(
+        measurements, settings, machine, method, memory_budget=config.profile.memory_budget
     )
 
 
@@ -117,7 +113,7 @@ def cached_profile(
     if status:
         raise ClusterError(f"the time model could not be measured (status {status}); see above")
     try:
-        load_profile(path).time_models(config.cluster.workers)
+        _plans(path, config)
     except UserError:
         # Kept, it would be in the way of every later run.
         path.unlink()
@@ -131,10 +127,21 @@ def _serves(path: Path, config: Config) -> bool:
     A file that cannot be used, such as one of another version, does not serve.
     """
     try:
-        profile = load_profile(path)
-        models = profile.time_models(config.cluster.workers)
-        plan = plan_from_config(config, config.data.epoch_samples, models)
+        plans = _plans(path, config)
     except UserError:
         return False
-    smallest, largest = profile.resolution_times().fitted_range
-    return all(_NEAR * smallest <= worker.batch <= largest for worker in plan.workers)
+    for plan, (smallest, largest) in plans:
+        if not all(_NEAR * smallest <= worker.batch <= largest for worker in plan.workers):
+            return False
+    return True
+
+
+def _plans(path: Path, config: Config) -> list[tuple[DualBatchPlan, tuple[int, int]]]:
+    """The plan of each resolution by a kept profile, and the batches this was fitted to."""
+    profile = load_profile(path)
+    plans = []
+    for settings in resolution_settings(config):
+        models = profile.time_models(config.cluster.workers, settings.resolution)
+        plan = plan_from_config(config, config.data.epoch_samples, models, settings.resolution)
+        plans.append((plan, profile.resolution_times(settings.resolution).fitted_range))
+    return plans

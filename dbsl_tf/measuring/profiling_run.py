@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -16,6 +17,7 @@ from dbsl_tf.measuring.memory_sweep import MemorySweep
 from dbsl_tf.measuring.operating_points import measurement_of, time_operating_points
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns
 from dbsl_tf.profiling.measurement import Measurement
+from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
 
 _SMALLEST_BATCH = 4
 _SIZES = 8
@@ -35,7 +37,7 @@ def sweep_sizes(largest: int) -> list[int]:
 
 def measure(
     config: Config, data: PreparedData, cluster: ReadyCluster, report: Report
-) -> Measurement:
+) -> dict[int, Measurement]:
     """Time training steps of several batch sizes, mini-epochs, merges and an evaluation.
 
     Every figure comes from the closure that training runs: pull, steps, push. All workers run it
@@ -48,37 +50,62 @@ def measure(
 
     Args:
         config: model, data, optimiser and cluster; `profile.max_batch` ends the sweep and
-            `profile.seconds` is about how long the timed runs take together.
+            `profile.seconds` is about how long the timed runs of a resolution take together.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         report: told in a line what is being done.
+
+    Returns:
+        What was measured at each resolution of the run, from low to high; at the highest also
+        memory, merges and an evaluation.
 
     Raises:
         ClusterError: the workers would not run at the same time.
         UserError: too few batch sizes could be timed.
     """
     components = build_components(config, data, cluster)
-    seconds = config.profile.seconds
-    # Not beyond B_L: t(B) bends a little, and the line has to fit where it is used.
-    sizes = sweep_sizes(config.profile.max_batch or config.dual_batch.large_batch)
-    runs = TimedRuns(components, config.optimizer.base_lr * 1e-3)
-    memory = MemorySweep(components.engine, runs, cluster)
-    report(f"warming up batches of {', '.join(map(str, sizes))}")
-    estimates = memory.warm_up(sizes)
-    # Before the timed runs, which leave a process with more memory than one that only trains.
-    memory.extend(config.profile.memory_budget, report)
-    sweep = _time_sweep(runs, sizes, estimates, seconds * _SWEEP_PART, report)
-    operating_seconds = seconds * (1 - _SWEEP_PART)
-    sweep, operating = time_operating_points(config, runs, sweep, operating_seconds, report)
+    highest, *lower = reversed(resolution_settings(config))
+    # The highest first: memory is measured as the most a process ever had.
+    memory, timed = _measure_resolution(config, components, cluster, highest, report, True)
+    measurements = {highest.resolution: timed}
+    for settings in lower:
+        _, timed = _measure_resolution(config, components, cluster, settings, report, False)
+        measurements[settings.resolution] = timed
     report("timing merges and an evaluation")
-    return measurement_of(
-        sweep,
-        operating,
+    measurements[highest.resolution] = replace(
+        measurements[highest.resolution],
         memory=tuple(memory.samples),
         free_bytes=memory.free_bytes(),
         merge_seconds=_time_merges(components),
         evaluation_seconds=_time_evaluation(components),
     )
+    return dict(sorted(measurements.items()))
+
+
+def _measure_resolution(
+    config: Config,
+    components: Components,
+    cluster: ReadyCluster,
+    settings: ResolutionSettings,
+    report: Report,
+    up_to_the_budget: bool,
+) -> tuple[MemorySweep, Measurement]:
+    """Measure the memory and the times of one resolution, the memory perhaps up to its budget."""
+    runs = TimedRuns(components, settings.resolution, config.optimizer.base_lr * 1e-3)
+    memory = MemorySweep(components.engine, runs, cluster)
+    # Not beyond B_L: t(B) bends a little, and the line has to fit where it is used.
+    sizes = sweep_sizes(config.profile.max_batch or settings.large_batch)
+    batches = ", ".join(map(str, sizes))
+    report(f"resolution {settings.resolution}: warming up batches of {batches}")
+    estimates = memory.warm_up(sizes)
+    if up_to_the_budget:
+        # Before the timed runs, which may leave something behind in a process.
+        memory.extend(config.profile.memory_budget, report)
+    seconds = config.profile.seconds
+    sweep = _time_sweep(runs, sizes, estimates, seconds * _SWEEP_PART, report)
+    operating_seconds = seconds * (1 - _SWEEP_PART)
+    rounds = time_operating_points(config, runs, sweep, operating_seconds, report)
+    return memory, measurement_of(*rounds)
 
 
 def _time_sweep(

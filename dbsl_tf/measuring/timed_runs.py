@@ -84,22 +84,25 @@ class TimedRuns:
 
     Args:
         components: of the cluster.
+        resolution: of the images, one of the run's.
         learning_rate: of the steps; nothing is merged, so the weights stay what they were.
     """
 
-    def __init__(self, components: Components, learning_rate: float) -> None:
+    def __init__(self, components: Components, resolution: int, learning_rate: float) -> None:
         self._components = components
         self.workers = components.engine.workers
         self._learning_rate = learning_rate
-        self._resolution = max(components.mini_epochs)
+        self.resolution = resolution
         self._slots = [components.shared_model.new_slot() for _ in range(self.workers)]
         self._batches: Any = None
 
     def load(self, sizes: Sequence[Sequence[int]]) -> None:
         """Start the input pipelines: the batches of each worker have these sizes, over and over."""
         rows = tf.ragged.constant(sizes, tf.int64, inner_shape=())
+        # Else both would take memory, the old ones and the new.
+        self._batches = None
         self._batches = self._components.make_batches(
-            lambda worker: tf.gather(rows, worker), [0] * self.workers, self._resolution
+            lambda worker: tf.gather(rows, worker), [0] * self.workers, self.resolution
         )
         # A worker whose pipeline is ready first would take the run of one that still starts its.
         no_steps = [0] * self.workers
@@ -115,7 +118,7 @@ class TimedRuns:
             The closure's results by worker; None where a worker took the run of another.
         """
         results = self._components.engine.call_each(
-            self._components.mini_epochs[self._resolution],
+            self._components.mini_epochs[self.resolution],
             [
                 (self._batches, slot.variables(), same_orders(steps, self._learning_rate))
                 for slot in self._slots

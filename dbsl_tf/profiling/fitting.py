@@ -46,43 +46,44 @@ class WorkerPoints:
         return {point.batch for point in self.points}
 
 
-def profile_measurement(
-    measurement: Measurement,
+def profile_measurements(
+    measurements: Mapping[int | None, Measurement],
     settings: Mapping[str, Any],
     machine: Mapping[str, Any],
-    resolution: int | None,
     method: Method = "robust",
     memory_budget: int | None = None,
 ) -> Profile:
-    """Fits a measurement: a time model for each worker and for all, and a memory model.
+    """Fits measurements: time models for each worker and for all, and a memory model.
 
     t(B) bends, by some percent over the sweep. Where the sizes that workers are going to use were
     measured too, the line is fitted to these alone, so it goes through what was measured where it
     is used; the sweep, brought to the same speed of the machine, then shows over which range it
-    holds. A difference of run lengths that is
-    not above 0 was disturbed and is left out.
+    holds. A difference of run lengths that is not above 0 was disturbed and is left out.
 
     Args:
-        measurement: of one resolution.
+        measurements: by resolution in pixels, None where it is not known; one at least. What
+            there is once, such as memory, is taken from the last.
         settings: what was trained, see `Profile`.
         machine: what it was trained on, see `Profile`.
-        resolution: pixels a side of the images.
         method: "robust" or "ols".
-        memory_budget: bytes a worker may use in all; None: `measurement.free_bytes`.
+        memory_budget: bytes a worker may use in all; None: `Measurement.free_bytes`.
 
     Raises:
         UserError: fewer than two batch sizes have a usable time.
     """
-    workers = worker_points(measurement)
-    sizes = set().union(*(worker.sizes for worker in workers.values()))
-    if len(sizes) < 2:
-        raise UserError(
-            f"only {len(sizes)} batch size(s) could be timed, and a line needs two; profile for "
-            "longer, on an idle machine"
-        )
+    fits = []
+    for resolution, measurement in measurements.items():
+        workers = worker_points(measurement)
+        sizes = set().union(*(worker.sizes for worker in workers.values()))
+        if len(sizes) < 2:
+            raise UserError(
+                f"only {len(sizes)} batch size(s) could be timed, and a line needs two; profile "
+                "for longer, on an idle machine"
+            )
+        fits.append(fit_resolution(resolution, workers, method))
     budget = memory_budget if memory_budget is not None else measurement.free_bytes
     return Profile(
-        fits=(fit_resolution(resolution, workers, method),),
+        fits=tuple(fits),
         method=method,
         memory=_memory(measurement.memory, budget),
         evaluation_seconds=measurement.evaluation_seconds,

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel, plan_from_config
+from dbsl_tf.schedules.progressive import settings_at
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
 
 def operating_sizes(
-    config: Config, time_models: Sequence[TimeModel] | None, sweep: Sequence[int]
+    config: Config,
+    time_models: Sequence[TimeModel] | None,
+    sweep: Sequence[int],
+    resolution: int | None = None,
 ) -> tuple[int, int]:
     """The smaller and the larger batch between which the time model is going to be used.
 
@@ -27,12 +31,13 @@ def operating_sizes(
         config: asks for the plan; `profile.max_batch` bounds the larger size.
         time_models: of each worker, from the sweep; None: no plan can be made from them.
         sweep: the sizes measured before, rising.
+        resolution: of the images, one of the run's; None: the highest.
     """
-    large = min(config.dual_batch.large_batch, sweep[-1])
+    large = min(settings_at(config, resolution).large_batch, sweep[-1])
     small = sweep[0]
     if time_models is not None:
         try:
-            plan = plan_from_config(config, config.data.epoch_samples, time_models)
+            plan = plan_from_config(config, config.data.epoch_samples, time_models, resolution)
         except UserError:
             # Told when the plan is made from the finished profile: that one counts.
             pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.profiling.figures import plot_profile
-from dbsl_tf.profiling.fitting import profile_measurement
+from dbsl_tf.profiling.fitting import profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, StepSample
 from dbsl_tf.profiling.profile_file import Profile
 from dbsl_tf.profiling.sweep_file import profile_sweep
@@ -26,7 +26,7 @@ def _workers(count: int) -> Profile:
         for repeat in (0, 1)
     )
     settings = {"model": "resnet8", "epoch_samples": 1437}
-    return profile_measurement(Measurement(steps), settings, {"device": "a processor"}, 32)
+    return profile_measurements({32: Measurement(steps)}, settings, {"device": "a processor"})
 
 
 def _texts(profile: Profile, path: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dbsl_tf.errors import UserError
-from dbsl_tf.profiling.fitting import profile_measurement
+from dbsl_tf.profiling.fitting import profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample
 
 SIZES = (4, 8, 16, 32, 64)
@@ -33,7 +33,7 @@ MEASUREMENT = Measurement(
 
 
 def _profile(measurement: Measurement = MEASUREMENT, **options):
-    return profile_measurement(measurement, {"model": "resnet8"}, {"workers": 2}, 32, **options)
+    return profile_measurements({32: measurement}, {"model": "resnet8"}, {"workers": 2}, **options)
 
 
 def test_each_worker_has_its_line_and_all_have_their_mean() -> None:
@@ -45,6 +45,18 @@ def test_each_worker_has_its_line_and_all_have_their_mean() -> None:
         assert len(worker.points) == len(worker.residuals) == 15
     assert (times.a, times.b) == (pytest.approx(2e-3), pytest.approx(0.015))
     assert [point.batch for point in times.points] == list(SIZES)
+
+
+def test_every_resolution_has_its_own_lines() -> None:
+    steps = tuple(replace(s, seconds_per_batch=s.seconds_per_batch / 2) for s in MEASUREMENT.steps)
+    low = Measurement(steps)
+    profile = profile_measurements({16: low, 32: MEASUREMENT}, {}, {})
+    assert [(times.resolution, times.a) for times in profile.fits] == [
+        (16, pytest.approx(1e-3)),
+        (32, pytest.approx(2e-3)),
+    ]
+    assert profile.time_models(2, 16)[1].seconds_per_batch == pytest.approx(0.01)
+    assert profile.memory is not None and profile.merge_seconds == 0.01
 
 
 def test_overheads_are_medians() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel
-from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution, profile_measurement
+from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution, profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample
 from dbsl_tf.profiling.profile_file import Point, Profile, load_profile
 
@@ -24,21 +24,21 @@ LINES = ((1e-3, 0.01), (3e-3, 0.02))
 
 def _profile() -> Profile:
     """Two workers with the lines above, and overheads of 0.1 and 0.3 s."""
-    return profile_measurement(
-        Measurement(
-            steps=tuple(
-                StepSample(worker, size, a * size + b)
-                for size in SIZES
-                for worker, (a, b) in enumerate(LINES)
-            ),
-            overheads=(OverheadSample(0, 0.1), OverheadSample(1, 0.3)),
-            memory=tuple(MemorySample(0, size, 10**8 + 10**6 * size) for size in SIZES),
-            free_bytes=2 * 10**8,
-            evaluation_seconds=0.5,
+    measured = Measurement(
+        steps=tuple(
+            StepSample(worker, size, a * size + b)
+            for size in SIZES
+            for worker, (a, b) in enumerate(LINES)
         ),
+        overheads=(OverheadSample(0, 0.1), OverheadSample(1, 0.3)),
+        memory=tuple(MemorySample(0, size, 10**8 + 10**6 * size) for size in SIZES),
+        free_bytes=2 * 10**8,
+        evaluation_seconds=0.5,
+    )
+    return profile_measurements(
+        {32: measured},
         settings={"model": "resnet8", "precision": "float32", "augment": ["random_flip"]},
         machine={"device": "a processor", "cores": 2, "threads_per_worker": 1, "workers": 2},
-        resolution=32,
     )
 
 

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from dbsl_tf.profiling.fitting import profile_measurement
+from dbsl_tf.profiling.fitting import profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample
 from dbsl_tf.profiling.profile_file import Profile
 from dbsl_tf.profiling.report import print_profile, profile_sentences
@@ -17,28 +17,24 @@ MIB = 2**20
 
 def _profile(workers: int = 2, bend: float = 1.0, free_bytes: int | None = 300 * MIB) -> Profile:
     """Workers w with t(B) = (w + 1) B + 10 ms; the last one's smallest batch is `bend` slower."""
-    return profile_measurement(
-        Measurement(
-            steps=tuple(
-                StepSample(
-                    worker,
-                    size,
-                    ((worker + 1) * 1e-3 * size + 0.01)
-                    * (bend if (worker, size) == (workers - 1, 4) else 1),
-                )
-                for worker in range(workers)
-                for size in SIZES
-            ),
-            overheads=tuple(OverheadSample(worker, 0.0255) for worker in range(workers)),
-            memory=tuple(MemorySample(0, size, (100 + 2 * size) * MIB) for size in SIZES),
-            free_bytes=free_bytes,
-            evaluation_seconds=0.5,
-            merge_seconds=0.01,
+    measured = Measurement(
+        steps=tuple(
+            StepSample(
+                worker,
+                size,
+                ((worker + 1) * 1e-3 * size + 0.01)
+                * (bend if (worker, size) == (workers - 1, 4) else 1),
+            )
+            for worker in range(workers)
+            for size in SIZES
         ),
-        {},
-        {},
-        32,
+        overheads=tuple(OverheadSample(worker, 0.0255) for worker in range(workers)),
+        memory=tuple(MemorySample(0, size, (100 + 2 * size) * MIB) for size in SIZES),
+        free_bytes=free_bytes,
+        evaluation_seconds=0.5,
+        merge_seconds=0.01,
     )
+    return profile_measurements({32: measured}, {}, {})
 
 
 def _printed(profile: Profile) -> list[str]:
@@ -98,14 +94,8 @@ def test_a_line_through_sizes_in_use_says_so() -> None:
     rounds = tuple(
         tuple(StepSample(0, size, 1e-3 * size + 0.01) for size in (16, 64)) for _ in range(3)
     )
-    profile = profile_measurement(
-        Measurement(
-            tuple(StepSample(0, size, 1e-3 * size + 0.01) for size in SIZES), operating=rounds
-        ),
-        {},
-        {},
-        None,
-    )
+    steps = tuple(StepSample(0, size, 1e-3 * size + 0.01) for size in SIZES)
+    profile = profile_measurements({None: Measurement(steps, operating=rounds)}, {}, {})
     assert profile_sentences(profile) == [
         "t(B) = a B + b, fitted to batches of 16 to 64 as they are going to be used, holds within "
         "5% for batches of 4 to 64."
