@@ -287,7 +287,7 @@ class ProfileSection(Section):
             "allowed": "a number of bytes above 0, such as 8000000000, 8GB or 8GiB, or null"
         },
     )
-    seconds: float = Field(120.0, gt=0, description="time the measurement may take")
+    seconds: float = Field(120.0, gt=0, description="time that measuring one resolution may take")
 
 
 class OptimizerSection(Section):

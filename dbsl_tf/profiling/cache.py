@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.schedules.progressive import settings_at
+from dbsl_tf.schedules.progressive import resolution_settings
 from dbsl_tf.user_cache import user_cache_folder
 from dbsl_tf.versions import package_versions
 
@@ -29,13 +29,13 @@ def cache_path(config: Config, device: str, threads_per_worker: int) -> Path:
         device: what computes, such as `processor_name()` or the name of a GPU.
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
     """
-    resolution = settings_at(config).resolution
+    resolutions = [settings.resolution for settings in resolution_settings(config)]
     key = {
         "model": config.model.name,
         "stem": config.stem,
         "precision": config.compute.precision,
         "xla": config.compute.xla,
-        "resolution": resolution,
+        "resolutions": resolutions,
         "data": config.data.name,
         "augment": config.model_dump(mode="json")["data"]["augment"],
         "device": device,
@@ -45,7 +45,8 @@ def cache_path(config: Config, device: str, threads_per_worker: int) -> Path:
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     precision = config.compute.precision
-    name = f"{config.model.name}-{precision}-{resolution}px-{config.cluster.workers}w-{digest}.json"
+    pixels = "-".join(map(str, resolutions))
+    name = f"{config.model.name}-{precision}-{pixels}px-{config.cluster.workers}w-{digest}.json"
     return user_cache_folder() / "profiles" / name
 
 

@@ -35,6 +35,7 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path(threads=2),
         _path("compute.precision=mixed_bfloat16"),
         _path("compute.xla=true"),
+        _path("progressive.mode=single", "progressive.resolutions=[16, 32]"),
     ]
     assert len(set(paths)) == len(paths)
 
