@@ -219,7 +219,9 @@ def _evaluation_is_missing(run: Run, history: History) -> bool:
         return False
     calendar = calendar_from_config(run.config)
     return calendar.evaluation_due(run.checkpoint.commit) and not any(
-        record.commit == run.checkpoint.commit for record in history.evaluations
+        record.commit == run.checkpoint.commit
+        and record.resolution == run.schedule.highest_resolution
+        for record in history.evaluations
     )
 
 

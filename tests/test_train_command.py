@@ -83,8 +83,9 @@ class TrainCommandTest(TinyRunCase):
             "progressive.large_batch=[60, 50]",
             "progressive.a=[0.0006, 0.001]",
             "progressive.b=[0.01, 0.01]",
+            "progressive.evaluate_current=true",
         ]
-        overrides = ["schedule.epochs=8", "schedule.milestones=[4]", "schedule.eval_every=4"]
+        overrides = ["schedule.epochs=8", "schedule.milestones=[4]", "schedule.eval_every=2"]
         cleared = ["time_model.a=null", "time_model.b=null", "optimizer.lr_scaling=none"]
         status, _, errors = self.finish(self.start(*progressive, *overrides, *cleared))
         self.assertEqual((status, errors), (0, ""))
@@ -103,7 +104,16 @@ class TrainCommandTest(TinyRunCase):
             self.assertIn((commit["resolution"], commit["batch"]), planned)
         resolutions = [commit["resolution"] for commit in self.events("commit")]
         self.assertEqual((resolutions.count(16), resolutions.count(32)), (8, 8))
-        self.assertEqual({e["samples"] for e in self.events("evaluation")}, {360})
+        evaluations = self.events("evaluation")
+        self.assertEqual({e["samples"] for e in evaluations}, {360})
+        evaluated = {
+            commit: [e["resolution"] for e in evaluations if e["commit"] == commit]
+            for commit in (4, 8, 12, 16)
+        }
+        # Which of two mini-epochs in flight is merged last decides what is current.
+        self.assertIn(evaluated[4], ([16, 32], [32]))
+        self.assertEqual((evaluated[8][-1], evaluated[16]), (32, [32]))
+        self.assertIn(16, {e["resolution"] for e in evaluations})
 
     def check_configuration_repeats(self):
         from dbsl_tf.config import load_config

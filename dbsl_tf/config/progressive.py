@@ -98,6 +98,12 @@ class ProgressiveSection(Section):
         json_schema_extra={"allowed": _RISING},
     )
 
+    evaluate_current: bool = Field(
+        False,
+        description="evaluate at the resolution of the training images too, not only at the "
+        "highest",
+    )
+
     @model_validator(mode="after")
     def _one_value_a_resolution(self) -> ProgressiveSection:
         if self.mode == "off":

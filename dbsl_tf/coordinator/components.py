@@ -20,7 +20,7 @@ from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.models import build_model
 from dbsl_tf.results.checkpoints import Checkpoint
-from dbsl_tf.schedules.progressive import resolution_settings
+from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
 from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
@@ -77,20 +77,24 @@ def build_components(
         _initial_state(config, network, optimizer, checkpoint),
         MERGE_RULES[config.dual_batch.merge],
     )
-    evaluation_batch = min(highest.large_batch, data.spec.test_samples)
-    evaluation = evaluation_closure(
-        engine,
-        shared_model,
-        network,
-        lambda start, stop: test_dataset(
-            data,
-            start=start,
-            stop=stop,
-            batch=evaluation_batch,
-            resolution=highest.resolution,
-            parallel_calls=cluster.threads_per_worker,
-        ),
-    )
+
+    def evaluation_at(settings: ResolutionSettings) -> Closure:
+        batch = min(settings.large_batch, data.spec.test_samples)
+        return evaluation_closure(
+            engine,
+            shared_model,
+            network,
+            lambda start, stop: test_dataset(
+                data,
+                start=start,
+                stop=stop,
+                batch=batch,
+                resolution=settings.resolution,
+                parallel_calls=cluster.threads_per_worker,
+            ),
+        )
+
+    evaluated = settings if config.progressive.evaluate_current else [highest]
     closures = {
         dropout: mini_epoch_closure(engine, shared_model, networks[dropout], optimizer)
         for dropout in networks
@@ -119,7 +123,11 @@ def build_components(
         shared_model=shared_model,
         mini_epochs={part.resolution: closures[part.dropout] for part in settings},
         evaluator=Evaluator(
-            engine, shared_model, evaluation, data.spec.test_samples, worker_timeout
+            engine,
+            shared_model,
+            {part.resolution: evaluation_at(part) for part in evaluated},
+            data.spec.test_samples,
+            worker_timeout,
         ),
         make_batches=make_batches,
     )

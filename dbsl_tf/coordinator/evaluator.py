@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Evaluator:
     Args:
         engine: the connected cluster.
         shared_model: whose weights are evaluated.
-        closure: see `evaluation_closure`.
+        closures: see `evaluation_closure`; one for each resolution to be evaluated at.
         test_samples: size of the test set.
         worker_timeout: seconds that a share may take before another worker gets it too; None:
             for ever.
@@ -28,31 +29,42 @@ class Evaluator:
         self,
         engine: Engine,
         shared_model: SharedModel,
-        closure: Closure,
+        closures: Mapping[int, Closure],
         test_samples: int,
         worker_timeout: float | None = None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
-        self._closure = closure
+        self._closures = closures
         self._test_samples = test_samples
         self._worker_timeout = worker_timeout
 
     def warm_up(self) -> None:
-        """Have every worker load the closure."""
+        """Have every worker load the closures."""
         nothing = (np.int64(0), np.int64(0))
-        self._engine.call_each(self._closure, [nothing] * self._engine.workers)
+        for closure in self._closures.values():
+            self._engine.call_each(closure, [nothing] * self._engine.workers)
+
+    def resolutions(self, trained: int | None = None) -> list[int]:
+        """At which resolutions to evaluate now, the highest always and last.
+
+        Args:
+            trained: that of the training images now.
+        """
+        highest = max(self._closures)
+        return [*({trained} & self._closures.keys() - {highest}), highest]
 
     def snapshot(self) -> int:
         """Fix the weights that `evaluate` will see; the number of their commit."""
         return self._shared_model.take_snapshot()
 
-    def evaluate(self, commit: int, epoch: int) -> EvaluationRecord:
+    def evaluate(self, commit: int, epoch: int, resolution: int) -> EvaluationRecord:
         """Evaluate the snapshot of `commit`: one share for each worker, every sample once."""
+        closure = self._closures[resolution]
         started, began = time.time(), time.monotonic()
         bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
-        sums = self._engine.call_each(self._closure, shares, self._worker_timeout)
+        sums = self._engine.call_each(closure, shares, self._worker_timeout)
         samples = sum(int(part["samples"]) for part in sums)
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
@@ -60,6 +72,7 @@ class Evaluator:
             started=started,
             commit=commit,
             epoch=epoch,
+            resolution=resolution,
             test_loss=sum(float(part["loss"]) for part in sums) / samples,
             test_accuracy=sum(int(part["correct"]) for part in sums) / samples,
             samples=samples,

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 
-from dbsl_tf.coordinator.background import Background
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.engine import Engine, WorkerHung, naming_lost_servers
+from dbsl_tf.coordinator.evaluations import Evaluations, diverged
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.shared_model import SharedModel, Slot
 from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
 from dbsl_tf.coordinator.stages import Stages
+from dbsl_tf.coordinator.stalls import StallWatch
 from dbsl_tf.coordinator.watching import run_watched
-from dbsl_tf.errors import ParameterServerLost, UserError
 from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
 from dbsl_tf.schedules.calendar import Calendar
 
@@ -29,8 +26,6 @@ from dbsl_tf.schedules.calendar import Calendar
 _TRIES = 2
 # Tracing, and loading the closures on every worker, may take so many seconds.
 _READY_SECONDS = 600.0
-# Without any worker for longer than this, or 10 timeouts, a run gives its cluster up.
-_DESERTED = 600.0
 # Between asking again for a worker that is allowed to begin, in seconds.
 _PAUSE = 0.005
 
@@ -94,13 +89,14 @@ class Trainer:
         self._epoch = self._calendar.epochs_done(dispatcher.merged)
         self._stage = stages.at(min(self._epoch + 1, calendar.epochs), dispatcher.merged)
         self._rejected: Counter[int] = Counter()
-        self._underway: tuple[str, float] | None = None
-        self._deserted_since = time.monotonic()
+        self._stalls = StallWatch(engine, worker_timeout)
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
         # which needs the second.
         self._ordering = threading.Lock()
         self._observing = threading.Lock()
-        self._evaluation = Background(self.fail)
+        self._evaluations = Evaluations(
+            evaluator, calendar, lambda record: self._tell("evaluated", record), self.fail
+        )
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
         engine.roster.subscribe(self._roster_changed)
@@ -133,14 +129,14 @@ class Trainer:
             # History must never be ahead of the first checkpoint.
             self._checkpointer.save_and_wait(self._progress())
             if evaluate_first:
-                self._evaluate(self._dispatcher.merged)
+                self._evaluate(self._dispatcher.merged, self._stage.settings.resolution)
             for _ in range(self._engine.workers):
                 self._in_thread(self._train)
             # A thread that waits for a worker that hangs need not come back.
             while self._failure is None and not self._done():
                 time.sleep(0.05)
                 self._check()
-                self._check_underway()
+                self._stalls.check()
             self._raise_failure()
         finally:
             self.stop()
@@ -188,32 +184,8 @@ class Trainer:
             self._slots.give_back(slot)
         self._evaluator.warm_up()
 
-    @contextmanager
-    def _bounded(self, what: str) -> Iterator[None]:
-        """While the order of commits is held: `what` must not take longer than a mini-epoch may."""
-        self._underway = what, time.monotonic()
-        try:
-            yield
-        finally:
-            self._underway = None
-
-    def _check_underway(self) -> None:
-        if self._worker_timeout is None:
-            return
-        what, since = self._underway or ("", time.monotonic())
-        seconds = time.monotonic() - since
-        if seconds > self._worker_timeout:
-            raise ParameterServerLost(f"a server hangs: it took {seconds:.0f} s to {what}, in vain")
-        seconds = self._engine.unanswered_seconds
-        if seconds > self._worker_timeout:
-            raise ParameterServerLost(f"a parameter server has not answered for {seconds:.0f} s")
-        if self._engine.roster.present:
-            self._deserted_since = time.monotonic()
-        elif time.monotonic() - self._deserted_since > max(_DESERTED, 10 * self._worker_timeout):
-            raise ParameterServerLost("no worker has answered for very long")
-
     def _done(self) -> bool:
-        if not self._dispatcher.finished or self._ordering.locked() or self._evaluation.busy:
+        if not self._dispatcher.finished or self._ordering.locked() or self._evaluations.busy:
             return False
         self._checkpointer.wait()
         return True
@@ -254,7 +226,7 @@ class Trainer:
                 self._epoch = epoch
                 # A new stage is made known to all workers, which would wait for one that hangs.
                 all_present = len(self._engine.roster.present) == workers
-                with self._bounded("begin the next stage"), self._observing:
+                with self._stalls.bounded("begin the next stage"), self._observing:
                     self._stage = self._stages.at(
                         epoch + 1, epoch * workers, may_replan=all_present
                     )
@@ -307,7 +279,7 @@ class Trainer:
         )
         self._rejected[mini_epoch.number] += 1
         if self._rejected[mini_epoch.number] >= _TRIES:
-            raise _diverged(f"twice in a row, {what}")
+            raise diverged(f"twice in a row, {what}")
         self._tell(
             "survived",
             FaultRecord(
@@ -324,7 +296,7 @@ class Trainer:
         with self._ordering:
             if self._stopping.is_set():
                 return
-            with self._bounded("merge"):
+            with self._stalls.bounded("merge"):
                 records = self._merger.commit(returned)
             for record in records:
                 self._streams.took(record.worker, record.samples)
@@ -341,28 +313,20 @@ class Trainer:
         if self._calendar.checkpoint_due(record.commit):
             self._save()
         if self._calendar.evaluation_due(record.commit):
-            self._evaluate(record.commit)
+            self._evaluate(record.commit, record.resolution)
 
     def _save(self) -> None:
-        with self._bounded("read the weights"):
+        with self._stalls.bounded("read the weights"):
             self._checkpointer.save(self._progress())
 
     def _progress(self) -> Progress:
         return Progress(self._dispatcher.clocks, self._streams.samples, self._stages.time_models)
 
-    def _evaluate(self, commit: int) -> None:
+    def _evaluate(self, commit: int, resolution: int) -> None:
         """Begin an evaluation of the weights of this very commit beside the training."""
-        # There is one snapshot: the evaluation before must be done with it.
-        self._evaluation.wait()
-        with self._bounded("copy the weights"):
-            self._evaluator.snapshot()
-        self._evaluation.start(partial(self._evaluate_snapshot, commit))
-
-    def _evaluate_snapshot(self, commit: int) -> None:
-        record = self._evaluator.evaluate(commit, self._calendar.epochs_done(commit))
-        if not math.isfinite(record.test_loss):
-            raise _diverged(f"the weights of commit {commit} give test_loss={record.test_loss}")
-        self._tell("evaluated", record)
+        self._evaluations.wait()
+        with self._stalls.bounded("copy the weights"):
+            self._evaluations.begin(commit, resolution)
 
     def _roster_changed(self, worker: int, reason: str | None) -> None:
         if self._stopping.is_set():
@@ -378,10 +342,3 @@ class Trainer:
         with self._observing:
             for observer in self._observers:
                 getattr(observer, what)(record)
-
-
-def _diverged(observation: str) -> UserError:
-    return UserError(
-        f"the training diverged: {observation}; lower optimizer.base_lr or raise "
-        "schedule.warmup_epochs"
-    )

@@ -139,5 +139,5 @@ def _time_evaluation(components: Components) -> float:
     """Seconds of an evaluation by all workers, the second one: the first is traced."""
     for _ in range(2):
         components.evaluator.snapshot()
-        record = components.evaluator.evaluate(0, 0)
+        record = components.evaluator.evaluate(0, 0, max(components.mini_epochs))
     return record.seconds

@@ -58,6 +58,7 @@ class EvaluationRecord:
     Attributes:
         commit: the commit whose weights were evaluated.
         epoch: epochs completed by then.
+        resolution: height and width of the test images in pixels.
         test_loss: mean cross-entropy.
         test_accuracy: share classified correctly, 0 to 1.
         samples: test samples, each counted once.
@@ -68,6 +69,7 @@ class EvaluationRecord:
 
     commit: int
     epoch: int
+    resolution: int
     test_loss: float
     test_accuracy: float
     samples: int

@@ -30,7 +30,9 @@ def summarize(
     apart from that of the large workers here: for that, compare with a run that has no small
     workers.
     """
-    plan, last = schedule.plain, evaluations[-1]
+    plan = schedule.plain
+    evaluations = [r for r in evaluations if r.resolution == schedule.highest_resolution]
+    last = evaluations[-1]
     samples = sum(record.samples for record in commits)
     highest = [r for r in commits if r.resolution == schedule.highest_resolution]
     small, large = (_median_seconds(highest, role) for role in ("small", "large"))

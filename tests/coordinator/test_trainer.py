@@ -163,7 +163,7 @@ def train(engine, case: Case):
         dispatcher=Dispatcher(2 * case.epochs, 0, [0, 0], rule, engine.roster),
         merger=Merger(shared, slots, 2, rule.in_rounds),
         calendar=Calendar(2, case.epochs, eval_every=case.epochs, checkpoint_every=1),
-        evaluator=Evaluator(engine, shared, evaluation, 7),
+        evaluator=Evaluator(engine, shared, {RESOLUTION: evaluation}, 7),
         checkpointer=Checkpointer(checkpoints, shared, 0.0, lambda error: trainer.fail(error)),
         streams=Streams([0, 0]),
         observers=[recorder],

@@ -18,6 +18,7 @@ def commit_record(**values: Any) -> CommitRecord:
 
 def evaluation_record(**values: Any) -> EvaluationRecord:
     defaults = dict(
-        commit=2, epoch=1, test_loss=1.5, test_accuracy=0.5, samples=360, started=1.0, seconds=0.5
+        commit=2, epoch=1, resolution=32, test_loss=1.5, test_accuracy=0.5, samples=360,
+        started=1.0, seconds=0.5,
     )  # fmt: skip
     return EvaluationRecord(**{**defaults, **values})
