@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _plan(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.profiling.time_models import time_models_by_resolution
 
     models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, config.data.epoch_samples, models)
+    schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
     if options.json:
         _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
     elif config.progressive.mode == "off":
@@ -85,7 +86,7 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
         check_figure_path(options.plot)
     ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
     models = time_models_from_config(config)
-    demand = demand_from_config(config, config.data.epoch_samples, models)
+    demand = demand_from_config(config, epoch_samples(config.data), models)
     asked = config.dual_batch
     cells = sweep(demand, ratios, asked.update_factor)
     if options.json:

@@ -94,7 +94,7 @@ def _measured(
 
     from dbsl_tf.cluster.isolation import isolate
     from dbsl_tf.cluster.task import task_from_environment
-    from dbsl_tf.data.prepare import prepare_missing
+    from dbsl_tf.configured_data import prepare_missing
     from dbsl_tf.files import check_writable
 
     output = options.output or DEFAULT_OUTPUT

@@ -22,7 +22,7 @@ from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare_data, prepare_missing
+from dbsl_tf.configured_data import prepare_data, prepare_missing
 from dbsl_tf.errors import ParameterServerLost
 from dbsl_tf.quiet import import_tensorflow_quietly
 from dbsl_tf.results.run_directory import RunDirectory

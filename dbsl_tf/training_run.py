@@ -16,6 +16,7 @@ from dbsl_tf.cluster.connecting import ready_cluster
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.config import Config, load_config
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.errors import UserError
@@ -99,7 +100,7 @@ def begin_or_resume(
         }
     else:
         time_models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, config.data.epoch_samples, time_models)
+    schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
     directory.make()
     directory.write_text(directory.configuration, config.to_yaml())
     directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})

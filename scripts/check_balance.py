@@ -22,7 +22,8 @@ from statistics import median, quantiles
 
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.prepare import PreparedData, prepare_data
+from dbsl_tf.configured_data import epoch_samples, prepare_data
+from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.planning import DualBatchPlan, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     for kind, extra in (("dual", []), ("all-large", ["dual_batch.small_workers=0"])):
         config = load_config(options.config, [*options.overrides, *extra])
         models = time_models_from_config(config)
-        plans[kind] = plan_from_config(config, config.data.epoch_samples, models)
+        plans[kind] = plan_from_config(config, epoch_samples(config.data), models)
     data = prepare_data(config.data)
     with (
         tempfile.TemporaryDirectory() as logs,

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dbsl_tf.config import load_config  # noqa: E402
+from dbsl_tf.configured_data import epoch_samples  # noqa: E402
 from dbsl_tf.planning import (  # noqa: E402
     DualBatchPlan,
     PlannedSubStage,
@@ -42,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     config = load_config(ROOT / "configs" / "cifar100_hybrid.yaml")
     models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, config.data.epoch_samples, models)
+    schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
     options.output.mkdir(parents=True, exist_ok=True)
     # A fixed salt and no date, so that an unchanged drawing is an unchanged file.
     matplotlib.rcParams.update({"font.size": 9, "svg.hashsalt": "dbsl_tf"})

@@ -106,20 +106,6 @@ class DataSection(Section):
         return steps
 
     @property
-    def epoch_samples(self) -> int:
-        """Samples in an epoch, d: `train_samples`, or the whole training set.
-
-        The images of an image_folder are listed, and checked the first time.
-
-        Raises:
-            UserError: they cannot be.
-        """
-        # Imported here because few need more than the catalogue.
-        from dbsl_tf.data.prepare import count_training_samples
-
-        return self.train_samples or count_training_samples(self)
-
-    @property
     def resolution(self) -> int:
         """Height and width of the images the network sees, in pixels."""
         native = DATASETS[self.name].image_size if self.name in DATASETS else IMAGE_SIZE

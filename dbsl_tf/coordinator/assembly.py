@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
@@ -115,7 +116,7 @@ def build_trainer(
 
 
 def _plan(config: Config, resolution: int, time_models: Sequence[TimeModel]) -> DualBatchPlan:
-    return plan_from_config(config, config.data.epoch_samples, time_models, resolution)
+    return plan_from_config(config, epoch_samples(config.data), time_models, resolution)
 
 
 def _worker_timeout(config: Config, schedule: TrainingSchedule) -> float:

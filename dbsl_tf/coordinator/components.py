@@ -107,7 +107,7 @@ def build_components(
             worker = Engine.worker_index()
             return training_dataset(
                 data,
-                train_samples=config.data.epoch_samples,
+                train_samples=config.data.train_samples or data.spec.train_samples,
                 augment=config.data.augment,
                 batch_sizes=sizes(worker),
                 seed=tf.constant(config.run.seed * engine.workers, tf.int64) + worker,

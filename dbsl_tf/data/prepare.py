@@ -6,69 +6,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from dbsl_tf.data.archive import extract_members
 from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.data.catalogue import DATASETS, RecordDataset, dataset_spec
 from dbsl_tf.data.digits import write_digits
 from dbsl_tf.data.download import DownloadError, download_archive
-from dbsl_tf.data.image_folder import (
-    IMAGE_FOLDER,
-    ImageData,
-    count_training_images,
-    prepare_image_folder,
-)
-from dbsl_tf.data.image_listing import TRAIN
+from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.python_layout import convert_python_layout, largest_pickle
 from dbsl_tf.data.record_files import RecordData, checked_data, has_record_files
 from dbsl_tf.errors import UserError
 from dbsl_tf.user_cache import user_cache_folder
 
-if TYPE_CHECKING:
-    from dbsl_tf.config.sections import DataSection
-
 PreparedData = RecordData | ImageData
-
-
-def prepare_data(section: DataSection) -> PreparedData:
-    """Returns the checked files of the data set that a configuration names.
-
-    Raises:
-        UserError: see `prepare` and `prepare_image_folder`; or the configuration wants to train
-            on more images than a folder of images has, counting those that are left out.
-    """
-    if section.name != IMAGE_FOLDER:
-        return prepare(section.name, section.dir)
-    data = prepare_image_folder(
-        section.dir,
-        image_size=section.image_size,
-        max_bad_files=section.max_bad_files,
-        cache=_image_cache(),
-    )
-    left_out = sum(name.startswith(f"{TRAIN}/") for name in data.unreadable)
-    present = data.spec.train_samples + left_out
-    if section.train_samples is not None and section.train_samples > present:
-        raise UserError(
-            f"data.train_samples is {section.train_samples}: {data.directory} has {present} "
-            f"training images; give null or 1 to {present}"
-        )
-    return data
-
-
-def count_training_samples(section: DataSection) -> int:
-    """Returns how many training images a configuration's data set has.
-
-    Raises:
-        UserError: `data.dir` is no folder of images.
-    """
-    if section.name != IMAGE_FOLDER:
-        return dataset_spec(section.name).train_samples
-    return count_training_images(section.dir, _image_cache())
-
-
-def _image_cache() -> Path:
-    return user_cache_folder() / "image_folders"
 
 
 def prepare(name: str, directory: Path | None = None) -> RecordData:
@@ -90,22 +40,14 @@ def prepare(name: str, directory: Path | None = None) -> RecordData:
     return prepare_dataset(dataset_spec(name), directory)
 
 
-def prepare_missing(section: DataSection) -> None:
-    """Does `prepare` when `data.dir` has no record file of the data set; else imports nothing.
-
-    Raises:
-        UserError: as `prepare`.
-    """
-    if section.name == IMAGE_FOLDER:
-        return  # It is never downloaded.
-    spec, directory = dataset_spec(section.name), section.dir
+def is_prepared(name: str, directory: Path | None = None) -> bool:
+    """Returns whether there are record files; neither checks them nor imports much."""
+    spec = dataset_spec(name)
     folder = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
-        present = any(has_record_files(spec, place) for place in _record_folders(spec, folder))
+        return any(has_record_files(spec, place) for place in _record_folders(spec, folder))
     except OSError:
-        present = False  # `prepare` says what is wrong.
-    if not present:
-        prepare_dataset(spec, directory)
+        return False  # `prepare` says what is wrong.
 
 
 def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> RecordData:

@@ -14,7 +14,7 @@ from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.local import available_cores
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.config import Config
-from dbsl_tf.data.prepare import prepare_data
+from dbsl_tf.configured_data import epoch_samples, prepare_data
 from dbsl_tf.errors import ClusterError, UserError
 from dbsl_tf.planning import DualBatchPlan, plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
@@ -70,7 +70,7 @@ def profile_cluster(
         "xla": config.compute.xla,
         "resolutions": list(measurements),
         "data": config.data.name,
-        "epoch_samples": config.data.epoch_samples,
+        "epoch_samples": epoch_samples(config.data),
         "augment": config.model_dump(mode="json")["data"]["augment"],
     }
     machine = {
@@ -142,6 +142,6 @@ def _plans(path: Path, config: Config) -> list[tuple[DualBatchPlan, tuple[int, i
     plans = []
     for settings in resolution_settings(config):
         models = profile.time_models(config.cluster.workers, settings.resolution)
-        plan = plan_from_config(config, config.data.epoch_samples, models, settings.resolution)
+        plan = plan_from_config(config, epoch_samples(config.data), models, settings.resolution)
         plans.append((plan, profile.resolution_times(settings.resolution).fitted_range))
     return plans

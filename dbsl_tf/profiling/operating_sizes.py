@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median_low
 from typing import TYPE_CHECKING
 
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.schedules.progressive import settings_at
@@ -37,7 +38,7 @@ def operating_sizes(
     small = sweep[0]
     if time_models is not None:
         try:
-            plan = plan_from_config(config, config.data.epoch_samples, time_models, resolution)
+            plan = plan_from_config(config, epoch_samples(config.data), time_models, resolution)
         except UserError:
             # Told when the plan is made from the finished profile: that one counts.
             pass

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbsl_tf.config import AugmentStep, Config, describe_keys, load_config
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.errors import UserError
 
 SHORT = """\
@@ -47,17 +48,17 @@ def test_a_short_file_is_completed_with_defaults(short: Path) -> None:
     assert config.time_model.a == 0.001
     assert config.dual_batch.merge == "journal"
     assert config.optimizer.base_batch is None
-    assert config.data.epoch_samples == 1437
+    assert epoch_samples(config.data) == 1437
 
 
 def test_a_folder_of_images_needs_no_images_to_be_configured(short: Path) -> None:
     config = load_config(short, ["data.name=image_folder", "data.train_samples=1281167"])
-    assert config.data.epoch_samples == 1281167
+    assert epoch_samples(config.data) == 1281167
     assert (config.data.resolution, config.stem) == (224, "imagenet")
     smaller = load_config(short, ["data.name=image_folder", "data.image_size=160"])
     assert smaller.data.resolution == 160
     with pytest.raises(UserError, match="data.dir is missing.*data.train_samples is enough"):
-        _ = smaller.data.epoch_samples
+        _ = epoch_samples(smaller.data)
 
 
 def test_resolution_and_stem_follow_the_data_set_unless_told(short: Path) -> None:
@@ -96,7 +97,7 @@ def test_overrides_are_yaml_and_the_last_one_wins(short: Path) -> None:
     assert config.schedule.milestones == (3.0, 4.5)
     assert config.optimizer.nesterov is True
     assert config.cluster.workers == 4
-    assert config.data.epoch_samples == 100
+    assert epoch_samples(config.data) == 100
     assert config.data.dir == Path("~/images=1").expanduser()
 
 

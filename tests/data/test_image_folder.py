@@ -11,8 +11,8 @@ from pathlib import Path
 from unittest import mock
 
 from dbsl_tf.config.sections import DataSection
+from dbsl_tf.configured_data import epoch_samples, prepare_data
 from dbsl_tf.data.image_folder import ImageData, count_training_images, prepare_image_folder
-from dbsl_tf.data.prepare import prepare_data
 from dbsl_tf.errors import UserError
 from tests.data.small_images import (
     BAD,
@@ -150,8 +150,8 @@ class ConfiguredTest(ImageFolderTest):
 
     def test_samples_of_an_epoch_come_from_the_folder(self):
         with contextlib.redirect_stderr(io.StringIO()):
-            self.assertEqual(self.section().epoch_samples, 12)
-        self.assertEqual(self.section(train_samples=5).epoch_samples, 5)
+            self.assertEqual(epoch_samples(self.section()), 12)
+        self.assertEqual(epoch_samples(self.section(train_samples=5)), 5)
 
     def test_more_samples_than_files_are_refused(self):
         with contextlib.redirect_stderr(io.StringIO()):

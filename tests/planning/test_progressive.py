@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbsl_tf.config import Config, load_config
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import (
     TimeModel,
@@ -55,7 +56,7 @@ IMAGENET = [
 
 def _schedule(config: Config) -> TrainingSchedule:
     models = time_models_by_resolution(config)
-    return schedule_plan_from_config(config, config.data.epoch_samples, models)
+    return schedule_plan_from_config(config, epoch_samples(config.data), models)
 
 
 def _cifar_100(*overrides: str) -> TrainingSchedule:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.config import load_config
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.operating_sizes import operating_mixes, operating_sizes
 
@@ -21,7 +22,7 @@ def _config(*overrides: str):
 
 def test_the_sizes_are_those_of_the_plan() -> None:
     config = _config("dual_batch.extra_time_ratio=1.1")
-    plan = plan_from_config(config, config.data.epoch_samples, MODELS)
+    plan = plan_from_config(config, epoch_samples(config.data), MODELS)
     assert operating_sizes(config, MODELS, SWEEP) == (plan.small_batch, 64)
 
 
