@@ -32,8 +32,8 @@ def draw_time_model(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     """Draws measured times of a batch as points with their spread, and t(B) = a B + b as lines.
 
     A point is the median of mini-epochs, those of one worker or, of several runs, of a group; its
-    bar reaches from the tenth to the ninetieth percentile. Points that would cover each other stand side by side. Call it in
-    `paper_style`.
+    bar reaches from the tenth to the ninetieth percentile. Points that would cover each other
+    stand side by side. Call it in `paper_style`.
 
     Raises:
         UserError: no run has recorded the time of its steps.
