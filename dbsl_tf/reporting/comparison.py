@@ -145,11 +145,13 @@ def _labels(runs: Sequence[RecordedRun]) -> list[str]:
         ", ".join(
             f"{_symbol(key, named)} = {_value(found[key][index])}"
             for key in named
-            if not (key in _OF_SMALL_WORKERS and small[index] == 0)
+            if found[key][index] != NOT_RECORDED
+            and not (key in _OF_SMALL_WORKERS and small[index] == 0)
         )
+        or runs[index].name
         for index in range(len(runs))
     ]
-    if len(set(labels)) == len(labels) and all(labels):
+    if len(set(labels)) == len(labels):
         return labels
     names = [run.name for run in runs]
     return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
