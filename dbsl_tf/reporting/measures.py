@@ -165,7 +165,8 @@ def measures(run: RecordedRun) -> Measures:
         best=max(evaluations, key=lambda e: e.test_accuracy, default=None),
         wall_seconds=wall,
         samples=samples or None,
-        planned_ratio=run.plan.get("realised_extra_time_ratio"),
+        planned_ratio=run.summary.get("planned_extra_time_ratio")
+        or run.plan.get("realised_extra_time_ratio"),
         realised_ratio=run.summary.get("realised_extra_time_ratio"),
         load_imbalance=_load_imbalance(run),
         mean_staleness=mean(staleness) if staleness else None,

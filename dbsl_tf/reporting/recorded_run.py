@@ -127,7 +127,7 @@ class RecordedRun:
         config_text: config.yaml as it is; empty where there is none.
         plan: plan.json; empty where there is none.
         data: data.json, likewise.
-        summary: summary.json, likewise: a run has it when it is finished.
+        summary: summary.json, likewise: a run has it when it is finished, or imported.
         workers: number of workers, n.
         mini_epochs: in the order of their commits; those that a resumption lost are left out.
         evaluations: likewise.
@@ -162,8 +162,16 @@ class RecordedRun:
 
     @property
     def finished(self) -> bool:
-        """Whether it came to its end and wrote its summary."""
-        return bool(self.summary)
+        """Whether it came to its end: it has a summary, and an imported one all of its commits."""
+        asked = self.asked_commits
+        cut = asked is not None and len(self.mini_epochs) < asked
+        return bool(self.summary) and not (self.imported_from and cut)
+
+    @property
+    def imported_from(self) -> str | None:
+        """Name of the file that it was imported from; None for a run of this package."""
+        imported = self.summary.get("imported")
+        return str(imported.get("file")) if isinstance(imported, Mapping) else None
 
     @property
     def asked_commits(self) -> int | None:
@@ -190,6 +198,8 @@ class RecordedRun:
             text = f"not finished: commit {done} of {asked}"
         else:
             text = f"all {done} commits, but no summary"
+        if self.imported_from:
+            text = f"imported; {text}"
         if self.resumptions:
             times = len(self.resumptions)
             text += f"; resumed {'once' if times == 1 else f'{times} times'}"

@@ -79,8 +79,12 @@ def run_section(run: RecordedRun, group: Group, name: str, single: bool) -> Mark
 def _notes(run: RecordedRun) -> Markup:
     """What must be known before the figures are believed."""
     notes = []
+    if run.imported_from:
+        notes.append(
+            f"Imported from {run.imported_from}: what that file does not tell is not known here."
+        )
     if not run.finished:
-        notes.append(f"This run has no summary ({run.status}): all figures are of what is there.")
+        notes.append(f"This run is not complete ({run.status}): all figures are of what is there.")
     for resumption in run.resumptions:
         pause = "" if resumption.pause is None else f", {seconds(resumption.pause)} after it"
         notes.append(

@@ -89,6 +89,17 @@ def test_of_a_run_of_other_origin_only_the_history_must_be_there(tmp_path: Path)
     assert found.mini_epochs[0].batch_seconds is None
 
 
+def test_an_imported_run_is_finished_when_all_of_its_commits_are_there(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=4)
+    directory.write_json(directory.summary, {"imported": {"file": "old.npy"}})
+    run = read_run(tmp_path / "run")
+    assert not run.finished
+    assert run.status == "imported; not finished: commit 4 of 6"
+    text = directory.configuration.read_text()
+    directory.configuration.write_text(text.replace("epochs: 3", "epochs: 2"))
+    assert read_run(tmp_path / "run").status == "imported; finished"
+
+
 def test_a_time_model_for_each_resolution(tmp_path: Path) -> None:
     make_run(
         tmp_path / "run",
