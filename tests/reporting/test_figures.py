@@ -30,8 +30,7 @@ def _overlapping(figure) -> list[tuple[str, str]]:
     figure.draw(renderer)
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     boxes = [(t.get_text(), t.get_window_extent(renderer).padded(-1)) for t in texts]
-    ticks = [(text, box) for text, box in boxes if box.width > 0 and box.height > 0]
-    return [(one, two) for (one, a), (two, b) in combinations(ticks, 2) if a.overlaps(b)]
+    return [(one, two) for (one, a), (two, b) in combinations(boxes, 2) if a.overlaps(b)]
 
 
 def _outside(figure) -> list[str]:
@@ -41,7 +40,11 @@ def _outside(figure) -> list[str]:
     figure.draw(renderer)
     page = figure.bbox.padded(1)
     boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in figure.legends[0].get_texts()]
-    return [text for text, box in boxes if box.x0 < page.x0 or box.x1 > page.x1]
+    return [
+        text
+        for text, box in boxes
+        if box.x0 < page.x0 or box.x1 > page.x1 or box.y0 < page.y0 or box.y1 > page.y1
+    ]
 
 
 def _eight(tmp_path: Path) -> list[Path]:
@@ -91,8 +94,7 @@ def test_lines_differ_without_colour(tmp_path: Path) -> None:
         axes = draw("accuracy", group_runs(read_runs(_eight(tmp_path)))).axes[0]
     lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
     assert len(lines) == 8
-    kinds = {(str(line._unscaled_dash_pattern), line.get_marker()) for line in lines}
-    assert len(kinds) == 8
+    assert len({line.get_marker() for line in lines}) == 8
 
 
 def test_seeds_are_a_mean_with_a_band(tmp_path: Path) -> None:
