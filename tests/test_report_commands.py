@@ -120,7 +120,7 @@ def test_a_report_of_several_runs_compares_them(tmp_path: Path) -> None:
         " ± ",
         "not finished: commit 4 of 8; resumed once",
         "nothing trained yet",
-        "1 later commits were lost",
+        "that were lost: 1",
         "Not evaluated on the test set yet: begun.",
     ):
         assert expected in page.text
@@ -158,7 +158,7 @@ def test_mistakes_are_told_in_a_line(
     check_one_line_mistake(result, expected)
 
 
-def test_help_and_figures_do_without_tensorflow(tmp_path: Path) -> None:
+def test_the_page_does_without_tensorflow() -> None:
     code = (
         "import sys; import dbsl_tf.report, dbsl_tf.plot; import dbsl_tf.reporting.page; "
         "print(any(m.split('.')[0] in ('tensorflow', 'matplotlib') for m in sys.modules))"

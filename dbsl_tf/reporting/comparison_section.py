@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean
 
-from dbsl_tf.reporting.comparison import Group, differences, spread, value_text
+from dbsl_tf.reporting.comparison import (
+    NOT_RECORDED,
+    Difference,
+    Group,
+    differences,
+    spread,
+    value_text,
+)
 from dbsl_tf.reporting.figure_parts import figure_part, progress_parts, side_by_side
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.time_model import draw_time_model
-from dbsl_tf.reporting.markup import Markup, element, table, with_symbols
+from dbsl_tf.reporting.markup import Markup, element, table, together, with_symbols
 from dbsl_tf.reporting.measures import measures, time_against_all_large
 from dbsl_tf.reporting.wording import mean_and_deviation, number
 
@@ -62,36 +69,22 @@ def _notes(groups: Sequence[Group]) -> Markup:
 
 def _summary_table(groups: Sequence[Group]) -> Markup:
     ratios = time_against_all_large(groups)
-    rows = [_summary_row(group, ratio) for group, ratio in zip(groups, ratios)]
+    columns = [_summary_of(group, ratio) for group, ratio in zip(groups, ratios)]
     spreads = any(len(group.runs) > 1 for group in groups)
-    caption = "Mean" + (" ± sample standard deviation over the seeds" if spreads else "")
+    caption = "Mean ± sample standard deviation over the seeds. " if spreads else ""
     caption += (
-        ". The best accuracy is picked by the test set itself, which flatters it. Realised k is at "
+        "The best accuracy is picked by the test set itself, which flatters it. Realised k is at "
         "the large workers' speed; time over all-large compares whole runs."
     )
     return table(
         caption,
-        (
-            "runs",
-            "seeds",
-            "finished",
-            "test accuracy, last (%)",
-            "test accuracy, best (%)",
-            "test loss, last",
-            "time (s)",
-            "time over all-large",
-            "images/s",
-            "k planned",
-            "k realised",
-            "small over large",
-            "staleness, mean",
-        ),
-        rows,
-        texts=3,
+        ("", *(with_symbols(group.label) for group in groups)),
+        [[name, *(column[name] for column in columns)] for name in columns[0]],
     )
 
 
-def _summary_row(group: Group, time_ratio: float | None) -> list[object]:
+def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
+    """What a group came to, in the order of the table's rows."""
     finished = [run for run in group.runs if run.finished]
     counted = [measures(run) for run in finished or group.runs]
     done = f"{len(finished)} of {len(group.runs)}"
@@ -102,32 +95,61 @@ def _summary_row(group: Group, time_ratio: float | None) -> list[object]:
         done += f", at {mean(parts):.0%} of the commits" if parts else ""
     lasts = [m.last for m in counted if m.last is not None]
     bests = [m.best for m in counted if m.best is not None]
-    return [
-        with_symbols(group.label),
-        group.seeds,
-        done,
-        mean_and_deviation(spread(e.test_accuracy for e in lasts), 2, 100),
-        mean_and_deviation(spread(e.test_accuracy for e in bests), 2, 100),
-        mean_and_deviation(spread(e.test_loss for e in lasts), 4),
-        mean_and_deviation(spread(m.wall_seconds for m in counted), 1),
-        number(time_ratio),
-        mean_and_deviation(spread(m.images_per_second for m in counted), 0),
-        mean_and_deviation(spread(m.planned_ratio for m in counted)),
-        mean_and_deviation(spread(m.realised_ratio for m in counted)),
-        mean_and_deviation(spread(m.load_imbalance for m in counted)),
-        mean_and_deviation(spread(m.mean_staleness for m in counted), 2),
-    ]
+    return {
+        "runs finished": done,
+        "seeds": group.seeds,
+        "test accuracy, last (%)": mean_and_deviation(
+            spread(e.test_accuracy for e in lasts), 2, 100
+        ),
+        "test accuracy, best (%)": mean_and_deviation(
+            spread(e.test_accuracy for e in bests), 2, 100
+        ),
+        "test loss, last": mean_and_deviation(spread(e.test_loss for e in lasts), 4),
+        "time, evaluations included (s)": mean_and_deviation(
+            spread(m.wall_seconds for m in counted), 1
+        ),
+        "time over all-large": number(time_ratio),
+        "images/s": mean_and_deviation(spread(m.images_per_second for m in counted), 0),
+        "extra time ratio k, planned": mean_and_deviation(spread(m.planned_ratio for m in counted)),
+        "extra time ratio k, realised": mean_and_deviation(
+            spread(m.realised_ratio for m in counted)
+        ),
+        "load imbalance, small over large": mean_and_deviation(
+            spread(m.load_imbalance for m in counted)
+        ),
+        "workers busy (%)": mean_and_deviation(spread(m.busy for m in counted), 1, 100),
+        "staleness, mean": mean_and_deviation(spread(m.mean_staleness for m in counted), 2),
+    }
 
 
 def _differences(groups: Sequence[Group]) -> Markup:
+    """The keys that differ where they are recorded, and how many others only some runs have."""
     found = differences(groups)
     if not found:
         return element("p", "None: the runs differ in run.seed only.")
-    rows = [[element("code", d.key), *(value_text(value) for value in d.values)] for d in found]
-    return table(
-        "Keys whose values are not the same. run.dir, run.resume, data.dir and run.seed are left "
-        "out.",
-        ("key", *(with_symbols(group.label) for group in groups)),
-        rows,
-        texts=len(groups) + 1,
-    )
+    told = [d for d in found if _recorded_values_differ(d)]
+    parts = []
+    if told:
+        parts.append(
+            table(
+                "Keys whose values are not the same. run.dir, run.resume, data.dir and run.seed "
+                "are left out.",
+                ("key", *(with_symbols(group.label) for group in groups)),
+                [[element("code", d.key), *map(value_text, d.values)] for d in told],
+                texts=len(groups) + 1,
+            )
+        )
+    if len(found) > len(told):
+        parts.append(
+            element(
+                "p",
+                f"{len(found) - len(told)} other keys are recorded by some of the runs only, with "
+                "the same value by all of these.",
+            )
+        )
+    return together(*parts)
+
+
+def _recorded_values_differ(difference: Difference) -> bool:
+    recorded = [value for value in difference.values if value != NOT_RECORDED]
+    return any(value != recorded[0] for value in recorded)

@@ -9,6 +9,8 @@ from statistics import mean, median, quantiles
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.recorded_run import ROLES, Evaluation, MiniEpoch, RecordedRun
 
+_WORK = ("schedule.epochs", "model.name", "data.name", "data.train_samples", "compute.precision")
+
 
 @dataclass(frozen=True)
 class Range:
@@ -189,8 +191,8 @@ def _load_imbalance(run: RecordedRun) -> float | None:
 def time_against_all_large(groups: Sequence[Group]) -> list[float | None]:
     """Mean wall time of each group over that of the group without small workers.
 
-    None where that cannot be told: no such group or several, runs of another length, or
-    unfinished ones.
+    Of the finished runs. None where that cannot be told: no such group or several, or runs of
+    another length, network, data set, precision or number of workers.
     """
     all_large = [group for group in groups if group.small_workers == 0]
     if len(all_large) != 1 or len(groups) == 1:
@@ -200,16 +202,17 @@ def time_against_all_large(groups: Sequence[Group]) -> list[float | None]:
     ratios: list[float | None] = []
     for group in groups:
         own = _finished_seconds(group)
-        alike = _length(group) == _length(baseline)
+        alike = _work(group) == _work(baseline)
         ratios.append(own / seconds if own and seconds and alike else None)
     return ratios
 
 
 def _finished_seconds(group: Group) -> float | None:
-    if not all(run.finished for run in group.runs):
-        return None
-    return mean([run.wall_seconds or 0.0 for run in group.runs]) or None
+    finished = [run.wall_seconds for run in group.runs if run.finished and run.wall_seconds]
+    return mean(finished) if finished else None
 
 
-def _length(group: Group) -> tuple[int | None, int]:
-    return group.runs[0].asked_commits, group.runs[0].workers
+def _work(group: Group) -> tuple:
+    """What must be the same for times to be compared."""
+    run = group.runs[0]
+    return run.workers, *(run.config.get(key) for key in _WORK)

@@ -9,7 +9,7 @@ from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import PAGE
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
-from dbsl_tf.reporting.markup import Markup, element, table, together
+from dbsl_tf.reporting.markup import Markup, element, table, together, with_symbols
 from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.run_tables import (
@@ -72,7 +72,8 @@ def run_section(run: RecordedRun, group: Group, name: str, single: bool) -> Mark
     if single:
         return element("section", content, id=name)
     seed = "" if run.seed is None else f", seed {run.seed}"
-    heading = element("summary", f"{run.name} ({group.label}{seed}): {run.status}")
+    label = with_symbols(f"{group.label}{seed}")
+    heading = element("summary", run.name, " (", label, f"): {run.status}")
     return element("details", heading, content, id=name)
 
 
@@ -88,9 +89,8 @@ def _notes(run: RecordedRun) -> Markup:
     for resumption in run.resumptions:
         pause = "" if resumption.pause is None else f", {seconds(resumption.pause)} after it"
         notes.append(
-            f"Resumed from the checkpoint of commit {resumption.commit}{pause}; "
-            f"{resumption.discarded} later commits were lost and trained again. Times leave out "
-            "the pause and what was lost."
+            f"Resumed from the checkpoint of commit {resumption.commit}{pause}; commits after it "
+            f"that were lost: {resumption.discarded}. Times leave out the pause and what was lost."
         )
     if not run.evaluations:
         notes.append("No evaluation on the test set yet.")

@@ -109,7 +109,7 @@ def event_table(run: RecordedRun) -> Markup:
         (
             resumption.commit,
             resumption.seconds,
-            f"resumed from the checkpoint; {resumption.discarded} later commits lost",
+            f"resumed from the checkpoint; commits lost: {resumption.discarded}",
         )
         for resumption in run.resumptions
     ]
