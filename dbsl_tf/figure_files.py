@@ -1,4 +1,4 @@
-"""The files that `--plot` asks for."""
+"""The files that figures are drawn to."""
 
 from __future__ import annotations
 
@@ -14,22 +14,31 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".pdf", ".svg")
 
 
-def check_figure_path(path: Path) -> None:
+def check_figure_path(path: Path, option: str = "--plot") -> None:
     """Checks that a figure can be written to `path`, before anything long is begun.
+
+    Args:
+        path: where to.
+        option: of the command line, which gave it.
 
     Raises:
         UserError: its name ends in no known format, or it cannot be written there.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--plot is {path}; give a name that ends with {', '.join(FORMATS)}")
+        raise UserError(f"{option} is {path}; give a name that ends with {', '.join(FORMATS)}")
     check_writable(path)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, option: str = "--plot", dots: int = 150) -> None:
     """Writes a figure in the format its name ends in; makes its folder.
+
+    Args:
+        figure: to write.
+        path, option: as in `check_figure_path`.
+        dots: an inch of a .png.
 
     Raises:
         UserError: as `check_figure_path`.
     """
-    check_figure_path(path)
-    write_whole(path, lambda partial: figure.savefig(partial, dpi=150))
+    check_figure_path(path, option)
+    write_whole(path, lambda partial: figure.savefig(partial, dpi=dots))

@@ -116,7 +116,8 @@ class History:
 def read_events(path: Path) -> list[dict[str, Any]]:
     """The lines of a history.jsonl that count, as dictionaries; see `records`.
 
-    Commits and evaluations after the checkpoint that a run went on from are left out.
+    Commits and evaluations after the checkpoint that a run went on from are left out, and so is a
+    last line that is not complete: a crash cut it short, or it is being written.
 
     Raises:
         UserError: the file is none that a run left.
@@ -124,7 +125,8 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     if not path.exists():
         return events
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):
         try:
             event = json.loads(line)
             if event["event"] == "resume":

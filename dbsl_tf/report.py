@@ -1,0 +1,69 @@
+"""Writes a report of runs: `python -m dbsl_tf.report RUN [RUN ...] [--output FILE.html]`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbsl_tf.command_line import run
+from dbsl_tf.errors import UserError
+from dbsl_tf.files import check_writable, write_whole_text
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Reads the runs, writes the page and prints where it is.
+
+    Returns the exit status.
+
+    Raises:
+        UserError: a run cannot be read, or the page cannot be written.
+    """
+    options = _parser().parse_args(arguments)
+    output = options.output or _default_output(options.runs)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--output is {output}; give a name that ends with .html")
+    check_writable(output)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from dbsl_tf.reporting.comparison import group_runs
+    from dbsl_tf.reporting.page import render_page
+    from dbsl_tf.reporting.reading import read_runs
+
+    groups = group_runs(read_runs(options.runs))
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("drawing", total=len(options.runs) + (len(options.runs) > 1))
+        page = render_page(groups, lambda name: progress.update(task, advance=1, description=name))
+    write_whole_text(output, page)
+    print(output)
+    return 0
+
+
+def _default_output(runs: Sequence[Path]) -> Path:
+    return runs[0] / "report.html" if len(runs) == 1 else Path("report.html")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dbsl_tf.report",
+        description="Write one HTML page on runs: plan, what happened, curves, timeline, time "
+        "model, configuration; several runs are compared, those that differ in run.seed only as "
+        "mean and standard deviation.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="directory of a run, finished or not"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="what to write (default RUN/report.html; of several runs report.html)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,199 @@
+"""Several runs beside each other: which belong together, and what sets the others apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from dbsl_tf.reporting.recorded_run import RecordedRun
+
+NOT_RECORDED = "not recorded"
+# Where a run and its data lie, and how it is resumed, is no part of what it does.
+_IRRELEVANT = {"run.dir", "run.resume", "data.dir"}
+_SEED = "run.seed"
+# What a label says first; the others follow in the order of the configuration.
+_SYMBOLS = {
+    "dual_batch.small_workers": "n_S",
+    "dual_batch.extra_time_ratio": "k",
+    "cluster.workers": "n",
+    "dual_batch.large_batch": "B_L",
+    "dual_batch.update_factor": "f",
+    "dual_batch.merge": "merge",
+    "sync.mode": "sync",
+    "progressive.mode": "progressive",
+    "model.name": "model",
+    "data.name": "data",
+    "optimizer.base_lr": "learning rate",
+    "schedule.epochs": "epochs",
+}
+# Without small workers these have no effect.
+_OF_SMALL_WORKERS = {"dual_batch.extra_time_ratio", "dual_batch.update_factor"}
+_MOST_KEYS = 3  # that a label names where fewer do not tell the groups apart
+_LONGEST_VALUE = 24
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values of several runs.
+
+    Attributes:
+        mean: of them.
+        deviation: sample standard deviation (n − 1); None of a single value.
+        count: how many there are.
+    """
+
+    mean: float
+    deviation: float | None
+    count: int
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Mean and standard deviation of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(mean(known), stdev(known) if len(known) > 1 else None, len(known))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one configuration that differ in the seed only.
+
+    Attributes:
+        label: what sets it apart from the others; with one group the name of its first run.
+        runs: at least one.
+    """
+
+    label: str
+    runs: tuple[RecordedRun, ...]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its configuration by dotted key, without what may differ within it."""
+        return _compared(self.runs[0].config)
+
+    @property
+    def small_workers(self) -> int | None:
+        """Number of workers with the small batch, n_S."""
+        return self.config.get("dual_batch.small_workers", self.runs[0].plan.get("small_workers"))
+
+    @property
+    def seeds(self) -> str:
+        """The seeds of its runs as text."""
+        return ", ".join("?" if run.seed is None else str(run.seed) for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key in which groups differ.
+
+    Attributes:
+        key: dotted name.
+        values: one of each group; NOT_RECORDED where its configuration lacks the key.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+
+
+def group_runs(runs: Sequence[RecordedRun]) -> tuple[Group, ...]:
+    """Puts runs that differ in the seed only together, in the order in which they were named."""
+    found: list[list[RecordedRun]] = []
+    for run in runs:
+        for together in found:
+            if _compared(together[0].config) == _compared(run.config) and run.config:
+                together.append(run)
+                break
+        else:
+            found.append([run])
+    labels = _labels([together[0] for together in found])
+    return tuple(Group(label, tuple(together)) for label, together in zip(labels, found))
+
+
+def differences(groups: Sequence[Group]) -> tuple[Difference, ...]:
+    """The keys in which the configurations of groups are not all the same."""
+    return _differences([group.config for group in groups])
+
+
+def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in config.items() if k not in _IRRELEVANT and k != _SEED}
+
+
+def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]:
+    keys = dict.fromkeys(key for config in configs for key in config)
+    found = []
+    for key in keys:
+        values = tuple(config.get(key, NOT_RECORDED) for config in configs)
+        if any(value != values[0] for value in values):
+            found.append(Difference(key, values))
+    return tuple(found)
+
+
+def _labels(runs: Sequence[RecordedRun]) -> list[str]:
+    """A label for each run: values of as few keys as tell them apart, else their names."""
+    if len(runs) == 1:
+        return [runs[0].name]
+    configs = [_compared(run.config) for run in runs]
+    found = {difference.key: difference.values for difference in _differences(configs)}
+    keys = [key for key in _SYMBOLS if key in found]
+    keys += [key for key in found if key not in _SYMBOLS]
+    small = [config.get("dual_batch.small_workers") for config in configs]
+    named = keys if len(keys) <= _MOST_KEYS else _fewest(keys, found, len(runs))
+    labels = [
+        ", ".join(
+            f"{_symbol(key, named)} = {_value(found[key][index])}"
+            for key in named
+            if found[key][index] != NOT_RECORDED
+            and not (key in _OF_SMALL_WORKERS and small[index] == 0)
+        )
+        or runs[index].name
+        for index in range(len(runs))
+    ]
+    if len(set(labels)) == len(labels):
+        return labels
+    names = [run.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
+
+
+def _fewest(keys: Sequence[str], values: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
+    """The first keys that tell all runs apart, those left out that add nothing."""
+    chosen: list[str] = []
+    kinds = 1
+    for key in keys:
+        now = len({tuple(_value(values[k][i]) for k in (*chosen, key)) for i in range(runs)})
+        if now > kinds:
+            chosen.append(key)
+            kinds = now
+        if kinds == runs:
+            break
+    return chosen
+
+
+def _symbol(key: str, among: Sequence[str]) -> str:
+    """What a key is called in a label: its symbol, or its name where no other has the same."""
+    if key in _SYMBOLS:
+        return _SYMBOLS[key]
+    name = key.split(".")[-1]
+    twins = sum(other.split(".")[-1] == name for other in among)
+    return key if twins > 1 else name.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    text = value_text(value)
+    return text if len(text) <= _LONGEST_VALUE else f"…{text[-_LONGEST_VALUE + 1 :]}"
+
+
+def value_text(value: Any) -> str:
+    """A value of the configuration as it is written there."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(value_text, value))}]"
+    return str(value)

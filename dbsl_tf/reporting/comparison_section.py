@@ -1,0 +1,155 @@
+"""The part of the page that sets several runs beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+
+from dbsl_tf.reporting.comparison import (
+    NOT_RECORDED,
+    Difference,
+    Group,
+    differences,
+    spread,
+    value_text,
+)
+from dbsl_tf.reporting.figure_parts import figure_part, progress_parts, side_by_side
+from dbsl_tf.reporting.figures.balance import draw_balance
+from dbsl_tf.reporting.figures.time_model import draw_time_model
+from dbsl_tf.reporting.markup import Markup, element, table, together, with_symbols
+from dbsl_tf.reporting.measures import measures, time_against_all_large
+from dbsl_tf.reporting.wording import mean_and_deviation, number
+
+
+def comparison_section(groups: Sequence[Group]) -> Markup:
+    """Summary figures, curves, differences of configuration."""
+    return element(
+        "section",
+        element("h2", "Comparison"),
+        _notes(groups),
+        _summary_table(groups),
+        progress_parts(groups, "comparison"),
+        side_by_side(
+            figure_part(
+                lambda: draw_balance(groups),
+                "comparison-balance",
+                "Time of mini-epochs by role: middle half, median, 5 to 95 %",
+            ),
+            figure_part(
+                lambda: draw_time_model(groups),
+                "comparison-time-model",
+                "Time of a batch, measured (median, 10 to 90 %) and predicted",
+            ),
+        ),
+        element("h3", "Differences of configuration"),
+        _differences(groups),
+    )
+
+
+def _notes(groups: Sequence[Group]) -> Markup:
+    """What must be known before the figures are believed."""
+    notes = [
+        f"{run.name}: {run.status}." for group in groups for run in group.runs if not run.finished
+    ]
+    for group in groups:
+        missing = sum(not run.finished for run in group.runs)
+        if 0 < missing < len(group.runs):
+            notes.append(
+                f"{group.label}: the figures in the table are of the "
+                f"{len(group.runs) - missing} finished runs only; its curves end where the "
+                "shortest run ends."
+            )
+    lost = [run.name for group in groups for run in group.runs if not run.evaluations]
+    if lost:
+        notes.append(f"Not evaluated on the test set yet: {', '.join(lost)}.")
+    if not notes:
+        return Markup("")
+    return element("ul", *(element("li", with_symbols(note)) for note in notes), class_="notes")
+
+
+def _summary_table(groups: Sequence[Group]) -> Markup:
+    ratios = time_against_all_large(groups)
+    columns = [_summary_of(group, ratio) for group, ratio in zip(groups, ratios)]
+    spreads = any(len(group.runs) > 1 for group in groups)
+    caption = "Mean ± sample standard deviation over the seeds. " if spreads else ""
+    caption += (
+        "The best accuracy is picked by the test set itself, which flatters it. Realised k is at "
+        "the large workers' speed; time over all-large compares whole runs."
+    )
+    return table(
+        caption,
+        ("", *(with_symbols(group.label) for group in groups)),
+        [[name, *(column[name] for column in columns)] for name in columns[0]],
+    )
+
+
+def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
+    """What a group came to, in the order of the table's rows."""
+    finished = [run for run in group.runs if run.finished]
+    counted = [measures(run) for run in finished or group.runs]
+    done = f"{len(finished)} of {len(group.runs)}"
+    if not finished:
+        parts = [
+            len(run.mini_epochs) / run.asked_commits for run in group.runs if run.asked_commits
+        ]
+        done += f", at {mean(parts):.0%} of the commits" if parts else ""
+    lasts = [m.last for m in counted if m.last is not None]
+    bests = [m.best for m in counted if m.best is not None]
+    return {
+        "runs finished": done,
+        "seeds": group.seeds,
+        "test accuracy, last (%)": mean_and_deviation(
+            spread(e.test_accuracy for e in lasts), 2, 100
+        ),
+        "test accuracy, best (%)": mean_and_deviation(
+            spread(e.test_accuracy for e in bests), 2, 100
+        ),
+        "test loss, last": mean_and_deviation(spread(e.test_loss for e in lasts), 4),
+        "time, evaluations included (s)": mean_and_deviation(
+            spread(m.wall_seconds for m in counted), 1
+        ),
+        "time over all-large": number(time_ratio),
+        "images/s": mean_and_deviation(spread(m.images_per_second for m in counted), 0),
+        "extra time ratio k, planned": mean_and_deviation(spread(m.planned_ratio for m in counted)),
+        "extra time ratio k, realised": mean_and_deviation(
+            spread(m.realised_ratio for m in counted)
+        ),
+        "load imbalance, small over large": mean_and_deviation(
+            spread(m.load_imbalance for m in counted)
+        ),
+        "workers busy (%)": mean_and_deviation(spread(m.busy for m in counted), 1, 100),
+        "staleness, mean": mean_and_deviation(spread(m.mean_staleness for m in counted), 2),
+    }
+
+
+def _differences(groups: Sequence[Group]) -> Markup:
+    """The keys that differ where they are recorded, and how many others only some runs have."""
+    found = differences(groups)
+    if not found:
+        return element("p", "None: the runs differ in run.seed only.")
+    told = [d for d in found if _recorded_values_differ(d)]
+    parts = []
+    if told:
+        parts.append(
+            table(
+                "Keys whose values are not the same. run.dir, run.resume, data.dir and run.seed "
+                "are left out.",
+                ("key", *(with_symbols(group.label) for group in groups)),
+                [[element("code", d.key), *map(value_text, d.values)] for d in told],
+                texts=len(groups) + 1,
+            )
+        )
+    if len(found) > len(told):
+        parts.append(
+            element(
+                "p",
+                f"{len(found) - len(told)} other keys are recorded by some of the runs only, with "
+                "the same value by all of these.",
+            )
+        )
+    return together(*parts)
+
+
+def _recorded_values_differ(difference: Difference) -> bool:
+    recorded = [value for value in difference.values if value != NOT_RECORDED]
+    return any(value != recorded[0] for value in recorded)

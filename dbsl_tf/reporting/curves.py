@@ -1,0 +1,93 @@
+"""Loss and accuracy of runs and groups of runs, over epochs or over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Literal
+
+from dbsl_tf.reporting.comparison import Group, spread
+from dbsl_tf.reporting.recorded_run import ROLES, MiniEpoch, RecordedRun
+
+Metric = Literal["accuracy", "loss"]
+Against = Literal["epoch", "time"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line, and the band of a standard deviation around it.
+
+    Attributes:
+        label: what it is.
+        x: epochs, or seconds of training.
+        y: loss, or accuracy from 0 to 1.
+        deviations: sample standard deviation at each point; empty for a single run.
+    """
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    deviations: tuple[float, ...] = ()
+
+
+def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve]:
+    """The curves of one run: on the test set, and while training for each role."""
+    test = Curve(
+        "test",
+        tuple(e.end if against == "time" else e.epochs for e in run.evaluations),
+        tuple(e.test_accuracy if metric == "accuracy" else e.test_loss for e in run.evaluations),
+    )
+    curves = [test] if test.x else []
+    for role in ROLES:
+        curve = _training_curve(run, role, metric, against)
+        if curve.x:
+            curves.append(curve)
+    return curves
+
+
+def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
+    """Mean of a group's runs on the test set, over the evaluations that all of them have.
+
+    Over time each point is the mean of both: when the runs were evaluated, and what came out.
+    """
+    label = group.label
+    unfinished = sum(not run.finished for run in group.runs)
+    if unfinished:
+        of = f"{unfinished} of {len(group.runs)} runs " if len(group.runs) > 1 else ""
+        label += f" ({of}not finished)"
+    by_commit = [{e.commit: e for e in run.evaluations} for run in group.runs]
+    common = sorted(set.intersection(*(set(found) for found in by_commit)))
+    x, y, deviations = [], [], []
+    for commit in common:
+        at = [found[commit] for found in by_commit]
+        x.append(mean([e.end if against == "time" else e.epochs for e in at]))
+        values = spread(e.test_accuracy if metric == "accuracy" else e.test_loss for e in at)
+        y.append(values.mean)
+        if values.deviation is not None:
+            deviations.append(values.deviation)
+    return Curve(label, tuple(x), tuple(y), tuple(deviations))
+
+
+def _training_curve(run: RecordedRun, role: str, metric: Metric, against: Against) -> Curve:
+    """Mean over the mini-epochs of a role in each epoch, weighted by their samples."""
+    epochs: dict[int, list[MiniEpoch]] = {}
+    for mini_epoch in run.mini_epochs:
+        value = _value(mini_epoch, metric)
+        if mini_epoch.role == role and value is not None:
+            epochs.setdefault(mini_epoch.epoch, []).append(mini_epoch)
+    x, y = [], []
+    for epoch, mini_epochs in sorted(epochs.items()):
+        x.append(max(m.end for m in mini_epochs) if against == "time" else float(epoch))
+        y.append(_weighted(mini_epochs, metric))
+    return Curve(f"training, {role} batches", tuple(x), tuple(y))
+
+
+def _weighted(mini_epochs: Sequence[MiniEpoch], metric: Metric) -> float:
+    weights = [m.samples or 1 for m in mini_epochs]
+    values = [_value(m, metric) for m in mini_epochs]
+    return sum(w * v for w, v in zip(weights, values)) / sum(weights)
+
+
+def _value(mini_epoch: MiniEpoch, metric: Metric) -> float | None:
+    return mini_epoch.train_accuracy if metric == "accuracy" else mini_epoch.train_loss

@@ -1,0 +1,31 @@
+"""A figure as SVG inside a page."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def inline_svg(figure: Figure, name: str, description: str) -> str:
+    """The figure as an SVG element that takes the width it is given. Call it in `paper_style`.
+
+    Args:
+        figure: to show.
+        name: of the figure, unique in the page: identifiers inside begin with it.
+        description: what it shows, for those who cannot see it.
+    """
+    stream = StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    head, body = text.split(">", 1)
+    head = re.sub(r' (?:width|height|version)="[^"]*"', "", head)
+    title = escape(description)
+    return f'{head} role="img" aria-label="{title}"><title>{title}</title>{body.strip()}\n'

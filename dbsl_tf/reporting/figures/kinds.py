@@ -1,0 +1,42 @@
+"""The kinds of figures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dbsl_tf.reporting.comparison import Group
+from dbsl_tf.reporting.curves import Against
+from dbsl_tf.reporting.figures.balance import draw_balance
+from dbsl_tf.reporting.figures.progress_curves import draw_progress
+from dbsl_tf.reporting.figures.time_model import draw_time_model
+from dbsl_tf.reporting.figures.timeline import draw_timeline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CURVES = ("accuracy", "loss")
+KINDS = (*CURVES, "timeline", "time-model", "balance")
+
+
+def draw(kind: str, groups: Sequence[Group], against: Against = "epoch") -> Figure:
+    """Draws a figure of `KINDS`, as wide as a column; call it in `style.paper_style`.
+
+    Args:
+        kind: of `KINDS`.
+        groups: what to draw.
+        against: of `CURVES`: over epochs or over time.
+
+    Raises:
+        UserError: the runs have not recorded what it shows.
+    """
+    match kind:
+        case "accuracy" | "loss":
+            return draw_progress(groups, kind, against)
+        case "timeline":
+            return draw_timeline(groups)
+        case "time-model":
+            return draw_time_model(groups)
+        case "balance":
+            return draw_balance(groups)
+    raise ValueError(f"no kind of figure: {kind}")

@@ -1,0 +1,157 @@
+"""What all figures have in common: size, type, lines that differ without colour, legends."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMN = 3.5  # inches: a column of a two-column paper
+PAGE = 7.2  # both columns
+
+# Dashes, marker and grey differ together: lines can be told apart without colour.
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1)), (0, (1, 2)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_COLOURS = (
+    "#000000",
+    "#c1440e",
+    "#174f86",
+    "#8fb339",
+    "#8b5fbf",
+    "#c99700",
+    "#4a4a4a",
+    "#5aa9a9",
+)
+ROLE_FILLS = {
+    "small": {"facecolor": "0.9", "hatch": "//////"},
+    "large": {"facecolor": "0.6"},
+}
+OTHER_FILL = {"facecolor": "0.75", "hatch": "...."}
+_SETTINGS = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "hatch.linewidth": 0.4,
+    "pdf.fonttype": 42,  # letters stay text
+    "svg.hashsalt": "dbsl_tf",  # the same figure is the same file
+}
+_CHARACTERS_AN_INCH = 21  # of the legend's type, on average
+_LONGEST_LINE = 52  # characters that fit a column beside a key
+_LINE_INCHES = 0.145
+_MOST_POINTS_MARKED = 12
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Type sizes and line widths of a figure in a paper, while it is drawn and saved."""
+    import matplotlib
+
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Keywords of a line that can be told from those of other indices, also in grey."""
+    return {
+        "color": _COLOURS[index % len(_COLOURS)],
+        "linestyle": _LINES[index % len(_LINES)],
+        **marker_style(index),
+    }
+
+
+def marker_style(index: int) -> dict[str, Any]:
+    """Keywords of markers that can be told from those of other indices."""
+    return {
+        "marker": _MARKERS[index % len(_MARKERS)],
+        "color": _COLOURS[index % len(_COLOURS)],
+        "markerfacecolor": "white",
+        "markeredgewidth": 0.8,
+    }
+
+
+def marked_points(points: int, index: int) -> slice | None:
+    """Which points of a line have a marker: few, and others than those of its neighbours."""
+    step = -(-points // _MOST_POINTS_MARKED)
+    return slice(index % step if step else 0, None, max(1, step))
+
+
+def typeset(label: str) -> str:
+    """A label with its symbols as mathematics: n_S, B_L."""
+    return re.sub(r"\b([nBd])_([SL])\b", r"$\1_\2$", label.replace("$", r"\$"))
+
+
+def wrapped(label: str, width: int) -> str:
+    """A label in lines of up to `width` characters, typeset; words that are longer are cut."""
+    return typeset("\n".join(_lines(label, width)))
+
+
+def _lines(label: str, width: int) -> list[str]:
+    """The lines; a value stays beside what it is the value of."""
+    kept = label.replace(" = ", "\0=\0")
+    return [line.replace("\0", " ") for line in textwrap.wrap(kept, width)]
+
+
+def add_legend(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], width: float
+) -> None:
+    """Puts a legend below all axes and makes the figure higher by what it takes.
+
+    Args:
+        figure: with the constrained layout.
+        handles: of its entries.
+        labels: of its entries, not typeset.
+        width: of the figure in inches.
+    """
+    if not handles:
+        return
+    most = round(_LONGEST_LINE * width / COLUMN)
+    lines = [wrapped(label, most) for label in labels]
+    longest = max(len(line) for label in labels for line in _lines(label, most) or [""])
+    columns = max(1, int(width * _CHARACTERS_AN_INCH // (longest + 8)))
+    rows = -(-len(lines) // columns)
+    columns = -(-len(lines) // rows)
+    # Handles fill the columns from above: the highest entry of a row counts.
+    grid = [lines[column * rows : (column + 1) * rows] for column in range(columns)]
+    heights = [
+        max(cells[row].count("\n") + 1 for cells in grid if row < len(cells)) for row in range(rows)
+    ]
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * sum(heights) + 0.08)
+    figure.legend(
+        handles,
+        lines,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=2.6,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+
+
+def finish_axes(axes: Axes) -> None:
+    """Faint grid, and no frame where there is no scale."""
+    axes.grid(True, color="0.9", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Seconds in a unit that suits a span of time, and the unit's sign."""
+    if seconds > 3 * 3600:
+        return 3600.0, "h"
+    if seconds > 5 * 60:
+        return 60.0, "min"
+    return 1.0, "s"

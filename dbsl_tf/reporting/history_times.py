@@ -1,0 +1,177 @@
+"""history.jsonl on one time axis: seconds of training, pauses left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+from dbsl_tf.reporting.recorded_run import Evaluation, Fault, MiniEpoch, Resumption
+
+_OPTIONAL = (
+    "train_loss",
+    "train_accuracy",
+    "resolution",
+    "batch",
+    "samples",
+    "steps",
+    "loop_seconds",
+    "learning_rate",
+    "update_factor",
+    "staleness",
+)
+
+
+@dataclass
+class TimedHistory:
+    """The records of a history; see `RecordedRun` for what they are."""
+
+    mini_epochs: list[MiniEpoch] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    resumptions: list[Resumption] = field(default_factory=list)
+    drifts: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def end(self) -> float:
+        """Seconds of training at the end of the last mini-epoch."""
+        return max((m.end for m in self.mini_epochs), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Unix times of what lies between two resumptions, as seconds of training.
+
+    Its time goes on where that of the last commit before it ended, as the training itself counts.
+    """
+
+    base: float
+    origin: float | None
+
+    def seconds(self, unix: float) -> float:
+        """Seconds of training; clocks of machines differ a little, so never before `base`."""
+        return self.base if self.origin is None else self.base + max(0.0, unix - self.origin)
+
+
+def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHistory:
+    """Puts the events of a history on one time axis.
+
+    Args:
+        events: as `dbsl_tf.results.history.read_events` returns them.
+        workers: number of workers, n.
+
+    Raises:
+        ValueError: an event lacks a value, or has one of another type.
+    """
+    history, last_unix = TimedHistory(), None
+    for segment in _segments(events):
+        starts = [
+            _number(event, "started")
+            for event in segment
+            if event["event"] == "commit" or "started" in event
+        ]
+        clock = _Clock(history.end, min(starts, default=None))
+        for event in segment:
+            if event["event"] == "resume":
+                pause = None
+                if last_unix is not None and clock.origin is not None:
+                    pause = max(0.0, clock.origin - last_unix)
+                history.resumptions.append(_resumption(event, clock, pause))
+            else:
+                _add(history, event, clock, workers)
+        ends = [
+            _number(event, "started") + _number(event, "seconds")
+            for event in segment
+            if event["event"] == "commit"
+        ]
+        last_unix = max(ends, default=last_unix)
+    return history
+
+
+def _segments(events: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Splits a history before every resumption."""
+    segments: list[list[Mapping[str, Any]]] = [[]]
+    for event in events:
+        if event["event"] == "resume":
+            segments.append([])
+        segments[-1].append(event)
+    return segments
+
+
+def _add(history: TimedHistory, event: Mapping[str, Any], clock: _Clock, workers: int) -> None:
+    match event["event"]:
+        case "commit":
+            history.mini_epochs.append(_mini_epoch(event, clock, workers))
+        case "evaluation":
+            history.evaluations.append(_evaluation(event, clock, workers, history))
+        case "fault":
+            history.faults.append(
+                Fault(
+                    seconds=max(clock.base, history.end),
+                    commit=_whole(event, "commit"),
+                    kind=str(event.get("kind")),
+                    worker=_whole(event, "worker"),
+                    message=str(event.get("message")),
+                )
+            )
+        case "drift":
+            history.drifts.append(event)
+
+
+def _mini_epoch(event: Mapping[str, Any], clock: _Clock, workers: int) -> MiniEpoch:
+    commit = _whole(event, "commit")
+    begin = clock.seconds(_number(event, "started"))
+    return MiniEpoch(
+        commit=commit,
+        epoch=(commit - 1) // workers + 1,
+        worker=_whole(event, "worker"),
+        role=str(event.get("role")),
+        begin=begin,
+        end=begin + _number(event, "seconds"),
+        **{name: _number(event, name) for name in _OPTIONAL if event.get(name) is not None},
+        **{name: None for name in ("train_loss", "train_accuracy") if event.get(name) is None},
+    )
+
+
+def _evaluation(
+    event: Mapping[str, Any], clock: _Clock, workers: int, history: TimedHistory
+) -> Evaluation:
+    commit = _whole(event, "commit")
+    if event.get("started") is None:
+        ends = [m.end for m in history.mini_epochs if m.commit == commit]
+        begin = end = ends[0] if ends else history.end
+    else:
+        begin = clock.seconds(_number(event, "started"))
+        end = begin + _number(event, "seconds")
+    return Evaluation(
+        commit=commit,
+        epochs=commit / workers,
+        begin=begin,
+        end=end,
+        test_loss=_number(event, "test_loss"),
+        test_accuracy=_number(event, "test_accuracy"),
+    )
+
+
+def _resumption(event: Mapping[str, Any], clock: _Clock, pause: float | None) -> Resumption:
+    return Resumption(
+        seconds=clock.base,
+        commit=_whole(event, "commit"),
+        discarded=_whole(event, "discarded"),
+        pause=pause,
+    )
+
+
+def _number(event: Mapping[str, Any], key: str) -> float:
+    value = event.get(key)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{key} of a line of kind {event['event']} is {value!r}, not a number")
+    return value
+
+
+def _whole(event: Mapping[str, Any], key: str) -> int:
+    value = _number(event, key)
+    if value != int(value) or value < 0:
+        raise ValueError(f"{key} of a line of kind {event['event']} is {value!r}, not a count")
+    return int(value)

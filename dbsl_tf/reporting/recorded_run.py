@@ -1,0 +1,219 @@
+"""A run as its directory records it, finished or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.planning.time_model import TimeModel
+
+ROLES = ("small", "large")
+
+
+@dataclass(frozen=True)
+class MiniEpoch:
+    """One mini-epoch of one worker that was merged; None: not recorded.
+
+    Times are seconds of training: from the first mini-epoch of the run, without the pauses before
+    resumptions and without what was lost to them.
+
+    Attributes:
+        begin, end: from the start of the pull to the end of the push.
+        loop_seconds: the part of it spent in the steps alone.
+        For the others see `dbsl_tf.results.records.CommitRecord`.
+    """
+
+    commit: int
+    epoch: int
+    worker: int
+    role: str
+    begin: float
+    end: float
+    train_loss: float | None
+    train_accuracy: float | None
+    resolution: int | None = None
+    batch: int | None = None
+    samples: int | None = None
+    steps: int | None = None
+    loop_seconds: float | None = None
+    learning_rate: float | None = None
+    update_factor: float | None = None
+    staleness: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Time it took the worker, in seconds."""
+        return self.end - self.begin
+
+    @property
+    def batch_seconds(self) -> float | None:
+        """Mean time of its steps in seconds; the last step may be short."""
+        if not self.steps or not self.loop_seconds:
+            return None
+        return self.loop_seconds / self.steps
+
+    def predicted_batch_seconds(self, model: TimeModel) -> float | None:
+        """Mean time of its steps by t(B) = a B + b, the short last step counted as it was."""
+        if not self.steps or not self.samples:
+            return None
+        return model.batch_seconds(self.samples / self.steps)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The global weights of one commit on the whole test set.
+
+    Attributes:
+        commit: whose weights.
+        epochs: epochs trained by then, commits over workers; not whole within an epoch.
+        begin, end: seconds of training, as in `MiniEpoch`; the same where its start is not
+            recorded.
+        test_loss: mean cross-entropy.
+        test_accuracy: 0 to 1.
+    """
+
+    commit: int
+    epochs: float
+    begin: float
+    end: float
+    test_loss: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that went wrong.
+
+    Attributes:
+        seconds: of training at the commit before it, as its own time is not recorded.
+        commit: commits by then.
+        kind, worker, message: see `dbsl_tf.results.records.FaultRecord`.
+    """
+
+    seconds: float
+    commit: int
+    kind: str
+    worker: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """The run went on from a checkpoint.
+
+    Attributes:
+        seconds: of training, at which it went on.
+        commit: of the checkpoint.
+        discarded: commits after the checkpoint that were lost.
+        pause: seconds between the last commit that counts and the first mini-epoch after it; None
+            where nothing came after.
+    """
+
+    seconds: float
+    commit: int
+    discarded: int
+    pause: float | None
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """What is known of a run.
+
+    Attributes:
+        path: its directory.
+        config: every key that config.yaml gives, by dotted name.
+        config_text: config.yaml as it is; empty where there is none.
+        plan: plan.json; empty where there is none.
+        data: data.json, likewise.
+        summary: summary.json, likewise: a run has it when it is finished, or imported.
+        workers: number of workers, n.
+        mini_epochs: in the order of their commits; those that a resumption lost are left out.
+        evaluations: likewise.
+        faults, resumptions: in the order of the history.
+        drifts: drift lines of the history, see `dbsl_tf.results.records.DriftRecord`.
+        time_models: of each worker, by resolution; under None where one serves all resolutions.
+            Empty where the configuration has none or its profile cannot be read.
+    """
+
+    path: Path
+    workers: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    config_text: str = ""
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    mini_epochs: tuple[MiniEpoch, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    resumptions: tuple[Resumption, ...] = ()
+    drifts: tuple[Mapping[str, Any], ...] = ()
+    time_models: Mapping[int | None, Sequence[TimeModel]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        return self.path.resolve().name
+
+    @property
+    def seed(self) -> int | None:
+        return self.config.get("run.seed")
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end: it has a summary, and an imported one all of its commits."""
+        asked = self.asked_commits
+        cut = asked is not None and len(self.mini_epochs) < asked
+        return bool(self.summary) and not (self.imported_from and cut)
+
+    @property
+    def imported_from(self) -> str | None:
+        """Name of the file that it was imported from; None for a run of this package."""
+        imported = self.summary.get("imported")
+        return str(imported.get("file")) if isinstance(imported, Mapping) else None
+
+    @property
+    def asked_commits(self) -> int | None:
+        """Commits of the whole run; None where its number of epochs is not recorded."""
+        epochs = self.config.get("schedule.epochs")
+        return epochs * self.workers if isinstance(epochs, int) else None
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Heights of its training images in pixels, from low to high."""
+        return tuple(sorted({m.resolution for m in self.mini_epochs if m.resolution is not None}))
+
+    @property
+    def status(self) -> str:
+        """How far it came, in a few words."""
+        done, asked = len(self.mini_epochs), self.asked_commits
+        if self.finished:
+            text = "finished"
+        elif not done:
+            text = "nothing trained yet"
+        elif asked is None:
+            text = f"no summary; {done} commits"
+        elif done < asked:
+            text = f"not finished: commit {done} of {asked}"
+        else:
+            text = f"all {done} commits, but no summary"
+        if self.imported_from:
+            text = f"imported; {text}"
+        if self.resumptions:
+            times = len(self.resumptions)
+            text += f"; resumed {'once' if times == 1 else f'{times} times'}"
+        return text
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """Time of training and evaluation in seconds, pauses left out; None before a commit."""
+        if "wall_seconds" in self.summary:
+            return self.summary["wall_seconds"]
+        ends = [m.end for m in self.mini_epochs] + [e.end for e in self.evaluations]
+        return max(ends, default=None)
+
+    def time_model(self, worker: int, resolution: int | None) -> TimeModel | None:
+        """Time model of a worker at a resolution, None where there is none."""
+        models = self.time_models.get(resolution) or self.time_models.get(None) or ()
+        return models[worker] if worker < len(models) else None

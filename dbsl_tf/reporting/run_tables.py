@@ -1,0 +1,167 @@
+"""Tables of one run: plan, what happened, events, configuration, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dbsl_tf.reporting.comparison import value_text
+from dbsl_tf.reporting.markup import Markup, element, table, together
+from dbsl_tf.reporting.measures import worker_times
+from dbsl_tf.reporting.recorded_run import RecordedRun
+from dbsl_tf.reporting.wording import median_and_range, number
+
+
+def plan_tables(run: RecordedRun) -> Markup:
+    """The plan of every worker and the schedule, as plan.json has them."""
+    workers = _mappings(run.plan.get("per_worker"))
+    if not workers:
+        return element("p", "Not recorded.")
+    highest = max(run.resolutions, default=None) if len(run.resolutions) > 1 else None
+    caption = "What every worker trains in an epoch"
+    caption += f", at {highest} pixels" if highest else ""
+    ratio = run.plan.get("realised_extra_time_ratio")
+    if ratio is not None:
+        caption += f"; extra time ratio k with whole steps {number(ratio)}"
+    columns = ("role", "batch", "samples", "steps", "update_factor", "predicted_seconds")
+    plan = table(
+        caption,
+        ("worker", "role", "batch", "samples", "steps", "update factor f", "predicted s"),
+        [[w.get("worker"), *(_cell(w.get(column)) for column in columns)] for w in workers],
+        texts=2,
+    )
+    return together(plan, _schedule_table(_mappings(run.plan.get("schedule"))))
+
+
+def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Markup:
+    columns = (
+        ("learning_rate", "learning rate"),
+        ("resolution", "resolution"),
+        ("dropout", "dropout"),
+        ("small_batch", "small batch"),
+        ("large_batch", "large batch"),
+        ("small_samples", "samples, small"),
+        ("large_samples", "samples, large"),
+        ("predicted_seconds", "predicted s"),
+    )
+    rows = [
+        [
+            f"{stage.get('first_epoch')} to {stage.get('last_epoch')}",
+            *(_cell(stage.get(key)) for key, _ in columns),
+        ]
+        for stage in stages
+    ]
+    if not rows:
+        return Markup("")
+    headings = ("epochs", *(heading for _, heading in columns))
+    return table("Schedule; evaluations are not in the predicted time", headings, rows)
+
+
+def happened_table(run: RecordedRun) -> Markup:
+    """What the mini-epochs of every worker took, beside what the time model predicts."""
+    found = worker_times(run)
+    if not found:
+        return element("p", "No mini-epoch is done yet.")
+    return table(
+        "Median (10 to 90 %). A worker's first mini-epoch at a resolution, in which it also "
+        "prepares, is left out of the times where there are more. Predicted: a B + b for a batch, "
+        "and the overhead for a mini-epoch.",
+        (
+            "worker",
+            "role",
+            "resolution",
+            "batch",
+            "mini-epochs",
+            "samples each",
+            "ms a batch",
+            "predicted",
+            "ratio",
+            "s a mini-epoch",
+            "predicted",
+        ),
+        [
+            [
+                times.worker,
+                times.role,
+                times.resolution,
+                times.batch,
+                times.mini_epochs,
+                number(times.samples, 0),
+                median_and_range(times.batch_seconds, 2, 1000),
+                _thousandths(times.predicted_batch_seconds),
+                number(times.ratio),
+                median_and_range(times.seconds),
+                number(times.predicted_seconds),
+            ]
+            for times in found
+        ],
+        texts=2,
+    )
+
+
+def event_table(run: RecordedRun) -> Markup:
+    """Faults, resumptions and drifts, in the order of their commits."""
+    events = [
+        (fault.commit, fault.seconds, f"worker {fault.worker}: {fault.message}")
+        for fault in run.faults
+    ]
+    events += [
+        (
+            resumption.commit,
+            resumption.seconds,
+            f"resumed from the checkpoint; commits lost: {resumption.discarded}",
+        )
+        for resumption in run.resumptions
+    ]
+    events += [(int(drift.get("commit", 0)), None, _drift_text(drift)) for drift in run.drifts]
+    if not events:
+        return Markup("")
+    rows = [
+        [text, commit, number(at, 1)]
+        for commit, at, text in sorted(events, key=lambda event: event[0])
+    ]
+    return table("Events", ("event", "after commit", "at s"), rows)
+
+
+def _drift_text(drift: Mapping[str, Any]) -> str:
+    factors = drift.get("factors") or []
+    told = ", ".join(f"worker {w} {f:.2f}" for w, f in enumerate(factors))
+    what = "planned anew" if drift.get("adopted") else "the plan stayed"
+    return f"step times over the time model's: {told}; {what}"
+
+
+def settings_part(run: RecordedRun) -> Markup:
+    """The configuration as it was written, and what the data are."""
+    if not run.config_text:
+        return element("p", "There is no config.yaml.")
+    data = [(key, value_text(value)) for key, value in run.data.items()]
+    return together(
+        element(
+            "details",
+            element("summary", "config.yaml"),
+            element("pre", run.config_text),
+        ),
+        table("The data", ("", ""), data, texts=2) if data else "",
+    )
+
+
+def versions_table(run: RecordedRun) -> Markup:
+    """Versions of the software, which are known of finished runs."""
+    versions = run.summary.get("versions")
+    if not isinstance(versions, Mapping):
+        return element("p", "Versions are recorded when a run is finished.")
+    return table("Versions", ("package", "version"), list(versions.items()), texts=2)
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _cell(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _thousandths(value: float | None) -> str | None:
+    return None if value is None else number(1000 * value, 2)

@@ -1,0 +1,149 @@
+"""Figures: what they hold, that their text does not overlap, that they stand in a page."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.reporting.comparison import group_runs
+from dbsl_tf.reporting.figures.inline_svg import inline_svg
+from dbsl_tf.reporting.figures.kinds import KINDS, draw
+from dbsl_tf.reporting.figures.staleness import draw_staleness
+from dbsl_tf.reporting.figures.style import COLUMN, paper_style
+from dbsl_tf.reporting.reading import read_run, read_runs
+from dbsl_tf.results.records import FaultRecord
+from tests.support.run_directories import make_run
+
+pytest.importorskip("matplotlib")
+
+
+def _overlapping(figure) -> list[tuple[str, str]]:
+    """Pairs of texts of a figure that cover each other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    boxes = [(t.get_text(), t.get_window_extent(renderer).padded(-1)) for t in texts]
+    return [(one, two) for (one, a), (two, b) in combinations(boxes, 2) if a.overlaps(b)]
+
+
+def _outside(figure) -> list[str]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    page = figure.bbox.padded(1)
+    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in figure.legends[0].get_texts()]
+    return [
+        text
+        for text, box in boxes
+        if box.x0 < page.x0 or box.x1 > page.x1 or box.y0 < page.y0 or box.y1 > page.y1
+    ]
+
+
+def _eight(tmp_path: Path) -> list[Path]:
+    settings = [(0, 1.1), (1, 1.1), (2, 1.1), (3, 1.1), (1, 1.2), (2, 1.2), (3, 1.2), (4, 1.2)]
+    paths = []
+    for small, ratio in settings:
+        paths.append(tmp_path / f"run-{small}-{ratio}")
+        make_run(
+            paths[-1],
+            "cluster.workers=4",
+            f"dual_batch.small_workers={small}",
+            f"dual_batch.extra_time_ratio={ratio}",
+            "schedule.epochs=6",
+            "schedule.milestones=[]",
+        )
+    return paths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_overlaps_in_figures_of_one_and_of_eight_runs(tmp_path: Path, kind: str) -> None:
+    fault = FaultRecord(3, "absent", 1, "worker 1 is lost")
+    make_run(tmp_path / "one", "schedule.epochs=6", "schedule.milestones=[]", faults=[fault])
+    for paths in ([tmp_path / "one"], _eight(tmp_path)):
+        with paper_style():
+            figure = draw(kind, group_runs(read_runs(paths)), "time")
+            assert figure.get_figwidth() == COLUMN
+            assert _overlapping(figure) == []
+            assert _outside(figure) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_names_are_wrapped_and_their_signs_shown_as_they_are(
+    tmp_path: Path, kind: str
+) -> None:
+    name = "a name that is $long_ and goes on ^ and on until it cannot stand in a line of a column"
+    for letter in "xy":
+        directory = make_run(tmp_path / f"{name} {letter}", "schedule.epochs=3")
+        directory.configuration.unlink()
+    with paper_style():
+        figure = draw(kind, group_runs(read_runs(sorted(tmp_path.iterdir()))), "epoch")
+        assert _overlapping(figure) == []
+        assert _outside(figure) == []
+
+
+def test_lines_differ_without_colour(tmp_path: Path) -> None:
+    with paper_style():
+        axes = draw("accuracy", group_runs(read_runs(_eight(tmp_path)))).axes[0]
+    lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    assert len(lines) == 8
+    assert len({line.get_marker() for line in lines}) == 8
+
+
+def test_seeds_are_a_mean_with_a_band(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        make_run(tmp_path / str(seed), "schedule.epochs=4", f"run.seed={seed}")
+    with paper_style():
+        figure = draw("loss", group_runs(read_runs([tmp_path / "1", tmp_path / "2"])))
+    (axes,) = figure.axes
+    assert len(axes.get_lines()) == 1
+    assert len(axes.collections) == 1
+
+
+def test_a_long_run_is_shown_whole_and_its_beginning_apart(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=60", "schedule.milestones=[]")
+    with paper_style():
+        whole, beginning = draw("timeline", group_runs([read_run(tmp_path / "run")])).axes
+    assert whole.get_xlim()[1] > 4 * beginning.get_xlim()[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_has_recorded_nothing_cannot_be_drawn(tmp_path: Path, kind: str) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=3", commits=0)
+    with pytest.raises(UserError, match="no run has"), paper_style():
+        draw(kind, group_runs([read_run(tmp_path / "run")]))
+
+
+def test_without_evaluations_the_training_is_drawn(tmp_path: Path) -> None:
+    for small in (0, 1):
+        make_run(
+            tmp_path / str(small),
+            "schedule.epochs=3",
+            f"dual_batch.small_workers={small}",
+            evaluate=False,
+            commits=4,
+        )
+    with paper_style():
+        figure = draw("accuracy", group_runs(read_runs([tmp_path / "0", tmp_path / "1"])))
+    labels = {line.get_label() for line in figure.axes[0].get_lines()}
+    assert "n_S = 1: training, small batches" in labels
+    assert figure.axes[0].get_ylabel() == "accuracy (%)"
+
+
+def test_identifiers_of_figures_in_a_page_differ(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=3")
+    run = read_run(tmp_path / "run")
+    with paper_style():
+        one, two = (inline_svg(draw_staleness(run), name, "<what>") for name in ("one", "two"))
+    found = [set(re.findall(r'\bid="([^"]*)"', text)) for text in (one, two)]
+    assert found[0] and not found[0] & found[1]
+    used = set(re.findall(r'(?:href="|url\()#([^")]*)', one))
+    assert used and used <= found[0]
+    assert one.startswith("<svg") and "<title>&lt;what&gt;</title>" in one

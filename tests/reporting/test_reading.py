@@ -1,0 +1,154 @@
+"""Reading run directories: whole, interrupted, resumed, of other origin, damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.reporting.reading import read_run, read_runs
+from dbsl_tf.results.records import FaultRecord
+from tests.support.run_directories import START, append_event, make_run
+
+
+def test_a_finished_run(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=3", "run.seed=7")
+    run = read_run(tmp_path / "run")
+    assert (run.status, run.seed, run.workers) == ("finished", 7, 2)
+    assert [m.commit for m in run.mini_epochs] == [1, 2, 3, 4, 5, 6]
+    assert [e.epochs for e in run.evaluations] == [1, 2, 3]
+    assert run.mini_epochs[0].begin == 0
+    assert run.config["dual_batch.large_batch"] == 64
+    assert run.time_model(1, 32).seconds_per_batch == 0.0024
+    assert run.time_model(2, 32) is None
+
+
+def test_an_interrupted_run_with_a_line_cut_short(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=3)
+    with open(directory.history, "a") as file:
+        file.write('{"event": "commit", "comm')
+    run = read_run(tmp_path / "run")
+    assert run.status == "not finished: commit 3 of 6"
+    assert len(run.mini_epochs) == 3
+
+
+def test_time_leaves_out_the_pause_and_what_a_resumption_lost(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=4)
+    before = read_run(tmp_path / "run")
+    append_event(directory, event="resume", commit=2, discarded=2, time=START + 500)
+    lines = directory.history.read_text().splitlines()
+    third = next(e for e in map(json.loads, lines) if e["event"] == "commit" and e["commit"] == 3)
+    append_event(directory, **{**third, "started": START + 510.0, "seconds": 2.0})
+    run = read_run(tmp_path / "run")
+    ended = max(m.end for m in before.mini_epochs[:2])
+    assert [m.commit for m in run.mini_epochs] == [1, 2, 3]
+    assert run.mini_epochs[2].begin == ended
+    assert run.wall_seconds == ended + 2.0
+    (resumption,) = run.resumptions
+    assert resumption.seconds == ended
+    assert resumption.pause == pytest.approx(510 - ended, abs=1e-3)
+    assert run.status == "not finished: commit 3 of 6; resumed once"
+
+
+def test_a_clock_that_is_slow_does_not_lead_before_the_beginning(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=2, evaluate=False)
+    append_event(directory, event="resume", commit=2, discarded=0, time=START - 3)
+    append_event(
+        directory, event="commit", commit=3, worker=0, role="small", started=START - 2, seconds=1.0
+    )
+    run = read_run(tmp_path / "run")
+    assert run.resumptions[0].pause == 0
+    assert run.mini_epochs[2].begin == max(m.end for m in run.mini_epochs[:2])
+
+
+def test_faults_stand_at_the_commit_before_them(tmp_path: Path) -> None:
+    fault = FaultRecord(3, "absent", 1, "worker 1 is lost")
+    make_run(tmp_path / "run", "schedule.epochs=3", faults=[fault])
+    run = read_run(tmp_path / "run")
+    assert [(f.kind, f.worker) for f in run.faults] == [("absent", 1)]
+    assert run.faults[0].seconds == max(m.end for m in run.mini_epochs[:3])
+
+
+def test_of_a_run_of_other_origin_only_the_history_must_be_there(tmp_path: Path) -> None:
+    run = tmp_path / "imported"
+    run.mkdir()
+    events = [
+        dict(event="commit", commit=1, worker=0, role="small", started=10.0, seconds=2.0,
+             train_loss=None, learning_rate=None),
+        dict(event="commit", commit=2, worker=1, role="large", started=10.5, seconds=2.0),
+        dict(event="evaluation", commit=1, epoch=0, test_loss=2.0, test_accuracy=0.5),
+        dict(event="evaluation", commit=2, epoch=1, test_loss=1.0, test_accuracy=0.75),
+    ]  # fmt: skip
+    (run / "history.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    found = read_run(run)
+    assert (found.workers, found.status) == (2, "no summary; 2 commits")
+    assert [e.epochs for e in found.evaluations] == [0.5, 1.0]
+    assert [e.end for e in found.evaluations] == [2.0, 2.5]
+    assert found.mini_epochs[0].batch_seconds is None
+
+
+def test_an_imported_run_is_finished_when_all_of_its_commits_are_there(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=4)
+    directory.write_json(directory.summary, {"imported": {"file": "old.npy"}})
+    run = read_run(tmp_path / "run")
+    assert not run.finished
+    assert run.status == "imported; not finished: commit 4 of 6"
+    text = directory.configuration.read_text()
+    directory.configuration.write_text(text.replace("epochs: 3", "epochs: 2"))
+    assert read_run(tmp_path / "run").status == "imported; finished"
+
+
+def test_a_time_model_for_each_resolution(tmp_path: Path) -> None:
+    make_run(
+        tmp_path / "run",
+        "schedule.epochs=4",
+        "schedule.milestones=[2]",
+        "progressive.mode=cyclic",
+        "progressive.resolutions=[16,32]",
+        "progressive.a=[0.0003,0.0007]",
+        "progressive.b=[0.002,0.0024]",
+    )
+    run = read_run(tmp_path / "run")
+    assert run.resolutions == (16, 32)
+    assert run.time_model(0, 16).seconds_per_sample == 0.0003
+    assert run.time_model(0, 32).seconds_per_sample == 0.0007
+
+
+def test_a_profile_that_is_elsewhere_leaves_no_time_model(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3")
+    text = directory.configuration.read_text()
+    directory.configuration.write_text(text.replace("profile: null", "profile: /elsewhere.json"))
+    assert read_run(tmp_path / "run").time_models == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("config.yaml", "a: [", "config.yaml cannot be read"),
+        ("config.yaml", "- 1", "it holds no sections"),
+        ("plan.json", "{", "plan.json cannot be read"),
+        ("summary.json", "[]", "summary.json cannot be read .it holds no JSON object"),
+        ("history.jsonl", "no JSON\n", "history.jsonl line 1 is no record"),
+        ("history.jsonl", '{"event": "commit", "commit": 1}\n', "started of a line"),
+        (
+            "history.jsonl",
+            '{"event": "commit", "commit": 1, "worker": -1, "started": 1, "seconds": 1}\n',
+            "worker of a line of kind commit is -1",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: str, expected: str) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=3")
+    (tmp_path / "run" / file).write_text(content)
+    with pytest.raises(UserError, match=expected):
+        read_run(tmp_path / "run")
+
+
+def test_what_is_no_run_and_what_is_named_twice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no run directory"):
+        read_run(tmp_path)
+    make_run(tmp_path / "run", "schedule.epochs=3")
+    with pytest.raises(UserError, match="is named twice"):
+        read_runs([tmp_path / "run", tmp_path / "." / "run"])

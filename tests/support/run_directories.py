@@ -1,0 +1,102 @@
+"""Run directories as training leaves them, without training: invented times and results."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbsl_tf.config import load_config
+from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
+from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.results.history import History
+from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord
+from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.summary import summarize
+
+CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+SAMPLES = 1437  # the digits
+START = 1_800_000_000.0
+
+
+def make_run(
+    path: Path,
+    *overrides: str,
+    commits: int | None = None,
+    faults: Sequence[FaultRecord] = (),
+    evaluate: bool = True,
+) -> RunDirectory:
+    """A run of the quickstart's configuration with `overrides`.
+
+    Every worker's mini-epoch takes what the time model says, give or take a few per cent.
+
+    Args:
+        path: of the directory.
+        overrides: as on the command line.
+        commits: after how many the run was cut off; None: it is finished.
+        faults: written after the commit that they name.
+        evaluate: whether it was evaluated after each epoch.
+    """
+    config = load_config(CONFIG, [f"run.dir={path}", *overrides])
+    models = time_models_by_resolution(config)
+    schedule = schedule_plan_from_config(config, SAMPLES, models)
+    directory = RunDirectory(path)
+    directory.make()
+    directory.write_text(directory.configuration, config.to_yaml())
+    directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
+    directory.write_json(directory.data, {"name": "digits", "classes": 10})
+    done = _commits(schedule, config.run.seed)[:commits]
+    with History(directory.history) as history:
+        for record in done:
+            history.committed(record)
+            for fault in faults:
+                if fault.commit == record.commit:
+                    history.survived(fault)
+            if evaluate and record.commit % config.cluster.workers == 0:
+                history.evaluated(_evaluation(record, config.run.seed))
+        if commits is None and evaluate:
+            seconds = max(record.started + record.seconds for record in done) - START
+            summary = summarize(schedule, history.commits, history.evaluations, seconds)
+            directory.write_json(directory.summary, summary)
+    return directory
+
+
+def append_event(directory: RunDirectory, **event: object) -> None:
+    """Another line of history.jsonl."""
+    with open(directory.history, "a", encoding="utf-8") as file:
+        file.write(json.dumps(event) + "\n")
+
+
+def _commits(schedule: TrainingSchedule, seed: int) -> list[CommitRecord]:
+    draw = random.Random(seed)
+    workers = schedule.plain.workers
+    free = [START] * len(workers)
+    records = []
+    for commit in range(1, schedule.epochs * len(workers) + 1):
+        epoch = (commit - 1) // len(workers) + 1
+        part = schedule.at(epoch)
+        index = min(range(len(workers)), key=lambda worker: free[worker])
+        worker = part.plan.workers[index]
+        seconds = worker.predicted_seconds * draw.uniform(0.97, 1.05)
+        records.append(
+            CommitRecord(
+                commit=commit, epoch=epoch, worker=index, role=worker.role,
+                resolution=part.sub_stage.resolution, batch=worker.batch, samples=worker.samples,
+                steps=worker.steps, started=free[index], seconds=seconds,
+                loop_seconds=seconds * 0.98, learning_rate=part.sub_stage.learning_rate,
+                update_factor=worker.update_factor, staleness=min(commit - 1, len(workers) - 1),
+                train_loss=2.3 * math.exp(-epoch / 5), train_accuracy=1 - math.exp(-epoch / 4),
+            )
+        )  # fmt: skip
+        free[index] += seconds + 0.05
+    return records
+
+
+def _evaluation(record: CommitRecord, seed: int) -> EvaluationRecord:
+    accuracy = 1 - math.exp(-record.epoch / 4) - 0.01 * (seed % 3)
+    return EvaluationRecord(
+        commit=record.commit, epoch=record.epoch, test_loss=2.3 * (1 - accuracy),
+        test_accuracy=accuracy, samples=360, started=record.started + record.seconds, seconds=0.1,
+    )  # fmt: skip
