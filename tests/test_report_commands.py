@@ -12,7 +12,7 @@ import pytest
 
 from dbsl_tf.results.records import FaultRecord
 from tests.support.commands import check_one_line_mistake
-from tests.support.run_directories import append_event, make_run
+from tests.support.run_directories import START, append_event, make_run
 
 pytest.importorskip("matplotlib")
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ def _page(path: Path) -> _Page:
 
 
 def test_a_report_of_one_run_lies_in_its_directory(tmp_path: Path) -> None:
-    fault = FaultRecord(3, "absent", 1, "worker 1 is <lost>")
+    fault = FaultRecord(3, "absent", 1, "worker 1 is <lost>", time=START + 1.5)
     make_run(tmp_path / "run", "schedule.epochs=4", faults=[fault])
     result = _command("dbsl_tf.report", tmp_path / "run")
     assert (result.returncode, result.stderr) == (0, "")

@@ -65,6 +65,8 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
         ValueError: an event lacks a value, or has one of another type.
     """
     history, last_unix = TimedHistory(), None
+    sizes = [event.get("resolution") for event in events if event["event"] == "evaluation"]
+    highest = max((size for size in sizes if size is not None), default=None)
     for segment in _segments(events):
         starts = [
             _number(event, "started")
@@ -79,7 +81,7 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
                     pause = max(0.0, clock.origin - last_unix)
                 history.resumptions.append(_resumption(event, clock, pause))
             else:
-                _add(history, event, clock, workers)
+                _add(history, event, clock, workers, highest)
         ends = [
             _number(event, "started") + _number(event, "seconds")
             for event in segment
@@ -99,16 +101,22 @@ def _segments(events: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any
     return segments
 
 
-def _add(history: TimedHistory, event: Mapping[str, Any], clock: _Clock, workers: int) -> None:
+def _add(
+    history: TimedHistory,
+    event: Mapping[str, Any],
+    clock: _Clock,
+    workers: int,
+    highest: int | None,
+) -> None:
     match event["event"]:
         case "commit":
             history.mini_epochs.append(_mini_epoch(event, clock, workers))
-        case "evaluation":
+        case "evaluation" if event.get("resolution") in (None, highest):
             history.evaluations.append(_evaluation(event, clock, workers, history))
         case "fault":
             history.faults.append(
                 Fault(
-                    seconds=max(clock.base, history.end),
+                    seconds=clock.seconds(_number(event, "time")),
                     commit=_whole(event, "commit"),
                     kind=str(event.get("kind")),
                     worker=_whole(event, "worker"),

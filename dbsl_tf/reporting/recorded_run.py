@@ -87,7 +87,7 @@ class Fault:
     """Something that went wrong.
 
     Attributes:
-        seconds: of training at the commit before it, as its own time is not recorded.
+        seconds: of training, when it was noticed.
         commit: commits by then.
         kind, worker, message: see `dbsl_tf.results.records.FaultRecord`.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 
@@ -114,12 +115,14 @@ class FaultRecord:
             result that is not finite was thrown away).
         worker: index of the worker.
         message: a sentence for people.
+        time: when it was noticed, Unix time in seconds of the coordinator's clock.
     """
 
     commit: int
     kind: Literal["absent", "back", "rejected"]
     worker: int
     message: str
+    time: float = field(default_factory=time.time)
 
     def as_dict(self) -> dict[str, Any]:
         """The line in history.jsonl."""

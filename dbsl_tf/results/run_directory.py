@@ -27,6 +27,7 @@ class RunDirectory:
         self.history = path / "history.jsonl"
         self.summary = path / "summary.json"
         self.model = path / "model.keras"
+        self.report = path / "report.html"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
 
@@ -84,6 +85,7 @@ class RunDirectory:
             self.configuration,
             self.plan,
             self.data,
+            self.report,
             self.logs,
             self.history,
             self.checkpoints,

@@ -16,7 +16,7 @@ from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import COLUMN, paper_style
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.results.records import FaultRecord
-from tests.support.run_directories import make_run
+from tests.support.run_directories import START, make_run
 
 pytest.importorskip("matplotlib")
 
@@ -65,7 +65,7 @@ def _eight(tmp_path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_overlaps_in_figures_of_one_and_of_eight_runs(tmp_path: Path, kind: str) -> None:
-    fault = FaultRecord(3, "absent", 1, "worker 1 is lost")
+    fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
     make_run(tmp_path / "one", "schedule.epochs=6", "schedule.milestones=[]", faults=[fault])
     for paths in ([tmp_path / "one"], _eight(tmp_path)):
         with paper_style():

@@ -63,12 +63,12 @@ def test_a_clock_that_is_slow_does_not_lead_before_the_beginning(tmp_path: Path)
     assert run.mini_epochs[2].begin == max(m.end for m in run.mini_epochs[:2])
 
 
-def test_faults_stand_at_the_commit_before_them(tmp_path: Path) -> None:
-    fault = FaultRecord(3, "absent", 1, "worker 1 is lost")
+def test_faults_stand_where_they_were_noticed(tmp_path: Path) -> None:
+    fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
     make_run(tmp_path / "run", "schedule.epochs=3", faults=[fault])
     run = read_run(tmp_path / "run")
     assert [(f.kind, f.worker) for f in run.faults] == [("absent", 1)]
-    assert run.faults[0].seconds == max(m.end for m in run.mini_epochs[:3])
+    assert run.faults[0].seconds == 1.5
 
 
 def test_of_a_run_of_other_origin_only_the_history_must_be_there(tmp_path: Path) -> None:

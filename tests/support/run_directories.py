@@ -97,6 +97,7 @@ def _commits(schedule: TrainingSchedule, seed: int) -> list[CommitRecord]:
 def _evaluation(record: CommitRecord, seed: int) -> EvaluationRecord:
     accuracy = 1 - math.exp(-record.epoch / 4) - 0.01 * (seed % 3)
     return EvaluationRecord(
+        resolution=record.resolution,
         commit=record.commit, epoch=record.epoch, test_loss=2.3 * (1 - accuracy),
         test_accuracy=accuracy, samples=360, started=record.started + record.seconds, seconds=0.1,
     )  # fmt: skip
