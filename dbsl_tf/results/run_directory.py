@@ -29,6 +29,7 @@ class RunDirectory:
         self.model = path / "model.keras"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
+        self.tensorboard = path / "tensorboard"
 
     @classmethod
     def of(cls, directory: Path | None, config_file: Path) -> RunDirectory:
@@ -87,6 +88,7 @@ class RunDirectory:
             self.logs,
             self.history,
             self.checkpoints,
+            self.tensorboard,
         }
         try:
             files = list(self.path.iterdir()) if self.path.exists() else []
