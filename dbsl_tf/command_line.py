@@ -28,8 +28,16 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: what is cleaned up after a Ctrl-C is cleaned up after it too."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports mistakes as a `UserError`; its help ends with the configuration keys."""
+class CommandParser(argparse.ArgumentParser):
+    """Reports mistakes as a `UserError`.
+
+    Args:
+        module: the module that is run with `python -m`.
+        description: what the command does, in a sentence.
+    """
+
+    def __init__(self, module: str, description: str) -> None:
+        super().__init__(prog=f"python -m {module}", description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         if message.endswith("required: --config"):
@@ -37,6 +45,10 @@ class _Parser(argparse.ArgumentParser):
         elif message.startswith("unrecognized arguments") and "=" in message:
             message += "; write an override as section.key=value, without dashes"
         raise UserError(f"{message}; see {self.prog} --help")
+
+
+class _ConfigParser(CommandParser):
+    """Its help ends with the configuration keys."""
 
     def format_help(self) -> str:
         # Here and not in `epilog`: the keys are only imported when the help is asked for.
@@ -53,7 +65,7 @@ def config_parser(
         description: what the command does, in a sentence.
         config_required: False: the command can do without; `parse_config` asks for it all the same.
     """
-    parser = _Parser(prog=f"python -m {module}", description=description, allow_abbrev=False)
+    parser = _ConfigParser(module, description)
     parser.add_argument(
         "--config", metavar="FILE", required=config_required, help="configuration, a YAML file"
     )

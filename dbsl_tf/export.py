@@ -1,55 +1,111 @@
-"""Save the model of a run: python -m dbsl_tf.export RUN [--output FILE]
+"""Take a run away: python -m dbsl_tf.export RUN [--format keras|savedmodel|npz|npy]
 
-The file is a Keras 3 model that opens without this package.
+keras: a Keras 3 file that opens without this package. savedmodel: a folder that serves raw
+images. npz: the history as arrays; npy: the same as the authors' notebooks open it.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.command_line import run
-from dbsl_tf.config import load_config
+from dbsl_tf.command_line import CommandParser, run
 from dbsl_tf.errors import UserError
-from dbsl_tf.quiet import import_tensorflow_quietly
-from dbsl_tf.results.checkpoints import Checkpoints
-from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_run import StoredRun
+
+# What is written where nothing else is asked for.
+_NAMES = {
+    "keras": "model.keras",
+    "savedmodel": "saved_model",
+    "npz": "history.npz",
+    "npy": "history.npy",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read the newest checkpoint of a run and write its model."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dbsl_tf.export", description="Save the model of a run."
-    )
+    """Read a run and write its model or its history."""
+    options = _parser().parse_args(arguments)
+    output = options.output or options.run / _NAMES[options.format]
+    if options.format in ("keras", "savedmodel"):
+        if options.format == "keras" and output.suffix != ".keras":
+            raise UserError(f"--output is {output}; give a name that ends with .keras")
+        _export_model(options, output)
+    else:
+        if options.checkpoint is not None:
+            raise UserError(
+                f"--checkpoint is {options.checkpoint}, but a history is that of the whole run; "
+                "it goes with --format keras or savedmodel"
+            )
+        _export_history(options, output)
+    print(output)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser("dbsl_tf.export", "Take the model or the history of a run away.")
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="what to write (default RUN/model.keras)"
+        "--format",
+        choices=list(_NAMES),
+        default="keras",
+        help="keras: a file for keras.saving.load_model; savedmodel: a folder that serves uint8 "
+        "images; npz: the history as arrays in the layout of the authors' files; npy: the same "
+        "for numpy.load(FILE, allow_pickle=True).item(), as their notebooks read it (default: "
+        "keras)",
     )
-    options = parser.parse_args(arguments)
-    directory = RunDirectory(options.run)
-    config = load_config(directory.configuration)
-    checkpoint = Checkpoints(directory.checkpoints, config.checkpoint.keep).latest(
-        lambda line: print(line, file=sys.stderr)
+    parser.add_argument(
+        "--checkpoint",
+        type=int,
+        metavar="N",
+        help="the model after N commits; checkpoints/ tells which are kept (default: the newest)",
     )
-    if checkpoint is None:
-        raise UserError(f"{options.run} has no checkpoint to take the weights from")
-    import_tensorflow_quietly()
-    from dbsl_tf.models.export import save_keras3
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"what to write (default: {', '.join(_NAMES.values())} in RUN)",
+    )
+    return parser
 
-    data = directory.read_json(directory.data)
-    save_keras3(
-        options.output or directory.model,
-        name=config.model.name,
-        stem=config.stem,
-        classes=data["classes"],
-        dropout=config.model.dropout,
+
+def _export_model(options: argparse.Namespace, output: Path) -> None:
+    stored = StoredRun.read(options.run)
+    checkpoint = stored.checkpoint(options.checkpoint)
+    from dbsl_tf.quiet import import_tensorflow_quietly
+
+    import_tensorflow_quietly()
+    from dbsl_tf.exporting.network import TrainedNetwork
+
+    network = TrainedNetwork(
+        name=stored.config.model.name,
+        stem=stored.config.stem,
+        classes=stored.facts["classes"],
+        dropout=stored.config.model.dropout,
         weights=checkpoint.weights,
-        mean=data["mean"],
-        standard_deviation=data["standard_deviation"],
+        mean=stored.facts["mean"],
+        standard_deviation=stored.facts["standard_deviation"],
     )
-    return 0
+    if options.format == "keras":
+        from dbsl_tf.exporting.keras_file import save_keras3
+
+        save_keras3(output, network)
+    else:
+        from dbsl_tf.exporting.saved_model import save_saved_model
+
+        save_saved_model(output, network)
+
+
+def _export_history(options: argparse.Namespace, output: Path) -> None:
+    from dbsl_tf.authors_files.writing import save_npy, save_npz
+    from dbsl_tf.results.history import read_events
+    from dbsl_tf.results.run_directory import RunDirectory
+
+    history = RunDirectory(options.run).history
+    events = read_events(history)
+    if not any(event["event"] == "commit" for event in events):
+        raise UserError(f"{history} has no commit; name the directory of a run of dbsl_tf.train")
+    (save_npz if options.format == "npz" else save_npy)(output, events)
 
 
 if __name__ == "__main__":

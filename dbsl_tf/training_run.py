@@ -7,6 +7,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
 from dbsl_tf.results.outcome import print_outcome
+from dbsl_tf.results.records import Observer
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
@@ -126,6 +128,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     with (
         History(directory.history) as history,
         ready_cluster(config, task, directory.logs, restarts) as cluster,
+        ExitStack() as stack,
     ):
         from dbsl_tf.coordinator.assembly import build_trainer
         from dbsl_tf.coordinator.watching import run_watched
@@ -148,7 +151,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
                 cluster,
                 run.checkpoints,
                 start,
-                observers=[history, display],
+                observers=[history, display, *_event_files(run, stack)],
                 check=check,
             ),
             check,
@@ -168,6 +171,18 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         directory.write_json(directory.summary, summary)
     _export(directory)
     print_outcome(console, run.schedule.plain, summary, directory)
+
+
+def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
+    """What writes the event files, until `stack` is closed; none where they are not wanted."""
+    if not run.config.run.tensorboard:
+        return []
+    # Imported here because it loads TensorFlow.
+    from dbsl_tf.tensorboard.observer import TensorBoard
+
+    after = run.checkpoint.commit if run.checkpoint else 0
+    board = TensorBoard(run.directory.tensorboard, after, run.config.to_yaml())
+    return [stack.enter_context(board)]
 
 
 def _check_unfinished(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ import tensorflow as tf
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
 from tests.data.small_images import BAD, write_bad_images, write_image_folder
-from tests.support.tiny_runs import TinyRunCase
+from tests.support.event_files import curves
+from tests.support.tiny_runs import ROOT, TinyRunCase
 
 
 @pytest.mark.cluster
@@ -47,6 +51,8 @@ class TrainCommandTest(TinyRunCase):
         self.check_nothing_is_left()
         self.check_configuration_repeats()
         self.check_model(summary["test_accuracy"])
+        self.check_event_files(commits, evaluations)
+        self.check_evaluation(evaluations[0])
 
     def test_without_a_time_model_it_is_measured_once(self):
         overrides = [
@@ -133,6 +139,32 @@ class TrainCommandTest(TinyRunCase):
         images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         predicted = model.predict(images.astype(np.float32), verbose=0).argmax(axis=-1)
         self.assertAllClose(np.mean(predicted == records[:, 0]), accuracy, atol=1.1 / 360)
+
+    def check_evaluation(self, reported: dict):
+        """dbsl_tf.evaluate finds what the run has reported of a checkpoint."""
+        command = ["-m", "dbsl_tf.evaluate", str(self.run), "--json", "-"]
+        result = subprocess.run(
+            [sys.executable, *command, "--checkpoint", str(reported["commit"])],
+            cwd=ROOT,
+            env={**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = json.loads(result.stdout)
+        self.assertEqual(found["samples"], reported["samples"])
+        self.assertAllClose(found["accuracy"], reported["test_accuracy"], atol=1e-9)
+        self.assertAllClose(found["loss"], reported["test_loss"], rtol=1e-4)
+
+    def check_event_files(self, commits: list[dict], evaluations: list[dict]):
+        """TensorBoard shows every commit of each role and every evaluation."""
+        for name, records, key in (
+            ("small", [c for c in commits if c["role"] == "small"], "train_loss"),
+            ("large", [c for c in commits if c["role"] == "large"], "train_loss"),
+            ("test", evaluations, "test_loss"),
+        ):
+            curve = curves(self.run / "tensorboard" / name)["loss"]
+            self.assertAllClose(curve, {record["commit"]: record[key] for record in records})
 
     def test_a_folder_of_images(self):
         images = self.folder / "images"

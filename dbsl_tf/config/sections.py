@@ -371,6 +371,9 @@ class RunSection(Section):
         description="whether to go on with the run in run.dir: auto if it has a checkpoint, never, "
         "or must",
     )
+    tensorboard: bool = Field(
+        True, description="write event files for TensorBoard too, in the folder tensorboard"
+    )
     seed: int = Field(
         0, ge=0, le=2**31 - 1, description="seed of weights, shuffling and augmentation"
     )

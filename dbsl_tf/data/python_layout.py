@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.data.catalogue import RecordDataset
 from dbsl_tf.errors import UserError
+from dbsl_tf.plain_pickle import PickledArray, PickledType, RefusedPickle, load_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,80 +20,6 @@ def largest_pickle(samples: int) -> int:
     Official files need about 3.1 kB a sample. The bound keeps a foreign file out of memory.
     """
     return 65_536 + samples * 8_192
-
-
-class _PickledType:
-    """Stands for numpy.dtype: holds what the pickle says, never becomes a dtype by itself."""
-
-    def __init__(self, code: object = None, *_: object) -> None:
-        self.code = code.decode("latin1") if isinstance(code, bytes) else code
-
-    def __setstate__(self, state: object) -> None:
-        """Byte order and fields have no meaning for the only type admitted, uint8."""
-
-
-class _PickledArray:
-    """Stands for numpy.ndarray: holds the pickled state until `to_array` has checked it."""
-
-    shape: object = ()
-    type: object = None
-    fortran_order: object = False
-    content: object = b""
-
-    def __setstate__(self, state: object) -> None:
-        _, self.shape, self.type, self.fortran_order, self.content = state
-
-    def to_array(self) -> np.ndarray:
-        """Returns the uint8 array; raises ValueError when the state describes no such array."""
-        import numpy as np
-
-        if not isinstance(self.type, _PickledType) or self.type.code not in ("u1", "|u1", "uint8"):
-            raise ValueError("the pixel array is not of type uint8")
-        if not isinstance(self.content, (bytes, bytearray)):
-            raise ValueError("the pixel array holds no plain bytes")
-        array = np.frombuffer(self.content, np.uint8)
-        return array.reshape(self.shape, order="F" if self.fortran_order else "C")
-
-
-def _reconstruct(*_: object) -> _PickledArray:
-    return _PickledArray()
-
-
-def _from_buffer(content: object, type_: object, shape: object, order: object) -> _PickledArray:
-    array = _PickledArray()
-    array.__setstate__((1, shape, type_, order == "F", content))
-    return array
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"the encoding {encoding!r} is not admitted")
-    return text.encode("latin1")
-
-
-# What the pickles of the official files, and of copies written by newer versions of Python and
-# numpy, refer to. Each name gets an inert stand-in; no name yields the real object.
-_ADMITTED = {
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): _PickledType,
-    ("numpy", "ndarray"): _PickledArray,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-}
-
-
-class RefusedPickle(Exception):
-    """The pickle refers to something other than plain containers, numbers, text and arrays."""
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> object:
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise RefusedPickle(f"{module}.{name}") from None
 
 
 def load_batch(path: Path, samples: int, label_keys: tuple[str, ...]) -> np.ndarray:
@@ -118,8 +44,7 @@ def load_batch(path: Path, samples: int, label_keys: tuple[str, ...]) -> np.ndar
                 f"{path}: {path.stat().st_size} bytes, far more than {samples} samples need; "
                 f"{official}."
             )
-        with open(path, "rb") as file:
-            content = _PlainUnpickler(file, encoding="bytes").load()
+        content = load_plain(path.read_bytes(), encoding="bytes")
     except RefusedPickle as error:
         raise UserError(
             f"{path}: the pickle refers to {error}, which data never needs; it was not executed. "
@@ -148,13 +73,19 @@ def _records(content: object, samples: int, label_keys: tuple[str, ...]) -> np.n
     for key in ("data", *label_keys):
         if key not in batch:
             raise ValueError(f"the key {key!r} is missing")
-    if not isinstance(batch["data"], _PickledArray):
-        raise ValueError("'data' is no array")
-    pixels = batch["data"].to_array()
+    pixels = _pixels(batch["data"])
     if pixels.shape != (samples, 3072):
         raise ValueError(f"'data' has the shape {pixels.shape}, expected ({samples}, 3072)")
     columns = [_label_column(key, batch[key], samples) for key in label_keys]
     return np.concatenate([*columns, pixels], axis=1)
+
+
+def _pixels(data: object) -> np.ndarray:
+    if not isinstance(data, PickledArray):
+        raise ValueError("'data' is no array")
+    if not (isinstance(data.type, PickledType) and data.type.code in ("u1", "|u1", "uint8")):
+        raise ValueError("the pixel array is not of type uint8")
+    return data.to_array()
 
 
 def _label_column(key: str, labels: object, samples: int) -> np.ndarray:

@@ -89,7 +89,7 @@ class Checkpoints:
         }
         arrays = {f"weight_{i:05d}": array for i, array in enumerate(checkpoint.weights)}
         arrays |= {f"velocity_{i:05d}": array for i, array in enumerate(checkpoint.velocity)}
-        path = self._folder / f"commit-{checkpoint.commit:09d}.npz"
+        path = self._path(checkpoint.commit)
         write_whole(
             path,
             lambda partial: np.savez(partial, progress=np.array(json.dumps(progress)), **arrays),
@@ -123,6 +123,29 @@ class Checkpoints:
                 "one, or give another run.dir to begin anew"
             )
         return None
+
+    def at(self, commit: int) -> Checkpoint:
+        """The checkpoint after `commit` commits.
+
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        path = self._path(commit)
+        if path not in self._files():
+            known = ", ".join(str(int(file.stem.removeprefix("commit-"))) for file in self._files())
+            raise UserError(
+                f"{self._folder} has no checkpoint of commit {commit}; it has "
+                f"{known or 'none at all'}"
+            )
+        try:
+            return _read(path)
+        except _UNREADABLE as error:
+            raise UserError(
+                f"{path} is damaged ({_reason(error)}); choose another checkpoint"
+            ) from error
+
+    def _path(self, commit: int) -> Path:
+        return self._folder / f"commit-{commit:09d}.npz"
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("commit-*.npz"))

@@ -9,8 +9,8 @@ from typing import Any
 from dbsl_tf.config import Config
 from dbsl_tf.errors import UserError
 
-# Where a run lies and how it is resumed is no part of what it does.
-_IRRELEVANT = {"run.dir", "run.resume"}
+# Where a run lies, how it is resumed and shown is no part of what it does.
+_IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}
 # With other values of these the weights would not fit, or commits would count differently.
 _FIXED = {
     "data.name": "the classes would be others",

@@ -30,6 +30,7 @@ class RunDirectory:
         self.report = path / "report.html"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
+        self.tensorboard = path / "tensorboard"
 
     @classmethod
     def of(cls, directory: Path | None, config_file: Path) -> RunDirectory:
@@ -89,6 +90,7 @@ class RunDirectory:
             self.logs,
             self.history,
             self.checkpoints,
+            self.tensorboard,
         }
         try:
             files = list(self.path.iterdir()) if self.path.exists() else []

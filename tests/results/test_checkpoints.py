@@ -51,6 +51,20 @@ def test_the_newest_is_read_back_and_old_ones_are_removed(tmp_path: Path) -> Non
     assert names == ["commit-000000010.npz", "commit-000000100.npz"]
 
 
+def test_one_is_read_by_its_commit(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    with pytest.raises(UserError, match="no checkpoint of commit 4; it has none at all"):
+        checkpoints.at(4)
+    for commit in (4, 8):
+        path = checkpoints.save(checkpoint(commit))
+    check_equal(checkpoints.at(4), checkpoint(4))
+    with pytest.raises(UserError, match="no checkpoint of commit 5; it has 4, 8$"):
+        checkpoints.at(5)
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="000000008.npz is damaged"):
+        checkpoints.at(8)
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
 def test_a_damaged_one_is_named_and_the_one_before_it_used(tmp_path: Path, damage: str) -> None:
     checkpoints = Checkpoints(tmp_path, keep=3)

@@ -1,0 +1,88 @@
+"""The history of a run as columns, one entry for each commit; see the package for their meaning."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+COLUMNS = (
+    "worker_ID",
+    "global_commit_ID",
+    "local_commit_ID",
+    "train_loss",
+    "train_acc",
+    "train_time",
+    "val_loss",
+    "val_acc",
+    "commit_time",
+)
+MEASURED = "val_measured"
+
+
+def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Returns the commits of a history as the authors' columns, and one more.
+
+    The authors evaluate after every commit; a run of this package does every
+    `schedule.eval_every` epochs. A commit in between has the val_loss and val_acc of the last
+    evaluation before it; before the first one they are NaN and 0. The column `val_measured` tells
+    which are of the commit itself.
+
+    commit_time is the time trained until the worker had pushed and all commits before it were
+    there: time between an interruption and going on does not count, nor does the evaluation.
+
+    Args:
+        events: of `dbsl_tf.results.history.read_events`.
+    """
+    commits = [event for event in events if event["event"] == "commit"]
+    columns: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, MEASURED)}
+    done: Counter[int] = Counter()
+    for commit in commits:
+        worker = commit["worker"]
+        columns["worker_ID"].append(worker + 1)
+        columns["global_commit_ID"].append(commit["commit"] - 1)
+        columns["local_commit_ID"].append(done[worker])
+        columns["train_loss"].append(commit["train_loss"])
+        columns["train_acc"].append(commit["train_accuracy"])
+        columns["train_time"].append(commit["loop_seconds"])
+        done[worker] += 1
+    columns["commit_time"] = _commit_times(events)
+    for loss, accuracy, measured in _evaluations(commits, events):
+        columns["val_loss"].append(loss)
+        columns["val_acc"].append(accuracy)
+        columns[MEASURED].append(measured)
+    return columns
+
+
+def _evaluations(
+    commits: Iterable[dict[str, Any]], events: Iterable[dict[str, Any]]
+) -> Iterable[tuple[float, float, bool]]:
+    by_commit = {event["commit"]: event for event in events if event["event"] == "evaluation"}
+    loss, accuracy = math.nan, 0.0
+    for commit in commits:
+        evaluation = by_commit.get(commit["commit"])
+        if evaluation is not None:
+            loss, accuracy = evaluation["test_loss"], evaluation["test_accuracy"]
+        yield loss, accuracy, evaluation is not None
+
+
+def _commit_times(events: Iterable[dict[str, Any]]) -> list[float]:
+    times: list[float] = []
+    for commits in _uninterrupted(events):
+        begin = min(commit["started"] for commit in commits)
+        before = max(times, default=0.0)
+        times += [before + commit["started"] + commit["seconds"] - begin for commit in commits]
+    return list(accumulate(times, max))
+
+
+def _uninterrupted(events: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The commits between one interruption and the next."""
+    parts: list[list[dict[str, Any]]] = [[]]
+    for event in events:
+        if event["event"] == "resume":
+            parts.append([])
+        elif event["event"] == "commit":
+            parts[-1].append(event)
+    return [part for part in parts if part]

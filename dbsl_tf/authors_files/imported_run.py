@@ -1,0 +1,163 @@
+"""A result file of the authors as the directory of a run, for reports and plots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from dbsl_tf.authors_files.file_name import NameFacts, batches_of_name, facts_of_name
+from dbsl_tf.authors_files.reading import AuthorsCommit, AuthorsHistory
+from dbsl_tf.config.yaml_text import write_yaml
+from dbsl_tf.data.atomic_folder import make_folder
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.run_directory import RunDirectory
+
+
+def write_imported_run(
+    history: AuthorsHistory, source: Path, target: Path, small_workers: int | None = None
+) -> None:
+    """Writes a history as a run directory: `history.jsonl`, `config.yaml` and `summary.json`.
+
+    Lines and keys have the names that `dbsl_tf.results.records` and the configuration give them;
+    what the file does not tell is left out instead of filled with defaults, so such a run can be
+    shown and compared but not gone on with. Times begin at 0. `summary.json` has a key
+    `imported`.
+
+    Args:
+        history: what was read.
+        source: the file, whose name tells of the run; see `facts_of_name`.
+        target: the directory to make.
+        small_workers: n_S; None: as the name tells.
+
+    Raises:
+        UserError: the number of small-batch workers is not known or more than there are, or
+            `target` is not empty or cannot be written.
+    """
+    facts = facts_of_name(source.stem, history.layout)
+    small = facts.small_workers if small_workers is None else small_workers
+    if small is None:
+        raise UserError(
+            f"{source.name} does not tell how many workers had the small batch: give "
+            "--small-workers, 0 for none"
+        )
+    if not 0 <= small <= history.workers:
+        raise UserError(
+            f"--small-workers is {small}, but {source.name} has {history.workers} worker(s): give "
+            f"0 to {history.workers}"
+        )
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target}: is there already; give another --output, or remove it")
+    events = list(_events(history, facts, small, source.stem))
+
+    def write(folder: Path) -> None:
+        run = RunDirectory(folder)
+        lines = (json.dumps(event, allow_nan=False) + "\n" for event in events)
+        run.write_text(run.history, "".join(lines))
+        header = f"# Imported from {source.name}; what that does not tell is left out.\n"
+        run.write_text(run.configuration, header + write_yaml(_config(history, facts, small)))
+        run.write_json(run.summary, _summary(history, facts, small, source.name))
+
+    try:
+        make_folder(target, write)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot be written ({error.strerror or error}); give another --output"
+        ) from error
+
+
+def _role(commit: AuthorsCommit, small_workers: int) -> str:
+    return "small" if commit.worker < small_workers else "large"
+
+
+def _events(
+    history: AuthorsHistory, facts: NameFacts, small_workers: int, stem: str
+) -> Iterator[dict[str, Any]]:
+    batches = batches_of_name(stem)
+    samples = _samples(history, facts, small_workers)
+    for commit in history.commits:
+        role = _role(commit, small_workers)
+        line = {
+            "event": "commit",
+            "commit": commit.commit,
+            "epoch": (commit.commit - 1) // history.workers + 1,
+            "worker": commit.worker,
+            "role": role,
+            "batch": batches.get(role),
+            "samples": samples.get(role),
+            "started": commit.started,
+            "seconds": commit.seconds,
+            "train_loss": commit.train_loss,
+            "train_accuracy": commit.train_accuracy,
+        }
+        yield {key: value for key, value in line.items() if value is not None}
+        if commit.test_loss is None:
+            continue
+        ended = commit.started + commit.seconds
+        line = {
+            "event": "evaluation",
+            "commit": commit.commit,
+            "epoch": commit.commit // history.workers,
+            "test_loss": commit.test_loss,
+            "test_accuracy": commit.test_accuracy,
+            "samples": facts.test_samples,
+            "started": ended,
+            "seconds": max(0.0, commit.evaluated - ended),
+        }
+        yield {key: value for key, value in line.items() if value is not None}
+
+
+def _samples(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> dict[str, int]:
+    """Samples in a mini-epoch of each role: d_L = k d/n, and what the large workers leave (Eq. 4-5
+    of Lu et al., COMPSAC 2022), where the name tells k and the data set."""
+    d, n = facts.train_samples, history.workers
+    if d is None or facts.extra_time_ratio is None:
+        return {}
+    whole = int if history.layout == "compsac" else round
+    if small_workers == 0:
+        return {"large": whole(d / n)}
+    large = whole(facts.extra_time_ratio * d / n)
+    small = whole((d - large * (n - small_workers)) / small_workers)
+    return {"small": small, "large": large}
+
+
+def _config(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> dict[str, Any]:
+    keys = {
+        **facts.keys,
+        "cluster.workers": history.workers,
+        "dual_batch.small_workers": small_workers,
+    }
+    if "schedule.epochs" not in keys:
+        keys["schedule.epochs"] = -(-len(history.commits) // history.workers)
+    sections: dict[str, Any] = {}
+    for key, value in keys.items():
+        section, name = key.split(".")
+        sections.setdefault(section, {})[name] = value
+    return sections
+
+
+def _summary(
+    history: AuthorsHistory, facts: NameFacts, small_workers: int, source: str
+) -> dict[str, Any]:
+    evaluated = [commit for commit in history.commits if commit.test_loss is not None]
+    seconds: dict[str, list[float]] = {"small": [], "large": []}
+    for commit in history.commits:
+        seconds[_role(commit, small_workers)].append(commit.seconds)
+    medians = {role: median(values) if values else None for role, values in seconds.items()}
+    both = all(value for value in medians.values())
+    return {
+        "imported": {"file": source, "layout": history.layout},
+        "test_loss": evaluated[-1].test_loss if evaluated else None,
+        "test_accuracy": evaluated[-1].test_accuracy if evaluated else None,
+        "best_test_accuracy": max((commit.test_accuracy for commit in evaluated), default=None),
+        "commits": len(history.commits),
+        "wall_seconds": max(commit.evaluated for commit in history.commits),
+        "planned_extra_time_ratio": facts.extra_time_ratio,
+        "load_imbalance": medians["small"] / medians["large"] if both else None,
+        "small_mini_epochs": len(seconds["small"]),
+        "large_mini_epochs": len(seconds["large"]),
+        "median_small_seconds": medians["small"],
+        "median_large_seconds": medians["large"],
+    }

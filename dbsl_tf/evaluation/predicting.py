@@ -1,0 +1,107 @@
+"""Evaluates a network on the test set of its run, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import keras_core
+import numpy as np
+import tensorflow as tf
+
+from dbsl_tf.config import Config
+from dbsl_tf.data.image_folder import ImageData
+from dbsl_tf.data.image_listing import TRAIN, class_folders
+from dbsl_tf.data.pipeline import test_dataset
+from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.evaluation.scores import Scores
+from dbsl_tf.models import build_model
+from dbsl_tf.schedules.progressive import resolution_settings
+from dbsl_tf.training.network import Network
+
+_MOST_LIKELY = 5
+
+
+def evaluate_on_test_set(
+    config: Config,
+    data: PreparedData,
+    weights: Sequence[np.ndarray],
+    report: Callable[[int], None],
+) -> Scores:
+    """Evaluates weights as the run does: at its highest resolution, in its precision.
+
+    Args:
+        config: of the run.
+        data: whose test images are used, each once.
+        weights: in the network's order.
+        report: told of every batch with the number of images done so far.
+
+    Raises:
+        ValueError: the weights do not fit the network.
+    """
+    settings = resolution_settings(config)[-1]
+    spec = data.spec
+    network = Network(
+        build_model(
+            keras_core,
+            config.model.name,
+            spec.classes,
+            settings.dropout,
+            seed=config.run.seed,
+            stem=config.stem,
+            precision=config.compute.precision,
+        )
+    )
+    tensors = _fitting(network, weights)
+    batches = test_dataset(
+        data,
+        start=0,
+        stop=spec.test_samples,
+        batch=min(settings.large_batch, spec.test_samples),
+        resolution=settings.resolution,
+        parallel_calls=os.cpu_count() or 1,
+    )
+
+    size = settings.resolution
+    image_batch = tf.TensorSpec([None, size, size, 3], tf.float32)
+    label_batch = tf.TensorSpec([None, spec.classes], tf.float32)
+
+    # One trace whatever the size of the last batch; AutoGraph would take four times as long.
+    @tf.function(autograph=False, input_signature=[image_batch, label_batch])
+    def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        logits = network.predict(tensors, images)
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        truth = tf.argmax(labels, axis=-1)
+        confusion = tf.math.confusion_matrix(
+            truth, tf.argmax(logits, axis=-1), spec.classes, dtype=tf.int64
+        )
+        top5 = tf.math.in_top_k(truth, logits, min(_MOST_LIKELY, spec.classes))
+        return tf.reduce_sum(losses), tf.math.count_nonzero(top5), confusion
+
+    loss, top5 = 0.0, 0
+    confusion = np.zeros((spec.classes, spec.classes), np.int64)
+    for images, labels in batches:
+        batch_loss, batch_top5, batch_confusion = score(images, labels)
+        loss += float(batch_loss)
+        top5 += int(batch_top5)
+        confusion += batch_confusion.numpy()
+        report(int(confusion.sum()))
+    return Scores(class_names(data), loss / int(confusion.sum()), top5, confusion)
+
+
+def class_names(data: PreparedData) -> list[str]:
+    """Returns the names of the classes: folders of images have some, others are numbered."""
+    if isinstance(data, ImageData):
+        return class_folders(data.directory, TRAIN)
+    return [str(label) for label in range(data.spec.classes)]
+
+
+def _fitting(network: Network, weights: Sequence[np.ndarray]) -> list[tf.Tensor]:
+    expected = [array.shape for array in network.initial_weights()]
+    received = [array.shape for array in weights]
+    if expected != received:
+        raise ValueError(
+            f"the weights do not fit the network: it has {len(expected)} of shapes {expected}, got "
+            f"{len(received)} of shapes {received}"
+        )
+    return [tf.constant(array) for array in weights]

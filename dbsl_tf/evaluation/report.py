@@ -1,0 +1,34 @@
+"""An evaluation for people to read."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from dbsl_tf.evaluation.scores import Scores
+
+_SHOWN = 10
+
+
+def print_scores(scores: Scores, console: Console) -> None:
+    """Prints the totals and each class; of many classes only the worst."""
+    console.print(
+        f"loss {scores.loss:.4f}, top-1 {scores.accuracy:.2%}, top-5 {scores.top5_accuracy:.2%} "
+        f"of {scores.samples:,} images",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table()
+    for heading in ("class", "images", "accuracy", "most often taken for"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    known = [(a, label) for label, a in enumerate(scores.class_accuracies) if a is not None]
+    if len(known) > _SHOWN:
+        known = sorted(known)[:_SHOWN]
+        table.title = f"the {_SHOWN} worst of {len(scores.class_names)} classes"
+    for accuracy, label in known:
+        row = scores.confusion[label].copy()
+        images, row[label] = int(row.sum()), 0
+        other = int(row.argmax())
+        mistaken = f"{scores.class_names[other]} ({row[other]})" if row[other] else "-"
+        table.add_row(scores.class_names[label], f"{images:,}", f"{accuracy:.2%}", mistaken)
+    console.print(table)

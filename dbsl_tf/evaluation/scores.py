@@ -1,0 +1,78 @@
+"""What an evaluation comes to; no TensorFlow."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Scores:
+    """An evaluation of a network on labelled images.
+
+    Attributes:
+        class_names: one for each class, in the order of the labels.
+        loss: mean cross-entropy.
+        top5: images whose class is among the five of highest logit.
+        confusion: images by true class (rows) and predicted class (columns), integers
+            [classes, classes].
+    """
+
+    class_names: Sequence[str]
+    loss: float
+    top5: int
+    confusion: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        """Images evaluated."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images whose class has the highest logit, top-1, 0 to 1."""
+        return float(self.confusion.trace() / self.samples)
+
+    @property
+    def top5_accuracy(self) -> float:
+        """Share of the images whose class is among the five of highest logit, 0 to 1."""
+        return self.top5 / self.samples
+
+    @property
+    def class_accuracies(self) -> list[float | None]:
+        """Share classified correctly of each class; None where it has no image."""
+        counts = zip(self.confusion.diagonal().tolist(), self.confusion.sum(axis=1).tolist())
+        return [correct / samples if samples else None for correct, samples in counts]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns all of it as JSON may hold it."""
+        samples = self.confusion.sum(axis=1).tolist()
+        return {
+            "samples": self.samples,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "top5_accuracy": self.top5_accuracy,
+            "classes": [
+                {"name": name, "samples": count, "accuracy": accuracy}
+                for name, count, accuracy in zip(self.class_names, samples, self.class_accuracies)
+            ],
+            "confusion": self.confusion.tolist(),
+        }
+
+    def to_csv(self) -> str:
+        """Returns a line for each class: its accuracy, then what its images were taken for."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        predicted = [f"predicted {name}" for name in self.class_names]
+        writer.writerow(["class", "samples", "accuracy", *predicted])
+        for name, accuracy, row in zip(
+            self.class_names, self.class_accuracies, self.confusion.tolist()
+        ):
+            writer.writerow([name, sum(row), "" if accuracy is None else accuracy, *row])
+        return text.getvalue()

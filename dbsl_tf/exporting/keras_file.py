@@ -1,0 +1,27 @@
+"""A trained network as a file that today's Keras 3 opens by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbsl_tf.exporting.network import TrainedNetwork
+from dbsl_tf.files import write_whole
+
+
+def save_keras3(path: Path, network: TrainedNetwork) -> None:
+    """Writes the network as a `.keras` file of stock Keras 3 layers, from raw pixels to logits.
+
+    The file needs nothing of this package: `keras.saving.load_model(path)` opens it. It is
+    written whole or not at all.
+
+    Args:
+        path: ends in `.keras`; missing directories are made.
+        network: see `TrainedNetwork.from_pixels` for inputs and outputs.
+
+    Raises:
+        ValueError: the path does not end in `.keras`, or the weights do not fit the network.
+        UserError: the model is not known, or the file cannot be written.
+    """
+    if path.suffix != ".keras":
+        raise ValueError(f"the path of an exported model must end in .keras, got {path}")
+    write_whole(path, network.from_pixels().save)

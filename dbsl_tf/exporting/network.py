@@ -1,0 +1,78 @@
+"""A trained network, rebuilt in today's Keras 3 from raw pixels to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbsl_tf.config.names import Stem
+from dbsl_tf.models.building import build_model
+from dbsl_tf.models.variables import model_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """What makes up a trained network.
+
+    Attributes:
+        name: one of `dbsl_tf.models.MODELS`.
+        classes: number of logits.
+        dropout: rate of the dropout layer, for those who train on.
+        weights: in the order of `dbsl_tf.models.model_weights`: the trainable weights, then the
+            moving statistics, without states of seed generators.
+        mean: of the training pixels divided by 255, one for each channel.
+        standard_deviation: of the same.
+        stem: of the network, see `build_model`.
+    """
+
+    name: str
+    classes: int
+    dropout: float
+    weights: Sequence[np.ndarray]
+    mean: Sequence[float]
+    standard_deviation: Sequence[float]
+    stem: Stem = "cifar"
+
+    def from_pixels(self) -> Any:
+        """The network as a `keras.Model` of stock Keras 3 layers, in float32.
+
+        It maps pixels of 0 to 255, [batch, height, width, 3] of any size, to logits
+        [batch, classes]; a `Normalization` layer standardises them first.
+
+        Raises:
+            ValueError: the weights do not fit the network.
+            UserError: `name` is not a known model.
+        """
+        # Imported here because it loads a second Keras, which only the export needs.
+        import keras
+
+        network = build_model(keras, self.name, self.classes, self.dropout, stem=self.stem)
+        _assign(model_weights(network), self.weights)
+        return keras.Sequential(
+            [
+                keras.Input(shape=(None, None, 3), name="pixels"),
+                keras.layers.Normalization(
+                    mean=[255 * value for value in self.mean],
+                    variance=[(255 * value) ** 2 for value in self.standard_deviation],
+                    name="standardize",
+                ),
+                network,
+            ],
+            name=f"{self.name}_from_pixels",
+        )
+
+
+def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    expected = [tuple(variable.shape) for variable in variables]
+    received = [tuple(value.shape) for value in values]
+    if expected != received:
+        raise ValueError(
+            f"the weights do not fit the network: it has {len(expected)} weights of shapes "
+            f"{expected}, got {len(received)} of shapes {received}"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

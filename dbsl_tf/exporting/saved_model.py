@@ -1,0 +1,56 @@
+"""A trained network as a SavedModel, as TensorFlow Serving and other languages load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from dbsl_tf.data.atomic_folder import make_folder
+from dbsl_tf.errors import UserError
+from dbsl_tf.exporting.network import TrainedNetwork
+
+
+def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
+    """Writes the network as a SavedModel that serves raw images.
+
+    Its signature `serving_default` maps `pixels`, uint8 [batch, height, width, 3] with any
+    height and width, to `logits` and `probabilities`, float32 [batch, classes]. The folder is
+    written whole or not at all.
+
+    Args:
+        folder: where; missing folders above it are made.
+        network: what to save.
+
+    Raises:
+        ValueError: the weights do not fit the network.
+        UserError: the model is not known, the folder is there and not empty, or it cannot be
+            written.
+    """
+    _check_unused(folder)
+    model = network.from_pixels()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="pixels")])
+    def serve(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model(tf.cast(pixels, tf.float32), training=False)
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+    served = tf.Module(name=model.name)
+    served.weights = [variable.value for variable in model.variables]
+    served.serve = serve
+
+    def write(partial: Path) -> None:
+        tf.saved_model.save(served, str(partial), signatures={"serving_default": serve})
+
+    try:
+        make_folder(folder, write)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror or error}); free the space, correct the "
+            "permissions, or give another folder"
+        ) from error
+
+
+def _check_unused(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"{folder}: is there already; remove it, or give another --output")

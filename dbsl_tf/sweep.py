@@ -1,0 +1,106 @@
+"""Train a grid of configurations: python -m dbsl_tf.sweep --config FILE --grid key=v1,v2 --seeds 3
+
+The runs go one after the other. Started again, it passes over finished runs and goes on with an
+interrupted one; a run that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from dbsl_tf.sweeping.planned_run import PlannedRun
+
+FAILED_STATUS = 1
+_TRAIN, _REPORT = "dbsl_tf.train", "dbsl_tf.report"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Plan the runs, then print or run them, and compare what they come to."""
+    parser = config_parser(
+        "dbsl_tf.sweep", "Train every combination of some values, each with several seeds."
+    )
+    parser.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="key=v1,v2,...",
+        help="a key and the values it takes; give it again for every combination with another key",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="runs at each point, from run.seed on"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of the runs (default: runs/sweep-FILE)"
+    )
+    parser.add_argument(
+        "--print",
+        action="store_true",
+        dest="only_print",
+        help="print the commands of the runs that are not finished, and stop",
+    )
+    parser.add_argument(
+        "--launcher",
+        metavar="COMMAND",
+        help="what trains, such as 'sbatch --nodes=5 scripts/slurm.sbatch' with --print (default: "
+        "python -m dbsl_tf.train)",
+    )
+    options, config = parse_config(parser, arguments)
+    if options.seeds < 1:
+        raise UserError(f"--seeds is {options.seeds}; give at least 1")
+    from dbsl_tf.sweeping.grid import check_overrides, parse_axes, points
+    from dbsl_tf.sweeping.planned_run import planned_runs
+
+    check_overrides(options.overrides)
+    output = options.output or Path("runs") / f"sweep-{Path(options.config).stem}"
+    grid = points(parse_axes(options.grid, options.overrides))
+    seeds = range(config.run.seed, config.run.seed + options.seeds)
+    runs = planned_runs(options.config, options.overrides, grid, seeds, output)
+    if options.only_print:
+        launcher = options.launcher or f"python -m {_TRAIN}"
+        for planned in runs:
+            if planned.summary() is None:
+                print(launcher, shlex.join(planned.arguments))
+        return 0
+    return _train_and_compare(options, runs, output)
+
+
+def _train_and_compare(options: Namespace, runs: list[PlannedRun], output: Path) -> int:
+    from rich.console import Console
+
+    from dbsl_tf.files import write_whole_text
+    from dbsl_tf.sweeping.running import run_all
+    from dbsl_tf.sweeping.table import print_rows, rows_as_json, rows_of
+
+    console = Console()
+    default = [sys.executable, "-m", _TRAIN]
+    launcher = shlex.split(options.launcher) if options.launcher else default
+    failures = run_all(runs, launcher, console)
+    rows = rows_of(runs)
+    print_rows(rows, console)
+    write_whole_text(output / "sweep.json", json.dumps(rows_as_json(rows), indent=2) + "\n")
+    finished = [str(planned.directory.path) for planned in runs if planned.summary() is not None]
+    if finished:
+        report = [sys.executable, "-m", _REPORT, *finished, "--output", str(output / "report.html")]
+        subprocess.run(report, check=False)
+    for failure in failures:
+        console.print(
+            f"failed with status {failure.status}: {failure.run.name}: {failure.reason}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return FAILED_STATUS if failures else 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,125 @@
+"""The points of a grid, and the runs at each."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from dbsl_tf.errors import UserError
+
+# Set by the sweep itself.
+_TAKEN = {
+    "run.seed": "give --seeds, and run.seed=N for the first seed",
+    "run.dir": "give --output",
+    "run.resume": "leave it out: interrupted runs go on",
+}
+_OPENING, _CLOSING = "[{(", "]})"
+_UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key of the configuration and the values it takes, as text in YAML."""
+
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value for each axis, by key, in the order of the axes."""
+
+    values: tuple[tuple[str, str], ...]
+
+    @property
+    def overrides(self) -> list[str]:
+        """As the command line of training takes them."""
+        return [f"{key}={value}" for key, value in self.values]
+
+    @property
+    def name(self) -> str:
+        """A name for a folder: it depends on this point alone, so that sweeps can grow."""
+        ends = [key.rpartition(".")[2] for key, _ in self.values]
+        parts = [
+            f"{end if ends.count(end) == 1 else key}={_plain(value)}"
+            for end, (key, value) in zip(ends, self.values)
+        ]
+        return ",".join(parts) or "configuration"
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Refuses `key=value` that the sweep sets itself, but for the first seed.
+
+    Raises:
+        UserError: there is one.
+    """
+    for key in (override.partition("=")[0].strip() for override in overrides):
+        if key in _TAKEN and key != "run.seed":
+            raise UserError(f"override: {key} is set by the sweep; {_TAKEN[key]}")
+
+
+def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axis, ...]:
+    """Reads the axes of a grid, each `key=value,value,...`; commas in brackets part no values.
+
+    Args:
+        texts: the axes.
+        overrides: `key=value` that hold for all points; none of them may be an axis.
+
+    Raises:
+        UserError: an axis is no such text, is there twice, or is a key that is set elsewhere.
+    """
+    fixed = {override.partition("=")[0].strip() for override in overrides}
+    axes: dict[str, Axis] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        key = key.strip()
+        if not equals:
+            raise UserError(f"--grid: {text!r} has no '='; write it as section.key=value,value")
+        if key in _TAKEN:
+            raise UserError(f"--grid: {key} is set by the sweep; {_TAKEN[key]}")
+        if key in axes or key in fixed:
+            raise UserError(f"--grid: {key} is there twice; give all its values in one place")
+        parts = tuple(part.strip() for part in _split(values))
+        if "" in parts:
+            raise UserError(f"--grid: {text!r} has an empty value; write null for none")
+        if len(set(parts)) < len(parts):
+            raise UserError(f"--grid: {text!r} has a value twice; leave one out")
+        axes[key] = Axis(key, parts)
+    return tuple(axes.values())
+
+
+def points(axes: Sequence[Axis]) -> list[Point]:
+    """Returns every combination of values; the last axis changes fastest."""
+    return [
+        Point(tuple(zip((axis.key for axis in axes), values, strict=True)))
+        for values in product(*(axis.values for axis in axes))
+    ]
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in _OPENING:
+            depth += 1
+        elif character in _CLOSING:
+            depth -= 1
+        if character == "," and depth <= 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _plain(value: str) -> str:
+    """A value that is fit for the name of a folder, and still its own."""
+    plain = _UNUSUAL.sub("_", value)
+    if plain == value and len(value) <= 40:
+        return value
+    return f"{plain[:30]}-{hashlib.sha256(value.encode()).hexdigest()[:6]}"

@@ -1,0 +1,102 @@
+"""One run of a sweep: where it lies, what starts it, how far it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.config import Config, load_config
+from dbsl_tf.errors import UserError
+from dbsl_tf.results.resuming import changes
+from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.sweeping.grid import Point
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A point of the grid with a seed.
+
+    Attributes:
+        point: of the grid.
+        seed: run.seed.
+        directory: run.dir.
+        arguments: of dbsl_tf.train.
+        config: what these come to.
+    """
+
+    point: Point
+    seed: int
+    directory: RunDirectory
+    arguments: tuple[str, ...]
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Point and seed, for people."""
+        return f"{' '.join(self.point.overrides)} run.seed={self.seed}".strip()
+
+    def summary(self) -> dict[str, Any] | None:
+        """What the run came to; None: it is not finished."""
+        try:
+            return json.loads(self.directory.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def check_configuration(self) -> None:
+        """Checks that what lies in the directory is this run, begun or finished.
+
+        Raises:
+            UserError: it is one of another configuration, which must not be taken for this one.
+        """
+        if not self.directory.configuration.exists():
+            return
+        before, now = load_config(self.directory.configuration), self.config
+        if now.time_model == type(now.time_model)():
+            # It was measured then, and is not measured again.
+            now = now.model_copy(update={"time_model": before.time_model})
+        found = changes(before, now)
+        if found:
+            raise UserError(
+                f"{self.directory.path} holds a run in which {found[0]}: give another --output, or "
+                "remove it to train anew"
+            )
+
+
+def planned_runs(
+    config_file: str,
+    overrides: Sequence[str],
+    grid: Sequence[Point],
+    seeds: Sequence[int],
+    output: Path,
+) -> list[PlannedRun]:
+    """Returns every point with every seed, after checking all of them.
+
+    Args:
+        config_file: `--config`.
+        overrides: `key=value` for all of them.
+        grid: the points.
+        seeds: the seeds.
+        output: folder of the sweep.
+
+    Raises:
+        UserError: a point is not allowed, or a directory holds another run.
+    """
+    runs = []
+    for point in grid:
+        for seed in seeds:
+            directory = RunDirectory(output / point.name / f"seed-{seed}")
+            values = [
+                *overrides,
+                *point.overrides,
+                f"run.seed={seed}",
+                f"run.dir={directory.path}",
+                "run.resume=auto",
+            ]
+            config = load_config(config_file, values)
+            run = PlannedRun(point, seed, directory, ("--config", config_file, *values), config)
+            run.check_configuration()
+            runs.append(run)
+    return runs

@@ -1,0 +1,82 @@
+"""Runs one after the other, each in processes of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from dbsl_tf.sweeping.planned_run import PlannedRun
+
+# What a run that is stopped may take to save its weights and end its servers, in seconds.
+_STOPPING_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not finish: its status and its last words."""
+
+    run: PlannedRun
+    status: int
+    reason: str
+
+
+def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Console) -> list[Failure]:
+    """Runs those that are not finished; one that fails does not stop the others.
+
+    Args:
+        runs: in order.
+        launcher: the command that trains, before its arguments.
+        console: told of every run.
+
+    Returns:
+        Those that failed.
+
+    Raises:
+        KeyboardInterrupt: after the run under way has saved and ended.
+    """
+    failures = []
+    for number, run in enumerate(runs, 1):
+        heading = f"run {number} of {len(runs)}: {run.name}"
+        if run.summary() is not None:
+            console.print(f"{heading}: finished before", highlight=False, soft_wrap=True)
+            continue
+        console.print(heading, highlight=False, soft_wrap=True)
+        began = time.monotonic()
+        status, errors = _run([*launcher, *run.arguments])
+        seconds = time.monotonic() - began
+        if status == 0 and run.summary() is None:
+            status, errors = 1, f"it ended without {run.directory.summary.name}"
+        if status:
+            lines = errors.strip().splitlines() or [f"exit status {status}"]
+            failures.append(Failure(run, status, lines[-1].removeprefix("error: ")))
+            console.print(f"failed after {seconds:.0f} s", highlight=False)
+    return failures
+
+
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Exit status and standard error of a command, whose output is shown as it comes."""
+    # Not in this process's group: Ctrl-C reaches this process alone, which passes it on once.
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
+    try:
+        _, errors = process.communicate()
+    except KeyboardInterrupt:
+        _stop(process)
+        raise
+    sys.stderr.write(errors)
+    return process.returncode, errors
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    # Not SIGINT: a process started in the background may ignore that.
+    process.terminate()
+    try:
+        _, errors = process.communicate(timeout=_STOPPING_SECONDS)
+        sys.stderr.write(errors)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()
+        process.wait()

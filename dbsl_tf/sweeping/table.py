@@ -1,0 +1,99 @@
+"""What a sweep comes to: a row for each point, mean and standard deviation over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dbsl_tf.sweeping.grid import Point
+from dbsl_tf.sweeping.planned_run import PlannedRun
+
+_FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("test accuracy", "test_accuracy", lambda value: f"{100 * value:.2f}"),
+    ("test loss", "test_loss", lambda value: f"{value:.4f}"),
+    ("seconds", "wall_seconds", lambda value: f"{value:.1f}"),
+    ("k realised", "realised_extra_time_ratio", lambda value: f"{value:.3f}"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point of the grid.
+
+    Attributes:
+        point: of the grid.
+        planned: runs planned at it.
+        summaries: of those that are finished, see `dbsl_tf.results.summary`.
+    """
+
+    point: Point
+    planned: int
+    summaries: tuple[dict[str, Any], ...]
+
+    def statistics(self, figure: str) -> tuple[float, float | None] | None:
+        """Mean and sample standard deviation over the seeds; the latter None for one seed.
+
+        None where no finished run has the figure.
+        """
+        values = [s[figure] for s in self.summaries if s.get(figure) is not None]
+        if not values:
+            return None
+        return mean(values), stdev(values) if len(values) > 1 else None
+
+
+def rows_of(runs: Iterable[PlannedRun]) -> list[Row]:
+    """Returns a row for each point, in order."""
+    by_point: dict[Point, list[PlannedRun]] = {}
+    for run in runs:
+        by_point.setdefault(run.point, []).append(run)
+    return [
+        Row(point, len(group), tuple(s for run in group if (s := run.summary()) is not None))
+        for point, group in by_point.items()
+    ]
+
+
+def print_rows(rows: Sequence[Row], console: Console) -> None:
+    """Prints the table; accuracies in percent."""
+    table = Table(title="mean ± standard deviation over the seeds")
+    for key, _ in rows[0].point.values:
+        table.add_column(key.rpartition(".")[2])
+    for heading in ("runs", *(heading for heading, _, _ in _FIGURES)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            *(value for _, value in row.point.values),
+            f"{len(row.summaries)}/{row.planned}",
+            *(_text(row.statistics(figure), form) for _, figure, form in _FIGURES),
+        )
+    console.print(table)
+
+
+def rows_as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns the table as JSON may hold it."""
+    content = []
+    for row in rows:
+        figures = {}
+        for _, figure, _ in _FIGURES:
+            found = row.statistics(figure)
+            figures[figure] = found and {"mean": found[0], "standard_deviation": found[1]}
+        content.append(
+            {
+                "point": dict(row.point.values),
+                "planned": row.planned,
+                "finished": len(row.summaries),
+                **figures,
+            }
+        )
+    return content
+
+
+def _text(found: tuple[float, float | None] | None, form: Callable[[float], str]) -> str:
+    if found is None:
+        return "-"
+    average, deviation = found
+    return form(average) if deviation is None else f"{form(average)} ± {form(deviation)}"

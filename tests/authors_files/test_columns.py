@@ -1,0 +1,78 @@
+"""A history as the authors' columns, and the files that hold them."""
+
+from __future__ import annotations
+
+import math
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from dbsl_tf.authors_files.columns import COLUMNS, columns_of_events
+from dbsl_tf.authors_files.writing import save_npy, save_npz
+from dbsl_tf.results.records import ResumeRecord
+from tests.support.records import commit_record, evaluation_record
+
+
+def commit(number: int, worker: int, started: float, seconds: float = 2.0, **values):
+    record = commit_record(
+        commit=number, worker=worker, started=started, seconds=seconds,
+        loop_seconds=seconds - 0.5, train_loss=1 / number, train_accuracy=number / 100, **values,
+    )  # fmt: skip
+    return record.as_dict()
+
+
+EVENTS = [
+    commit(1, 1, 1000.0, 2.0),
+    commit(2, 0, 1000.5, 3.0),
+    evaluation_record(commit=2, test_loss=1.5, test_accuracy=0.5).as_dict(),
+    # Merged after another that ended later: it is there when that one is.
+    commit(3, 1, 1002.0, 1.0),
+    # An hour passes before the run goes on.
+    ResumeRecord(3, 1, 5000.0).as_dict(),
+    commit(4, 1, 5001.0, 2.0),
+    commit(5, 0, 5000.0, 4.0),
+    evaluation_record(commit=5, test_loss=1.25, test_accuracy=0.75).as_dict(),
+]
+
+
+class ColumnsTest(unittest.TestCase):
+    def test_every_column_by_hand(self):
+        columns = columns_of_events(EVENTS)
+        self.assertEqual(columns["worker_ID"], [2, 1, 2, 2, 1])
+        self.assertEqual(columns["global_commit_ID"], [0, 1, 2, 3, 4])
+        self.assertEqual(columns["local_commit_ID"], [0, 0, 1, 2, 1])
+        self.assertEqual(columns["train_loss"], [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
+        self.assertEqual(columns["train_acc"], [0.01, 0.02, 0.03, 0.04, 0.05])
+        self.assertEqual(columns["train_time"], [1.5, 2.5, 0.5, 1.5, 3.5])
+        self.assertEqual(columns["commit_time"], [2.0, 3.5, 3.5, 6.5, 7.5])
+        self.assertEqual(columns["val_acc"], [0.0, 0.5, 0.5, 0.5, 0.75])
+        self.assertTrue(math.isnan(columns["val_loss"][0]))
+        self.assertEqual(columns["val_loss"][1:], [1.5, 1.5, 1.5, 1.25])
+        self.assertEqual(columns["val_measured"], [False, True, False, False, True])
+
+    def test_npz_needs_no_unpickling(self):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "new" / "history.arrays"
+            save_npz(path, EVENTS)
+            with np.load(path, allow_pickle=False) as content:
+                self.assertEqual(set(content.files), {*COLUMNS, "val_measured"})
+                for name, column in columns_of_events(EVENTS).items():
+                    np.testing.assert_array_equal(content[name], column)
+                    self.assertIn(content[name].dtype.kind, "ifb")
+
+    def test_npy_opens_and_is_used_as_in_the_authors_notebooks(self):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "history.npy"
+            save_npy(path, EVENTS)
+            npy = np.load(path, allow_pickle=True).item()
+            best = np.argmax(npy["val_acc"])
+            self.assertEqual(best, 4)
+            self.assertEqual(npy["val_loss"][best], 1.25)
+            self.assertEqual(npy["commit_time"][-1], 7.5)
+            self.assertIs(type(npy["val_acc"]), list)
+
+
+if __name__ == "__main__":
+    unittest.main()

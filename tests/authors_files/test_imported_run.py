@@ -1,0 +1,121 @@
+"""The command that makes a run directory of a result file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from dbsl_tf.authors_files.file_name import facts_of_name
+from dbsl_tf.config.yaml_text import read_yaml
+from dbsl_tf.results.history import read_events
+from tests.support.authors_results import compsac_content, journal_content, save_pickled
+from tests.support.commands import check_one_line_mistake
+from tests.support.tiny_runs import ROOT
+
+
+class FactsOfNameTest(unittest.TestCase):
+    def test_names_of_the_published_files(self):
+        for stem, layout, small, ratio, keys in (
+            (
+                "cifar100_resnet18_e140_t105_w5s3",
+                "journal",
+                3,
+                1.05,
+                {"progressive.mode": "cyclic"},
+            ),
+            (
+                "conf_cifar100_resnet18_e140_t110_w5s1",
+                "journal",
+                1,
+                1.1,
+                {"progressive.mode": "off"},
+            ),
+            (
+                "imagenet_resnet18_e105_t110_w5s4_amp",
+                "journal",
+                4,
+                1.1,
+                {"data.name": "image_folder", "compute.precision": "mixed_float16"},
+            ),
+            ("tf8_extra1.05_3s_122_500", "compsac", 3, 1.05, {"dual_batch.large_batch": 500}),
+            ("tf_sqrt_extra1.1_2s_87_500", "compsac", 2, 1.1, {"dual_batch.update_factor": "sqrt"}),
+            ("tf_nw_extra1.1_1s_38_500", "compsac", 1, 1.1, {"dual_batch.update_factor": "none"}),
+            ("tf_4GPU_500_without_warmup", "compsac", 0, 1.0, {"dual_batch.large_batch": 500}),
+        ):
+            facts = facts_of_name(stem, layout)
+            self.assertEqual((facts.small_workers, facts.extra_time_ratio), (small, ratio), stem)
+            self.assertEqual(facts.keys, {**facts.keys, **keys})
+        self.assertIsNone(facts_of_name("mine", "journal").small_workers)
+
+
+class ImportHistoryTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.run = self.folder / "runs" / "imported"
+
+    def command(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dbsl_tf.import_history", *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+
+    def imported(self, path: Path, *arguments: object) -> tuple[list[dict], dict, dict]:
+        result = self.command(path, "--output", self.run, *arguments)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("12 commits of 4 worker(s) and 12 evaluations", result.stdout)
+        return (
+            read_events(self.run / "history.jsonl"),
+            read_yaml((self.run / "config.yaml").read_text()),
+            json.loads((self.run / "summary.json").read_text()),
+        )
+
+    def test_a_file_of_the_journal(self):
+        path = self.folder / "cifar100_resnet18_e140_t105_w5s3.npy"
+        events, config, summary = self.imported(save_pickled(path, journal_content()))
+        self.assertEqual([event["event"] for event in events], ["commit", "evaluation"] * 12)
+        commits, evaluations = events[::2], events[1::2]
+        self.assertEqual([c["role"] for c in commits[:4]], ["small", "small", "small", "large"])
+        self.assertEqual([c["epoch"] for c in commits], [1] * 4 + [2] * 4 + [3] * 4)
+        # d_L = 1.05 * 50000 / 4, d_S = (50000 - d_L) / 3
+        self.assertEqual([c["samples"] for c in commits[2:4]], [12292, 13125])
+        self.assertNotIn("batch", commits[0])
+        self.assertEqual(evaluations[-1]["samples"], 10_000)
+        self.assertEqual(evaluations[-1]["started"] + evaluations[-1]["seconds"], 43.75)
+        self.assertEqual([e["epoch"] for e in evaluations][3:8], [1, 1, 1, 1, 2])
+        self.assertEqual(config["model"], {"name": "resnet18"})
+        self.assertEqual(config["cluster"], {"workers": 4})
+        self.assertEqual(config["schedule"], {"epochs": 140})
+        self.assertEqual(config["dual_batch"]["small_workers"], 3)
+        self.assertNotIn("optimizer", config)
+        self.assertEqual(summary["imported"], {"file": path.name, "layout": "journal"})
+        self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
+        self.assertEqual((summary["wall_seconds"], summary["load_imbalance"]), (43.75, 1.0))
+
+    def test_a_file_of_compsac(self):
+        path = self.folder / "tf_extra1.1_3s_38_500.npy"
+        events, config, summary = self.imported(save_pickled(path, compsac_content()))
+        self.assertEqual([event["batch"] for event in events[:8:2]], [38, 38, 38, 500])
+        self.assertEqual([event["samples"] for event in events[4:8:2]], [12083, 13750])
+        self.assertEqual(config["dual_batch"]["merge"], "compsac")
+        self.assertEqual(summary["planned_extra_time_ratio"], 1.1)
+
+    def test_mistakes(self):
+        path = save_pickled(self.folder / "mine.npy", journal_content())
+        unknown = self.command(path, "--output", self.run)
+        check_one_line_mistake(unknown, "mine.npy does not tell how many workers")
+        many = self.command(path, "--output", self.run, "--small-workers", 5)
+        check_one_line_mistake(many, "--small-workers is 5, but mine.npy has 4 worker(s)")
+        self.imported(path, "--small-workers", 1)
+        again = self.command(path, "--output", self.run, "--small-workers", 1)
+        check_one_line_mistake(again, "imported: is there already")
+        check_one_line_mistake(self.command(), "the following arguments are required: FILE.npy")
+
+
+if __name__ == "__main__":
+    unittest.main()

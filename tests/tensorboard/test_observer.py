@@ -1,0 +1,93 @@
+"""Event files of a run, read back as TensorBoard reads them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from dbsl_tf.errors import UserError
+from dbsl_tf.tensorboard.event_file import EventFile
+from dbsl_tf.tensorboard.observer import TensorBoard
+from tests.support.event_files import curves
+from tests.support.records import commit_record, evaluation_record
+
+WITHOUT_OPERATIONS = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+from tensorflow.python.eager import context, execute
+from dbsl_tf.tensorboard.observer import TensorBoard
+from tests.support.records import commit_record, evaluation_record
+
+with TensorBoard(Path(sys.argv[1]), 0, "run: {}") as board:
+    board.committed(commit_record())
+    board.evaluated(evaluation_record())
+# Any operation would have made TensorFlow set itself up, as making one now does.
+assert not context.context()._initialized
+tf.constant(0) + 1
+assert context.context()._initialized
+"""
+
+
+class TensorBoardTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "tensorboard"
+
+    def test_curves_of_roles_and_tests_are_there_at_once(self):
+        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n") as board:
+            board.committed(commit_record(commit=1, role="small", train_loss=2.5, staleness=4))
+            board.committed(commit_record(commit=2, role="large", samples=300, seconds=2.0))
+            board.evaluated(evaluation_record(commit=2, test_accuracy=0.75))
+            small, large, test = (curves(self.folder / name) for name in ("small", "large", "test"))
+        self.assertEqual(small["loss"], {1: 2.5})
+        self.assertEqual(small["staleness"], {1: 4})
+        self.assertEqual(large["images_per_second"], {2: 150.0})
+        self.assertAllClose(large["learning_rate"], {2: 0.1})
+        self.assertEqual(test, {"loss": {2: 1.5}, "accuracy": {2: 0.75}})
+        self.assertEqual(
+            set(small),
+            {
+                *("loss", "accuracy", "learning_rate", "images_per_second"),
+                *("staleness", "batch", "resolution"),
+            },
+        )
+
+    def test_the_configuration_is_shown_as_it_is_written(self):
+        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n"):
+            pass
+        (path,) = (self.folder / "test").iterdir()
+        texts = [
+            (value.tag, value.metadata.plugin_data.plugin_name, tf.make_ndarray(value.tensor))
+            for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value
+        ]
+        self.assertEqual(texts, [("configuration", "text", b"    run:\n      seed: 3\n")])
+
+    def test_a_resumed_run_goes_on_without_what_it_has_thrown_away(self):
+        for after, commits, loss in ((0, range(1, 6), 1.0), (3, range(4, 8), 2.0)):
+            with TensorBoard(self.folder, after, "") as board:
+                for commit in commits:
+                    board.committed(commit_record(commit=commit, train_loss=loss))
+        curve = curves(self.folder / "small")["loss"]
+        self.assertEqual(curve, {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 2})
+
+    def test_no_operation_is_made(self):
+        subprocess.run(
+            [sys.executable, "-c", WITHOUT_OPERATIONS, str(self.folder)],
+            cwd=Path(__file__).resolve().parents[2],
+            check=True,
+        )
+
+    def test_a_place_that_cannot_be_written(self):
+        self.folder.write_text("a file")
+        with self.assertRaisesRegex(UserError, "run.tensorboard=false"):
+            EventFile(self.folder / "small", 1)
+
+
+if __name__ == "__main__":
+    tf.test.main()

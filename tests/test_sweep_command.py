@@ -1,0 +1,137 @@
+"""The command that trains a grid."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.support.commands import check_one_line_mistake
+from tests.support.networks import silent_isolation
+from tests.support.signals import accept_interrupts
+from tests.support.tiny_runs import CONFIGURATION, ROOT
+
+PRETENDED = f"{shlex.quote(sys.executable)} -m tests.support.pretended_training"
+
+
+class SweepCommandTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.config = self.folder / "tiny.yaml"
+        self.config.write_text(CONFIGURATION.replace("ISOLATION", "auto"))
+        self.output = self.folder / "sweep"
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "dbsl_tf.sweep", "--config", str(self.config)]
+        command += ["--output", str(self.output), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=accept_interrupts,
+        )
+
+    def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        output, errors = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def started(self) -> list[str]:
+        return (self.output / "started").read_text().split()
+
+    def test_a_failed_point_does_not_stop_the_others_and_finished_runs_are_passed_over(self):
+        grid = ("--launcher", PRETENDED, "--grid", "optimizer.base_lr=0.1,0.5,0.2", "--seeds", "2")
+        result = self.sweep(*grid)
+        self.assertEqual(result.returncode, 1)
+        every = [f"base_lr={rate}/seed-{seed}" for rate in (0.1, 0.5, 0.2) for seed in (0, 1)]
+        self.assertEqual(self.started(), every)
+        self.assertIn("run 3 of 6: optimizer.base_lr=0.5 run.seed=0", result.stdout)
+        self.assertIn("│  2/2 │  50.50 ± 0.71 │", result.stdout)
+        failed = [line for line in result.stdout.splitlines() if line.startswith("failed with")]
+        self.assertEqual(
+            failed,
+            [
+                "failed with status 2: optimizer.base_lr=0.5 run.seed=0: the loss is not finite",
+                "failed with status 2: optimizer.base_lr=0.5 run.seed=1: the loss is not finite",
+            ],
+        )
+        table = json.loads((self.output / "sweep.json").read_text())
+        self.assertEqual([row["finished"] for row in table], [2, 0, 2])
+        self.assertAlmostEqual(table[2]["test_accuracy"]["mean"], 0.505)
+
+        again = self.sweep(*grid, "--print").stdout.splitlines()
+        self.assertEqual(len(again), 2)
+        self.assertIn("optimizer.base_lr=0.5 run.seed=0", again[0])
+        self.assertEqual(self.sweep(*grid).returncode, 1)
+        self.assertEqual(self.started()[6:], every[2:4])
+
+    def test_an_interruption_stops_at_once_and_is_gone_on_from(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            grid = ["--launcher", PRETENDED, "--grid", "optimizer.momentum=0.5,0.6"]
+            grid += [f"run.seed={int(number)}"]
+            process = self.start(*grid)
+            self.assertIn("run 1 of 2", process.stdout.readline())
+            self.assertEqual(process.stdout.readline(), "waiting\n")
+            process.send_signal(number)
+            output, _ = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, {2: 130, 15: 143}[int(number)])
+            self.assertIn("saved", output)
+            self.assertNotIn("run 2 of 2", output)
+            result = self.sweep(*grid)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn("│  1/1 │", result.stdout)
+
+    def test_commands_for_other_launchers(self):
+        result = self.sweep(
+            "--launcher", "sbatch --nodes=3 slurm.sbatch", "--print", "--seeds", "2",
+            "schedule.epochs=1", "run.seed=5", "--grid", "data.augment=[],[random_flip]",
+        )  # fmt: skip
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        lines = result.stdout.splitlines()
+        self.assertEqual(len(lines), 4)
+        words = shlex.split(lines[3])
+        self.assertEqual(words[:3], ["sbatch", "--nodes=3", "slurm.sbatch"])
+        self.assertEqual(words[3:5], ["--config", str(self.config)])
+        for word in ("schedule.epochs=1", "data.augment=[random_flip]", "run.seed=6"):
+            self.assertIn(word, words)
+        self.assertFalse(self.output.exists())
+
+    def test_mistakes_are_told_before_anything_runs(self):
+        for arguments, expected in (
+            (["--grid", "optimizer.base_lr=0.1,-1"], "optimizer.base_lr is -1"),
+            (["--grid", "optimizer.rate=0.1"], "optimizer.rate"),
+            (["--grid", "run.seed=1,2"], "run.seed is set by the sweep; give --seeds"),
+            (["run.dir=here"], "run.dir is set by the sweep; give --output"),
+            (["--seeds", "0"], "--seeds is 0"),
+        ):
+            check_one_line_mistake(self.sweep("--launcher", PRETENDED, *arguments), expected)
+        self.assertFalse(self.output.exists())
+        self.assertEqual(self.sweep("--launcher", PRETENDED).returncode, 0)
+        other = self.sweep("--launcher", PRETENDED, "schedule.epochs=2")
+        check_one_line_mistake(other, "holds a run in which schedule.epochs was 3, now 2")
+
+    @pytest.mark.cluster
+    def test_a_real_run_that_is_finished_the_second_time(self):
+        self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))
+        for finished_before in (False, True):
+            process = self.start("--grid", "schedule.epochs=1")
+            output, errors = process.communicate(timeout=150)
+            self.assertEqual((process.returncode, errors), (0, ""))
+            self.assertIn("run 1 of 1: schedule.epochs=1 run.seed=0", output)
+            self.assertEqual("finished before" in output, finished_before)
+            self.assertIn("│  1/1 │", output)
+        self.assertTrue((self.output / "epochs=1" / "seed-0" / "model.keras").exists())
+        self.assertIn("</html>", (self.output / "report.html").read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
