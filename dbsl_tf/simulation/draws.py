@@ -38,7 +38,7 @@ class Draws:
     """
 
     def __init__(self, randomness: Randomness, workers: int, mini_epochs: int) -> None:
-        streams = np.random.default_rng(randomness.seed).spawn(4)
+        streams = np.random.default_rng(randomness.seed).spawn(5)
         self.worker_factors = array(
             "d", _lognormal(streams[0], randomness.worker_variation, workers).tobytes()
         )
@@ -49,6 +49,11 @@ class Draws:
             self.failures = _blocks(lambda: streams[2].exponential(1 / rate, _BLOCK))
         delays = _UNIT_DELAYS[randomness.restart_distribution]
         self.restarts = _blocks(lambda: randomness.restart_seconds * delays(streams[3], _BLOCK))
+        self._more_factors = _blocks(lambda: _factors(streams[4], randomness, _BLOCK))
+
+    def again(self, number: int) -> None:
+        """Draw another factor for a mini-epoch that has to begin anew."""
+        self.factors[number] = next(self._more_factors)
 
 
 def _factors(generator: np.random.Generator, randomness: Randomness, size: int) -> np.ndarray:

@@ -38,6 +38,7 @@ class Outcome:
 
     Attributes:
         scenario: what was simulated.
+        numbers: of the mini-epoch that was merged, from 0, int [commits].
         workers: index of the worker that trained it, int [commits].
         staleness: commits between its pull and its merge, int [commits].
         started: when its worker began to pull, float [commits].
@@ -52,6 +53,7 @@ class Outcome:
     """
 
     scenario: Scenario
+    numbers: np.ndarray
     workers: np.ndarray
     staleness: np.ndarray
     started: np.ndarray

@@ -75,11 +75,12 @@ def print_scaling(points: Sequence[ScalePoint], console: Console | None = None) 
 def scaling_table(points: Sequence[ScalePoint]) -> Table:
     """Returns a table with a size a row."""
     table = Table()
-    for heading in ("workers", "epoch s", "commits/s", "staleness", "99 % ≤"):
+    for heading in ("workers", "epoch s", "commits/s", "stale", "99 %"):
         table.add_column(heading, justify="right")
     for heading in _BUSY:
         table.add_column(heading, justify="right")
-    table.add_column("bottleneck")
+    table.add_column("limited by")
+    short = {name: heading for heading, name in _BUSY.items()}
     for point in points:
         if (outcome := point.outcome) is None:
             continue
@@ -91,7 +92,7 @@ def scaling_table(points: Sequence[ScalePoint]) -> Table:
             f"{outcome.mean_staleness:,.2f}",
             f"{outcome.staleness_percentiles[99]:,.0f}",
             *(f"{busy[name]:.1%}" for name in _BUSY.values()),
-            outcome.bottleneck,
+            short.get(outcome.bottleneck, "worker net"),
         )
     return table
 

@@ -112,6 +112,11 @@ class Dispatch:
         self.merged = 0
         self.out = 0
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is out and nothing is left to hand out."""
+        return self.out == 0 and self._next == self._total and not self._given_back
+
     def next(self) -> int | None:
         """The number of a mini-epoch that may begin now; None: there is none."""
         if not self._has_room():
@@ -179,7 +184,8 @@ class IdleWorkers:
         for clock in sorted(self._ahead):
             if not self._clocks.allows(clock):
                 break
-            self._ready.extend(self._ahead.pop(clock))
+            # They have waited for longer than the others.
+            self._ready.extendleft(reversed(self._ahead.pop(clock)))
         while self._ready:
             worker = self._ready.popleft()
             clock = self._clocks[worker]

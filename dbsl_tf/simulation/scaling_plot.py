@@ -33,8 +33,8 @@ def plot_scaling(points: Sequence[ScalePoint], path: Path) -> None:
     staleness.plot(workers, means, "o-", markersize=5, label="mean")
     staleness.plot(workers, highest, "s--", markersize=5, label="99 % at most")
     staleness.set_ylabel("staleness (commits)")
-    staleness.set_yscale("symlog", linthresh=1)
-    staleness.set_ylim(bottom=0)
+    if means[0] > 0:
+        staleness.set_yscale("log")
     at = saturation(points)
     for axes in (time, staleness):
         _finish(axes, at)
@@ -51,10 +51,10 @@ def _finish(axes: Axes, saturated_at: float | None) -> None:
         axes.axvline(saturated_at, color="0.4", linewidth=1, linestyle=(0, (1, 3)))
         axes.annotate(
             f"parameter servers\nsaturate: n ≈ {saturated_at:,.0f}",
-            (saturated_at, 0.97),
+            (saturated_at, 0.04),
             xycoords=("data", "axes fraction"),
             xytext=(4, 0),
             textcoords="offset points",
-            va="top",
+            va="bottom",
             color="0.3",
         )

@@ -35,26 +35,35 @@ _REPORT = 1024
 
 
 class _Result(NamedTuple):
+    number: int
     worker: int
     pulled_commit: int
     started: float
     finished: float
 
 
-def simulate(scenario: Scenario, report: Callable[[int], None] = lambda commits: None) -> Outcome:
+def simulate(
+    scenario: Scenario,
+    report: Callable[[int], None] = lambda commits: None,
+    draws: Draws | None = None,
+) -> Outcome:
     """Simulates a run.
 
     Args:
         scenario: what to simulate.
         report: told now and then how many commits there are.
+        draws: what is drawn; None: by the scenario's distributions.
     """
-    simulation = _Simulation(scenario, report)
+    if draws is None:
+        mini_epochs = scenario.epochs * scenario.workers
+        draws = Draws(scenario.randomness, scenario.workers, mini_epochs)
+    simulation = _Simulation(scenario, report, draws)
     simulation.run()
     return simulation.outcome()
 
 
 class _Simulation:
-    def __init__(self, scenario: Scenario, report: Callable[[int], None]) -> None:
+    def __init__(self, scenario: Scenario, report: Callable[[int], None], draws: Draws) -> None:
         self._scenario = scenario
         self._report = report
         workers, rule = scenario.workers, scenario.synchronization
@@ -63,7 +72,7 @@ class _Simulation:
         self._clocks = Clocks(workers, rule)
         self._dispatch = Dispatch(self._total, self._clocks, workers, rule)
         self._idle = IdleWorkers(self._clocks, range(workers))
-        self._draws = Draws(scenario.randomness, workers, self._total)
+        self._draws = draws
         bandwidths = (scenario.server_bandwidth, scenario.receiver_bandwidth)
         self._pulls = SharedLink(self._env, scenario.shard_bytes, *bandwidths)
         self._pushes = SharedLink(self._env, scenario.shard_bytes, *bandwidths)
@@ -77,7 +86,7 @@ class _Simulation:
         self._merging_seconds = 0.0
         self._seconds = WorkerSeconds()
         self._failures = 0
-        self._workers, self._staleness = array("i"), array("i")
+        self._numbers, self._workers, self._staleness = array("i"), array("i"), array("i")
         self._started, self._finished, self._merged_at = array("d"), array("d"), array("d")
 
     def run(self) -> None:
@@ -88,6 +97,7 @@ class _Simulation:
     def outcome(self) -> Outcome:
         return Outcome(
             scenario=self._scenario,
+            numbers=np.array(self._numbers),
             workers=np.array(self._workers),
             staleness=np.array(self._staleness),
             started=np.array(self._started),
@@ -140,12 +150,13 @@ class _Simulation:
         if latency:
             yield env.timeout(2 * latency)
         self._idle.add(worker)
-        self._returned(_Result(worker, pulled_commit, started, finished))
+        self._returned(_Result(number, worker, pulled_commit, started, finished))
 
     def _fail(self, worker: int, number: int) -> None:
         self._failures += 1
         self._clocks.lost(worker)
         self._dispatch.give_back(number)
+        self._draws.again(number)
         self._env.process(self._restart(worker))
         self._let_merge()
         self._hand_out()
@@ -166,10 +177,14 @@ class _Simulation:
             self._held.append(result)
             self._dispatch.out -= 1
             self._hand_out()
+            self._let_merge()
 
     def _let_merge(self) -> None:
         """Go on with what was kept from being merged and no longer has to be."""
-        for result in [held for held in self._held if self._clocks.may_merge(held.worker)]:
+        for result in list(self._held):
+            # At the end of a run nobody may be left who could catch up.
+            if not (self._clocks.may_merge(result.worker) or self._dispatch.exhausted):
+                continue
             self._held.remove(result)
             self._dispatch.out += 1
             self._enqueue(result)
@@ -217,6 +232,7 @@ class _Simulation:
             # All of a round are one update, made from the same weights.
             alone = len(results) == 1 and not self._scenario.synchronization.in_rounds
             self._staleness.append(commit - 1 - result.pulled_commit if alone else 0)
+            self._numbers.append(result.number)
             self._workers.append(result.worker)
             self._started.append(result.started)
             self._finished.append(result.finished)
