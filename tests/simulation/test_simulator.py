@@ -68,10 +68,10 @@ class ByHandTest(unittest.TestCase):
         self.check(outcome, [1.5, 2.0], [0, 1], [0, 1])
 
     def test_a_pull_waits_for_a_merge(self):
-        # Copies 0 to 0.2 and 0.2 to 0.4. Worker 0 is merged from 1.2 to 2.2; its next copy is
-        # taken before the merge of worker 1, which has waited for the coordinator, begins.
+        # Copies 0 to 0.2 and 0.2 to 0.4. Merges from 1.2 and 2.2; meanwhile worker 0 waits for the
+        # lock: its copy is taken from 3.2 to 3.4, that of worker 1 until 3.6.
         outcome = simulate(two_workers(1.0, 1.0, copy_seconds=0.2, merge_seconds=1.0))
-        np.testing.assert_allclose(outcome.merged_at[:2], [2.2, 3.2])
+        self.check(outcome, [2.2, 3.2, 5.4, 6.4], [0, 1, 0, 1], [0, 1, 0, 1])
 
     def test_bsp_merges_a_round_at_once(self):
         outcome = simulate(two_workers(2.0, 3.0, synchronization=BSP, merge_seconds=0.5))
