@@ -76,7 +76,7 @@ def whole_shares(shares: Sequence[float], samples: int) -> tuple[int, ...]:
     whole = [max(1, math.floor(share)) for share in shares]
     missing = samples - sum(whole)
     step = 1 if missing > 0 else -1
-    # The first to move is the one with the largest remainder, or the smallest if there are too many.
+    # The largest remainders go up first, or where there are too many the smallest go down.
     movable = [
         (step * (number - share), index)
         for index, (share, number) in enumerate(zip(shares, whole))
