@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.errors import UserError
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
 from dbsl_tf.simulation.model_size import largest_shard, sent_bytes
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
+
+# Mean failures of a mini-epoch; with 3 one of 20 tries is finished.
+_MOST_FAILURES = 3.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,9 @@ def scenario_from_config(config: Config) -> tuple[Scenario, DualBatchPlan]:
         commit_seconds=section.commit_seconds,
         randomness=_randomness(config),
     )
-    return with_workers(network, plan, section.overhead), plan
+    scenario = with_workers(network, plan, section.overhead)
+    _check_failures(scenario)
+    return scenario, plan
 
 
 def with_workers(scenario: Scenario, plan: DualBatchPlan, overhead: float | None) -> Scenario:
@@ -187,6 +193,17 @@ def with_workers(scenario: Scenario, plan: DualBatchPlan, overhead: float | None
         roles=tuple(worker.role for worker in plan.workers),
         training_seconds=tuple(map(seconds, plan.workers)),
     )
+
+
+def _check_failures(scenario: Scenario) -> None:
+    """Refuses failures that hardly ever let a mini-epoch end."""
+    longest = max(scenario.training_seconds)
+    if scenario.randomness.failures_per_second * longest > _MOST_FAILURES:
+        raise UserError(
+            f"simulate.failures_per_hour is {3600 * scenario.randomness.failures_per_second:g}, "
+            f"with which mini-epochs of {longest:.3g} s are hardly ever finished; give "
+            f"{3600 * _MOST_FAILURES / longest:.3g} at most"
+        )
 
 
 def _randomness(config: Config) -> Randomness:

@@ -164,7 +164,8 @@ class _Simulation:
     def _restart(self, worker: int) -> Generator[Event]:
         restart = next(self._draws.restarts)
         yield self._env.timeout(restart)
-        self._seconds.down += restart
+        over = self._dispatch.merged == self._total
+        self._seconds.down += restart - (self._env.now - self._merged_at[-1] if over else 0.0)
         self._clocks.back(worker)
         self._idle.add(worker)
         self._hand_out()

@@ -101,7 +101,10 @@ class ByHandTest(unittest.TestCase):
         draws = Draws(Randomness(), 2, 2)
         draws.failures = iter([1.0, math.inf, math.inf])
         draws.restarts = iter([100.0])
-        self.check(simulate(scenario, draws=draws), [6, 6], [1, 1], [0, 0])
+        outcome = simulate(scenario, draws=draws)
+        self.check(outcome, [6, 6], [1, 1], [0, 0])
+        # Only until the run is over.
+        self.assertAlmostEqual(outcome.worker_shares["down"], 5 / 12)
 
     def test_stragglers_are_drawn_with_their_mean(self):
         for distribution in ("constant", "exponential", "pareto"):
@@ -163,6 +166,7 @@ class AlwaysTest(unittest.TestCase):
         self.assertTrue((outcome.staleness >= 0).all())
         self.assertTrue((outcome.finished <= outcome.merged_at).all())
         self.assertLessEqual(max(outcome.utilisation.values()), 1 + 1e-6)
+        self.assertAlmostEqual(sum(outcome.worker_shares.values()), 1)
 
     @settings(deadline=None, max_examples=100)
     @given(SCENARIOS)
