@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -74,7 +75,8 @@ def print_scaling(points: Sequence[ScalePoint], console: Console | None = None) 
 
 def scaling_table(points: Sequence[ScalePoint]) -> Table:
     """Returns a table with a size a row."""
-    table = Table()
+    # Nine columns have to fit into 80 characters.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("workers", "epoch s", "commits/s", "stale", "99 %"):
         table.add_column(heading, justify="right")
     for heading in _BUSY:
