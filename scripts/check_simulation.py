@@ -2,11 +2,12 @@
 
     python scripts/check_simulation.py --config FILE [key.sub=value ...]
 
-Trains for real, without evaluations and checkpoints in between. The second quarter of the run
-tells how long training, exchange of the weights and merging take here and how much that varies;
-from this alone the second half is simulated, with several seeds. Printed beside each other are
-the time of an epoch and the staleness of the real second half and of the simulated one. Exit
-status 1: they differ by more than 5 % in time, or in staleness by more than a tenth of the commits.
+Trains for real, without evaluations and checkpoints in between; the first quarter warms up. Every
+second epoch of the others tells how long training, exchange of the weights and merging take here
+and how much that varies, so that both halves meet the machine at the same speeds; from this alone
+the run is simulated, with several seeds. Printed beside each other are the time of an epoch and
+the staleness, real and simulated. Exit status 1: they differ by more than 5 % in time, or in
+staleness by more than a tenth of the commits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"schedule.epochs is {epochs}; give at least 8")
     commits = train(options.config, options.overrides, epochs)
     rule = Synchronization.of(config.sync.mode, config.sync.staleness)
-    scenario = fit(quarter(commits, config.cluster.workers), rule, epochs)
+    scenario = fit(commits, rule, epochs)
     real = real_figures(commits, scenario.workers)
     return show(scenario, real, simulated_figures(scenario))
 
@@ -74,17 +75,11 @@ def train(config: str, overrides: Sequence[str], epochs: int) -> Commits:
     return [event for event in events if event["event"] == "commit"]
 
 
-def quarter(commits: Commits, workers: int) -> Commits:
-    """The second quarter of the epochs, when everything is warm."""
-    epochs = len(commits) // workers
-    return [c for c in commits if epochs // 4 < c["epoch"] <= epochs // 2]
-
-
 def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
     """What these commits tell of the machine; the network is part of what a mini-epoch takes.
 
     Args:
-        commits: of some epochs.
+        commits: of a run; only every second epoch after the first quarter counts.
         rule: the coordinator's.
         epochs: to simulate.
     """
@@ -92,17 +87,18 @@ def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
     for commit in commits:
         by_worker[commit["worker"]].append(commit)
     workers = len(by_worker)
-    seconds = [[c["seconds"] for c in by_worker[w]] for w in range(workers)]
+    seconds = [[c["seconds"] for c in by_worker[w] if _counts(c, epochs)] for w in range(workers)]
     pauses = [
         later["started"] - earlier["started"] - earlier["seconds"]
         for mine in by_worker.values()
         for earlier, later in pairwise(sorted(mine, key=lambda c: c["started"]))
+        if _counts(earlier, epochs)
     ]
     if rule.in_rounds:
         # Only the last of a round does not wait for others; it is merged with all of them.
         commit_seconds = float(np.quantile(pauses, 0.5 / workers)) / workers
     else:
-        commit_seconds = median(pauses)
+        commit_seconds = mean(pauses)
     return Scenario(
         roles=tuple(by_worker[w][0]["role"] for w in range(workers)),
         training_seconds=tuple(map(mean, seconds)),
@@ -113,21 +109,27 @@ def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
     )
 
 
+def _counts(commit: Mapping[str, Any], epochs: int) -> bool:
+    return commit["epoch"] > epochs // 4 and commit["epoch"] % 2 == 0
+
+
 def real_figures(commits: Commits, workers: int) -> Figures:
-    """Of the second half of a run."""
-    half = len(commits) // workers // 2 * workers
+    """Of a run without its first quarter."""
+    first = len(commits) // workers // 4 * workers
     ends = [c["started"] + c["seconds"] for c in commits]
-    return _figures(ends, [c["staleness"] for c in commits], half, workers)
+    return _figures(ends, [c["staleness"] for c in commits], first, workers)
 
 
 def simulated_figures(scenario: Scenario) -> Figures:
     """Likewise, in the mean of several seeds."""
-    half = scenario.epochs // 2 * scenario.workers
+    first = scenario.epochs // 4 * scenario.workers
     found = []
     for seed in range(SEEDS):
         randomness = replace(scenario.randomness, seed=seed)
         outcome = simulate(replace(scenario, randomness=randomness))
-        found.append(_figures(outcome.finished, outcome.staleness.tolist(), half, scenario.workers))
+        found.append(
+            _figures(outcome.finished, outcome.staleness.tolist(), first, scenario.workers)
+        )
     values = sorted({value for figures in found for value in figures.staleness})
     return Figures(
         mean(figures.epoch_seconds for figures in found),
@@ -135,9 +137,9 @@ def simulated_figures(scenario: Scenario) -> Figures:
     )
 
 
-def _figures(ends: Sequence[float], staleness: Sequence[int], half: int, workers: int) -> Figures:
-    later = staleness[half:]
-    seconds = (max(ends) - max(ends[:half])) / (len(later) / workers)
+def _figures(ends: Sequence[float], staleness: Sequence[int], first: int, workers: int) -> Figures:
+    later = staleness[first:]
+    seconds = (max(ends) - max(ends[:first])) / (len(later) / workers)
     counts = Counter(later)
     return Figures(seconds, {value: count / len(later) for value, count in sorted(counts.items())})
 

@@ -81,7 +81,7 @@ def scaling_table(points: Sequence[ScalePoint]) -> Table:
         table.add_column(heading, justify="right")
     for heading in _BUSY:
         table.add_column(heading, justify="right")
-    table.add_column("limited by")
+    table.add_column("limit")
     short = {name: heading for heading, name in _BUSY.items()}
     for point in points:
         if (outcome := point.outcome) is None:
