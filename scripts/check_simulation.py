@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,8 @@ def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
         # Only the last of a round does not wait for others; it is merged with all of them.
         commit_seconds = float(np.quantile(pauses, 0.5 / workers)) / workers
     else:
-        commit_seconds = mean(pauses)
+        # The mean has waits for the merges of others in it.
+        commit_seconds = median(pauses)
     return Scenario(
         roles=tuple(by_worker[w][0]["role"] for w in range(workers)),
         training_seconds=tuple(map(mean, seconds)),
