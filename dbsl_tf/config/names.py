@@ -21,6 +21,7 @@ DecayMode = Literal["l2", "decoupled"]
 Isolation = Literal["auto", "require", "off"]
 LearningRateDecay = Literal["milestones", "cosine"]
 ProgressiveMode = Literal["cyclic", "single", "off"]
+DelayDistribution = Literal["constant", "exponential", "pareto"]
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 MODEL_NAMES: tuple[str, ...] = get_args(ModelName)

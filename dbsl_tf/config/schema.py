@@ -21,6 +21,7 @@ from dbsl_tf.config.sections import (
     SyncSection,
     TimeModelSection,
 )
+from dbsl_tf.config.simulate import SimulateSection
 from dbsl_tf.config.yaml_text import write_yaml
 from dbsl_tf.data.image_folder import IMAGE_FOLDER
 
@@ -43,6 +44,7 @@ class Config(Section):
     schedule: ScheduleSection
     checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
     progressive: ProgressiveSection = Field(default_factory=ProgressiveSection)
+    simulate: SimulateSection = Field(default_factory=SimulateSection)
     run: RunSection = Field(default_factory=RunSection)
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ together, as near k T_0 as such batches come, with d samples exactly.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,13 +74,20 @@ def whole_shares(shares: Sequence[float], samples: int) -> tuple[int, ...]:
     Of equal remainders the first goes up.
     """
     whole = [max(1, math.floor(share)) for share in shares]
-    remainder = [share - number for share, number in zip(shares, whole)]
-    while (missing := samples - sum(whole)) != 0:
-        step = 1 if missing > 0 else -1
-        movable = [index for index, number in enumerate(whole) if number + step >= 1]
-        index = max(movable, key=lambda index: step * remainder[index])
+    missing = samples - sum(whole)
+    step = 1 if missing > 0 else -1
+    # The largest remainders go up first, or where there are too many the smallest go down.
+    movable = [
+        (step * (number - share), index)
+        for index, (share, number) in enumerate(zip(shares, whole))
+        if number + step >= 1
+    ]
+    heapq.heapify(movable)
+    for _ in range(abs(missing)):
+        distance, index = heapq.heappop(movable)
         whole[index] += step
-        remainder[index] -= step
+        if whole[index] + step >= 1:
+            heapq.heappush(movable, (distance + 1, index))
     return tuple(whole)
 
 

@@ -1,0 +1,4 @@
+"""What a cluster would do: the coordinator's rules on simulated workers and servers.
+
+No TensorFlow.
+"""

@@ -1,0 +1,72 @@
+"""Bytes of a model's weights, from its architecture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dbsl_tf.data.catalogue import DATASETS, dataset_spec
+from dbsl_tf.errors import UserError
+from dbsl_tf.models.resnet import ARCHITECTURES, ResNet
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
+
+_BYTES = 4  # weights are float32 with any precision
+_CHANNELS = 3
+
+
+def variable_sizes(
+    architecture: ResNet, classes: int, stem: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Returns how many numbers each trainable and each other weight has, in the model's order."""
+    stem_size = 7 if stem == "imagenet" else 3
+    width = architecture.width
+    trainable = [stem_size**2 * _CHANNELS * width, width, width]
+    normalised = [width]
+    before = width
+    for stage, blocks in enumerate(architecture.blocks):
+        channels = width * 2**stage
+        for block in range(blocks):
+            shortcut = before != channels or (stage > 0 and block == 0)
+            branches = 2 if shortcut else 1
+            trainable += [9 * before * channels, channels, channels, 9 * channels**2]
+            trainable += [before * channels] * shortcut
+            trainable += [channels] * 2 * branches
+            normalised += [channels] * (1 + branches)
+            before = channels
+    trainable += [before * classes, classes]
+    others = [size for size in normalised for _ in ("mean", "variance")]
+    return tuple(trainable), tuple(others)
+
+
+def sent_bytes(config: Config) -> tuple[int, ...]:
+    """Returns the bytes of every variable that a pull or a push sends, in their order.
+
+    With `optimizer.state` keep the velocity of the trainable weights goes with them.
+
+    Raises:
+        UserError: the number of classes is not known without the data.
+    """
+    trainable, others = variable_sizes(
+        ARCHITECTURES[config.model.name], _classes(config), config.stem
+    )
+    velocity = trainable if config.optimizer.state == "keep" else ()
+    return tuple(_BYTES * size for size in (*trainable, *others, *velocity))
+
+
+def largest_shard(sizes: Sequence[int], servers: int) -> int:
+    """Returns the most bytes any server has; variables are spread over the servers in turn."""
+    return max(sum(sizes[server::servers]) for server in range(servers))
+
+
+def _classes(config: Config) -> int:
+    if config.data.name in DATASETS:
+        return dataset_spec(config.data.name).classes
+    folder = config.data.dir / "train" if config.data.dir else None
+    if folder is None or not folder.is_dir():
+        raise UserError(
+            f"simulate.model_bytes is null, and data.dir={config.data.dir} has no train/ that "
+            "tells how many classes the model has; give simulate.model_bytes"
+        )
+    return sum(entry.is_dir() for entry in folder.iterdir())

@@ -1,0 +1,221 @@
+"""What is simulated: a plan, the coordinator's rule, and the hardware around them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.errors import UserError
+from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
+from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.simulation.model_size import largest_shard, sent_bytes
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
+
+# Mean failures of a mini-epoch; with 3 one of 20 tries is finished.
+_MOST_FAILURES = 3.0
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """The distributions of what differs from mini-epoch to mini-epoch; see `simulate` in `Config`.
+
+    Attributes:
+        variation: of training times between mini-epochs, standard deviation of the logarithm.
+        worker_variation: likewise between workers.
+        straggler_probability: of a mini-epoch that is held up.
+        straggler_slowdown: mean factor of its training time.
+        straggler_distribution: "constant", "exponential" or "pareto".
+        failures_per_second: mean failures of a worker in a second of training, exponential.
+        restart_seconds: mean time until it takes part again.
+        restart_distribution: as `straggler_distribution`.
+        seed: of all draws.
+    """
+
+    variation: float = 0.0
+    worker_variation: float = 0.0
+    straggler_probability: float = 0.0
+    straggler_slowdown: float = 1.0
+    straggler_distribution: str = "exponential"
+    failures_per_second: float = 0.0
+    restart_seconds: float = 0.0
+    restart_distribution: str = "constant"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A cluster to simulate; seconds, bytes and bytes a second throughout.
+
+    Attributes:
+        roles: "small" or "large", of each worker.
+        training_seconds: what the steps of a mini-epoch and its overhead take, of each worker.
+        epochs: commits of the run over the number of workers.
+        synchronization: the coordinator's rule.
+        model_bytes: what a pull or a push sends.
+        shard_bytes: the most of it that one server has: all servers work at once, so the one with
+            the most decides.
+        server_bandwidth: each way, of a server; infinite: no limit.
+        worker_bandwidth: of a worker; infinite: no limit.
+        latency: of a message.
+        copy_seconds: to copy the shard for a pull, under the lock.
+        merge_seconds: to merge the shard, under the lock.
+        commit_seconds: of the coordinator for a commit beside the merge.
+        randomness: what is drawn.
+    """
+
+    roles: tuple[str, ...]
+    training_seconds: tuple[float, ...]
+    epochs: int
+    synchronization: Synchronization = Synchronization()
+    model_bytes: float = 0.0
+    shard_bytes: float = 0.0
+    server_bandwidth: float = math.inf
+    worker_bandwidth: float = math.inf
+    latency: float = 0.0
+    copy_seconds: float = 0.0
+    merge_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    randomness: Randomness = Randomness()
+
+    @property
+    def workers(self) -> int:
+        """Number of workers (n)."""
+        return len(self.roles)
+
+    @property
+    def receiver_bandwidth(self) -> float:
+        """Part of a worker's bandwidth that the largest shard has."""
+        if not self.model_bytes:
+            return math.inf
+        return self.worker_bandwidth * self.shard_bytes / self.model_bytes
+
+    @property
+    def transfer_seconds(self) -> float:
+        """Time of an undisturbed pull's or push's bytes."""
+        return self.shard_bytes / min(self.server_bandwidth, self.receiver_bandwidth)
+
+    @property
+    def exchange_seconds(self) -> float:
+        """Time of an undisturbed pull and push as the worker sees them."""
+        return 3 * self.latency + self.copy_seconds + 2 * self.transfer_seconds
+
+    @property
+    def merging_seconds(self) -> float:
+        """Time of an undisturbed merge as the coordinator sees it: one at a time."""
+        return self.commit_seconds + 2 * self.latency + self.merge_seconds
+
+    @property
+    def undisturbed_rate(self) -> float:
+        """Commits a second if no worker waited for another, by expectation of all draws."""
+        stretch = 1 + self.randomness.straggler_probability * (
+            self.randomness.straggler_slowdown - 1
+        )
+        other = 2 * self.latency + self.exchange_seconds + self.merging_seconds
+        return sum(1 / (stretch * seconds + other) for seconds in self.training_seconds)
+
+    @property
+    def server_limits(self) -> dict[str, float]:
+        """Commits a second that the network of the servers, and the merging, can do at most."""
+        network = self.shard_bytes / self.server_bandwidth
+        merging = max(self.merging_seconds, self.merge_seconds + self.copy_seconds)
+        return {
+            "server network": 1 / network if network else math.inf,
+            "merging": 1 / merging if merging else math.inf,
+        }
+
+    @property
+    def offered_load(self) -> float:
+        """Commits of undisturbed workers over what the parameter servers can do; 1: saturated."""
+        return self.undisturbed_rate / min(self.server_limits.values())
+
+
+def scenario_from_config(config: Config) -> tuple[Scenario, DualBatchPlan]:
+    """Returns what a configuration describes, and the plan of its highest resolution.
+
+    Raises:
+        UserError: it has no time model, no plan, or no size of the model.
+    """
+    section = config.simulate
+    models = time_models_from_config(config)
+    if section.samples_per_worker is None:
+        samples = epoch_samples(config.data)
+    else:
+        samples = section.samples_per_worker * config.cluster.workers
+    plan = plan_from_config(config, samples, models)
+    if section.model_bytes is None:
+        sizes = sent_bytes(config)
+        total, shard = sum(sizes), largest_shard(sizes, config.cluster.parameter_servers)
+    else:
+        total = section.model_bytes
+        shard = total / config.cluster.parameter_servers
+    network = Scenario(
+        roles=(),
+        training_seconds=(),
+        epochs=section.epochs,
+        synchronization=Synchronization.of(config.sync.mode, config.sync.staleness),
+        model_bytes=total,
+        shard_bytes=shard,
+        server_bandwidth=section.server_bandwidth or math.inf,
+        worker_bandwidth=section.worker_bandwidth or math.inf,
+        latency=section.latency,
+        copy_seconds=section.copy_seconds_per_byte * shard,
+        merge_seconds=section.merge_seconds_per_byte * shard,
+        commit_seconds=section.commit_seconds,
+        randomness=_randomness(config),
+    )
+    scenario = with_workers(network, plan, section.overhead)
+    _check_failures(scenario)
+    return scenario, plan
+
+
+def with_workers(scenario: Scenario, plan: DualBatchPlan, overhead: float | None) -> Scenario:
+    """Returns the scenario with the workers of a plan.
+
+    Args:
+        scenario: all but the workers.
+        plan: what they train.
+        overhead: seconds of a mini-epoch beyond steps, pull and push; None: that of the time
+            model, which was measured with a pull and a push in it, without these.
+    """
+
+    def seconds(worker: WorkerPlan) -> float:
+        steps = worker.time_model.training_seconds(worker.samples, worker.batch)
+        if overhead is not None:
+            return steps + overhead
+        return steps + max(0.0, worker.overhead_seconds - scenario.exchange_seconds)
+
+    return replace(
+        scenario,
+        roles=tuple(worker.role for worker in plan.workers),
+        training_seconds=tuple(map(seconds, plan.workers)),
+    )
+
+
+def _check_failures(scenario: Scenario) -> None:
+    """Refuses failures that hardly ever let a mini-epoch end."""
+    longest = max(scenario.training_seconds)
+    if scenario.randomness.failures_per_second * longest > _MOST_FAILURES:
+        raise UserError(
+            f"simulate.failures_per_hour is {3600 * scenario.randomness.failures_per_second:g}, "
+            f"with which mini-epochs of {longest:.3g} s are hardly ever finished; give "
+            f"{3600 * _MOST_FAILURES / longest:.3g} at most"
+        )
+
+
+def _randomness(config: Config) -> Randomness:
+    section = config.simulate
+    return Randomness(
+        variation=section.variation,
+        worker_variation=section.worker_variation,
+        straggler_probability=section.straggler_probability,
+        straggler_slowdown=section.straggler_slowdown,
+        straggler_distribution=section.straggler_distribution,
+        failures_per_second=section.failures_per_hour / 3600,
+        restart_seconds=section.restart_seconds,
+        restart_distribution=section.restart_distribution,
+        seed=section.seed,
+    )

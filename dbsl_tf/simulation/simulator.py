@@ -1,0 +1,242 @@
+"""The simulation itself: workers, servers and coordinator as processes of simulated time.
+
+A mini-epoch goes through the moments of a real one (`dbsl_tf.coordinator`):
+
+1. The coordinator hands it out to the worker that is idle for longest; a message of one latency.
+2. Pull: a message; the servers copy the weights under the lock that a merge needs too; the copy is
+   sent, in competition with the pulls of others.
+3. Training, after a message's latency.
+4. Push, in competition with the pushes of others; a message back, another to the coordinator.
+5. Merge, one at a time: the coordinator's work, a message, the merge under the lock, a message.
+   With BSP the mini-epochs of a round are merged as one when the last is there.
+
+A worker that fails does so while it trains. It is found dead at once, another one begins its
+mini-epoch anew, and it takes part again after its restart.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import NamedTuple
+
+import numpy as np
+from simpy import Environment, Event
+
+from dbsl_tf.simulation.draws import Draws
+from dbsl_tf.simulation.outcome import Outcome, WorkerSeconds
+from dbsl_tf.simulation.resources import Lock, SharedLink
+from dbsl_tf.simulation.rules import Clocks, Dispatch, IdleWorkers
+from dbsl_tf.simulation.scenario import Scenario
+
+# Commits between two reports of progress.
+_REPORT = 1024
+
+
+class _Result(NamedTuple):
+    number: int
+    worker: int
+    pulled_commit: int
+    started: float
+    finished: float
+
+
+def simulate(
+    scenario: Scenario,
+    report: Callable[[int], None] = lambda commits: None,
+    draws: Draws | None = None,
+) -> Outcome:
+    """Simulates a run.
+
+    Args:
+        scenario: what to simulate.
+        report: told now and then how many commits there are.
+        draws: what is drawn; None: by the scenario's distributions.
+    """
+    if draws is None:
+        mini_epochs = scenario.epochs * scenario.workers
+        draws = Draws(scenario.randomness, scenario.workers, mini_epochs)
+    simulation = _Simulation(scenario, report, draws)
+    simulation.run()
+    return simulation.outcome()
+
+
+class _Simulation:
+    def __init__(self, scenario: Scenario, report: Callable[[int], None], draws: Draws) -> None:
+        self._scenario = scenario
+        self._report = report
+        workers, rule = scenario.workers, scenario.synchronization
+        self._total = scenario.epochs * workers
+        self._env = Environment()
+        self._clocks = Clocks(workers, rule)
+        self._dispatch = Dispatch(self._total, self._clocks, workers, rule)
+        self._idle = IdleWorkers(self._clocks, range(workers))
+        self._draws = draws
+        bandwidths = (scenario.server_bandwidth, scenario.receiver_bandwidth)
+        self._pulls = SharedLink(self._env, scenario.shard_bytes, *bandwidths)
+        self._pushes = SharedLink(self._env, scenario.shard_bytes, *bandwidths)
+        self._lock = Lock(self._env)
+        self._locking = scenario.copy_seconds > 0 or scenario.merge_seconds > 0
+        self._commit = 0
+        self._round: list[_Result] = []
+        self._held: list[_Result] = []
+        self._to_merge: deque[list[_Result]] = deque()
+        self._merging = False
+        self._merging_seconds = 0.0
+        self._seconds = WorkerSeconds()
+        self._failures = 0
+        self._numbers, self._workers, self._staleness = array("i"), array("i"), array("i")
+        self._started, self._finished, self._merged_at = array("d"), array("d"), array("d")
+
+    def run(self) -> None:
+        self._hand_out()
+        self._env.run()
+        assert self._dispatch.merged == self._total, "simulated workers wait for each other"
+
+    def outcome(self) -> Outcome:
+        return Outcome(
+            scenario=self._scenario,
+            numbers=np.array(self._numbers),
+            workers=np.array(self._workers),
+            staleness=np.array(self._staleness),
+            started=np.array(self._started),
+            finished=np.array(self._finished),
+            merged_at=np.array(self._merged_at),
+            worker_seconds=self._seconds,
+            pull_link_seconds=self._pulls.busy_seconds,
+            push_link_seconds=self._pushes.busy_seconds,
+            lock_seconds=self._lock.busy_seconds,
+            merging_seconds=self._merging_seconds,
+            failures=self._failures,
+        )
+
+    def _hand_out(self) -> None:
+        while (number := self._dispatch.next()) is not None:
+            # As fewer are out than may begin, one of those is idle.
+            worker = self._idle.take()
+            self._env.process(self._mini_epoch(worker, number))
+
+    def _mini_epoch(self, worker: int, number: int) -> Generator[Event]:
+        env, scenario, seconds = self._env, self._scenario, self._seconds
+        latency = scenario.latency
+        started = env.now + latency
+        if latency:
+            yield env.timeout(2 * latency)
+        if self._locking:
+            yield self._lock.hold(scenario.copy_seconds)
+        pulled_commit = self._commit
+        if not self._pulls.free:
+            yield self._pulls.transfer()
+        training = (
+            scenario.training_seconds[worker]
+            * self._draws.worker_factors[worker]
+            * self._draws.factors[number]
+        )
+        arrived = env.now + latency
+        seconds.pulling += arrived - started
+        until_failure = next(self._draws.failures)
+        if until_failure < training:
+            yield env.timeout(latency + until_failure)
+            seconds.lost += until_failure
+            self._fail(worker, number)
+            return
+        yield env.timeout(latency + training)
+        seconds.training += training
+        if not self._pushes.free:
+            yield self._pushes.transfer()
+        finished = env.now + latency
+        seconds.pushing += finished - arrived - training
+        if latency:
+            yield env.timeout(2 * latency)
+        self._idle.add(worker)
+        self._returned(_Result(number, worker, pulled_commit, started, finished))
+
+    def _fail(self, worker: int, number: int) -> None:
+        self._failures += 1
+        self._clocks.lost(worker)
+        self._dispatch.give_back(number)
+        self._draws.again(number)
+        self._env.process(self._restart(worker))
+        self._let_merge()
+        self._hand_out()
+
+    def _restart(self, worker: int) -> Generator[Event]:
+        restart = next(self._draws.restarts)
+        yield self._env.timeout(restart)
+        over = self._dispatch.merged == self._total
+        self._seconds.down += restart - (self._env.now - self._merged_at[-1] if over else 0.0)
+        self._clocks.back(worker)
+        self._idle.add(worker)
+        self._hand_out()
+
+    def _returned(self, result: _Result) -> None:
+        if self._clocks.may_merge(result.worker):
+            self._enqueue(result)
+        else:
+            # It occupies nobody meanwhile: the slower ones have to go on.
+            self._held.append(result)
+            self._dispatch.out -= 1
+            self._hand_out()
+            self._let_merge()
+
+    def _let_merge(self) -> None:
+        """Go on with what was kept from being merged and no longer has to be."""
+        for result in list(self._held):
+            # At the end of a run nobody may be left who could catch up.
+            if not (self._clocks.may_merge(result.worker) or self._dispatch.exhausted):
+                continue
+            self._held.remove(result)
+            self._dispatch.out += 1
+            self._enqueue(result)
+
+    def _enqueue(self, result: _Result) -> None:
+        if self._scenario.synchronization.in_rounds:
+            self._round.append(result)
+            if len(self._round) < self._scenario.workers:
+                self._dispatch.out -= 1
+                self._hand_out()
+                return
+            self._to_merge.append(self._round)
+            self._round = []
+        else:
+            self._to_merge.append([result])
+        if not self._merging:
+            self._merging = True
+            self._env.process(self._merge_in_turn())
+
+    def _merge_in_turn(self) -> Generator[Event]:
+        env, scenario = self._env, self._scenario
+        began = env.now
+        while self._to_merge:
+            results = self._to_merge.popleft()
+            before = scenario.commit_seconds * len(results) + scenario.latency
+            if before:
+                yield env.timeout(before)
+            if self._locking:
+                yield self._lock.hold(scenario.merge_seconds * len(results))
+            self._commit += len(results)
+            commit = self._commit
+            if scenario.latency:
+                yield env.timeout(scenario.latency)
+            self._record(results, commit)
+            self._dispatch.was_merged([result.worker for result in results])
+            self._dispatch.out -= 1
+            self._let_merge()
+            self._hand_out()
+        self._merging = False
+        self._merging_seconds += env.now - began
+
+    def _record(self, results: list[_Result], commit: int) -> None:
+        now = self._env.now
+        for result in results:
+            # All of a round are one update, made from the same weights.
+            alone = len(results) == 1 and not self._scenario.synchronization.in_rounds
+            self._staleness.append(commit - 1 - result.pulled_commit if alone else 0)
+            self._numbers.append(result.number)
+            self._workers.append(result.worker)
+            self._started.append(result.started)
+            self._finished.append(result.finished)
+            self._merged_at.append(now)
+            if len(self._workers) % _REPORT == 0:
+                self._report(len(self._workers))

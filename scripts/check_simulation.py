@@ -1,0 +1,175 @@
+"""Compares a simulated run with a real one on this machine.
+
+    python scripts/check_simulation.py --config FILE [key.sub=value ...]
+
+Trains for real, without evaluations and checkpoints in between; the first quarter warms up. Every
+second epoch of the others tells how long training, exchange of the weights and merging take here
+and how much that varies, so that both halves meet the machine at the same speeds; from this alone
+the run is simulated, with several seeds. Printed beside each other are the time of an epoch and
+the staleness, real and simulated. Exit status 1: they differ by more than 5 % in time, or in
+staleness by more than a tenth of the commits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+import numpy as np
+
+from dbsl_tf.config import load_config
+from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.results.history import read_events
+from dbsl_tf.simulation.scenario import Randomness, Scenario
+from dbsl_tf.simulation.simulator import simulate
+
+LARGEST_TIME_ERROR = 0.05
+LARGEST_DISTANCE = 0.1
+SEEDS = 20
+
+Commits = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Time of an epoch in seconds, and the part of the commits that has each staleness."""
+
+    epoch_seconds: float
+    staleness: dict[int, float]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train, fit, simulate and print; whether both agree."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    options = parser.parse_intermixed_args(arguments)
+    config = load_config(options.config, options.overrides)
+    epochs = config.schedule.epochs
+    if epochs < 8:
+        parser.error(f"schedule.epochs is {epochs}; give at least 8")
+    commits = train(options.config, options.overrides, epochs)
+    rule = Synchronization.of(config.sync.mode, config.sync.staleness)
+    scenario = fit(commits, rule, epochs)
+    real = real_figures(commits, scenario.workers)
+    return show(scenario, real, simulated_figures(scenario))
+
+
+def train(config: str, overrides: Sequence[str], epochs: int) -> Commits:
+    """The commits of a real run."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        alone = [f"schedule.eval_every={epochs}", f"checkpoint.every={epochs}", f"run.dir={run}"]
+        command = [sys.executable, "-m", "dbsl_tf.train", "--config", config, *overrides, *alone]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        events = read_events(run / "history.jsonl")
+    return [event for event in events if event["event"] == "commit"]
+
+
+def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
+    """What these commits tell of the machine; the network is part of what a mini-epoch takes.
+
+    Args:
+        commits: of a run; only every second epoch after the first quarter counts.
+        rule: the coordinator's.
+        epochs: to simulate.
+    """
+    by_worker = defaultdict(list)
+    for commit in commits:
+        by_worker[commit["worker"]].append(commit)
+    workers = len(by_worker)
+    seconds = [[c["seconds"] for c in by_worker[w] if _counts(c, epochs)] for w in range(workers)]
+    pauses = [
+        later["started"] - earlier["started"] - earlier["seconds"]
+        for mine in by_worker.values()
+        for earlier, later in pairwise(sorted(mine, key=lambda c: c["started"]))
+        if _counts(earlier, epochs)
+    ]
+    if rule.in_rounds:
+        # Only the last of a round does not wait for others; it is merged with all of them.
+        commit_seconds = float(np.quantile(pauses, 0.5 / workers)) / workers
+    else:
+        # The mean has waits for the merges of others in it.
+        commit_seconds = median(pauses)
+    return Scenario(
+        roles=tuple(by_worker[w][0]["role"] for w in range(workers)),
+        training_seconds=tuple(map(mean, seconds)),
+        epochs=epochs,
+        synchronization=rule,
+        commit_seconds=max(0.0, commit_seconds),
+        randomness=Randomness(variation=mean(stdev(map(np.log, mine)) for mine in seconds)),
+    )
+
+
+def _counts(commit: Mapping[str, Any], epochs: int) -> bool:
+    return commit["epoch"] > epochs // 4 and commit["epoch"] % 2 == 0
+
+
+def real_figures(commits: Commits, workers: int) -> Figures:
+    """Of a run without its first quarter."""
+    first = len(commits) // workers // 4 * workers
+    ends = [c["started"] + c["seconds"] for c in commits]
+    return _figures(ends, [c["staleness"] for c in commits], first, workers)
+
+
+def simulated_figures(scenario: Scenario) -> Figures:
+    """Likewise, in the mean of several seeds."""
+    first = scenario.epochs // 4 * scenario.workers
+    found = []
+    for seed in range(SEEDS):
+        randomness = replace(scenario.randomness, seed=seed)
+        outcome = simulate(replace(scenario, randomness=randomness))
+        found.append(
+            _figures(outcome.finished, outcome.staleness.tolist(), first, scenario.workers)
+        )
+    values = sorted({value for figures in found for value in figures.staleness})
+    return Figures(
+        mean(figures.epoch_seconds for figures in found),
+        {value: mean(f.staleness.get(value, 0.0) for f in found) for value in values},
+    )
+
+
+def _figures(ends: Sequence[float], staleness: Sequence[int], first: int, workers: int) -> Figures:
+    later = staleness[first:]
+    seconds = (max(ends) - max(ends[:first])) / (len(later) / workers)
+    counts = Counter(later)
+    return Figures(seconds, {value: count / len(later) for value, count in sorted(counts.items())})
+
+
+def distance(one: Mapping[int, float], other: Mapping[int, float]) -> float:
+    """Part of the commits that would have to have another staleness (total variation)."""
+    return sum(abs(one.get(v, 0.0) - other.get(v, 0.0)) for v in {*one, *other}) / 2
+
+
+def show(scenario: Scenario, real: Figures, simulated: Figures) -> int:
+    """Print both, and whether they agree."""
+    print(
+        f"fitted: mini-epochs of {', '.join(f'{s:.4f}' for s in scenario.training_seconds)} s, "
+        f"variation {scenario.randomness.variation:.4f}, {scenario.commit_seconds:.4f} s a commit"
+    )
+    error = simulated.epoch_seconds / real.epoch_seconds - 1
+    print(
+        f"epoch: real {real.epoch_seconds:.4f} s, simulated {simulated.epoch_seconds:.4f} s, "
+        f"{error:+.2%}"
+    )
+    print("staleness  real  simulated")
+    for value in sorted({*real.staleness, *simulated.staleness}):
+        parts = [figures.staleness.get(value, 0.0) for figures in (real, simulated)]
+        print(f"{value:>9}  {parts[0]:>4.0%}  {parts[1]:>9.0%}")
+    apart = distance(real.staleness, simulated.staleness)
+    agree = abs(error) <= LARGEST_TIME_ERROR and apart <= LARGEST_DISTANCE
+    print(f"staleness differs in {apart:.1%} of the commits; {'agree' if agree else 'DIFFER'}")
+    return 0 if agree else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

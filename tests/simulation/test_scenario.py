@@ -1,0 +1,114 @@
+"""From a configuration to what is simulated, and the times that the authors measured."""
+
+from __future__ import annotations
+
+import unittest
+from pathlib import Path
+
+from dbsl_tf.config import load_config
+from dbsl_tf.errors import UserError
+from dbsl_tf.simulation.scenario import Scenario, scenario_from_config
+from dbsl_tf.simulation.simulator import simulate
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+# The authors' mean seconds per batch of 50 steps on four GTX 1080 hosts, ResNet-18 on CIFAR-100
+# (data of arXiv 2509.26092), interpolated between batches five apart, times the batches of a
+# mini-epoch of the paper's Table 6: resolution, small workers, role, seconds on each host.
+MEASURED = (
+    (24, 1, "small", (4.900, 4.892, 4.935, 4.888)),
+    (24, 2, "small", (4.941, 4.935, 4.966, 4.980)),
+    (24, 3, "small", (4.974, 4.958, 5.005, 4.976)),
+    (24, 3, "large", (4.948, 4.968, 5.017, 4.963)),
+    (32, 1, "small", (7.060, 7.079, 7.095, 7.069)),
+    (32, 2, "small", (6.936, 6.968, 6.984, 6.934)),
+    (32, 3, "small", (6.957, 6.997, 7.029, 6.983)),
+    (32, 3, "large", (7.039, 7.057, 7.130, 7.043)),
+)
+# "At most 3.5 % off": predicted beside measured mini-epochs in the paper.
+PUBLISHED_ERROR = 0.035
+
+
+def of(name: str, *overrides: str) -> Scenario:
+    return scenario_from_config(load_config(CONFIGS / name, overrides))[0]
+
+
+class PublishedTest(unittest.TestCase):
+    def test_mini_epochs_take_as_long_as_the_authors_measured(self):
+        # Their times have no network in them.
+        free = ["simulate.server_bandwidth=null", "simulate.worker_bandwidth=null"]
+        free += [f"simulate.{key}=0" for key in ("latency", "commit_seconds")]
+        free += [f"simulate.{what}_seconds_per_byte=0" for what in ("merge", "copy")]
+        times = {
+            24: ("0.00035268184915307385", "0.014788833468238893", 600),
+            32: ("0.0005056358858583448", "0.015562114074817612", 560),
+        }
+        for resolution, small_workers, role, hosts in MEASURED:
+            a, b, large_batch = times[resolution]
+            scenario = of(
+                "cifar100_compsac.yaml",
+                f"time_model.a={a}",
+                f"time_model.b={b}",
+                f"dual_batch.large_batch={large_batch}",
+                f"dual_batch.small_workers={small_workers}",
+                "dual_batch.rounding=nearest",
+                "dual_batch.extra_time_ratio=1.05",
+                *free,
+            )
+            outcome = simulate(scenario)
+            roles = [scenario.roles[worker] == role for worker in outcome.workers]
+            seconds = (outcome.finished - outcome.started)[roles].mean()
+            for measured in hosts:
+                self.assertLess(abs(seconds / measured - 1), PUBLISHED_ERROR)
+            # All finish together, so an epoch is a mini-epoch.
+            self.assertAlmostEqual(outcome.epoch_seconds / seconds, 1, delta=0.01)
+
+
+class FromConfigTest(unittest.TestCase):
+    def test_the_model_is_that_of_the_configuration(self):
+        scenario = of("cifar100_compsac.yaml")
+        # ResNet-18 with 100 classes: trainable float32 weights, and statistics.
+        self.assertEqual(scenario.model_bytes, 4 * (11_220_132 + 9_600))
+        self.assertEqual(scenario.shard_bytes, scenario.model_bytes)
+        kept = of("cifar100_compsac.yaml", "optimizer.state=keep")
+        self.assertGreater(kept.model_bytes, 1.99 * scenario.model_bytes)
+
+    def test_servers_divide_the_model(self):
+        shared = of("cifar100_compsac.yaml", "cluster.parameter_servers=4")
+        self.assertLess(shared.shard_bytes, 0.6 * shared.model_bytes)
+        given = of(
+            "cifar100_compsac.yaml", "cluster.parameter_servers=4", "simulate.model_bytes=4MB"
+        )
+        self.assertEqual((given.model_bytes, given.shard_bytes), (4_000_000, 1_000_000))
+
+    def test_data_may_grow_with_the_cluster(self):
+        few = of("cifar100_compsac.yaml", "simulate.samples_per_worker=12500")
+        many = of(
+            "cifar100_compsac.yaml",
+            "simulate.samples_per_worker=12500",
+            "cluster.workers=100000",
+            "dual_batch.small_workers=75000",
+        )
+        self.assertEqual(many.training_seconds[0], few.training_seconds[0])
+        self.assertEqual(many.workers, 100_000)
+
+    def test_a_measured_overhead_is_not_counted_twice(self):
+        plain, measured, given = (
+            of("quickstart.yaml", *extra)
+            for extra in (
+                [],
+                ["time_model.overhead=0.5"],
+                ["time_model.overhead=0.5", "simulate.overhead=0.2"],
+            )
+        )
+        self.assertLess(abs(sum(plain.training_seconds) - sum(given.training_seconds)), 0.5)
+        mini_epoch = measured.training_seconds[1] + measured.exchange_seconds
+        self.assertAlmostEqual(mini_epoch - given.training_seconds[1], 0.3)
+
+    def test_classes_that_nobody_knows(self):
+        with self.assertRaisesRegex(UserError, "give simulate.model_bytes"):
+            of("imagenet_hybrid.yaml", "simulate.samples_per_worker=1000")
+        scenario = of(
+            "imagenet_hybrid.yaml", "simulate.samples_per_worker=1000", "simulate.model_bytes=47MB"
+        )
+        self.assertEqual(scenario.model_bytes, 47_000_000)

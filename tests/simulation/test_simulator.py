@@ -1,0 +1,210 @@
+"""Small runs worked out by hand, and what holds of all runs."""
+
+from __future__ import annotations
+
+import math
+import unittest
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.simulation.draws import Draws
+from dbsl_tf.simulation.scenario import Randomness, Scenario
+from dbsl_tf.simulation.simulator import simulate
+
+BSP = Synchronization(in_rounds=True)
+
+
+def two_workers(*training_seconds: float, epochs: int = 2, **others) -> Scenario:
+    return Scenario(("small", "large"), training_seconds, epochs, **others)
+
+
+class ByHandTest(unittest.TestCase):
+    def check(self, outcome, merged_at, workers, staleness) -> None:
+        np.testing.assert_allclose(outcome.merged_at, merged_at)
+        self.assertEqual(outcome.workers.tolist(), workers)
+        self.assertEqual(outcome.staleness.tolist(), staleness)
+
+    def test_asp_lets_everybody_go_on(self):
+        outcome = simulate(two_workers(2.0, 3.0))
+        self.check(outcome, [2, 3, 4, 6], [0, 1, 0, 1], [0, 1, 1, 1])
+        self.assertEqual(outcome.epoch_ends.tolist(), [3, 6])
+        self.assertEqual(outcome.epoch_seconds, 3)
+        self.assertEqual(outcome.staleness_histogram, {0: 1, 1: 3})
+        self.assertAlmostEqual(outcome.load_imbalance, 2 / 3)
+        # 10 of 12 worker seconds: worker 0 has nothing to do from 4 s on.
+        self.assertAlmostEqual(outcome.worker_shares["training"], 10 / 12)
+        self.assertAlmostEqual(outcome.worker_shares["waiting"], 2 / 12)
+
+    def test_the_way_of_a_mini_epoch(self):
+        scenario = Scenario(
+            ("large",),
+            (1.0,),
+            epochs=2,
+            model_bytes=10,
+            shard_bytes=10,
+            server_bandwidth=5,
+            latency=0.1,
+            copy_seconds=0.3,
+            merge_seconds=0.5,
+            commit_seconds=0.05,
+        )
+        outcome = simulate(scenario)
+        # Order 0.1; pull: message 0.1, copy 0.3, transfer 2, message 0.1; training 1; push:
+        # transfer 2, message 0.1; report 0.1; merge: coordinator 0.05, messages 0.2, lock 0.5.
+        self.check(outcome, [6.55, 13.1], [0, 0], [0, 0])
+        np.testing.assert_allclose(outcome.started, [0.1, 6.65])
+        np.testing.assert_allclose(outcome.finished - outcome.started, [5.6, 5.6])
+        self.assertAlmostEqual(scenario.undisturbed_rate, 1 / 6.55)
+        self.assertAlmostEqual(outcome.utilisation["server network"], 2 / 6.55)
+        self.assertAlmostEqual(outcome.utilisation["merging"], 0.8 / 6.55)
+        self.assertEqual(outcome.bottleneck, "server network")
+
+    def test_one_merge_at_a_time(self):
+        outcome = simulate(two_workers(1.0, 1.0, epochs=1, merge_seconds=0.5))
+        self.check(outcome, [1.5, 2.0], [0, 1], [0, 1])
+
+    def test_a_pull_waits_for_a_merge(self):
+        # Copies 0 to 0.2 and 0.2 to 0.4. Merges from 1.2 and 2.2; meanwhile worker 0 waits for the
+        # lock: its copy is taken from 3.2 to 3.4, that of worker 1 until 3.6.
+        outcome = simulate(two_workers(1.0, 1.0, copy_seconds=0.2, merge_seconds=1.0))
+        self.check(outcome, [2.2, 3.2, 5.4, 6.4], [0, 1, 0, 1], [0, 1, 0, 1])
+
+    def test_bsp_merges_a_round_at_once(self):
+        outcome = simulate(two_workers(2.0, 3.0, synchronization=BSP, merge_seconds=0.5))
+        self.check(outcome, [4, 4, 8, 8], [0, 1, 0, 1], [0, 0, 0, 0])
+
+    def test_ssp_holds_the_fast_one_back(self):
+        rule = Synchronization(bound=1)
+        outcome = simulate(two_workers(1.0, 10.0, epochs=3, synchronization=rule))
+        # Worker 0 has to wait from 2 s on, 2 ahead, and from 11 s on.
+        self.check(outcome, [1, 2, 10, 11, 20, 21], [0, 0, 1, 0, 1, 0], [0, 0, 2, 0, 1, 0])
+
+    def test_a_failed_worker_s_mini_epoch_is_trained_by_another(self):
+        scenario = two_workers(2.0, 3.0)
+        draws = Draws(Randomness(), 2, 4)
+        draws.failures = iter([1.0] + [math.inf] * 9)
+        draws.restarts = iter([4.0])
+        outcome = simulate(scenario, draws=draws)
+        # Worker 0 is away from 1 s to 5 s; worker 1 takes mini-epoch 0 up at 3 s.
+        self.check(outcome, [3, 6, 7, 9], [1, 1, 0, 1], [0, 0, 1, 1])
+        self.assertEqual(outcome.numbers.tolist(), [1, 0, 2, 3])
+        self.assertEqual(outcome.failures, 1)
+        self.assertAlmostEqual(outcome.worker_shares["down"], 4 / 18)
+        self.assertAlmostEqual(outcome.worker_shares["lost"], 1 / 18)
+
+    def test_a_round_goes_on_without_a_failed_worker(self):
+        scenario = two_workers(2.0, 3.0, epochs=1, synchronization=BSP)
+        draws = Draws(Randomness(), 2, 2)
+        draws.failures = iter([1.0, math.inf, math.inf])
+        draws.restarts = iter([100.0])
+        outcome = simulate(scenario, draws=draws)
+        self.check(outcome, [6, 6], [1, 1], [0, 0])
+        # Only until the run is over.
+        self.assertAlmostEqual(outcome.worker_shares["down"], 5 / 12)
+
+    def test_stragglers_are_drawn_with_their_mean(self):
+        for distribution in ("constant", "exponential", "pareto"):
+            randomness = Randomness(
+                variation=0.2,
+                straggler_probability=0.5,
+                straggler_slowdown=3.0,
+                straggler_distribution=distribution,
+            )
+            factors = np.array(Draws(randomness, 1, 100_000).factors)
+            self.assertAlmostEqual(factors.mean(), 2.0, delta=0.05)
+            self.assertGreater(factors.min(), 0)
+
+
+SCENARIOS = st.builds(
+    lambda seconds, epochs, rule, network, randomness: Scenario(
+        tuple("small" if i % 2 else "large" for i in range(len(seconds))),
+        tuple(seconds),
+        epochs,
+        rule,
+        model_bytes=1e6,
+        shard_bytes=5e5,
+        **network,
+        randomness=randomness,
+    ),
+    st.lists(st.floats(0.01, 10), min_size=1, max_size=8),
+    st.integers(1, 6),
+    st.sampled_from([Synchronization(), BSP, Synchronization(bound=1), Synchronization(bound=3)]),
+    st.fixed_dictionaries(
+        {
+            "server_bandwidth": st.sampled_from([1e5, 1e6, 1e8, math.inf]),
+            "worker_bandwidth": st.sampled_from([1e6, math.inf]),
+            "latency": st.sampled_from([0.0, 1e-3, 0.1]),
+            "copy_seconds": st.sampled_from([0.0, 0.05]),
+            "merge_seconds": st.sampled_from([0.0, 0.02, 1.0]),
+            "commit_seconds": st.sampled_from([0.0, 0.001]),
+        }
+    ),
+    st.builds(
+        Randomness,
+        variation=st.sampled_from([0.0, 0.3]),
+        straggler_probability=st.sampled_from([0.0, 0.3]),
+        straggler_slowdown=st.just(4.0),
+        failures_per_second=st.sampled_from([0.0, 0.02, 0.1]),
+        restart_seconds=st.sampled_from([0.0, 1.0, 50.0]),
+        seed=st.integers(0, 99),
+    ),
+)
+
+
+class AlwaysTest(unittest.TestCase):
+    @settings(deadline=None, max_examples=150)
+    @given(SCENARIOS)
+    def test_every_mini_epoch_is_merged_once(self, scenario):
+        outcome = simulate(scenario)
+        total = scenario.epochs * scenario.workers
+        self.assertEqual(sorted(outcome.numbers.tolist()), list(range(total)))
+        self.assertTrue((np.diff(outcome.merged_at) >= 0).all())
+        self.assertTrue((outcome.staleness >= 0).all())
+        self.assertTrue((outcome.finished <= outcome.merged_at).all())
+        self.assertLessEqual(max(outcome.utilisation.values()), 1 + 1e-6)
+        self.assertAlmostEqual(sum(outcome.worker_shares.values()), 1)
+
+    @settings(deadline=None, max_examples=100)
+    @given(SCENARIOS)
+    def test_never_faster_than_the_workers_compute(self, scenario):
+        scenario = replace(scenario, randomness=Randomness())
+        outcome = simulate(scenario)
+        total = scenario.epochs * scenario.workers
+        rate = sum(1 / seconds for seconds in scenario.training_seconds)
+        self.assertGreaterEqual(outcome.seconds * (1 + 1e-9), total / rate)
+        if scenario.synchronization.in_rounds:
+            slowest = scenario.epochs * max(scenario.training_seconds)
+            self.assertGreaterEqual(outcome.seconds * (1 + 1e-9), slowest)
+
+    @settings(deadline=None, max_examples=100)
+    @given(SCENARIOS, st.floats(1, 100))
+    def test_more_bandwidth_is_never_slower(self, scenario, times):
+        # Of equal workers: with others, who takes up the last mini-epoch can turn it round.
+        workers = scenario.workers
+        equal = replace(
+            scenario,
+            training_seconds=scenario.training_seconds[:1] * workers,
+            server_bandwidth=min(scenario.server_bandwidth, 1e9),
+            randomness=Randomness(),
+        )
+        faster = replace(equal, server_bandwidth=equal.server_bandwidth * times)
+        self.assertLessEqual(simulate(faster).seconds, simulate(equal).seconds * (1 + 1e-9))
+
+    @settings(deadline=None, max_examples=60)
+    @given(SCENARIOS, st.integers(0, 3))
+    def test_ssp_keeps_its_bound(self, scenario, bound):
+        rule = Synchronization.of("ssp", bound)
+        scenario = replace(scenario, synchronization=rule, randomness=Randomness())
+        clocks = np.zeros(scenario.workers)
+        for worker in simulate(scenario).workers:
+            clocks[worker] += 1
+            self.assertLessEqual(clocks[worker] - clocks.min(), bound + 1)
+
+    @settings(deadline=None, max_examples=30)
+    @given(SCENARIOS)
+    def test_the_same_seed_gives_the_same_run(self, scenario):
+        self.assertEqual(simulate(scenario).as_dict(), simulate(scenario).as_dict())
