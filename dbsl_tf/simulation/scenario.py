@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.coordinator.synchronization import Synchronization
 from dbsl_tf.errors import UserError
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
