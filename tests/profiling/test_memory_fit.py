@@ -19,7 +19,7 @@ def _fit(peaks: np.ndarray):
 
 
 @given(seed=st.integers(0, 2**16), floor=st.sampled_from([0, 600 * MIB, 700 * MIB]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_largest_batch_is_within_5_percent(seed: int, floor: int) -> None:
     noise = 2 * MIB * np.random.default_rng(seed).standard_normal(len(SIZES))
     fit = _fit(np.maximum(SLOPE * SIZES + FIXED, floor) + noise)
@@ -30,7 +30,6 @@ def test_the_largest_batch_is_within_5_percent(seed: int, floor: int) -> None:
 @given(
     budget=st.integers(0, 2**36), floor=st.sampled_from([0, 700 * MIB]), slope=st.integers(1, 2**24)
 )
-@settings(deadline=None)
 def test_the_largest_batch_fits_and_one_more_does_not(budget: int, floor: int, slope: int) -> None:
     fit = _fit(np.maximum(slope * SIZES + FIXED, floor))
     largest = fit.largest_batch(budget)

@@ -102,7 +102,7 @@ def test_the_resolution_chooses_the_fit() -> None:
 
 
 @given(seed=st.integers(0, 2**16))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_workers_share_the_mean_unless_they_can_be_told_apart(seed: int) -> None:
     generator = np.random.default_rng(seed)
 

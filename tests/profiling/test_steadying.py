@@ -28,7 +28,7 @@ def _medians(samples: tuple[StepSample, ...]) -> dict[tuple[int, int], float]:
 
 
 @given(seed=st.integers(0, 2**16))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_wandering_speed_leaves_no_trace(seed: int) -> None:
     walk = np.exp(0.1 * np.random.default_rng(seed).standard_normal((20, 1)).cumsum(axis=0))
     samples = steadied(_rounds(walk))
@@ -42,7 +42,7 @@ def test_a_wandering_speed_leaves_no_trace(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**16))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_disturbed_samples_move_neither_the_round_nor_the_others(seed: int) -> None:
     generator = np.random.default_rng(seed)
     slowness = np.ones((21, len(TRUE)))

@@ -33,7 +33,7 @@ def _disturbed(seed: int, times: np.ndarray, share: float) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(line=lines)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_an_exact_line_is_found(method: str, line: tuple[float, float]) -> None:
     a, b = line
     fit = fit_time_model(SIZES, a * SIZES + b, method)
@@ -46,7 +46,7 @@ def test_an_exact_line_is_found(method: str, line: tuple[float, float]) -> None:
 
 
 @given(seed=st.integers(0, 2**16), share=st.sampled_from([0.1, 0.15, 0.2]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_outliers_do_not_move_the_robust_fit(seed: int, share: float) -> None:
     batches, times = _noisy(seed, noise=0.01)
     fit = fit_time_model(batches, _disturbed(seed, times, share))

@@ -109,7 +109,7 @@ class BesideTheCoordinator:
 
 
 class RulesTest(unittest.TestCase):
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(RULES, st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
     def test_they_decide_as_the_coordinator_does(self, rule, workers, epochs, seed):
         chance = random.Random(seed)

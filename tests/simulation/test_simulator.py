@@ -156,7 +156,7 @@ SCENARIOS = st.builds(
 
 
 class AlwaysTest(unittest.TestCase):
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(SCENARIOS)
     def test_every_mini_epoch_is_merged_once(self, scenario):
         outcome = simulate(scenario)
@@ -168,7 +168,7 @@ class AlwaysTest(unittest.TestCase):
         self.assertLessEqual(max(outcome.utilisation.values()), 1 + 1e-6)
         self.assertAlmostEqual(sum(outcome.worker_shares.values()), 1)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(SCENARIOS)
     def test_never_faster_than_the_workers_compute(self, scenario):
         scenario = replace(scenario, randomness=Randomness())
@@ -180,7 +180,7 @@ class AlwaysTest(unittest.TestCase):
             slowest = scenario.epochs * max(scenario.training_seconds)
             self.assertGreaterEqual(outcome.seconds * (1 + 1e-9), slowest)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(SCENARIOS, st.floats(1, 100))
     def test_more_bandwidth_is_never_slower(self, scenario, times):
         # Of equal workers: with others, who takes up the last mini-epoch can turn it round.
@@ -194,7 +194,7 @@ class AlwaysTest(unittest.TestCase):
         faster = replace(equal, server_bandwidth=equal.server_bandwidth * times)
         self.assertLessEqual(simulate(faster).seconds, simulate(equal).seconds * (1 + 1e-9))
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(SCENARIOS, st.integers(0, 3))
     def test_ssp_keeps_its_bound(self, scenario, bound):
         rule = Synchronization.of("ssp", bound)
@@ -204,7 +204,7 @@ class AlwaysTest(unittest.TestCase):
             clocks[worker] += 1
             self.assertLessEqual(clocks[worker] - clocks.min(), bound + 1)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(SCENARIOS)
     def test_the_same_seed_gives_the_same_run(self, scenario):
         self.assertEqual(simulate(scenario).as_dict(), simulate(scenario).as_dict())
