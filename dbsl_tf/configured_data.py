@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbsl_tf.config.sections import DataSection
+from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.data.image_folder import IMAGE_FOLDER, count_training_images, prepare_image_folder
 from dbsl_tf.data.image_listing import TRAIN

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection, SyncSection
+from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.config.names import Stem
-from dbsl_tf.config.progressive import ProgressiveSection, check_progressive
+from dbsl_tf.config.progressive_section import ProgressiveSection, check_progressive
+from dbsl_tf.config.run_sections import CheckpointSection, RunSection
 from dbsl_tf.config.section import Section, across_keys
-from dbsl_tf.config.sections import (
-    CheckpointSection,
-    ClusterSection,
+from dbsl_tf.config.simulate_section import SimulateSection
+from dbsl_tf.config.time_sections import ProfileSection, TimeModelSection
+from dbsl_tf.config.training_sections import (
     ComputeSection,
-    DataSection,
-    DualBatchSection,
     ModelSection,
     OptimizerSection,
-    ProfileSection,
-    RunSection,
     ScheduleSection,
-    SyncSection,
-    TimeModelSection,
 )
-from dbsl_tf.config.simulate import SimulateSection
 from dbsl_tf.config.yaml_text import write_yaml
 from dbsl_tf.data.image_folder import IMAGE_FOLDER
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from dbsl_tf.config.progressive import stage_ends
+from dbsl_tf.config.progressive_section import stage_ends
 from dbsl_tf.schedules.learning_rate import schedule_from_config
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from dbsl_tf.config.names import ProgressiveMode
 from dbsl_tf.config.section import Section, across_keys
 
 if TYPE_CHECKING:
-    from dbsl_tf.config.sections import ScheduleSection, TimeModelSection
+    from dbsl_tf.config.time_sections import TimeModelSection
+    from dbsl_tf.config.training_sections import ScheduleSection
 
 _PER_RESOLUTION = ("dropout", "large_batch", "a", "b", "overhead")
 

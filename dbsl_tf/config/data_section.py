@@ -1,0 +1,77 @@
+"""The section `data`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
+from dbsl_tf.config.names import DatasetName
+from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.section import Section
+from dbsl_tf.data.catalogue import DATASETS, dataset_spec
+from dbsl_tf.data.image_folder import IMAGE_SIZE
+
+
+class DataSection(Section):
+    """The training images."""
+
+    name: DatasetName = Field(
+        description="data set; image_folder: JPEG and PNG files in data.dir/train and "
+        "data.dir/val, a folder for every class"
+    )
+    dir: UsablePath | None = Field(
+        None, description="folder that holds the data sets; null: the user's cache folder"
+    )
+    train_samples: int | None = Field(
+        None, ge=1, description="train on the first so many samples only; null: all of them"
+    )
+    image_size: int | None = Field(
+        None,
+        ge=8,
+        le=2048,
+        description="height and width to which images are resized, in pixels; null: those of the "
+        "data set, 224 for image_folder",
+    )
+    max_bad_files: int = Field(
+        0, ge=0, description="unreadable images that image_folder may leave out"
+    )
+    augment: Annotated[tuple[Augmentation, ...], Field(strict=False)] = Field(
+        (),
+        description="augmentations in the order they are applied, each a name or "
+        "{name: {parameter: value}}",
+        json_schema_extra={"allowed": f"a list of {', '.join(AUGMENTATIONS)}"},
+    )
+
+    @field_validator("train_samples", mode="after")
+    @classmethod
+    def _within_the_data_set(cls, samples: int | None, info: Any) -> int | None:
+        name = info.data.get("name")
+        if samples is not None and name in DATASETS:
+            available = dataset_spec(name).train_samples
+            if samples > available:
+                raise PydanticCustomError(
+                    "not_allowed",
+                    "{allowed}",
+                    {"allowed": f"give null or 1 to {available}, all that {name} has"},
+                )
+        return samples
+
+    @field_validator("augment", mode="after")
+    @classmethod
+    def _framing_first(cls, steps: tuple[AugmentStep, ...]) -> tuple[AugmentStep, ...]:
+        if any(step.name == "random_resized_crop" for step in steps[1:]):
+            raise PydanticCustomError(
+                "not_allowed",
+                "{allowed}",
+                {"allowed": "random_resized_crop makes the size of the images: put it first, once"},
+            )
+        return steps
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images the network sees, in pixels."""
+        native = DATASETS[self.name].image_size if self.name in DATASETS else IMAGE_SIZE
+        return self.image_size or native

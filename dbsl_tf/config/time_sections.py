@@ -1,0 +1,73 @@
+"""The sections of how long it takes: `time_model`, `profile`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.section import Section, across_keys
+from dbsl_tf.config.sizes import bytes_of
+
+
+class TimeModelSection(Section):
+    """Time of a mini-epoch: a B + b seconds a batch of B samples, and an overhead."""
+
+    a: float | None = Field(
+        None, gt=0, description="seconds a sample, the same on every worker; with b"
+    )
+    b: float | None = Field(None, gt=0, description="seconds a batch; with a")
+    overhead: float = Field(
+        0.0,
+        ge=0,
+        description="seconds a mini-epoch takes beyond its batches, to pull and push the "
+        "weights; with a and b",
+    )
+    profile: UsablePath | None = Field(
+        None,
+        description="file that dbsl_tf.profile wrote, with the measured values of each worker; "
+        "instead of a, b and overhead",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TimeModelSection:
+        """Refuses half a time model, and two of them: which one counts must be plain to see."""
+        given = [name for name in ("a", "b") if getattr(self, name) is not None]
+        if len(given) == 1:
+            missing = "b" if given == ["a"] else "a"
+            meaning = {"a": "seconds a sample", "b": "seconds a batch"}[missing]
+            raise across_keys(
+                (f"time_model.{missing}", f"time_model.{given[0]}"),
+                None,
+                f"give it ({meaning}), as time_model.{given[0]} is given, or neither",
+            )
+        if given and self.profile is not None:
+            raise across_keys(
+                ("time_model.profile", "time_model.a", "time_model.b"),
+                str(self.profile),
+                "give it or a and b, not both (time_model.a=null time_model.b=null unsets them)",
+            )
+        if self.overhead > 0 and not given:
+            raise across_keys(
+                ("time_model.overhead", "time_model.a", "time_model.b", "time_model.profile"),
+                self.overhead,
+                "it goes with time_model.a and time_model.b; without them give 0",
+            )
+        return self
+
+
+class ProfileSection(Section):
+    """The measurement of time and memory by dbsl_tf.profile."""
+
+    max_batch: int | None = Field(
+        None, ge=2, description="largest batch to measure; null: dual_batch.large_batch"
+    )
+    memory_budget: Annotated[int, Field(gt=0), BeforeValidator(bytes_of)] | None = Field(
+        None,
+        description="memory that a step may take, in bytes; null: what the device has free",
+        json_schema_extra={
+            "allowed": "a number of bytes above 0, such as 8000000000, 8GB or 8GiB, or null"
+        },
+    )
+    seconds: float = Field(120.0, gt=0, description="time that measuring one resolution may take")

@@ -1,0 +1,123 @@
+"""The sections of what a worker does: `model`, `compute`, `optimizer`, `schedule`."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from dbsl_tf.config.names import (
+    DecayMode,
+    LearningRateDecay,
+    LearningRateScaling,
+    ModelName,
+    OptimizerState,
+    Precision,
+    Stem,
+)
+from dbsl_tf.config.section import Section, across_keys
+
+
+class ModelSection(Section):
+    """The network."""
+
+    name: ModelName = Field(description="residual network; 18 and 34 start 64 wide, others 16")
+    stem: Stem | None = Field(
+        None,
+        description="first layers: cifar, a 3x3 convolution; imagenet, a 7x7 convolution and a "
+        "pooling which halve the size each; null: imagenet for image_folder, else cifar",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
+
+
+class ComputeSection(Section):
+    """How the workers compute."""
+
+    precision: Precision = Field(
+        "float32",
+        description="of the layers up to the pooling; weights, batch statistics, classifier and "
+        "loss are float32 with any, and mixed_float16 scales the loss",
+    )
+    xla: bool = Field(
+        False, description="compile the training step by XLA, once for each batch size"
+    )
+
+
+class OptimizerSection(Section):
+    """Stochastic gradient descent."""
+
+    base_lr: float = Field(0.1, gt=0, description="base learning rate")
+    base_batch: int | None = Field(
+        None, ge=1, description="batch size base_lr belongs to; null: the large batch"
+    )
+    lr_scaling: LearningRateScaling = Field(
+        "none",
+        description="learning rate of a worker: base_lr times 1, times batch/base_batch, or times "
+        "the square root of that",
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum")
+    weight_decay: float = Field(5e-4, ge=0, description="weight decay")
+    decay_mode: DecayMode = Field(
+        "l2",
+        description="l2 adds the decay to the gradient, decoupled subtracts it from the weight",
+    )
+    decay_normalization: bool = Field(
+        False, description="decay biases and normalisation parameters too"
+    )
+    nesterov: bool = Field(False, description="Nesterov momentum")
+    state: OptimizerState = Field(
+        "reset",
+        description="momentum at the beginning of a mini-epoch: reset to zero as in COMPSAC 2022, "
+        "or keep what the worker had, as in arXiv 2509.26092; that sends it with the weights",
+    )
+
+
+class ScheduleSection(Section):
+    """Length of the run and learning rate over time; an epoch is one commit of every worker."""
+
+    epochs: int = Field(ge=1, description="epochs to train")
+    decay: LearningRateDecay = Field(
+        "milestones",
+        description="how the learning rate falls: by gamma at each milestone, or along half a "
+        "cosine from the end of the warm-up to 0 at the end of the run",
+    )
+    milestones: Annotated[tuple[float, ...], Field(strict=False)] = Field(
+        (),
+        description="epochs at which the learning rate is multiplied by gamma; those at or past "
+        "epochs have no effect",
+        json_schema_extra={"allowed": "a list of numbers above 0, each above the one before"},
+    )
+    gamma: float = Field(0.1, gt=0, description="factor of the learning rate at a milestone")
+    warmup_epochs: float = Field(
+        0.0, ge=0, description="epochs over which the learning rate rises linearly to base_lr"
+    )
+    eval_every: int = Field(1, ge=1, description="epochs between evaluations on the test set")
+
+    @field_validator("milestones", mode="after")
+    @classmethod
+    def _rising(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later <= earlier for earlier, later in pairwise((0.0, *milestones))):
+            raise PydanticCustomError("not_rising", "not rising")
+        return milestones
+
+    @model_validator(mode="after")
+    def _one_decay(self) -> ScheduleSection:
+        if self.decay == "cosine" and self.milestones:
+            raise across_keys(
+                ("schedule.milestones", "schedule.decay"),
+                self.milestones,
+                "give [], as schedule.decay is cosine, or schedule.decay milestones",
+            )
+        return self
+
+    @property
+    def stage_ends(self) -> tuple[int, ...]:
+        """Last epochs of the stages between milestones; the last is `epochs`.
+
+        An epoch in which a milestone falls is the last of its stage: its beginning has that rate.
+        """
+        ends = {math.ceil(milestone) for milestone in self.milestones if milestone < self.epochs}
+        return tuple(sorted(ends | {self.epochs}))
