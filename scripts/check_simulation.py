@@ -7,7 +7,8 @@ second epoch of the others tells how long training, exchange of the weights and 
 and how much that varies, so that both halves meet the machine at the same speeds; from this alone
 the run is simulated, with several seeds. Printed beside each other are the time of an epoch and
 the staleness, real and simulated. Exit status 1: they differ by more than 5 % in time, or in
-staleness by more than a tenth of the commits.
+staleness in more of the commits than a tenth, and than 19 of 20 simulated runs do from their mean:
+so much is chance in a run of this length.
 """
 
 from __future__ import annotations
@@ -34,17 +35,24 @@ from dbsl_tf.simulation.simulator import simulate
 
 LARGEST_TIME_ERROR = 0.05
 LARGEST_DISTANCE = 0.1
-SEEDS = 20
+SEEDS = 100
 
 Commits = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Time of an epoch in seconds, and the part of the commits that has each staleness."""
+    """Of a run, or of the mean of several.
+
+    Attributes:
+        epoch_seconds: time of an epoch.
+        staleness: part of the commits that has each staleness.
+        chance: `distance` from the mean that 19 of 20 runs keep; 0 for a single run.
+    """
 
     epoch_seconds: float
     staleness: dict[int, float]
+    chance: float = 0.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -132,10 +140,10 @@ def simulated_figures(scenario: Scenario) -> Figures:
             _figures(outcome.finished, outcome.staleness.tolist(), first, scenario.workers)
         )
     values = sorted({value for figures in found for value in figures.staleness})
-    return Figures(
-        mean(figures.epoch_seconds for figures in found),
-        {value: mean(f.staleness.get(value, 0.0) for f in found) for value in values},
-    )
+    staleness = {value: mean(f.staleness.get(value, 0.0) for f in found) for value in values}
+    distances = [distance(figures.staleness, staleness) for figures in found]
+    seconds = mean(figures.epoch_seconds for figures in found)
+    return Figures(seconds, staleness, float(np.quantile(distances, 0.95)))
 
 
 def _figures(ends: Sequence[float], staleness: Sequence[int], first: int, workers: int) -> Figures:
@@ -166,8 +174,12 @@ def show(scenario: Scenario, real: Figures, simulated: Figures) -> int:
         parts = [figures.staleness.get(value, 0.0) for figures in (real, simulated)]
         print(f"{value:>9}  {parts[0]:>4.0%}  {parts[1]:>9.0%}")
     apart = distance(real.staleness, simulated.staleness)
-    agree = abs(error) <= LARGEST_TIME_ERROR and apart <= LARGEST_DISTANCE
-    print(f"staleness differs in {apart:.1%} of the commits; {'agree' if agree else 'DIFFER'}")
+    largest = max(LARGEST_DISTANCE, simulated.chance)
+    agree = abs(error) <= LARGEST_TIME_ERROR and apart <= largest
+    print(
+        f"staleness differs in {apart:.1%} of the commits ({simulated.chance:.1%} by chance); "
+        f"{'agree' if agree else 'DIFFER'}"
+    )
     return 0 if agree else 1
 
 
