@@ -111,7 +111,7 @@ class Dispatcher:
             # It occupies no worker meanwhile: the slower ones have to go on.
             self._out -= 1
             self._changed.notify_all()
-            while not (self._stopped or self._may_merge(worker)):
+            while not (self._stopped or self._may_merge(worker) or self._nothing_is_left):
                 self._changed.wait(_RECHECK)
             self._out += 1
 
@@ -141,6 +141,11 @@ class Dispatcher:
             return self._total
         workers = len(self._clocks)
         return min(self._total, (self._merged // workers + 1) * workers)
+
+    @property
+    def _nothing_is_left(self) -> bool:
+        """Whether nobody can catch up any more, as nothing is out or can be handed out."""
+        return self._out == 0 and self._next == self._total and not self._given_back
 
     def _all_are_ready(self) -> bool:
         """Whether a round that is to begin has all who take part."""

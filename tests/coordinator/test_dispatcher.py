@@ -125,6 +125,17 @@ class DispatcherTest(unittest.TestCase):
         waiting.join(5)
         self.assertFalse(waiting.is_alive())
 
+    def test_the_last_results_are_merged_when_no_slower_worker_can_catch_up(self):
+        """Worker 0 took up the last two, and worker 1 finds nothing to do."""
+        work = dispatcher(total=3, rule=Synchronization(bound=1), merged=1, clocks=[1, 0])
+        self.assertEqual((work.next(), work.next()), (1, 2))
+        work.was_merged([0])
+        work.came_back()
+        waiting = threading.Thread(target=work.wait_to_merge, args=(0,), daemon=True)
+        waiting.start()
+        waiting.join(5)
+        self.assertFalse(waiting.is_alive())
+
     def test_a_late_result_counts_unless_somebody_else_has_begun_it(self):
         work = dispatcher()
         self.assertEqual((work.next(), work.next()), (0, 1))
