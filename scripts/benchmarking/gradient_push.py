@@ -19,6 +19,7 @@ from benchmarking.keras_choice import import_keras, model_bytes
 from benchmarking.processes import cores_of, print_result, start
 from benchmarking.workload import Workload, parse_workload, peer_parser
 from dbsl_tf.cluster.local import available_cores, free_ports
+from dbsl_tf.quiet import import_tensorflow_quietly
 
 MODULE = "benchmarking.gradient_push"
 
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> None:
 
 def serve() -> None:
     """Be one server of the cluster."""
-    import_keras("tf_keras")
+    import_tensorflow_quietly()
     import tensorflow as tf
 
     options = tf.compat.v1.ConfigProto()
@@ -77,7 +78,7 @@ def serve() -> None:
 
 def coordinate(workload: Workload, cluster: dict) -> None:
     """Train, one step a closure."""
-    keras = import_keras("tf_keras")
+    keras = import_keras("tf_keras", workload)
     import tensorflow as tf
 
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(

@@ -18,15 +18,14 @@ def add_keras_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keras", choices=KERAS, default="tf_keras", help="default tf_keras")
 
 
-def import_keras(name: str) -> ModuleType:
-    """The Keras called so, over a quiet TensorFlow."""
+def import_keras(name: str, workload: Workload) -> ModuleType:
+    """The Keras called so, over a quiet TensorFlow, set to the precision of the workload."""
     import_tensorflow_quietly()
     if name == "tf_keras":
-        import tf_keras
-
-        return tf_keras
-    import keras
-
+        import tf_keras as keras
+    else:
+        import keras
+    keras.mixed_precision.set_global_policy(workload.config.compute.precision)
     return keras
 
 

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     parser = peer_parser(__doc__.splitlines()[0])
     add_keras_option(parser)
     options, workload = parse_workload(parser, arguments)
-    keras = import_keras(options.keras)
+    keras = import_keras(options.keras, workload)
     threads = use_threads()
     batch = workload.config.dual_batch.large_batch
     samples = sum(worker.samples for worker in workload.workers)

@@ -111,7 +111,7 @@ def coordinate(arguments: list[str], workers: int) -> None:
 
 def train(workload: Workload, worker: int, name: str, address: tuple[str, int]) -> dict:
     """Train the mini-epochs of one worker."""
-    keras = import_keras(name)
+    keras = import_keras(name, workload)
     threads = use_threads()
     plan = workload.workers[worker]
     manager = Manager(address, KEY)
