@@ -191,7 +191,8 @@ def write(options: argparse.Namespace, runs: dict[Kind, dict[int, dict]]) -> Non
 
 def show(options: argparse.Namespace, entries: list[dict]) -> None:
     """Print the tables and draw the bars."""
-    console = Console()
+    # Wide enough for every column where the output goes to a file.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     for model in options.models:
         console.print(report.table(entries, model))
     if options.plot and entries:

@@ -20,11 +20,13 @@ class Sample:
         time: Unix time, seconds.
         cpu_seconds: user and system time since their start.
         sent_bytes: sent over their network since its start.
+        machine_seconds: CPU seconds of everything on the machine, also what a hypervisor took.
     """
 
     time: float
     cpu_seconds: float
     sent_bytes: float
+    machine_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,10 @@ def measure(
     speed = sum(worker.images_per_second for worker in workers.values())
     begin, end = (mean(bound) for bound in zip(*(w.window for w in workers.values())))
     images = speed * (end - begin)
-    cpu_seconds = at(samples, end).cpu_seconds - at(samples, begin).cpu_seconds
-    sent = at(samples, end).sent_bytes - at(samples, begin).sent_bytes
+    first, last = at(samples, begin), at(samples, end)
+    cpu_seconds = last.cpu_seconds - first.cpu_seconds
+    sent = last.sent_bytes - first.sent_bytes
+    others = last.machine_seconds - first.machine_seconds - cpu_seconds
     mini_epochs = sum((end - begin) / worker.seconds for worker in workers.values())
     return {
         "images_per_second": speed,
@@ -102,6 +106,26 @@ def measure(
         "bytes_per_1000_images": 1000 * sent / images,
         "model_copies_per_mini_epoch": sent / mini_epochs / printed["model_bytes"],
         "startup_seconds": printed["first_step"] - began,
+        "cores_used_by_others": others / (end - begin),
+        **_parts(printed["mini_epochs"], workers),
+    }
+
+
+def _parts(
+    records: Iterable[Mapping[str, Any]], workers: Mapping[int, MiniEpochs]
+) -> dict[str, float]:
+    """Where the time of a mini-epoch goes, shares of it, for a peer that tells."""
+    told = [record for record in records if "loop_seconds" in record]
+    if not told:
+        return {}
+    measured = sorted(told, key=lambda record: record["started"])[WARM_UP * len(workers) :]
+    whole = mean(workers[record["worker"]].seconds for record in measured)
+    steps = mean(record["loop_seconds"] for record in measured) / whole
+    busy = mean(record["seconds"] for record in measured) / whole
+    return {
+        "share_in_steps": steps,
+        "share_pulling_and_pushing": busy - steps,
+        "share_between_mini_epochs": 1 - busy,
     }
 
 
@@ -116,6 +140,7 @@ def at(samples: Sequence[Sample], moment: float) -> Sample:
         moment,
         before.cpu_seconds + share * (after.cpu_seconds - before.cpu_seconds),
         before.sent_bytes + share * (after.sent_bytes - before.sent_bytes),
+        before.machine_seconds + share * (after.machine_seconds - before.machine_seconds),
     )
 
 

@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> None:
         commits = [e for e in read_events(directory.history) if e["event"] == "commit"]
         checkpoint = Checkpoints(directory.checkpoints, 1).latest(print)
         model_bytes = sum(weight.nbytes for weight in checkpoint.weights)
-    records = [{key: commit[key] for key in ("worker", "started", "samples")} for commit in commits]
+    keys = ("worker", "started", "samples", "seconds", "loop_seconds")
+    records = [{key: commit[key] for key in keys} for commit in commits]
     print_result(records, min(record["started"] for record in records), model_bytes)
 
 

@@ -95,6 +95,7 @@ def table(entries: Sequence[Mapping[str, Any]], model: str) -> Table:
         "worker MB",
         "server MB",
         "start-up s",
+        "others' cores",
     ):
         made.add_column(heading, justify="right")
     for entry in entries:
@@ -118,6 +119,7 @@ def cells(entry: Mapping[str, Any]) -> list[str]:
         _megabytes(worker),
         _megabytes(peaks.get("server")),
         f"{entry['startup_seconds']:.1f}",
+        f"{entry['cores_used_by_others']:.2f}",
     ]
 
 

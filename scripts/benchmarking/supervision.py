@@ -126,7 +126,12 @@ class _Watcher(threading.Thread):
         network = os.readlink(f"/proc/{self._root.pid}/ns/net")
         self._watched.own_network = network != os.readlink("/proc/self/ns/net")
         self._watched.samples.append(
-            Sample(time.time(), sum(self._seconds.values()), _loopback_bytes(self._root.pid))
+            Sample(
+                time.time(),
+                sum(self._seconds.values()),
+                _loopback_bytes(self._root.pid),
+                _machine_seconds(),
+            )
         )
 
 
@@ -144,6 +149,13 @@ def _role(process: psutil.Process) -> str:
         role = json.loads(environment["TF_CONFIG"])["task"]["type"]
         return _ROLES.get(role, role)
     return environment.get(ROLE, "main")
+
+
+def _machine_seconds() -> float:
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # The time of guests is in that of their processes.
+    return sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
 
 
 def _peak_bytes(process: int) -> int:

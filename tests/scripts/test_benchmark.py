@@ -21,6 +21,7 @@ def _run(speed: float, **changes: float) -> dict:
         "bytes_per_1000_images": 3e6,
         "model_copies_per_mini_epoch": 2.0,
         "startup_seconds": 9.0,
+        "cores_used_by_others": 0.1,
         "peak_bytes": {"worker": 500e6},
         **changes,
     }
@@ -47,7 +48,12 @@ class MeasurementsTest(unittest.TestCase):
 
     def test_costs_are_those_of_the_window(self) -> None:
         # In the window, 133.75 to 151.25 s: 1.5 CPU seconds a second, 4 bytes a second.
-        samples = [Sample(90.0, 0.0, 0.0), Sample(130.0, 500.0, 9.0), Sample(160.0, 545.0, 129.0)]
+        # Of 1.75 CPU seconds a second of the whole machine.
+        samples = [
+            Sample(90.0, 0.0, 0.0, 0.0),
+            Sample(130.0, 500.0, 9.0, 600.0),
+            Sample(160.0, 545.0, 129.0, 652.5),
+        ]
         printed = {"mini_epochs": self.RECORDS, "first_step": 98.0, "model_bytes": 10}
         figures = measure(printed, samples, began=90.0)
         self.assertAlmostEqual(figures["images_per_second"], 18.0)
@@ -56,6 +62,20 @@ class MeasurementsTest(unittest.TestCase):
         # 0.1 + 0.2 mini-epochs a second, 10 bytes each copy.
         self.assertAlmostEqual(figures["model_copies_per_mini_epoch"], 4 / 0.3 / 10)
         self.assertAlmostEqual(figures["startup_seconds"], 8.0)
+        self.assertAlmostEqual(figures["cores_used_by_others"], 0.25)
+        self.assertNotIn("share_in_steps", figures)
+
+    def test_a_peer_may_tell_where_the_time_goes(self) -> None:
+        # Of 10 s, or 5 s, from one beginning to the next: 80 % in the steps, 10 % moving weights.
+        records = []
+        for record in self.RECORDS:
+            cycle = 10.0 if record["worker"] == 0 else 5.0
+            records.append({**record, "loop_seconds": 0.8 * cycle, "seconds": 0.9 * cycle})
+        printed = {"mini_epochs": records, "first_step": 98.0, "model_bytes": 10}
+        figures = measure(printed, [Sample(90.0, 0.0, 0.0)], began=90.0)
+        self.assertAlmostEqual(figures["share_in_steps"], 0.8)
+        self.assertAlmostEqual(figures["share_pulling_and_pushing"], 0.1)
+        self.assertAlmostEqual(figures["share_between_mini_epochs"], 0.1)
 
     def test_samples_are_interpolated_and_held_at_the_ends(self) -> None:
         samples = [Sample(1.0, 10.0, 100.0), Sample(3.0, 30.0, 500.0)]
@@ -99,7 +119,7 @@ class ReportTest(unittest.TestCase):
     def test_cells_follow_the_columns(self) -> None:
         entries = results(self.RUNS)
         self.assertEqual(
-            cells(entries[1]), ["69.0", "0.930", "2.00", "3.0", "2.00", "500", "-", "10.5"]
+            cells(entries[1]), ["69.0", "0.930", "2.00", "3.0", "2.00", "500", "-", "10.5", "0.10"]
         )
         # A peer of one process shows it as the worker.
         self.assertEqual(cells(entries[2])[5], "1000")
