@@ -1,0 +1,203 @@
+"""Measures dbsl_tf beside the alternatives, all on the same work and the same cores.
+
+    python scripts/benchmark.py --output bench.json [--plot bench.png] [key=value ...]
+
+The peers run one after the other, in each repeat in the opposite order of the repeat before, so
+that a machine that becomes faster or slower favours none; medians over the repeats count, and each
+peer is compared with the ceiling of its own repeat. docs/benchmark.md says what the peers are and
+how they are measured. Needs: pip install -r requirements.txt -r requirements-benchmark.txt
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from benchmarking import report  # noqa: E402
+from benchmarking.measurements import WARM_UP, measure  # noqa: E402
+from benchmarking.report import Kind  # noqa: E402
+from benchmarking.supervision import PeerFailed, Watched, run_peer  # noqa: E402
+from rich.console import Console  # noqa: E402
+
+from dbsl_tf.command_line import run  # noqa: E402
+from dbsl_tf.config import load_config  # noqa: E402
+from dbsl_tf.configured_data import prepare_data  # noqa: E402
+from dbsl_tf.errors import ClusterError, UserError  # noqa: E402
+from dbsl_tf.figure_files import check_figure_path, save_figure  # noqa: E402
+from dbsl_tf.files import check_writable, write_whole_text  # noqa: E402
+
+# Module of each peer, and whether it runs under Keras 3 and tf-keras both.
+PEERS = {
+    "ceiling": ("benchmarking.ceiling", False),
+    "dbsl_tf": ("benchmarking.product", False),
+    "gradient_push": ("benchmarking.gradient_push", False),
+    "original": ("benchmarking.original", True),
+    "keras_fit": ("benchmarking.keras_fit", True),
+}
+KERAS = ("keras", "tf_keras")
+METHOD = (
+    "images/s: each worker from the beginning of its second mini-epoch to that of its last, added "
+    "up; without start-up, evaluation and checkpoints. CPU seconds of all processes of the peer, "
+    "and bytes sent over loopback in its own network namespace (TCP headers included), from the "
+    "middle of the second mini-epoch to the middle of the last. Memory: largest VmHWM of a process "
+    "of the role. Start-up: from the command to the first step with everything traced; of Keras "
+    "fit to the end of the first step. Medians over repeats; ratios within each repeat."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the peers in turn, and report."""
+    options = parse(arguments)
+    kinds = kinds_of(options)
+    for model in options.models:
+        prepare_data(load_config(*configuration(options, model)).data)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
+    console, failures = Console(stderr=True), []
+    runs: dict[Kind, dict[int, dict]] = {kind: {} for kind in kinds}
+    for repeat in range(options.repeats):
+        for kind in kinds if repeat % 2 == 0 else kinds[::-1]:
+            name = " ".join(filter(None, kind))
+            console.print(f"repeat {repeat + 1} of {options.repeats}: {name}", highlight=False)
+            try:
+                watched = run_peer(command(options, kind), options.timeout)
+            except PeerFailed as failure:
+                failures.append(f"{name}: {failure}")
+                console.print(f"failed: {failure}", highlight=False, markup=False)
+                continue
+            runs[kind][repeat] = figures(watched)
+            speed = runs[kind][repeat]["images_per_second"]
+            console.print(f"  {speed:.1f} images/s", highlight=False)
+            # Hours of measuring must not be lost with the last run.
+            write(options, runs)
+    show(options, report.results(runs))
+    if failures:
+        raise ClusterError(f"{len(failures)} run(s) failed: {'; '.join(failures)}")
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, checked before anything long is begun.
+
+    Raises:
+        UserError: one of them is wrong.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], epilog=f"peers: {', '.join(PEERS)}"
+    )
+    parser.add_argument(
+        "--config", help="configuration; default scripts/benchmarking/MODEL.yaml for each model"
+    )
+    parser.add_argument("--peers", type=_names, default=list(PEERS), help="default all")
+    parser.add_argument("--models", type=_names, default=["resnet20", "resnet18"])
+    parser.add_argument(
+        "--keras", type=_names, default=list(KERAS), help="for original and keras_fit; default both"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="default 3")
+    parser.add_argument(
+        "--mini-epochs",
+        type=int,
+        default=5,
+        help="of each worker, the first and last unmeasured (default 5)",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=900.0, help="seconds a run may take (default 900)"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="file for the results, JSON")
+    parser.add_argument("--plot", type=Path, help="file for bars, .png, .pdf or .svg")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    options = parser.parse_intermixed_args(arguments)
+    for option, given, known in (
+        ("--peers", options.peers, PEERS),
+        ("--keras", options.keras, KERAS),
+    ):
+        for name in given:
+            if name not in known:
+                raise UserError(f"{option} is {name}; give some of {', '.join(known)}")
+    if options.repeats < 1:
+        raise UserError(f"--repeats is {options.repeats}; give 1 or more")
+    if options.mini_epochs < WARM_UP + 2:
+        raise UserError(f"--mini-epochs is {options.mini_epochs}; give {WARM_UP + 2} or more")
+    check_writable(options.output)
+    if options.plot:
+        check_figure_path(options.plot)
+    return options
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def kinds_of(options: argparse.Namespace) -> list[Kind]:
+    """What is run in each repeat, models one after the other."""
+    return [
+        (peer, keras, model)
+        for model in options.models
+        for peer in options.peers
+        for keras in (options.keras if PEERS[peer][1] else [None])
+    ]
+
+
+def configuration(options: argparse.Namespace, model: str) -> tuple[str, list[str]]:
+    """The configuration file and the overrides of a model.
+
+    Raises:
+        UserError: there is no configuration for it.
+    """
+    default = ROOT / "scripts" / "benchmarking" / f"{model}.yaml"
+    if options.config is None and not default.exists():
+        raise UserError(f"--models is {model}, for which there is no {default}; give --config")
+    return str(options.config or default), [f"model.name={model}", *options.overrides]
+
+
+def command(options: argparse.Namespace, kind: Kind) -> list[str]:
+    """Arguments of Python that run a peer."""
+    peer, keras, model = kind
+    config, overrides = configuration(options, model)
+    choice = ["--keras", keras] if keras else []
+    mini_epochs = ["--mini-epochs", str(options.mini_epochs)]
+    return ["-m", PEERS[peer][0], "--config", config, *choice, *mini_epochs, *overrides]
+
+
+def figures(watched: Watched) -> dict:
+    """The figures of one run."""
+    measured = measure(watched.printed, watched.samples, watched.began)
+    return {**measured, "peak_bytes": watched.peak_bytes, "own_network": int(watched.own_network)}
+
+
+def write(options: argparse.Namespace, runs: dict[Kind, dict[int, dict]]) -> None:
+    """Write what there is so far."""
+    content = {
+        "results": report.results(runs),
+        "machine": report.machine(),
+        "method": {
+            "text": METHOD,
+            "repeats": options.repeats,
+            "mini_epochs": options.mini_epochs,
+            "workloads": {
+                model: load_config(*configuration(options, model)).model_dump(mode="json")
+                for model in options.models
+            },
+        },
+    }
+    write_whole_text(options.output, json.dumps(content, indent=1) + "\n")
+
+
+def show(options: argparse.Namespace, entries: list[dict]) -> None:
+    """Print the tables and draw the bars."""
+    # Wide enough for every column where the output goes to a file.
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for model in options.models:
+        console.print(report.table(entries, model))
+    if options.plot and entries:
+        save_figure(report.figure(entries), options.plot)
+
+
+if __name__ == "__main__":
+    run(main)

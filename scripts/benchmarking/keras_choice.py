@@ -1,0 +1,72 @@
+"""Keras 3 and tf-keras (Keras 2): what their users write the same way."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from types import ModuleType
+from typing import Any
+
+from benchmarking.workload import Workload
+from dbsl_tf.quiet import import_tensorflow_quietly
+
+KERAS = ("keras", "tf_keras")
+
+
+def add_keras_option(parser: argparse.ArgumentParser) -> None:
+    """Let the command line choose which Keras."""
+    parser.add_argument("--keras", choices=KERAS, default="tf_keras", help="default tf_keras")
+
+
+def import_keras(name: str, workload: Workload) -> ModuleType:
+    """The Keras called so, over a quiet TensorFlow, set to the precision of the workload."""
+    import_tensorflow_quietly()
+    if name == "tf_keras":
+        import tf_keras as keras
+    else:
+        import keras
+    keras.mixed_precision.set_global_policy(workload.config.compute.precision)
+    return keras
+
+
+def compiled_model(keras: ModuleType, workload: Workload) -> Any:
+    """The model, compiled for `fit` as its users would: SGD, cross-entropy and accuracy."""
+    section = workload.config.optimizer
+    model = workload.model(keras)
+    model.compile(
+        optimizer=keras.optimizers.SGD(
+            section.base_lr,
+            momentum=section.momentum,
+            nesterov=section.nesterov,
+            weight_decay=section.weight_decay or None,
+        ),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        # Keras 3 would choose XLA, which is slower on CPUs.
+        jit_compile=workload.config.compute.xla,
+    )
+    return model
+
+
+def timing_callback(keras: ModuleType) -> Any:
+    """A callback that keeps when epochs began and when the first step was done, Unix time."""
+
+    class Timing(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epochs_began: list[float] = []
+            self.first_step: float | None = None
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epochs_began.append(time.time())
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if self.first_step is None:
+                self.first_step = time.time()
+
+    return Timing()
+
+
+def model_bytes(model: Any) -> int:
+    """Size of the weights and statistics of a model."""
+    return sum(weight.nbytes for weight in model.get_weights())

@@ -1,0 +1,146 @@
+"""What the benchmark shows: one line for each peer and model, a table and bars."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarking.measurements import medians, ratio_to_ceiling
+from dbsl_tf.versions import package_versions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+CEILING = "ceiling"
+PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "tf-keras", "numpy")
+# Peer, the Keras it runs (None where it has no choice), model.
+Kind = tuple[str, str | None, str]
+
+
+def results(runs: Mapping[Kind, Mapping[int, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The entries of the JSON file.
+
+    Args:
+        runs: the figures of every run, by kind and number of the repeat.
+    """
+    entries = []
+    for (peer, keras, model), by_repeat in runs.items():
+        if not by_repeat:
+            continue
+        speeds = {repeat: run["images_per_second"] for repeat, run in by_repeat.items()}
+        ceiling = {
+            repeat: run["images_per_second"]
+            for repeat, run in runs.get((CEILING, None, model), {}).items()
+        }
+        entries.append(
+            {
+                "peer": peer,
+                "keras": keras,
+                "model": model,
+                **medians(list(by_repeat.values())),
+                "ratio_to_ceiling": ratio_to_ceiling(speeds, ceiling),
+                "images_per_second_of_repeats": list(speeds.values()),
+            }
+        )
+    return entries
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import os
+
+    import psutil
+
+    from dbsl_tf.cluster.local import available_cores
+
+    return {
+        "processor": _processor(),
+        "cores_used": len(available_cores()),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": platform.platform(),
+        "versions": package_versions(*PACKAGES),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def label(entry: Mapping[str, Any]) -> str:
+    """A peer's name, with the Keras it ran where there is a choice."""
+    return f"{entry['peer']} ({entry['keras']})" if entry["keras"] else entry["peer"]
+
+
+def table(entries: Sequence[Mapping[str, Any]], model: str) -> Table:
+    """The results of one model."""
+    from rich.table import Table
+
+    made = Table(title=model)
+    made.add_column("peer")
+    for heading in (
+        "images/s",
+        "of ceiling",
+        "CPU s / 1000",
+        "MB / 1000",
+        "model copies / mini-epoch",
+        "worker MB",
+        "server MB",
+        "start-up s",
+        "others' cores",
+    ):
+        made.add_column(heading, justify="right")
+    for entry in entries:
+        if entry["model"] == model:
+            made.add_row(label(entry), *cells(entry))
+    return made
+
+
+def cells(entry: Mapping[str, Any]) -> list[str]:
+    """The figures of one line of the table; "-" for what a peer has not."""
+    peaks = entry["peak_bytes"]
+    ratio = entry["ratio_to_ceiling"]
+    # A peer of one process is its own worker.
+    worker = peaks.get("worker", peaks.get("main"))
+    return [
+        f"{entry['images_per_second']:.1f}",
+        "-" if ratio is None else f"{ratio:.3f}",
+        f"{entry['cpu_seconds_per_1000_images']:.2f}",
+        f"{entry['bytes_per_1000_images'] / 1e6:.1f}",
+        f"{entry['model_copies_per_mini_epoch']:.2f}",
+        _megabytes(worker),
+        _megabytes(peaks.get("server")),
+        f"{entry['startup_seconds']:.1f}",
+        f"{entry['cores_used_by_others']:.2f}",
+    ]
+
+
+def _megabytes(count: float | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.0f}"
+
+
+def figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
+    """Bars of images/s, one panel for each model; thin lines span the repeats."""
+    from matplotlib.figure import Figure
+
+    models = list(dict.fromkeys(entry["model"] for entry in entries))
+    made = Figure(figsize=(5.5 * len(models), 3.5), layout="constrained")
+    for axes, model in zip(made.subplots(1, len(models), squeeze=False)[0], models):
+        shown = [entry for entry in entries if entry["model"] == model][::-1]
+        speeds = [entry["images_per_second"] for entry in shown]
+        repeats = [entry["images_per_second_of_repeats"] for entry in shown]
+        below = [speed - min(each) for speed, each in zip(speeds, repeats)]
+        above = [max(each) - speed for speed, each in zip(speeds, repeats)]
+        colours = ["0.35" if entry["peer"] == "dbsl_tf" else "0.75" for entry in shown]
+        axes.barh(list(map(label, shown)), speeds, xerr=(below, above), color=colours)
+        axes.set_title(model)
+        axes.set_xlabel("images/s")
+    return made

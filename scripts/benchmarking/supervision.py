@@ -1,0 +1,174 @@
+"""Runs a peer in a network of its own, and watches what all its processes use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from benchmarking.measurements import Sample
+from benchmarking.processes import ROLE, start
+
+SAMPLE_SECONDS = 0.5
+_ROLES = {"ps": "server"}
+
+
+class PeerFailed(Exception):
+    """A peer ended without a result; the message says how."""
+
+
+@dataclass
+class Watched:
+    """What one run of a peer printed and used.
+
+    Attributes:
+        printed: its JSON.
+        began: when it was started, Unix time in seconds.
+        samples: CPU seconds and bytes over time, of all its processes.
+        peak_bytes: largest resident memory of one process of each role.
+        own_network: whether the bytes are those of this peer alone.
+    """
+
+    printed: dict = field(default_factory=dict)
+    began: float = 0.0
+    samples: list[Sample] = field(default_factory=list)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+    own_network: bool = False
+
+
+def run_peer(command: list[str], timeout: float) -> Watched:
+    """Run a peer to its end, `timeout` seconds at most; nothing of it is left running.
+
+    Args:
+        command: arguments of Python.
+        timeout: seconds.
+
+    Raises:
+        PeerFailed: it failed, or took too long.
+    """
+    watched = Watched(began=time.time())
+    wrapped = ["-m", "dbsl_tf.cluster.namespaces", "--try", sys.executable, *command]
+    with tempfile.TemporaryFile("w+") as messages:
+        process = start(
+            wrapped,
+            "main",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+        )
+        watcher = _Watcher(process.pid, watched)
+        watcher.start()
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise PeerFailed(f"not done within {timeout:g} s") from error
+        finally:
+            watcher.finish()
+        lines = output.strip().splitlines()
+        if process.returncode or not lines:
+            messages.seek(0)
+            said = " ".join(messages.read().split())[-500:]
+            raise PeerFailed(f"status {process.returncode}: {said}")
+    watched.printed = json.loads(lines[-1])
+    return watched
+
+
+class _Watcher(threading.Thread):
+    """Samples a tree of processes until `finish`, which ends what is left of it."""
+
+    def __init__(self, root: int, watched: Watched) -> None:
+        super().__init__(daemon=True)
+        self._root = psutil.Process(root)
+        self._watched = watched
+        self._seconds: dict[psutil.Process, float] = {}
+        self._roles: dict[psutil.Process, str] = {}
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            try:
+                self._sample()
+            except (psutil.NoSuchProcess, OSError):
+                continue
+
+    def finish(self) -> None:
+        """Stop sampling and kill every process of the tree."""
+        self._done.set()
+        self.join(10)
+        for process in {*self._seconds, *_tree(self._root)}:
+            try:
+                # psutil tells a process from a later one of the same number.
+                process.kill()
+                process.wait(10)
+            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+                continue
+
+    def _sample(self) -> None:
+        for process in _tree(self._root):
+            try:
+                times = process.cpu_times()
+                self._seconds[process] = times.user + times.system
+                if self._roles.get(process, "main") == "main":
+                    self._roles[process] = _role(process)
+                role = self._roles[process]
+                peak = max(self._watched.peak_bytes.get(role, 0), _peak_bytes(process.pid))
+                self._watched.peak_bytes[role] = peak
+            except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+                continue
+        network = os.readlink(f"/proc/{self._root.pid}/ns/net")
+        self._watched.own_network = network != os.readlink("/proc/self/ns/net")
+        self._watched.samples.append(
+            Sample(
+                time.time(),
+                sum(self._seconds.values()),
+                _loopback_bytes(self._root.pid),
+                _machine_seconds(),
+            )
+        )
+
+
+def _tree(root: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _role(process: psutil.Process) -> str:
+    """From TF_CONFIG, which TensorFlow's servers have, or from what the peer says."""
+    environment = process.environ()
+    if "TF_CONFIG" in environment:
+        role = json.loads(environment["TF_CONFIG"])["task"]["type"]
+        return _ROLES.get(role, role)
+    return environment.get(ROLE, "main")
+
+
+def _machine_seconds() -> float:
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # The time of guests is in that of their processes.
+    return sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+
+
+def _peak_bytes(process: int) -> int:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _loopback_bytes(process: int) -> int:
+    """Bytes sent over loopback in the network of a process, TCP's headers included."""
+    for line in Path(f"/proc/{process}/net/dev").read_text().splitlines():
+        name, _, counters = line.partition(":")
+        if name.strip() == "lo":
+            return int(counters.split()[8])
+    return 0

@@ -1,0 +1,97 @@
+"""What every peer trains: the same model on the same samples in the same batches."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from dbsl_tf.config import Config, load_config
+from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
+from dbsl_tf.profiling.time_models import time_models_from_config
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A configuration, its plan, and for how long to train.
+
+    Attributes:
+        config: the resolved configuration.
+        plan: batch and samples of every worker.
+        mini_epochs: that each worker trains.
+    """
+
+    config: Config
+    plan: DualBatchPlan
+    mini_epochs: int
+
+    @property
+    def workers(self) -> tuple[WorkerPlan, ...]:
+        """One mini-epoch of each worker."""
+        return self.plan.workers
+
+    def dataset(self, batch: int, samples: int, seed: Any, threads: int) -> Any:
+        """An endless `tf.data.Dataset` of (images, labels): mini-epochs of `samples` in `batch`.
+
+        The input pipeline of dbsl_tf, which costs every peer the same.
+
+        Args:
+            batch: samples in a batch, a scalar.
+            samples: samples in a mini-epoch, a scalar.
+            seed: of order and augmentation, a scalar.
+            threads: cores to make batches on.
+        """
+        from dbsl_tf.configured_data import prepare_data
+        from dbsl_tf.data.pipeline import mini_epoch_batches, training_dataset
+
+        return training_dataset(
+            prepare_data(self.config.data),
+            train_samples=epoch_samples(self.config.data),
+            augment=self.config.data.augment,
+            batch_sizes=mini_epoch_batches(batch, samples),
+            seed=seed,
+            parallel_calls=threads,
+        )
+
+    def model(self, keras: Any) -> Any:
+        """The network, made of the layers of `keras`: keras_core, Keras 3 or tf_keras."""
+        from dbsl_tf.configured_data import prepare_data
+        from dbsl_tf.models import build_model
+
+        return build_model(
+            keras,
+            self.config.model.name,
+            prepare_data(self.config.data).spec.classes,
+            self.config.model.dropout,
+            seed=self.config.run.seed,
+            stem=self.config.stem,
+            precision=self.config.compute.precision,
+        )
+
+    @staticmethod
+    def of(config: Config, mini_epochs: int) -> Workload:
+        """The workload that a configuration asks for."""
+        models = time_models_from_config(config)
+        plan = plan_from_config(config, epoch_samples(config.data), models)
+        return Workload(config, plan, mini_epochs)
+
+
+def peer_parser(description: str) -> argparse.ArgumentParser:
+    """The command line that every peer has; parse with `parse_workload`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", required=True, help="configuration of dbsl_tf")
+    parser.add_argument(
+        "--mini-epochs", type=int, default=5, help="mini-epochs of each worker (default 5)"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    return parser
+
+
+def parse_workload(
+    parser: argparse.ArgumentParser, arguments: list[str]
+) -> tuple[argparse.Namespace, Workload]:
+    """The options of a peer and what it has to train."""
+    options = parser.parse_intermixed_args(arguments)
+    config = load_config(options.config, options.overrides)
+    return options, Workload.of(config, options.mini_epochs)

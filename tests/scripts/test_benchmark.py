@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from benchmarking.measurements import Sample, at, by_worker, measure, medians, ratio_to_ceiling
+from benchmarking.report import cells, figure, label, results, table
+
+ROOT = Path(__file__).parents[2]
+
+
+def _run(speed: float, **changes: float) -> dict:
+    return {
+        "images_per_second": speed,
+        "cpu_seconds_per_1000_images": 2.0,
+        "bytes_per_1000_images": 3e6,
+        "model_copies_per_mini_epoch": 2.0,
+        "startup_seconds": 9.0,
+        "cores_used_by_others": 0.1,
+        "peak_bytes": {"worker": 500e6},
+        **changes,
+    }
+
+
+class MeasurementsTest(unittest.TestCase):
+    # Two workers, mini-epochs of 10 s and of 5 s; the first of each, which took longer, and what
+    # follows the beginning of the last do not count.
+    RECORDS = [
+        *({"worker": 0, "started": s, "samples": 100} for s in (100.0, 130.0, 140.0, 150.0)),
+        *({"worker": 1, "started": s, "samples": 40} for s in (100.0, 130.0, 135.0, 140.0, 145.0)),
+    ]
+
+    def test_speeds_are_from_one_beginning_to_the_next(self) -> None:
+        workers = by_worker(reversed(self.RECORDS))
+        self.assertEqual(list(workers), [0, 1])
+        self.assertAlmostEqual(workers[0].images_per_second, 10.0)
+        self.assertAlmostEqual(workers[1].images_per_second, 8.0)
+        self.assertEqual(workers[0].window, (135.0, 155.0))
+
+    def test_too_few_mini_epochs_are_named(self) -> None:
+        with self.assertRaisesRegex(ValueError, "worker 1 trained 2 mini-epoch"):
+            by_worker([*self.RECORDS[:4], *self.RECORDS[4:6]])
+
+    def test_costs_are_those_of_the_window(self) -> None:
+        # In the window, 133.75 to 151.25 s: 1.5 CPU seconds a second, 4 bytes a second.
+        # Of 1.75 CPU seconds a second of the whole machine.
+        samples = [
+            Sample(90.0, 0.0, 0.0, 0.0),
+            Sample(130.0, 500.0, 9.0, 600.0),
+            Sample(160.0, 545.0, 129.0, 652.5),
+        ]
+        printed = {"mini_epochs": self.RECORDS, "first_step": 98.0, "model_bytes": 10}
+        figures = measure(printed, samples, began=90.0)
+        self.assertAlmostEqual(figures["images_per_second"], 18.0)
+        self.assertAlmostEqual(figures["cpu_seconds_per_1000_images"], 1000 * 1.5 / 18)
+        self.assertAlmostEqual(figures["bytes_per_1000_images"], 1000 * 4 / 18)
+        # 0.1 + 0.2 mini-epochs a second, 10 bytes each copy.
+        self.assertAlmostEqual(figures["model_copies_per_mini_epoch"], 4 / 0.3 / 10)
+        self.assertAlmostEqual(figures["startup_seconds"], 8.0)
+        self.assertAlmostEqual(figures["cores_used_by_others"], 0.25)
+        self.assertNotIn("share_in_steps", figures)
+
+    def test_a_peer_may_tell_where_the_time_goes(self) -> None:
+        # Of 10 s, or 5 s, from one beginning to the next: 80 % in the steps, 10 % moving weights.
+        records = []
+        for record in self.RECORDS:
+            cycle = 10.0 if record["worker"] == 0 else 5.0
+            records.append({**record, "loop_seconds": 0.8 * cycle, "seconds": 0.9 * cycle})
+        printed = {"mini_epochs": records, "first_step": 98.0, "model_bytes": 10}
+        figures = measure(printed, [Sample(90.0, 0.0, 0.0)], began=90.0)
+        self.assertAlmostEqual(figures["share_in_steps"], 0.8)
+        self.assertAlmostEqual(figures["share_pulling_and_pushing"], 0.1)
+        self.assertAlmostEqual(figures["share_between_mini_epochs"], 0.1)
+
+    def test_samples_are_interpolated_and_held_at_the_ends(self) -> None:
+        samples = [Sample(1.0, 10.0, 100.0), Sample(3.0, 30.0, 500.0)]
+        self.assertEqual(at(samples, 2.0), Sample(2.0, 20.0, 300.0))
+        self.assertEqual(at(samples, 3.0), samples[1])
+        self.assertEqual(at(samples, 9.0).cpu_seconds, 30.0)
+        self.assertEqual(at(samples, 0.0).cpu_seconds, 10.0)
+
+    def test_medians_reach_into_mappings_and_forgive_missing_roles(self) -> None:
+        runs = [
+            {"speed": 1.0, "peak": {"worker": 5, "server": 2}},
+            {"speed": 9.0, "peak": {"worker": 7}},
+            {"speed": 2.0, "peak": {"worker": 6, "server": 4}},
+        ]
+        self.assertEqual(medians(runs), {"speed": 2.0, "peak": {"worker": 6, "server": 3.0}})
+
+    def test_ratios_are_taken_within_a_repeat(self) -> None:
+        # The machine is half as fast in the second repeat.
+        self.assertAlmostEqual(ratio_to_ceiling({0: 90.0, 1: 45.0}, {0: 100.0, 1: 50.0}), 0.9)
+        self.assertIsNone(ratio_to_ceiling({0: 90.0}, {1: 100.0}))
+
+
+class ReportTest(unittest.TestCase):
+    RUNS = {
+        ("ceiling", None, "resnet20"): {0: _run(100.0), 1: _run(50.0)},
+        ("dbsl_tf", None, "resnet20"): {0: _run(90.0, startup_seconds=12.0), 1: _run(48.0)},
+        ("keras_fit", "tf_keras", "resnet20"): {1: _run(40.0, peak_bytes={"main": 1e9})},
+        ("original", "keras", "resnet18"): {},
+    }
+
+    def test_every_peer_that_ran_has_one_entry(self) -> None:
+        entries = results(self.RUNS)
+        self.assertEqual([e["peer"] for e in entries], ["ceiling", "dbsl_tf", "keras_fit"])
+        product = entries[1]
+        self.assertEqual(product["model"], "resnet20")
+        self.assertEqual(product["images_per_second"], 69.0)
+        self.assertAlmostEqual(product["ratio_to_ceiling"], (0.9 + 0.96) / 2)
+        self.assertEqual(product["images_per_second_of_repeats"], [90.0, 48.0])
+        self.assertEqual(json.loads(json.dumps(entries)), entries)
+
+    def test_cells_follow_the_columns(self) -> None:
+        entries = results(self.RUNS)
+        self.assertEqual(
+            cells(entries[1]), ["69.0", "0.930", "2.00", "3.0", "2.00", "500", "-", "10.5", "0.10"]
+        )
+        # A peer of one process shows it as the worker.
+        self.assertEqual(cells(entries[2])[5], "1000")
+        self.assertEqual(label(entries[2]), "keras_fit (tf_keras)")
+        made = table(entries, "resnet20")
+        self.assertEqual(made.row_count, 3)
+        self.assertEqual(len(made.columns), 1 + len(cells(entries[1])))
+        self.assertEqual(table(entries, "resnet18").row_count, 0)
+
+    def test_the_figure_has_a_panel_a_model_and_a_bar_a_peer(self) -> None:
+        entries = results({**self.RUNS, ("ceiling", None, "resnet18"): {0: _run(7.0)}})
+        panels = figure(entries).axes
+        self.assertEqual([axes.get_title() for axes in panels], ["resnet20", "resnet18"])
+        widths = [patch.get_width() for patch in panels[0].patches]
+        self.assertEqual(widths, [40.0, 69.0, 75.0])
+
+
+class CommandTest(unittest.TestCase):
+    def test_mistakes_are_told_in_one_line(self) -> None:
+        for arguments, told in (
+            (["--peers", "ceiling,mxnet"], "--peers is mxnet; give some of ceiling, dbsl_tf"),
+            (["--repeats", "0"], "--repeats is 0; give 1 or more"),
+            (["--mini-epochs", "2"], "--mini-epochs is 2; give 3 or more"),
+            (["--models", "resnet8"], "--models is resnet8"),
+        ):
+            with self.subTest(arguments), TemporaryDirectory() as folder:
+                done = _benchmark(*arguments, "--output", f"{folder}/bench.json")
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+                self.assertIn(told, done.stderr)
+
+    @pytest.mark.cluster
+    def test_the_bare_loop_is_measured(self) -> None:
+        with TemporaryDirectory() as folder:
+            output = Path(folder) / "bench.json"
+            done = _benchmark(
+                *("--peers", "ceiling", "--models", "resnet8", "--repeats", "1"),
+                *("--config", "configs/quickstart.yaml", "--mini-epochs", "3"),
+                *("--output", str(output), "data.train_samples=128", f"data.dir={folder}"),
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            content = json.loads(output.read_text())
+        entry = content["results"][0]
+        self.assertEqual((entry["peer"], entry["model"]), ("ceiling", "resnet8"))
+        self.assertGreater(entry["images_per_second"], 0)
+        self.assertEqual(entry["ratio_to_ceiling"], 1.0)
+        self.assertGreater(entry["peak_bytes"]["worker"], 50e6)
+        self.assertIn("cores_used", content["machine"])
+        self.assertIn("resnet8", done.stdout)
+
+
+def _benchmark(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "scripts/benchmark.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
