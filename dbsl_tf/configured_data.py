@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.data.image_folder import IMAGE_FOLDER, count_training_images, prepare_image_folder
 from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.prepare import PreparedData, is_prepared, prepare
-from dbsl_tf.errors import UserError
-from dbsl_tf.user_cache import user_cache_folder
 
 
 def prepare_data(section: DataSection) -> PreparedData:

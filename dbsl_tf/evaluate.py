@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.command_line import CommandParser, run
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.command_line import CommandParser, run
+from dbsl_tf.common.errors import UserError
 
 if TYPE_CHECKING:
     from dbsl_tf.evaluation.scores import Scores
@@ -75,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """Refuses what could not be written, before anything long is begun."""
-    from dbsl_tf.figure_files import check_figure_path
-    from dbsl_tf.files import check_writable
+    from dbsl_tf.common.figure_files import check_figure_path
+    from dbsl_tf.common.files import check_writable
 
     if options.plot is not None:
         check_figure_path(options.plot)
@@ -87,8 +87,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None) -> Scores:
+    from dbsl_tf.common.quiet import import_tensorflow_quietly
     from dbsl_tf.configured_data import prepare_data
-    from dbsl_tf.quiet import import_tensorflow_quietly
 
     # How many images it was trained on is of no importance here.
     section = stored.config.data.model_copy(update={"train_samples": None})
@@ -126,7 +126,7 @@ class _Progress:
 
 
 def _write(options: argparse.Namespace, content: dict[str, Any], scores: Scores) -> None:
-    from dbsl_tf.files import write_whole_text
+    from dbsl_tf.common.files import write_whole_text
 
     if options.json == "-":
         print(json.dumps(content, indent=2))

@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.command_line import CommandParser, run
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.command_line import CommandParser, run
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.stored_run import StoredRun
 
 # What is written where nothing else is asked for.
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 def _export_model(options: argparse.Namespace, output: Path) -> None:
     stored = StoredRun.read(options.run)
     checkpoint = stored.checkpoint(options.checkpoint)
-    from dbsl_tf.quiet import import_tensorflow_quietly
+    from dbsl_tf.common.quiet import import_tensorflow_quietly
 
     import_tensorflow_quietly()
     from dbsl_tf.exporting.network import TrainedNetwork

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.common.command_line import config_parser, parse_config, run
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.configured_data import epoch_samples
-from dbsl_tf.errors import UserError
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -76,7 +76,7 @@ def _plan(options: argparse.Namespace, config: Config) -> None:
 
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:
-    from dbsl_tf.figure_files import check_figure_path
+    from dbsl_tf.common.figure_files import check_figure_path
     from dbsl_tf.planning import demand_from_config, plan_dual_batch
     from dbsl_tf.planning.sweep import RATIOS, parse_ratios, sweep
     from dbsl_tf.planning.sweep_plot import plot_sweep

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.common.command_line import config_parser, parse_config, run
 
 if TYPE_CHECKING:
     from dbsl_tf.profiling.profile_file import Profile
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_intermixed_args(arguments)
     if options.plot is not None:
-        from dbsl_tf.figure_files import check_figure_path
+        from dbsl_tf.common.figure_files import check_figure_path
 
         check_figure_path(options.plot)
     if options.from_csv is None:
@@ -94,8 +94,8 @@ def _measured(
 
     from dbsl_tf.cluster.isolation import isolate
     from dbsl_tf.cluster.task import task_from_environment
+    from dbsl_tf.common.files import check_writable
     from dbsl_tf.configured_data import prepare_missing
-    from dbsl_tf.files import check_writable
 
     output = options.output or DEFAULT_OUTPUT
     check_writable(output)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.common.command_line import config_parser, parse_config, run
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -72,8 +72,8 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
 
 
 def _scale(options: argparse.Namespace, config: Config) -> None:
+    from dbsl_tf.common.figure_files import check_figure_path
     from dbsl_tf.config import load_config
-    from dbsl_tf.figure_files import check_figure_path
     from dbsl_tf.simulation.progress import LateProgress
     from dbsl_tf.simulation.scaling import (
         WORKERS,

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.command_line import config_parser, parse_config, run
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.command_line import config_parser, parse_config, run
+from dbsl_tf.common.errors import UserError
 
 if TYPE_CHECKING:
     from dbsl_tf.sweeping.planned_run import PlannedRun
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
 def _train_and_compare(options: Namespace, runs: list[PlannedRun], output: Path) -> int:
     from rich.console import Console
 
-    from dbsl_tf.files import write_whole_text
+    from dbsl_tf.common.files import write_whole_text
     from dbsl_tf.sweeping.running import run_all
     from dbsl_tf.sweeping.table import print_rows, rows_as_json, rows_of
 

@@ -16,11 +16,11 @@ from rich.console import Console
 from dbsl_tf.cluster.connecting import ready_cluster
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
 from dbsl_tf.data.prepare import PreparedData
-from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
 from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution

@@ -10,8 +10,8 @@ from statistics import median
 from typing import Any, Literal
 
 from dbsl_tf.authors_files.columns import COLUMNS, MEASURED
-from dbsl_tf.errors import UserError
-from dbsl_tf.plain_pickle import ARRAYS_AND_SCALARS, RefusedPickle, load_plain, plain
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.plain_pickle import ARRAYS_AND_SCALARS, RefusedPickle, load_plain, plain
 
 # A history of 1,000 epochs of 1,000 workers would be smaller.
 LARGEST = 64 * 2**20

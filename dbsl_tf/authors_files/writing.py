@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.authors_files.columns import columns_of_events
-from dbsl_tf.files import write_whole
+from dbsl_tf.common.files import write_whole
 
 
 def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:

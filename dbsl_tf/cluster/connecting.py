@@ -11,9 +11,9 @@ from pathlib import Path
 from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config
-from dbsl_tf.errors import UserError
-from dbsl_tf.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)

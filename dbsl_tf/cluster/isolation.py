@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 
 from dbsl_tf.cluster import namespaces
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.names import Isolation
-from dbsl_tf.errors import UserError
 
 # Environment variable: set once the command has been started again.
 _STARTED_AGAIN = "DBSL_TF_STARTED_AGAIN"

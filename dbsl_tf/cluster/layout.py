@@ -15,7 +15,7 @@ from dbsl_tf.cluster.task import (
     Task,
     checked_task,
 )
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 _ROLES = (CHIEF, PARAMETER_SERVER, WORKER)
 _WITH_PORT = re.compile(r".+:[^:\]]*")

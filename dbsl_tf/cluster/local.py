@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
-from dbsl_tf.errors import ClusterError, ParameterServerLost
+from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"

@@ -11,7 +11,7 @@ import socket
 import time
 
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, Task, host_and_port
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 # The smallest question of TensorFlow's protocol; its request has no fields.
 _STATUS = "/tensorflow.WorkerService/GetStatus"

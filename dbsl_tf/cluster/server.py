@@ -16,7 +16,7 @@ import threading
 from dbsl_tf.cluster.local import CORES, available_cores
 from dbsl_tf.cluster.probing import bypass_proxies
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 
 def serve(task: Task) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 CHIEF, WORKER, PARAMETER_SERVER = "chief", "worker", "ps"
 _ROLES = (CHIEF, WORKER, PARAMETER_SERVER)

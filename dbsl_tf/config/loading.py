@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.keys import describe_keys, sections, written
 from dbsl_tf.config.problems import problems_of, unknown_key
 from dbsl_tf.config.schema import Config
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
-from dbsl_tf.errors import UserError
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:

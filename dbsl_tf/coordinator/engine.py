@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 from dbsl_tf.coordinator.roster import Roster
 from dbsl_tf.coordinator.watch import CallWatch, PortWatch
-from dbsl_tf.errors import ClusterError, ParameterServerLost
 
 # How often a call that waits looks whether its worker hangs, in seconds.
 _PATIENCE = 0.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.background import Background
 from dbsl_tf.coordinator.evaluator import Evaluator
-from dbsl_tf.errors import UserError
 from dbsl_tf.results.records import EvaluationRecord
 from dbsl_tf.schedules.calendar import Calendar
 

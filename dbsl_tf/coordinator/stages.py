@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.stage import Stage
-from dbsl_tf.errors import UserError
 from dbsl_tf.planning import DualBatchPlan, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
 from dbsl_tf.planning.progressive import TrainingSchedule

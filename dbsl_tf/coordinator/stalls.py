@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.errors import ParameterServerLost
 
 # Without any worker for longer than this, or 10 timeouts, a run gives its cluster up.
 _DESERTED = 600.0

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from dbsl_tf.errors import ClusterError
+from dbsl_tf.common.errors import ClusterError
 
 Result = TypeVar("Result")
 

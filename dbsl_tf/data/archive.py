@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 
 def extract_members(archive: Path, wanted: Mapping[str, int], target: Path) -> None:

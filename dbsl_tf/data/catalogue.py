@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 

@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.data.image_check import fault, unreadable_images
 from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
-from dbsl_tf.errors import UserError
 
 IMAGE_FOLDER = "image_folder"
 IMAGE_SIZE = 224

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 TRAIN, TEST = "train", "val"
 _SUFFIXES = (".jpg", ".jpeg", ".png")

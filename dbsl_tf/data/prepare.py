@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.data.archive import extract_members
 from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.data.catalogue import DATASETS, RecordDataset, dataset_spec
@@ -15,8 +17,6 @@ from dbsl_tf.data.download import DownloadError, download_archive
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.python_layout import convert_python_layout, largest_pickle
 from dbsl_tf.data.record_files import RecordData, checked_data, has_record_files
-from dbsl_tf.errors import UserError
-from dbsl_tf.user_cache import user_cache_folder
 
 PreparedData = RecordData | ImageData
 
@@ -31,7 +31,7 @@ def prepare(name: str, directory: Path | None = None) -> RecordData:
 
     Args:
         name: a key of `dbsl_tf.data.catalogue.DATASETS`.
-        directory: `data.dir`; None for `dbsl_tf.user_cache.user_cache_folder()`.
+        directory: `data.dir`; None for `dbsl_tf.common.user_cache.user_cache_folder()`.
 
     Raises:
         UserError: an unknown name, a file that is truncated, foreign or corrupt, a folder that

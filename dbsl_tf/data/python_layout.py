@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.plain_pickle import PickledArray, PickledType, RefusedPickle, load_plain
 from dbsl_tf.data.catalogue import RecordDataset
-from dbsl_tf.errors import UserError
-from dbsl_tf.plain_pickle import PickledArray, PickledType, RefusedPickle, load_plain
 
 if TYPE_CHECKING:
     import numpy as np

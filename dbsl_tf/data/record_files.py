@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.catalogue import RecordDataset
-from dbsl_tf.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.figure_files import save_figure
 from dbsl_tf.evaluation.scores import Scores
-from dbsl_tf.figure_files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

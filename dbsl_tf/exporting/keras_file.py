@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dbsl_tf.common.files import write_whole
 from dbsl_tf.exporting.network import TrainedNetwork
-from dbsl_tf.files import write_whole
 
 
 def save_keras3(path: Path, network: TrainedNetwork) -> None:

@@ -7,8 +7,8 @@ from statistics import median
 
 import numpy as np
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
-from dbsl_tf.errors import UserError
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.fitting import combined, profile_measurements

@@ -13,9 +13,9 @@ from pathlib import Path
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.local import available_cores
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
+from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.config import Config
 from dbsl_tf.configured_data import epoch_samples, prepare_data
-from dbsl_tf.errors import ClusterError, UserError
 from dbsl_tf.planning import DualBatchPlan, plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
 from dbsl_tf.profiling.profile_file import Profile, load_profile

@@ -10,9 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.stage import same_orders
-from dbsl_tf.errors import ClusterError
 from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
 Report = Callable[[str], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.names import Precision, Stem
-from dbsl_tf.errors import UserError
 from dbsl_tf.models.resnet import ARCHITECTURES, build_resnet
 
 MODELS = tuple(ARCHITECTURES)

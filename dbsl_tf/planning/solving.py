@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import balance, shares
 from dbsl_tf.planning.demand import Demand
 from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning.demand import Demand
 from dbsl_tf.planning.dual_batch import DualBatchPlan
 from dbsl_tf.planning.shares import exact

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.figure_files import save_figure
+from dbsl_tf.common.figure_files import save_figure
 from dbsl_tf.planning.sweep import LEAST_ADVISED_BATCH, SweepCell
 
 if TYPE_CHECKING:

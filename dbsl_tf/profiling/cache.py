@@ -9,9 +9,9 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.user_cache import user_cache_folder
+from dbsl_tf.common.versions import package_versions
 from dbsl_tf.schedules.progressive import resolution_settings
-from dbsl_tf.user_cache import user_cache_folder
-from dbsl_tf.versions import package_versions
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dbsl_tf.figure_files import save_figure
+from dbsl_tf.common.figure_files import save_figure
 from dbsl_tf.profiling.fitting import combined
 from dbsl_tf.profiling.profile_file import Profile, ResolutionTimes, WorkerTimes
 
@@ -42,7 +42,7 @@ def plot_profile(profile: Profile, path: Path) -> None:
 
     Args:
         profile: what to draw.
-        path: file to write, ending with one of `dbsl_tf.figure_files.FORMATS`.
+        path: file to write, ending with one of `dbsl_tf.common.figure_files.FORMATS`.
 
     Raises:
         UserError: the ending is another, or the file cannot be written.

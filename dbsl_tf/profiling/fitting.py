@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.versions import package_versions
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, StepSample
 from dbsl_tf.profiling.memory_fit import fit_memory
 from dbsl_tf.profiling.profile_file import (
@@ -21,7 +22,6 @@ from dbsl_tf.profiling.profile_file import (
 )
 from dbsl_tf.profiling.steadying import at_speed_of, steadied
 from dbsl_tf.profiling.time_fit import Method, fit_time_model
-from dbsl_tf.versions import package_versions
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from dbsl_tf.errors import UserError
-from dbsl_tf.files import write_whole_text
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
 

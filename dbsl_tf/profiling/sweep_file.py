@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.versions import package_versions
 from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution
 from dbsl_tf.profiling.profile_file import Point, Profile
 from dbsl_tf.profiling.time_fit import Method
-from dbsl_tf.versions import package_versions
 
 REQUIRED = ("batch_size", "seconds_per_batch")
 OPTIONAL = ("host", "resolution")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.schedules import resolution_settings
 

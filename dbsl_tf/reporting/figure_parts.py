@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.curves import Against, Metric
 from dbsl_tf.reporting.figures.inline_svg import inline_svg

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
-from dbsl_tf.errors import UserError
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.reporting.history_times import timed_history
 from dbsl_tf.reporting.recorded_run import RecordedRun

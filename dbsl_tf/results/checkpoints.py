@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
-from dbsl_tf.files import write_whole
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.records import (
     CommitRecord,
     DriftRecord,

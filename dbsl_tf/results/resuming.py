@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
-from dbsl_tf.errors import UserError
 
 # Where a run lies, how it is resumed and shown is no part of what it does.
 _IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.config.names import Resume
-from dbsl_tf.errors import UserError
-from dbsl_tf.files import write_whole_text
 
 
 class RunDirectory:
@@ -109,7 +109,7 @@ class RunDirectory:
             )
 
     def write_text(self, file: Path, text: str) -> None:
-        """Write a whole file or nothing, see `dbsl_tf.files.write_whole`."""
+        """Write a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""
         write_whole_text(file, text)
 
     def write_json(self, file: Path, content: Any) -> None:

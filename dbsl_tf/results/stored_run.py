@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
 

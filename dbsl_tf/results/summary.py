@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from dbsl_tf.common.versions import package_versions
 from dbsl_tf.planning import DualBatchPlan, TrainingSchedule
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord
-from dbsl_tf.versions import package_versions
 
 _PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.catalogue import DATASETS, dataset_spec
-from dbsl_tf.errors import UserError
 from dbsl_tf.models.resnet import ARCHITECTURES, ResNet
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.simulation.outcome import Outcome
 from dbsl_tf.simulation.scenario import scenario_from_config
 from dbsl_tf.simulation.simulator import simulate

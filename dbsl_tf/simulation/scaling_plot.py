@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.figure_files import save_figure
+from dbsl_tf.common.figure_files import save_figure
 from dbsl_tf.simulation.scaling import ScalePoint, saturation
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 # Set by the sweep itself.
 _TAKEN = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.sweeping.grid import Point

@@ -17,7 +17,7 @@ from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 from tensorflow.core.framework.types_pb2 import DT_STRING
 from tensorflow.core.util.event_pb2 import Event, SessionLog
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 _VERSION = "brain.Event:2"
 

@@ -14,7 +14,7 @@ import time
 
 from benchmarking.processes import print_result, run_workers, use_threads, wait_for_others
 from benchmarking.workload import Workload, parse_workload, peer_parser
-from dbsl_tf.quiet import import_tensorflow_quietly
+from dbsl_tf.common.quiet import import_tensorflow_quietly
 
 
 def main(arguments: list[str]) -> None:

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarking.workload import Workload
-from dbsl_tf.quiet import import_tensorflow_quietly
+from dbsl_tf.common.quiet import import_tensorflow_quietly
 
 KERAS = ("keras", "tf_keras")
 

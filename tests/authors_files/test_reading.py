@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dbsl_tf.authors_files.columns import columns_of_events
 from dbsl_tf.authors_files.reading import LARGEST, read_history
 from dbsl_tf.authors_files.writing import save_npy
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from tests.authors_files.test_columns import EVENTS
 from tests.support.authors_results import compsac_content, journal_content, save_pickled
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbsl_tf.cluster.layout import Hosts, hosts_of_file, hosts_of_nodes, tasks
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 HOST = st.sampled_from(["a", "b", "c", "[::1]"])
 HOSTS = st.lists(HOST, min_size=1, max_size=4).map(tuple)

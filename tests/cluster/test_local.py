@@ -13,7 +13,7 @@ import pytest
 from dbsl_tf.cluster.connecting import wait_for_servers
 from dbsl_tf.cluster.local import LocalCluster, available_cores
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from dbsl_tf.errors import ClusterError, UserError
+from dbsl_tf.common.errors import ClusterError, UserError
 
 
 @pytest.mark.cluster

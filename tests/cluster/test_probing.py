@@ -20,7 +20,7 @@ from dbsl_tf.cluster.probing import (
     wait_for_names,
 )
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 # No name server may know it (RFC 2606).
 NOWHERE = "nowhere.invalid"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dbsl_tf.cluster.task import ClusterAddresses, Task, host_and_port, task_from_environment
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 CLUSTER = {"chief": ["a:1"], "ps": ["b:2"], "worker": ["c:3", "d:4"]}
 

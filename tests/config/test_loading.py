@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import AugmentStep, Config, describe_keys, load_config
 from dbsl_tf.configured_data import epoch_samples
-from dbsl_tf.errors import UserError
 
 SHORT = """\
 data: {name: digits}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.errors import UserError
 
 SHORT = """\
 data: {name: cifar100}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import unittest
 
+from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.coordinator.watching import run_watched
-from dbsl_tf.errors import ClusterError
 
 
 class RunWatchedTest(unittest.TestCase):

@@ -9,8 +9,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.archive import extract_members
-from dbsl_tf.errors import UserError
 
 WANTED = {"folder/a.bin": 4, "folder/b.bin": 4}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unittest
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.catalogue import DATASETS, dataset_spec
-from dbsl_tf.errors import UserError
 
 
 class RecordDatasetTest(unittest.TestCase):

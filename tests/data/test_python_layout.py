@@ -12,8 +12,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.python_layout import convert_python_layout, largest_pickle, load_batch
-from dbsl_tf.errors import UserError
 from tests.data.small_data import python2_pickle, small_spec, write_python_layout
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3072), dtype=np.uint8)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.exporting.saved_model import save_saved_model
 from tests.support.trained_networks import disturbed_model, logits, pixels, trained
 

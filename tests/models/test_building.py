@@ -6,7 +6,7 @@ import sys
 import keras_core
 import tensorflow as tf
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.models import MODELS, build_model
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch, plan_from_config
 
 COMPSAC = TimeModel(0.00056607, 0.014041204118283607)

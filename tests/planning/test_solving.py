@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch
 from dbsl_tf.planning.balance import idle_worker
 from dbsl_tf.planning.solving import largest_extra_time_ratio, solvable

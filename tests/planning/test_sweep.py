@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.planning.sweep import advice, parse_ratios, sweep
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.profiling.fitting import profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample
 

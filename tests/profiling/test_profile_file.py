@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution, profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, MemorySample, OverheadSample, StepSample

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.profiling.sweep_file import profile_sweep, read_sweep
 
 PUBLISHED = Path(__file__).parent / "sweeps" / "gtx1080_resolution_32.csv"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.sweep_file import profile_sweep
 from dbsl_tf.profiling.time_models import (

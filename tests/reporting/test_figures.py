@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.comparison import group_runs
 from dbsl_tf.reporting.figures.inline_svg import inline_svg
 from dbsl_tf.reporting.figures.kinds import KINDS, draw

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.results.records import FaultRecord
 from tests.support.run_directories import START, append_event, make_run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History, read_events
 from dbsl_tf.results.records import FaultRecord
 from tests.support.records import commit_record, evaluation_record

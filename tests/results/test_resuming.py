@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.results.resuming import changes
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "quickstart.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.support.records import commit_record, evaluation_record

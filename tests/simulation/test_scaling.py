@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.simulation.scaling import (
     parse_sizes,
     saturation,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unittest
 from pathlib import Path
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.errors import UserError
 from dbsl_tf.simulation.scenario import Scenario, scenario_from_config
 from dbsl_tf.simulation.simulator import simulate
 

@@ -41,17 +41,17 @@ def _replace(source, target):
 
 
 if __name__ == "__main__":
-    import dbsl_tf.files
+    import dbsl_tf.common.files
     import dbsl_tf.train
-    from dbsl_tf.command_line import run
+    from dbsl_tf.common.command_line import run
 
     _real_replace = os.replace
-    dbsl_tf.files.os.replace = _replace
+    dbsl_tf.common.files.os.replace = _replace
     # When it begins anew, it has to have the moments again.
     dbsl_tf.train._MODULE = "tests.support.injected_train"
 
     def injected(arguments):
-        from dbsl_tf.quiet import import_tensorflow_quietly
+        from dbsl_tf.common.quiet import import_tensorflow_quietly
 
         import_tensorflow_quietly()
         from dbsl_tf.coordinator import moments

@@ -69,7 +69,7 @@ def _run(
 ) -> None:
     from dbsl_tf.cluster.connecting import wait_for_servers
     from dbsl_tf.cluster.local import LocalCluster
-    from dbsl_tf.quiet import import_tensorflow_quietly
+    from dbsl_tf.common.quiet import import_tensorflow_quietly
 
     try:
         with (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.tensorboard.event_file import EventFile
 from dbsl_tf.tensorboard.observer import TensorBoard
 from tests.support.event_files import curves

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.curves import Against, Curve, Metric, group_curve, run_curves
 from dbsl_tf.reporting.figures.style import (

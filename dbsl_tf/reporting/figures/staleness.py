@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.figures.style import COLUMN, ROLE_FILLS, add_legend, finish_axes
 from dbsl_tf.reporting.recorded_run import ROLES, RecordedRun
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dbsl_tf.errors import UserError
+from dbsl_tf.common.errors import UserError
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.errors import UserError
-from dbsl_tf.files import check_writable, write_whole
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

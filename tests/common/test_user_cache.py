@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.user_cache import user_cache_folder
+from dbsl_tf.common.user_cache import user_cache_folder
 
 
 def test_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbsl_tf.plain_pickle import (
+from dbsl_tf.common.plain_pickle import (
     ARRAYS,
     ARRAYS_AND_SCALARS,
     PickledArray,

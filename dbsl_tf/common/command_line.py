@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from dbsl_tf.errors import ClusterError, UserError
+from dbsl_tf.common.errors import ClusterError, UserError
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config, KeyDescription

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-from dbsl_tf.versions import package_versions
+from dbsl_tf.common.versions import package_versions
 
 
 def test_versions_are_those_installed() -> None:

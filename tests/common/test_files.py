@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
-from dbsl_tf.files import check_writable, write_whole, write_whole_text
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import check_writable, write_whole, write_whole_text
 
 
 def test_a_file_and_its_folder_are_made(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.errors import UserError
-from dbsl_tf.figure_files import check_figure_path, save_figure
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.figure_files import check_figure_path, save_figure
 
 pytest.importorskip("matplotlib")
 

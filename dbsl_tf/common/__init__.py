@@ -1,0 +1,1 @@
+"""What all parts use: errors, files, the command line, quiet start-up."""
