@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.common.command_line import CommandParser, run
+from dbsl_tf.command_line import CommandParser, run
 from dbsl_tf.common.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.common.command_line import CommandParser, run
+from dbsl_tf.command_line import CommandParser, run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.stored_run import StoredRun
 

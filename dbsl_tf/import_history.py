@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.common.command_line import CommandParser, run
+from dbsl_tf.command_line import CommandParser, run
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.common.command_line import config_parser, parse_config, run
+from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.configured_data import epoch_samples
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.common.command_line import config_parser, parse_config, run
+from dbsl_tf.command_line import config_parser, parse_config, run
 
 if TYPE_CHECKING:
     from dbsl_tf.profiling.profile_file import Profile

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.common.command_line import run
+from dbsl_tf.command_line import run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import check_writable, write_whole_text
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.common.command_line import config_parser, parse_config, run
+from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import UserError
 
 if TYPE_CHECKING:

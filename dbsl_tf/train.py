@@ -20,7 +20,7 @@ from dbsl_tf.cluster.isolation import isolate
 from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
-from dbsl_tf.common.command_line import config_parser, parse_config, run
+from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config

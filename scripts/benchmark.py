@@ -26,7 +26,7 @@ from benchmarking.report import Kind  # noqa: E402
 from benchmarking.supervision import PeerFailed, Watched, run_peer  # noqa: E402
 from rich.console import Console  # noqa: E402
 
-from dbsl_tf.common.command_line import run  # noqa: E402
+from dbsl_tf.command_line import run  # noqa: E402
 from dbsl_tf.common.errors import ClusterError, UserError  # noqa: E402
 from dbsl_tf.common.figure_files import check_figure_path, save_figure  # noqa: E402
 from dbsl_tf.common.files import check_writable, write_whole_text  # noqa: E402

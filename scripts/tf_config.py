@@ -29,7 +29,7 @@ from dbsl_tf.cluster.layout import (  # noqa: E402
 )
 from dbsl_tf.cluster.local import free_ports  # noqa: E402
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, checked_task  # noqa: E402
-from dbsl_tf.common.command_line import run  # noqa: E402
+from dbsl_tf.command_line import run  # noqa: E402
 from dbsl_tf.common.errors import UserError  # noqa: E402
 
 _SOURCES = "--chief with --ps and --worker, --hosts-file, --hosts-pattern or --nodes"

@@ -195,7 +195,7 @@ def test_tensorflow_is_not_imported() -> None:
 def _run_main(body: str) -> subprocess.CompletedProcess[str]:
     return _python(
         "-c",
-        "import os, signal, socket\nfrom dbsl_tf.common.command_line import run\n"
+        "import os, signal, socket\nfrom dbsl_tf.command_line import run\n"
         "from dbsl_tf.common.errors import UserError\n"
         f"def main(arguments):\n    {body}\nrun(main)",
         preexec_fn=accept_interrupts,

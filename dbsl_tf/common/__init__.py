@@ -1,1 +1,1 @@
-"""What all parts use: errors, files, the command line, quiet start-up."""
+"""What all parts use: errors, files, versions, quiet start-up."""

@@ -112,7 +112,7 @@ class MaliciousPickleTest(unittest.TestCase):
             b"(S'touch executed'\niposix\nsystem\n.",
             b"(cposix\nsystem\nS'touch executed'\no.",
             b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0etouch executed\x85R.",
-            b"cdbsl_tf.plain_pickle\nPickledArray.to_array\n.",
+            b"cdbsl_tf.common.plain_pickle\nPickledArray.to_array\n.",
             b"cnumpy\nndarray.tofile\n.",
             b"cnumpy.core.multiarray\n_reconstruct.__globals__\n.",
         ):

@@ -43,7 +43,7 @@ def _replace(source, target):
 if __name__ == "__main__":
     import dbsl_tf.common.files
     import dbsl_tf.train
-    from dbsl_tf.common.command_line import run
+    from dbsl_tf.command_line import run
 
     _real_replace = os.replace
     dbsl_tf.common.files.os.replace = _replace
