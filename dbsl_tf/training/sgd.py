@@ -88,11 +88,16 @@ class SGD:
             rate = tf.cast(learning_rate, weight.dtype)
             if decayed and self.weight_decay:
                 weight, gradient = self._decayed(weight, gradient, rate)
-            change = -rate * gradient
-            if speed is not None:
-                speed = self.momentum * speed + change
-                new_velocity.append(speed)
-                change = self.momentum * speed + change if self.nesterov else speed
+            # Subtracted, not added: a sum of three becomes one AddN, which TensorFlow's memory
+            # optimiser turns into a temporary variable where a model is large. In a loop the second
+            # step then fails with AlreadyExistsError.
+            descent = rate * gradient
+            if speed is None:
+                new_weights.append(weight - descent)
+                continue
+            speed = self.momentum * speed - descent
+            new_velocity.append(speed)
+            change = self.momentum * speed - descent if self.nesterov else speed
             new_weights.append(weight + change)
         return new_weights, new_velocity
 

@@ -72,6 +72,25 @@ class TrainStepsTest(tf.test.TestCase):
         sums = run_loop(network, SGD(), data, learning_rate=0.1).sums
         self.assertEqual(sums.correct, np.sum(logits.argmax(1) == data[0][1].argmax(1)))
 
+    def test_a_large_model_takes_nesterov_steps(self):
+        # Large enough for TensorFlow's memory optimiser to rewrite sums of three in the loop.
+        network = Network(build_model(keras_core, "resnet18", 10, dropout=0.0))
+        optimizer = SGD(0.9, nesterov=True, weight_decay=5e-4)
+        weights = [tf.constant(weight) for weight in network.initial_weights()]
+        batch = tf.ones([32, 32, 32, 3]), tf.one_hot(tf.range(32) % 10, 10)
+        batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+        loop = tf.function(
+            lambda steps: (
+                train_steps(
+                    network, optimizer, weights, batches, steps, tf.constant(1e-3), tf.constant(0)
+                ).sums
+            ),
+            autograph=False,
+        )
+        sums = loop(tf.constant(2, tf.int64))
+        self.assertEqual(sums.samples, 64)
+        self.assertTrue(np.isfinite(sums.loss))
+
     def test_batch_statistics_advance_and_dropout_depends_on_the_seed(self):
         network = Network(build_model(keras_core, "resnet8", classes=2, dropout=0.5))
         data = [(8 * images, labels) for images, labels in batches([6, 6])]
