@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.command_line import run
+from dbsl_tf.command_line import CommandParser, run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.figure_files import check_figure_path, save_figure
 from dbsl_tf.reporting.figures.kinds import CURVES, KINDS
@@ -39,10 +39,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m dbsl_tf.plot",
-        description="Draw a figure for a paper, as wide as a column and legible in grey.",
-        allow_abbrev=False,
+    parser = CommandParser(
+        "dbsl_tf.plot",
+        "Draw a figure for a paper, as wide as a column and legible in grey.",
     )
     parser.add_argument(
         "runs",

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.command_line import run
+from dbsl_tf.command_line import CommandParser, run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import check_writable, write_whole_text
 
@@ -46,12 +46,11 @@ def _default_output(runs: Sequence[Path]) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m dbsl_tf.report",
-        description="Write one HTML page on runs: plan, what happened, curves, timeline, time "
+    parser = CommandParser(
+        "dbsl_tf.report",
+        "Write one HTML page on runs: plan, what happened, curves, timeline, time "
         "model, configuration; several runs are compared, those that differ in run.seed only as "
         "mean and standard deviation.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="directory of a run, finished or not"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -75,6 +76,19 @@ def main(arguments: Sequence[str]) -> int:
     return _train_and_compare(options, runs, output)
 
 
+def _launcher(given: str | None) -> list[str]:
+    """The words that start a run; raises UserError."""
+    if given is None:
+        return [sys.executable, "-m", _TRAIN]
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise UserError(f"--launcher is {given}, which is no command ({error})") from error
+    if not words or shutil.which(words[0]) is None:
+        raise UserError(f"--launcher is {given!r}: there is no such command; name a program")
+    return words
+
+
 def _train_and_compare(options: Namespace, runs: list[PlannedRun], output: Path) -> int:
     from rich.console import Console
 
@@ -83,8 +97,7 @@ def _train_and_compare(options: Namespace, runs: list[PlannedRun], output: Path)
     from dbsl_tf.sweeping.table import print_rows, rows_as_json, rows_of
 
     console = Console()
-    default = [sys.executable, "-m", _TRAIN]
-    launcher = shlex.split(options.launcher) if options.launcher else default
+    launcher = _launcher(options.launcher)
     failures = run_all(runs, launcher, console)
     rows = rows_of(runs)
     print_rows(rows, console)

@@ -24,6 +24,7 @@ from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config
+from dbsl_tf.config.flat import override
 from dbsl_tf.configured_data import prepare_data, prepare_missing
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         if restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
         console.print(f"{lost}; going on from the last checkpoint", soft_wrap=True)
-        restart(_MODULE, [*arguments, f"run.dir={directory.path}", "run.resume=auto"])
+        restart(_MODULE, [*arguments, override("run.dir", str(directory.path)), "run.resume=auto"])
     return 0
 
 

@@ -33,6 +33,7 @@ from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.schedules.calendar import calendar_from_config
+from dbsl_tf.schedules.progressive import resolution_settings
 
 if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer
@@ -93,9 +94,8 @@ def begin_or_resume(
             report(f"{change}")
         checkpoint = checkpoints.latest(report)
         _check_unfinished(config, directory, checkpoint)
-        directory.summary.unlink(missing_ok=True)
     config = _with_time_model(config, options, console)
-    if checkpoint is not None and _time_models_stay(before, config):
+    if checkpoint is not None and _time_models_stay(before, config, checkpoint):
         time_models = {
             resolution: [TimeModel(*coefficients) for coefficients in models]
             for resolution, models in checkpoint.time_models.items()
@@ -104,6 +104,8 @@ def begin_or_resume(
         time_models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
     directory.make()
+    # It is that of a run which now goes on.
+    directory.summary.unlink(missing_ok=True)
     directory.write_text(directory.configuration, config.to_yaml())
     directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
     return Run(config, directory, time_models, schedule, checkpoints, checkpoint)
@@ -181,7 +183,12 @@ def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
     from dbsl_tf.tensorboard.observer import TensorBoard
 
     after = run.checkpoint.commit if run.checkpoint else 0
-    board = TensorBoard(run.directory.tensorboard, after, run.config.to_yaml())
+    board = TensorBoard(
+        run.directory.tensorboard,
+        after,
+        run.config.to_yaml(),
+        run.schedule.highest_resolution,
+    )
     return [stack.enter_context(board)]
 
 
@@ -198,8 +205,10 @@ def _check_unfinished(
         )
 
 
-def _time_models_stay(before: Config, now: Config) -> bool:
-    return (before.time_model, before.progressive) == (now.time_model, now.progressive)
+def _time_models_stay(before: Config, now: Config, checkpoint: Checkpoint) -> bool:
+    given = (before.time_model, before.progressive) == (now.time_model, now.progressive)
+    resolutions = {settings.resolution for settings in resolution_settings(now)}
+    return given and resolutions == set(checkpoint.time_models)
 
 
 def _with_time_model(config: Config, options: Namespace, console: Console) -> Config:
@@ -247,16 +256,20 @@ def _export(directory: RunDirectory) -> None:
     While this one is connected to a cluster, every new operation of TensorFlow waits for workers
     that hang.
     """
-    result = subprocess.run(
-        [sys.executable, "-m", "dbsl_tf.export", str(directory.path)],
-        capture_output=True,
-        text=True,
-        timeout=_EXPORT_SECONDS,
-    )
-    if result.returncode:
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "dbsl_tf.export", str(directory.path)],
+            capture_output=True,
+            text=True,
+            timeout=_EXPORT_SECONDS,
+        )
+        problem = result.stderr.strip() if result.returncode else None
+    except subprocess.TimeoutExpired:
+        problem = f"not done within {_EXPORT_SECONDS:.0f} s"
+    if problem is not None:
         raise UserError(
-            f"{directory.model} could not be written, all else was: {result.stderr.strip()}; "
-            f"try python -m dbsl_tf.export {directory.path}"
+            f"{directory.model} could not be written, all else was: {problem}; try python -m "
+            f"dbsl_tf.export {directory.path}"
         )
 
 

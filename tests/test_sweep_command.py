@@ -112,6 +112,8 @@ class SweepCommandTest(unittest.TestCase):
             (["--grid", "run.seed=1,2"], "run.seed is set by the sweep; give --seeds"),
             (["run.dir=here"], "run.dir is set by the sweep; give --output"),
             (["--seeds", "0"], "--seeds is 0"),
+            (["--launcher", "no-such-command"], "--launcher is 'no-such-command'"),
+            (["--launcher", '"open'], "No closing quotation"),
         ):
             check_one_line_mistake(self.sweep("--launcher", PRETENDED, *arguments), expected)
         self.assertFalse(self.output.exists())

@@ -46,7 +46,7 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
         columns["local_commit_ID"].append(done[worker])
         columns["train_loss"].append(commit["train_loss"])
         columns["train_acc"].append(commit["train_accuracy"])
-        columns["train_time"].append(commit["loop_seconds"])
+        columns["train_time"].append(commit.get("loop_seconds", commit["seconds"]))
         done[worker] += 1
     columns["commit_time"] = _commit_times(events)
     for loss, accuracy, measured in _evaluations(commits, events):

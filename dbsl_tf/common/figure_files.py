@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".pdf", ".svg")
 
 
+def literal(text: str) -> str:
+    """Returns a text that matplotlib shows as it is: a $ begins no mathematics."""
+    return text.replace("$", r"\$")
+
+
 def check_figure_path(path: Path, option: str = "--plot") -> None:
     """Checks that a figure can be written to `path`, before anything long is begun.
 

@@ -46,10 +46,14 @@ def check_writable(path: Path) -> None:
     Raises:
         UserError: it cannot be written there.
     """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the name of a file")
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+    try:
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; give the name of a file")
+        folder = next(folder for folder in path.absolute().parents if folder.exists())
+        allowed = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give another") from error
+    if not allowed:
         raise UserError(f"{path}: cannot be written, as {folder} does not allow it; give another")
 
 

@@ -26,6 +26,12 @@ _NUMBER_NAMES = {
     **{f"float{8 * size}": f"f{size}" for size in (2, 4, 8)},
 }
 
+_CONTAINERS = {
+    "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "EMPTY_TUPLE", "LIST", "DICT", "TUPLE", "TUPLE1",
+    "TUPLE2", "TUPLE3", "FROZENSET", "REDUCE", "NEWOBJ",
+}  # fmt: skip
+_MOST_CONTAINERS = 500_000
+
 
 class RefusedPickle(Exception):
     """The pickle refers to something other than plain containers, numbers, text and arrays."""
@@ -180,7 +186,12 @@ def load_plain(
         RefusedPickle: it refers to anything else. Nothing was executed.
         Exception: nearly any, when it is damaged.
     """
+    containers = 0
     for operation, argument, _ in pickletools.genops(content):
+        # Each may take a hundred times the memory of the byte that makes it.
+        containers += operation.name in _CONTAINERS
+        if containers > _MOST_CONTAINERS:
+            raise pickle.UnpicklingError(f"more than {_MOST_CONTAINERS:,} lists and the like")
         # The unpickler makes a table of that size at once.
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(content):
             raise pickle.UnpicklingError(f"a memo of {argument} entries")

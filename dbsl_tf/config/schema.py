@@ -61,16 +61,19 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _large_enough_for_bfloat16(self) -> Config:
+        key, smallest = "data.image_size", self.data.resolution
+        if self.progressive.mode != "off":
+            key, smallest = "progressive.resolutions", min(self.progressive.resolutions)
         # A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs
         # (TensorFlow 2.21 with oneDNN): taps beyond the pixel get what lay in memory.
         if (
             self.compute.precision == "mixed_bfloat16"
             and self.stem == "imagenet"
-            and self.data.resolution < _SMALLEST_IN_BFLOAT16
+            and smallest < _SMALLEST_IN_BFLOAT16
         ):
             raise across_keys(
-                ("data.image_size", "model.stem", "compute.precision"),
-                self.data.resolution,
+                (key, "model.stem", "compute.precision"),
+                smallest,
                 f"give at least {_SMALLEST_IN_BFLOAT16}, as the imagenet stem in mixed_bfloat16 "
                 "needs, or model.stem=cifar, or compute.precision=float32",
             )

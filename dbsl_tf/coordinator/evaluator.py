@@ -45,14 +45,18 @@ class Evaluator:
         for closure in self._closures.values():
             self._engine.call_each(closure, [nothing] * self._engine.workers)
 
-    def resolutions(self, trained: int | None = None) -> list[int]:
+    @property
+    def highest(self) -> int:
+        """The highest resolution, at which every evaluation is made."""
+        return max(self._closures)
+
+    def resolutions(self, trained: int) -> list[int]:
         """At which resolutions to evaluate now, the highest always and last.
 
         Args:
             trained: that of the training images now.
         """
-        highest = max(self._closures)
-        return [*({trained} & self._closures.keys() - {highest}), highest]
+        return [*({trained} & self._closures.keys() - {self.highest}), self.highest]
 
     def snapshot(self) -> int:
         """Fix the weights that `evaluate` will see; the number of their commit."""

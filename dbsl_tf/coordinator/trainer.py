@@ -129,7 +129,7 @@ class Trainer:
             # History must never be ahead of the first checkpoint.
             self._checkpointer.save_and_wait(self._progress())
             if evaluate_first:
-                self._evaluate(self._dispatcher.merged, self._stage.settings.resolution)
+                self._evaluate(self._dispatcher.merged, self._evaluator.highest)
             for _ in range(self._engine.workers):
                 self._in_thread(self._train)
             # A thread that waits for a worker that hangs need not come back.

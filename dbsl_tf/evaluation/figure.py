@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.common.figure_files import save_figure
+from dbsl_tf.common.figure_files import literal, save_figure
 from dbsl_tf.evaluation.scores import Scores
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def plot_scores(scores: Scores, title: str, path: Path) -> None:
     _draw_matrix(figure, matrix, scores)
     _draw_accuracies(bars, scores)
     figure.suptitle(
-        f"{title}\ntop-1 {scores.accuracy:.2%}, top-5 {scores.top5_accuracy:.2%}, "
+        f"{literal(title)}\ntop-1 {scores.accuracy:.2%}, top-5 {scores.top5_accuracy:.2%}, "
         f"loss {scores.loss:.4f}, {scores.samples:,} images",
         fontsize="medium",
     )
@@ -55,8 +55,9 @@ def _draw_matrix(figure: Figure, axes: Axes, scores: Scores) -> None:
                     )  # fmt: skip
     if classes <= _NAMED:
         rotation = 90 if max(len(name) for name in scores.class_names) > 3 else 0
-        axes.set_xticks(range(classes), scores.class_names, rotation=rotation)
-        axes.set_yticks(range(classes), scores.class_names)
+        names = [literal(name) for name in scores.class_names]
+        axes.set_xticks(range(classes), names, rotation=rotation)
+        axes.set_yticks(range(classes), names)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
 

@@ -100,14 +100,14 @@ def cached_profile(
         ClusterError: the measurement failed; its own message has been shown.
     """
     threads = max(1, len(available_cores()) // config.cluster.workers)
-    path = cache_path(config, processor_name(), threads)
+    task = task_from_environment(os.environ)
+    servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
+    path = cache_path(config, processor_name(), threads, servers)
     if path.exists() and _serves(path, config):
         report(f"time model: measured before, {path}")
         return path
-    report(
-        f"no time_model in the configuration: measuring it first, about "
-        f"{config.profile.seconds:.0f} s, once"
-    )
+    seconds = config.profile.seconds * len(resolution_settings(config))
+    report(f"no time_model in the configuration: measuring it first, about {seconds:.0f} s, once")
     command = [sys.executable, "-m", "dbsl_tf.profile", "--config", config_file, *overrides]
     status = subprocess.run([*command, "--output", str(path)], check=False).returncode
     if status:

@@ -6,28 +6,33 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.common.versions import package_versions
+from dbsl_tf.data.image_folder import IMAGE_FOLDER
 from dbsl_tf.schedules.progressive import resolution_settings
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
 
-def cache_path(config: Config, device: str, threads_per_worker: int) -> Path:
+def cache_path(
+    config: Config, device: str, threads_per_worker: int, servers: Sequence[str] = ()
+) -> Path:
     """Returns the file for the profile of a configuration on a device.
 
-    Whatever changes the time of a step leads to another file: model, precision, XLA, resolution,
-    data set, augmentation, device, workers, threads of a worker, the version of TensorFlow. It
-    lies in the user's cache folder.
+    Whatever changes the time of a mini-epoch leads to another file: model, optimiser, precision,
+    XLA, resolution, data, augmentation, devices, servers, the version of TensorFlow. It lies in the
+    user's cache folder.
 
     Args:
         config: of the run.
         device: what computes, such as `processor_name()` or the name of a GPU.
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
+        servers: their addresses; none: they are processes of this machine.
     """
     resolutions = [settings.resolution for settings in resolution_settings(config)]
     key = {
@@ -37,9 +42,12 @@ def cache_path(config: Config, device: str, threads_per_worker: int) -> Path:
         "xla": config.compute.xla,
         "resolutions": resolutions,
         "data": config.data.name,
+        "files": str(config.data.dir) if config.data.name == IMAGE_FOLDER else None,
+        "optimizer": [config.optimizer.momentum, config.optimizer.state],
         "augment": config.model_dump(mode="json")["data"]["augment"],
         "device": device,
-        "workers": config.cluster.workers,
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "servers": [config.cluster.workers, config.cluster.parameter_servers, *servers],
         "threads_per_worker": threads_per_worker,
         "versions": package_versions("tensorflow", "tensorflow-cpu"),
     }

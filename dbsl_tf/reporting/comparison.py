@@ -10,8 +10,19 @@ from typing import Any
 from dbsl_tf.reporting.recorded_run import RecordedRun
 
 NOT_RECORDED = "not recorded"
-# Where a run and its data lie, and how it is resumed, is no part of what it does.
-_IRRELEVANT = {"run.dir", "run.resume", "data.dir"}
+# Sections and keys that cannot change what a run comes to.
+_IRRELEVANT = {
+    "run.dir",
+    "run.resume",
+    "run.tensorboard",
+    "data.dir",
+    "cluster.isolation",
+    "cluster.max_restarts",
+    "cluster.connect_timeout",
+    "cluster.worker_timeout",
+    "time_model.profile",
+}
+_IRRELEVANT_SECTIONS = ("checkpoint.", "profile.", "simulate.")
 _SEED = "run.seed"
 # What a label says first; the others follow in the order of the configuration.
 _SYMBOLS = {
@@ -118,7 +129,11 @@ def differences(groups: Sequence[Group]) -> tuple[Difference, ...]:
 
 
 def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in config.items() if k not in _IRRELEVANT and k != _SEED}
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in _IRRELEVANT and key != _SEED and not key.startswith(_IRRELEVANT_SECTIONS)
+    }
 
 
 def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
@@ -87,6 +87,10 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
             for event in segment
             if event["event"] == "commit"
         ]
+        # What was noticed after them was thrown away with the commits of that time.
+        for place, fault in enumerate(history.faults):
+            if fault.seconds > history.end:
+                history.faults[place] = replace(fault, seconds=history.end)
         last_unix = max(ends, default=last_unix)
     return history
 

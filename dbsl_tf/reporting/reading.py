@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.config.flat import flat
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.reporting.history_times import timed_history
@@ -82,15 +83,7 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
         raise _damaged(path, str(error)) from error
     if not isinstance(values, Mapping | None):
         raise _damaged(path, "it holds no sections")
-    return text, dict(_flat(values or {}))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return text, flat(values or {})
 
 
 def _object(directory: RunDirectory, path: Path) -> Mapping[str, Any]:

@@ -42,8 +42,7 @@ def run_section(run: RecordedRun, group: Group, name: str, single: bool) -> Mark
         figure_part(
             lambda: draw_timeline(alone, PAGE),
             f"{name}-timeline",
-            "Mini-epochs of every worker by role, evaluations, faults and resumptions. Faults are "
-            "drawn at the commit before them.",
+            "Mini-epochs of every worker by role, evaluations, faults and resumptions.",
             "wide",
         ),
         event_table(run),

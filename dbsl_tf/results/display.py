@@ -57,6 +57,7 @@ class Display:
         self._epoch_records: list[CommitRecord] = []
         self._done = {role: sum(r.role == role for r in before) for role in _ROLES}
         self._accuracy = ""
+        self._resolutions: set[int] = set()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -114,10 +115,15 @@ class Display:
         self._progress.update(self._total, note=self._run_note())
         self._console.print(
             f"epoch {record.epoch:>3}/{self._epochs}  test accuracy {record.test_accuracy:7.2%}  "
-            f"test loss {record.test_loss:.4f}",
+            f"test loss {record.test_loss:.4f}{self._resolution_note(record)}",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _resolution_note(self, record: EvaluationRecord) -> str:
+        """Which resolution, from where there are several."""
+        self._resolutions.add(record.resolution)
+        return f"  ({record.resolution} pixels)" if len(self._resolutions) > 1 else ""
 
     def survived(self, record: FaultRecord) -> None:
         self._console.print(record.message, highlight=False, soft_wrap=True)

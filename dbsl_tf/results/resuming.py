@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
+from dbsl_tf.config.flat import flat
 
 # Where a run lies, how it is resumed and shown is no part of what it does.
 _IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}
@@ -15,6 +15,7 @@ _IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}
 _FIXED = {
     "data.name": "the classes would be others",
     "model.name": "the weights are those of another network",
+    "model.stem": "the weights are those of another network",
     "cluster.workers": "an epoch is one commit of every worker",
 }
 
@@ -37,7 +38,7 @@ def changes(before: Config, now: Config) -> list[Change]:
     Raises:
         UserError: the run cannot go on under the one of now.
     """
-    old, new = (dict(_flat(config.model_dump(mode="json"))) for config in (before, now))
+    old, new = (_values(config) for config in (before, now))
     found = [
         Change(key, old.get(key), value)
         for key, value in new.items()
@@ -52,12 +53,8 @@ def changes(before: Config, now: Config) -> list[Change]:
     return found
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _values(config: Config) -> dict[str, Any]:
+    return {**flat(config.model_dump(mode="json")), "model.stem": config.stem}
 
 
 def _text(value: Any) -> str:

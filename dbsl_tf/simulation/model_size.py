@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.catalogue import DATASETS, dataset_spec
+from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.models.resnet import ARCHITECTURES, ResNet
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def sent_bytes(config: Config) -> tuple[int, ...]:
     trainable, others = variable_sizes(
         ARCHITECTURES[config.model.name], _classes(config), config.stem
     )
-    velocity = trainable if config.optimizer.state == "keep" else ()
+    kept = config.optimizer.state == "keep" and config.optimizer.momentum
+    velocity = trainable if kept else ()
     return tuple(_BYTES * size for size in (*trainable, *others, *velocity))
 
 
@@ -69,4 +71,4 @@ def _classes(config: Config) -> int:
             f"simulate.model_bytes is null, and data.dir={config.data.dir} has no train/ that "
             "tells how many classes the model has; give simulate.model_bytes"
         )
-    return sum(entry.is_dir() for entry in folder.iterdir())
+    return len(class_folders(config.data.dir, TRAIN))

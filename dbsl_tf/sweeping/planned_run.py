@@ -10,6 +10,7 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
+from dbsl_tf.config.flat import override
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.sweeping.grid import Point
@@ -92,7 +93,7 @@ def planned_runs(
                 *overrides,
                 *point.overrides,
                 f"run.seed={seed}",
-                f"run.dir={directory.path}",
+                override("run.dir", str(directory.path)),
                 "run.resume=auto",
             ]
             config = load_config(config_file, values)

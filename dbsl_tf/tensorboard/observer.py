@@ -24,12 +24,14 @@ class TensorBoard:
         folder: of the event files of a run of training.
         after: commits that count before this process took over.
         configuration: of the run, shown as text.
+        highest: its highest resolution; evaluations at others have tags of their own.
 
     Raises:
         UserError: nothing can be written there.
     """
 
-    def __init__(self, folder: Path, after: int, configuration: str) -> None:
+    def __init__(self, folder: Path, after: int, configuration: str, highest: int) -> None:
+        self._highest = highest
         with ExitStack() as stack:
             self._files = {
                 name: stack.enter_context(EventFile(folder / name, after + 1))
@@ -61,10 +63,11 @@ class TensorBoard:
         )
 
     def evaluated(self, record: EvaluationRecord) -> None:
+        size = "" if record.resolution == self._highest else f"_{record.resolution}px"
         self._files[TEST].scalars(
             record.commit,
             record.started + record.seconds,
-            {"loss": record.test_loss, "accuracy": record.test_accuracy},
+            {f"loss{size}": record.test_loss, f"accuracy{size}": record.test_accuracy},
         )
 
     def drifted(self, record: DriftRecord) -> None:

@@ -52,6 +52,10 @@ class PlainPickleTest(unittest.TestCase):
     def test_plain_data_comes_back(self, value, protocol):
         self.assertEqual(read(pickle.dumps(value, protocol)), value)
 
+    def test_a_small_file_of_very_many_containers_is_refused(self):
+        with self.assertRaisesRegex(pickle.UnpicklingError, "more than 500,000 lists"):
+            read(b"\x80\x04" + 600_000 * b"]" + b".")
+
     def test_arrays_and_scalars_of_every_type_order_and_protocol(self):
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
             for code in NUMERIC:

@@ -78,6 +78,11 @@ def test_precision_and_xla(short: Path) -> None:
     too_small = ["model.stem=imagenet", "data.image_size=24", "compute.precision=mixed_bfloat16"]
     assert "data.image_size is 24; give at least 32" in _refusal(short, *too_small)
     assert load_config(short, too_small[:2]).data.resolution == 24
+    rising = ["progressive.mode=single", "schedule.epochs=3", "schedule.milestones=[]"]
+    allowed = load_config(short, [*too_small, *rising, "progressive.resolutions=[64, 128]"])
+    assert allowed.data.resolution == 24
+    refused = _refusal(short, *too_small, *rising, "progressive.resolutions=[16, 64]")
+    assert "progressive.resolutions is 16; give at least 32" in refused
 
 
 def test_overrides_are_yaml_and_the_last_one_wins(short: Path) -> None:

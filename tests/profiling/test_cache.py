@@ -12,8 +12,8 @@ from dbsl_tf.profiling.cache import cache_path, processor_name
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
 
-def _path(*overrides: str, device: str = "a processor", threads: int = 1) -> Path:
-    return cache_path(load_config(CONFIG, overrides), device, threads)
+def _path(*overrides: str, device: str = "a processor", threads: int = 1, servers=()) -> Path:
+    return cache_path(load_config(CONFIG, overrides), device, threads, servers)
 
 
 def test_the_same_training_step_has_the_same_file() -> None:
@@ -35,6 +35,11 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path(threads=2),
         _path("compute.precision=mixed_bfloat16"),
         _path("compute.xla=true"),
+        _path("cluster.parameter_servers=2"),
+        _path("optimizer.state=keep"),
+        _path("data.name=image_folder", "data.image_size=32", "data.dir=/a"),
+        _path("data.name=image_folder", "data.image_size=32", "data.dir=/b"),
+        _path(servers=["host:1", "host:2", "host:3"]),
         _path("progressive.mode=single", "progressive.resolutions=[16, 32]"),
     ]
     assert len(set(paths)) == len(paths)

@@ -26,10 +26,12 @@ def test_changes_are_named_by_key() -> None:
 
 def test_nothing_changed() -> None:
     assert changes(config(), config("run.resume=must")) == []
+    assert changes(config(), config("model.stem=cifar")) == []
 
 
 @pytest.mark.parametrize(
-    "override", ["model.name=resnet20", "data.name=cifar10", "cluster.workers=3"]
+    "override",
+    ["model.name=resnet20", "model.stem=imagenet", "data.name=cifar10", "cluster.workers=3"],
 )
 def test_what_would_make_nonsense_is_refused(override: str) -> None:
     key = override.partition("=")[0]

@@ -23,7 +23,7 @@ from tensorflow.python.eager import context, execute
 from dbsl_tf.tensorboard.observer import TensorBoard
 from tests.support.records import commit_record, evaluation_record
 
-with TensorBoard(Path(sys.argv[1]), 0, "run: {}") as board:
+with TensorBoard(Path(sys.argv[1]), 0, "run: {}", 32) as board:
     board.committed(commit_record())
     board.evaluated(evaluation_record())
 # Any operation would have made TensorFlow set itself up, as making one now does.
@@ -39,7 +39,7 @@ class TensorBoardTest(tf.test.TestCase):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "tensorboard"
 
     def test_curves_of_roles_and_tests_are_there_at_once(self):
-        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n") as board:
+        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32) as board:
             board.committed(commit_record(commit=1, role="small", train_loss=2.5, staleness=4))
             board.committed(commit_record(commit=2, role="large", samples=300, seconds=2.0))
             board.evaluated(evaluation_record(commit=2, test_accuracy=0.75))
@@ -58,7 +58,7 @@ class TensorBoardTest(tf.test.TestCase):
         )
 
     def test_the_configuration_is_shown_as_it_is_written(self):
-        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n"):
+        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32):
             pass
         (path,) = (self.folder / "test").iterdir()
         texts = [
@@ -70,7 +70,7 @@ class TensorBoardTest(tf.test.TestCase):
 
     def test_a_resumed_run_goes_on_without_what_it_has_thrown_away(self):
         for after, commits, loss in ((0, range(1, 6), 1.0), (3, range(4, 8), 2.0)):
-            with TensorBoard(self.folder, after, "") as board:
+            with TensorBoard(self.folder, after, "", 32) as board:
                 for commit in commits:
                     board.committed(commit_record(commit=commit, train_loss=loss))
         curve = curves(self.folder / "small")["loss"]

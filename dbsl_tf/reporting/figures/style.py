@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dbsl_tf.common.figure_files import literal
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -90,7 +92,7 @@ def marked_points(points: int, index: int) -> slice | None:
 
 def typeset(label: str) -> str:
     """A label with its symbols as mathematics: n_S, B_L."""
-    return re.sub(r"\b([nBd])_([SL])\b", r"$\1_\2$", label.replace("$", r"\$"))
+    return re.sub(r"\b([nBd])_([SL])\b", r"$\1_\2$", literal(label))
 
 
 def wrapped(label: str, width: int) -> str:

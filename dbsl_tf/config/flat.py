@@ -1,0 +1,31 @@
+"""Keys with dots: nested values by them, and overrides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns nested values by their dotted keys, as in `dual_batch.small_workers`."""
+    return dict(_items(values, ""))
+
+
+def _items(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _items(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def override(key: str, value: str) -> str:
+    """Returns the command line's override of a key by a text, quoted where YAML needs that."""
+    try:
+        plain = read_yaml(value) == value
+    except YamlProblem:
+        plain = False
+    return f"{key}={value if plain else json.dumps(value)}"
