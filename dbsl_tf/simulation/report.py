@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich import box
@@ -104,6 +105,8 @@ def saturation_sentence(points: Sequence[ScalePoint]) -> str:
     outcomes = [point.outcome for point in points if point.outcome is not None]
     limits = outcomes[-1].scenario.server_limits
     limit = min(limits, key=lambda name: limits[name])
+    if math.isinf(limits[limit]):
+        return "Saturation: nothing limits the parameter servers."
     at = saturation(points)
     what = f"the parameter servers can do {limits[limit]:,.4g} commits/s at most ({limit})"
     if at is not None:

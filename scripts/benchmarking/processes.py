@@ -105,7 +105,7 @@ def wait_for_others() -> None:
 
 
 def print_result(mini_epochs: Sequence[dict], first_step: float, model_bytes: int) -> None:
-    """Print what a peer measured, as `measurements.PeerRun.of` reads it, in one line.
+    """Print what a peer measured, as `measurements.measure` reads it, in one line.
 
     Args:
         mini_epochs: `worker`, `started` (Unix time in seconds) and `samples` of each.
