@@ -185,11 +185,9 @@ def test_profiling_is_isolated_too(config: Path, tmp_path: Path) -> None:
 
 @pytest.mark.cluster
 def test_a_system_that_refuses_is_warned_of_once(config: Path, tmp_path: Path) -> None:
-    measured_first = ["time_model.a=null", "time_model.b=null", "profile.seconds=2"]
-    measured_first += ["profile.memory_budget=400MiB"]
     run = [f"run.dir={tmp_path / 'run'}", "schedule.epochs=1", "data.train_samples=200"]
     refused = become_plain_user_without_namespaces
-    with running(TRAIN, config, *run, *measured_first, before=refused) as process:
+    with running(TRAIN, config, *run, before=refused) as process:
         _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
     assert errors.count("\n") == 1
