@@ -124,10 +124,20 @@ def train(workload: Workload, worker: int, name: str, address: tuple[str, int]) 
     wait_for_others()
     records = []
     for _ in range(workload.mini_epochs):
-        records.append({"worker": worker, "started": time.time(), "samples": plan.samples})
+        started = time.time()
         model.set_weights(server.pull())
+        fit_began = time.time()
         model.fit(dataset, epochs=1, steps_per_epoch=plan.steps, callbacks=[timing], verbose=0)
+        fit_ended = time.time()
         server.push(model.get_weights(), plan.update_factor)
+        record = {
+            "worker": worker,
+            "started": started,
+            "samples": plan.samples,
+            "seconds": time.time() - started,
+            "loop_seconds": fit_ended - fit_began,
+        }
+        records.append(record)
     return {
         "mini_epochs": records,
         "first_step": timing.first_step,

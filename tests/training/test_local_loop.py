@@ -87,8 +87,8 @@ class TrainStepsTest(tf.test.TestCase):
             ),
             autograph=False,
         )
-        sums = loop(tf.constant(2, tf.int64))
-        self.assertEqual(sums.samples, 64)
+        sums = loop(tf.constant(4, tf.int64))
+        self.assertEqual(sums.samples, 4 * 32)
         self.assertTrue(np.isfinite(sums.loss))
 
     def test_batch_statistics_advance_and_dropout_depends_on_the_seed(self):
