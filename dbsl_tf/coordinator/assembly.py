@@ -65,7 +65,7 @@ def build_trainer(
     components = build_components(config, data, cluster, checkpoint, worker_timeout)
     shared_model = components.shared_model
     merged = checkpoint.commit if checkpoint else 0
-    streams = Streams(checkpoint.samples if checkpoint else [0] * workers)
+    streams = Streams(workers, checkpoint.samples if checkpoint else {})
 
     def make_stage(plan: DualBatchPlan, settings: ResolutionSettings) -> Stage:
         return Stage(
@@ -73,7 +73,7 @@ def build_trainer(
             plan=plan,
             mini_epoch=components.mini_epochs[settings.resolution],
             batches=components.make_batches(
-                _mini_epoch_of(plan), streams.samples, settings.resolution
+                _mini_epoch_of(plan), streams.taken(settings.resolution), settings.resolution
             ),
             learning_rates=_learning_rates(config, plan, settings),
         )

@@ -17,7 +17,7 @@ class Progress:
     """What the coordinator knows of a run beside the weights; see `Checkpoint`."""
 
     clocks: Sequence[int]
-    samples: Sequence[int]
+    samples: Mapping[int, tuple[int, ...]]
     time_models: Mapping[int, Sequence[TimeModel]]
 
 
@@ -81,7 +81,7 @@ class Checkpointer:
         return Checkpoint(
             commit=state.commit,
             clocks=tuple(progress.clocks),
-            samples=tuple(progress.samples),
+            samples=dict(progress.samples),
             wall_seconds=self.wall_seconds,
             time_models={
                 resolution: tuple(

@@ -103,6 +103,10 @@ def build_components(
     def make_batches(
         sizes: Callable[[tf.Tensor], tf.Tensor], samples_before: Sequence[int], resolution: int
     ) -> Iterator:
+        place = [part.resolution for part in settings].index(resolution)
+        # Far apart, so that no two workers and resolutions have the same order.
+        first_seed = config.run.seed * engine.workers + (place << 32)
+
         def dataset_fn() -> tf.data.Dataset:
             worker = Engine.worker_index()
             return training_dataset(
@@ -110,7 +114,7 @@ def build_components(
                 train_samples=config.data.train_samples or data.spec.train_samples,
                 augment=config.data.augment,
                 batch_sizes=sizes(worker),
-                seed=tf.constant(config.run.seed * engine.workers, tf.int64) + worker,
+                seed=tf.constant(first_seed, tf.int64) + worker,
                 parallel_calls=cluster.threads_per_worker,
                 first_sample=tf.gather(tf.constant(samples_before, tf.int64), worker),
                 resolution=resolution,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,26 +39,33 @@ class Stage:
 
 
 class Streams:
-    """How far each worker is in its endless stream of training data. Not thread-safe.
+    """How far each worker is in its endless streams of training data. Not thread-safe.
 
-    Exact where no worker fails and no stage begins while mini-epochs are in flight: those are not
-    counted yet, and a worker that is started again begins where its stage began.
+    There is one for each resolution, with an order of its own. Exact where no worker fails and no
+    plan is replaced while mini-epochs are in flight: those are not counted yet, and a worker that
+    is started again begins where its stream was made.
 
     Args:
-        samples: samples that each worker has taken, [workers].
+        workers: number of workers (n).
+        samples: samples that each worker has taken, [workers] for each resolution; absent: none.
     """
 
-    def __init__(self, samples: Sequence[int]) -> None:
-        self._samples = list(samples)
+    def __init__(self, workers: int, samples: Mapping[int, Sequence[int]]) -> None:
+        self._workers = workers
+        self._samples = {resolution: list(taken) for resolution, taken in samples.items()}
 
     @property
-    def samples(self) -> tuple[int, ...]:
-        """Samples that each worker has taken."""
-        return tuple(self._samples)
+    def samples(self) -> dict[int, tuple[int, ...]]:
+        """Samples that each worker has taken, [workers] for each resolution."""
+        return {resolution: tuple(taken) for resolution, taken in self._samples.items()}
 
-    def took(self, worker: int, samples: int) -> None:
+    def taken(self, resolution: int) -> list[int]:
+        """Samples that each worker has taken at this resolution."""
+        return self._samples.setdefault(resolution, [0] * self._workers)
+
+    def took(self, resolution: int, worker: int, samples: int) -> None:
         """Take note of a merged mini-epoch; what other mini-epochs took is taken again."""
-        self._samples[worker] += samples
+        self.taken(resolution)[worker] += samples
 
 
 @dataclass(frozen=True)

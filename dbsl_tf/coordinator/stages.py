@@ -41,7 +41,7 @@ class Stages:
         self._replan = replan
         self._observers = observers
         self._reported = False
-        self._stage: Stage | None = None
+        self._stages: dict[int, Stage] = {}
 
     @property
     def time_models(self) -> dict[int, tuple[TimeModel, ...]]:
@@ -57,7 +57,9 @@ class Stages:
             self._report(watch, record.commit, adopted=False)
 
     def at(self, epoch: int, commit: int, may_replan: bool = True) -> Stage:
-        """The stage of an epoch, from 1; the same object as long as nothing changes.
+        """The stage of an epoch, from 1; that of a resolution is the same as long as its plan is.
+
+        Making one takes a worker seconds: it loads its data and prepares its input pipeline.
 
         Args:
             epoch: at least that of the call before.
@@ -66,16 +68,16 @@ class Stages:
         """
         settings = self._schedule.at(epoch).sub_stage.settings
         watch = self._watches[settings.resolution]
-        changed = self._stage is None or self._stage.settings != settings
         if self._replan and may_replan and watch.drifted:
             plan = self._report(watch, commit, adopted=True)
             if plan is not None:
                 watch.adopt()
                 self._plans[settings.resolution] = plan
-                changed = True
-        if changed:
-            self._stage = self._make_stage(self._plans[settings.resolution], settings)
-        return self._stage
+                self._stages.pop(settings.resolution, None)
+        if settings.resolution not in self._stages:
+            plan = self._plans[settings.resolution]
+            self._stages[settings.resolution] = self._make_stage(plan, settings)
+        return self._stages[settings.resolution]
 
     def _report(self, watch: DriftWatch, commit: int, adopted: bool) -> DualBatchPlan | None:
         """Tell the observers; the plan that fits, None where there is none."""

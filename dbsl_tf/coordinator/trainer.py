@@ -46,7 +46,7 @@ class Trainer:
         calendar: says what is due after which commit.
         evaluator: evaluates the global weights.
         checkpointer: saves them.
-        streams: what each worker has taken from its stream of training data.
+        streams: what each worker has taken from its streams of training data.
         observers: told of every commit and evaluation, in order.
         seed: of dropout.
         worker_timeout: seconds a mini-epoch may take before another worker gets it too; None:
@@ -299,7 +299,7 @@ class Trainer:
             with self._stalls.bounded("merge"):
                 records = self._merger.commit(returned)
             for record in records:
-                self._streams.took(record.worker, record.samples)
+                self._streams.took(record.resolution, record.worker, record.samples)
                 self._tell("committed", record)
                 if returned.mini_epoch.stage is self._stage:
                     with self._observing:

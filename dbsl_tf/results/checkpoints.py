@@ -38,7 +38,8 @@ class Checkpoint:
     Attributes:
         commit: commits merged.
         clocks: mini-epochs of each worker among them, as synchronisation counts them.
-        samples: samples that each worker has taken from its stream of training data.
+        samples: samples that each worker has taken from its stream of training data, for each
+            resolution.
         wall_seconds: time trained so far.
         time_models: a, b and c of every worker that the plan in force was made with, for each
             resolution.
@@ -49,7 +50,7 @@ class Checkpoint:
 
     commit: int
     clocks: tuple[int, ...]
-    samples: tuple[int, ...]
+    samples: dict[int, tuple[int, ...]]
     wall_seconds: float
     time_models: dict[int, tuple[tuple[float, float, float], ...]]
     weights: list[np.ndarray]
@@ -162,7 +163,9 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(
             commit=int(progress["commit"]),
             clocks=tuple(progress["clocks"]),
-            samples=tuple(progress["samples"]),
+            samples={
+                int(resolution): tuple(taken) for resolution, taken in progress["samples"].items()
+            },
             wall_seconds=float(progress["wall_seconds"]),
             time_models={
                 int(resolution): tuple((a, b, c) for a, b, c in models)

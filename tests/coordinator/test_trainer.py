@@ -165,7 +165,7 @@ def train(engine, case: Case):
         calendar=Calendar(2, case.epochs, eval_every=case.epochs, checkpoint_every=1),
         evaluator=Evaluator(engine, shared, {RESOLUTION: evaluation}, 7),
         checkpointer=Checkpointer(checkpoints, shared, 0.0, lambda error: trainer.fail(error)),
-        streams=Streams([0, 0]),
+        streams=Streams(2, {}),
         observers=[recorder],
         seed=0,
         worker_timeout=60.0,
@@ -238,7 +238,8 @@ class TrainerTest(tf.test.TestCase):
         self.assertEqual((commit, sum(clocks)), (len(commits), len(commits)))
         for worker in (0, 1):
             mine = [c["samples"] for c in commits if c["worker"] == worker]
-            self.assertEqual((clocks[worker], samples[worker]), (len(mine), sum(mine)))
+            taken = samples[RESOLUTION][worker]
+            self.assertEqual((clocks[worker], taken), (len(mine), sum(mine)))
         for by_hand, stored in zip(weights, saved_weights, strict=True):
             self.assertAllClose(by_hand, stored, atol=1e-5)
 

@@ -55,7 +55,7 @@ def write_run(
     run.write_text(run.configuration, config.to_yaml())
     run.write_json(run.data, dataset_facts(dataset_spec("digits")))
     for commit, weights in checkpoints.items():
-        values: dict[str, Any] = dict(clocks=(1, 1), samples=(1, 1), wall_seconds=1.0)
+        values: dict[str, Any] = dict(clocks=(1, 1), samples={32: (1, 1)}, wall_seconds=1.0)
         Checkpoints(run.checkpoints, keep=9).save(
             Checkpoint(commit=commit, time_models={}, weights=weights, velocity=[], **values)
         )

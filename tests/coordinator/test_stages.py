@@ -1,0 +1,84 @@
+"""The stages of a run whose resolution changes; no cluster."""
+
+from __future__ import annotations
+
+import unittest
+from pathlib import Path
+
+from dbsl_tf.config import load_config
+from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.coordinator.stage import Stage, Streams
+from dbsl_tf.coordinator.stages import Stages
+from dbsl_tf.planning import plan_from_config
+from dbsl_tf.planning.drift import DriftWatch
+from dbsl_tf.planning.progressive import schedule_plan_from_config
+from dbsl_tf.profiling.time_models import time_models_by_resolution
+from tests.support.records import commit_record
+
+CONFIG = Path(__file__).parents[2] / "configs" / "cifar100_hybrid.yaml"
+
+
+class StagesTest(unittest.TestCase):
+    def setUp(self):
+        self.config = load_config(CONFIG)
+        self.made: list[int] = []
+
+    def stages(self, replan: bool) -> Stages:
+        samples = epoch_samples(self.config.data)
+        models = time_models_by_resolution(self.config)
+        watches = {
+            resolution: DriftWatch(
+                given,
+                lambda found, resolution=resolution: plan_from_config(
+                    self.config, samples, found, resolution
+                ),
+            )
+            for resolution, given in models.items()
+        }
+        schedule = schedule_plan_from_config(self.config, samples, models)
+        return Stages(schedule, watches, self.make, replan, [])
+
+    def make(self, plan, settings) -> Stage:
+        self.made.append(settings.resolution)
+        return Stage(settings, plan, lambda: {}, iter(()), lambda epoch: [])
+
+    def test_a_resolution_that_comes_again_has_its_stage_again(self):
+        stages = self.stages(replan=False)
+        seen = [stages.at(epoch, 4 * (epoch - 1)) for epoch in range(1, 141)]
+        self.assertEqual(self.made, [24, 32])
+        resolutions = [stage.settings.resolution for stage in seen]
+        changes = [one != other for one, other in zip(resolutions, resolutions[1:])]
+        self.assertEqual(sum(changes), 5)
+        self.assertEqual(len({id(stage) for stage in seen}), 2)
+
+    def test_another_plan_makes_another_stage_of_its_resolution(self):
+        stages = self.stages(replan=True)
+        before = stages.at(1, 0)
+        for worker in before.plan.workers:
+            for _ in range(20):
+                slow = 2 * worker.predicted_seconds if worker.index == 0 else None
+                seconds = slow or worker.predicted_seconds
+                stages.observe(
+                    commit_record(
+                        worker=worker.index, resolution=24, samples=worker.samples,
+                        steps=worker.steps, loop_seconds=seconds,
+                    )
+                )  # fmt: skip
+        after = stages.at(2, 4)
+        self.assertIsNot(after, before)
+        self.assertLess(after.plan.workers[0].samples, before.plan.workers[0].samples)
+        self.assertEqual(self.made, [24, 24])
+
+
+class StreamsTest(unittest.TestCase):
+    def test_every_resolution_has_its_own(self):
+        streams = Streams(2, {32: (5, 6)})
+        self.assertEqual((streams.taken(24), streams.taken(32)), ([0, 0], [5, 6]))
+        streams.took(24, 1, 7)
+        streams.took(32, 0, 10)
+        self.assertEqual(streams.samples, {24: (0, 7), 32: (15, 6)})
+        self.assertEqual(Streams(2, streams.samples).samples, streams.samples)
+
+
+if __name__ == "__main__":
+    unittest.main()
