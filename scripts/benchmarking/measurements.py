@@ -115,13 +115,17 @@ def _parts(
     records: Iterable[Mapping[str, Any]], workers: Mapping[int, MiniEpochs]
 ) -> dict[str, float]:
     """Where the time of a mini-epoch goes, shares of it, for a peer that tells."""
-    told = [record for record in records if "loop_seconds" in record]
-    if not told:
+    measured = [
+        record
+        for record in records
+        if "loop_seconds" in record
+        and record["started"] in workers[record["worker"]].started[WARM_UP:-1]
+    ]
+    if not measured:
         return {}
-    measured = sorted(told, key=lambda record: record["started"])[WARM_UP * len(workers) :]
-    whole = mean(workers[record["worker"]].seconds for record in measured)
-    steps = mean(record["loop_seconds"] for record in measured) / whole
-    busy = mean(record["seconds"] for record in measured) / whole
+    whole = sum(workers[record["worker"]].seconds for record in measured)
+    steps = sum(record["loop_seconds"] for record in measured) / whole
+    busy = sum(record["seconds"] for record in measured) / whole
     return {
         "share_in_steps": steps,
         "share_pulling_and_pushing": busy - steps,

@@ -71,6 +71,8 @@ class MeasurementsTest(unittest.TestCase):
         for record in self.RECORDS:
             cycle = 10.0 if record["worker"] == 0 else 5.0
             records.append({**record, "loop_seconds": 0.8 * cycle, "seconds": 0.9 * cycle})
+        # The first and the last one of a worker do not count.
+        records[0]["loop_seconds"] = records[-1]["loop_seconds"] = 1e3
         printed = {"mini_epochs": records, "first_step": 98.0, "model_bytes": 10}
         figures = measure(printed, [Sample(90.0, 0.0, 0.0)], began=90.0)
         self.assertAlmostEqual(figures["share_in_steps"], 0.8)
