@@ -22,7 +22,6 @@ from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import ParameterServerLost
-from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
 from dbsl_tf.configured_data import prepare_data, prepare_missing
@@ -69,7 +68,6 @@ def serve(config: Config, task: Task) -> None:
         )
     if task.role == WORKER:
         prepare_data(config.data)
-    import_tensorflow_quietly()
     print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
     serve_task(task)
 

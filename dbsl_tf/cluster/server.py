@@ -15,8 +15,10 @@ import threading
 
 from dbsl_tf.cluster.local import CORES, available_cores
 from dbsl_tf.cluster.probing import bypass_proxies
+from dbsl_tf.cluster.server_library import load_server_library
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.quiet import loading_tensorflow_quietly
 
 
 def serve(task: Task) -> None:
@@ -30,9 +32,9 @@ def serve(task: Task) -> None:
     """
     bypass_proxies(task)
     _share_one_heap()
-    import tensorflow as tf
-
-    options = tf.compat.v1.ConfigProto()
+    with loading_tensorflow_quietly():
+        library = load_server_library()
+    options = library.ConfigProto()
     options.intra_op_parallelism_threads = len(available_cores())
     # On a parameter server, one thread each may wait for the lock on the weights.
     waiting = len(task.addresses.workers) + 2 if task.role == PARAMETER_SERVER else 0
@@ -40,14 +42,14 @@ def serve(task: Task) -> None:
     # Several workers may share a GPU.
     options.gpu_options.allow_growth = True
     try:
-        server = tf.distribute.Server(
-            tf.train.ClusterSpec(task.addresses.as_dict()),
+        server = library.Server(
+            library.ClusterSpec(task.addresses.as_dict()),
             job_name=task.role,
             task_index=task.index,
             protocol="grpc",
             config=options,
         )
-    except tf.errors.OpError as error:
+    except library.OpError as error:
         raise UserError(
             f"{task.name} cannot serve at {task.address} ({error.message}): is the port in use, "
             "or the host of another machine?"

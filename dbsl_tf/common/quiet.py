@@ -17,8 +17,7 @@ def import_tensorflow_quietly() -> None:
     TF_CPP_MIN_LOG_LEVEL stay. Should the import fail, everything it printed is shown.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _printing_only_on_failure():
+    with loading_tensorflow_quietly():
         import keras_core  # noqa: F401
         import tensorflow as tf
 
@@ -38,8 +37,12 @@ def _unless_of_tensorflow(report: Callable) -> Callable:
 
 
 @contextmanager
-def _printing_only_on_failure() -> Iterator[None]:
-    """Hold back all output; the C++ side writes to descriptors before its log level counts."""
+def loading_tensorflow_quietly() -> Iterator[None]:
+    """Hold back all output; the C++ side writes to descriptors before its log level counts.
+
+    Should what is done meanwhile fail, the output is shown.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as messages:
         sys.stdout.flush()
         sys.stderr.flush()

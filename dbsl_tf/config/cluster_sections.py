@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from dbsl_tf.config.names import Isolation, MergeRule, Rounding, SyncMode, UpdateFactor
+from dbsl_tf.config.names import (
+    Isolation,
+    MergeRule,
+    Rounding,
+    SyncMode,
+    TransferType,
+    UpdateFactor,
+)
 from dbsl_tf.config.section import Section
 
 
@@ -32,6 +39,11 @@ class ClusterSection(Section):
         "auto",
         description="a network namespace keeps others out of a cluster on this machine; where the "
         "system refuses it, auto warns and require stops. No effect with TF_CONFIG",
+    )
+    transfer_dtype: TransferType = Field(
+        "float32",
+        description="type in which workers pull weights, and push what they have added to them; "
+        "bfloat16 halves what is sent, for one more model copy per worker on the servers",
     )
 
 

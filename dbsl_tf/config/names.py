@@ -10,6 +10,7 @@ ModelName = Literal[
 ]
 Stem = Literal["cifar", "imagenet"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+TransferType = Literal["float32", "bfloat16"]
 Rounding = Literal["nearest", "floor"]
 UpdateFactor = Literal["linear", "sqrt", "none"]
 MergeRule = Literal["journal", "compsac"]

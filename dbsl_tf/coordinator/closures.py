@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from dbsl_tf.coordinator import moments
 from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.shared_model import Pulled, SharedModel
-from dbsl_tf.training.local_loop import evaluate, train_steps
+from dbsl_tf.coordinator.exchange import Exchange, Pulled
+from dbsl_tf.training.local_loop import Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -17,7 +18,7 @@ Closure = Callable[..., dict[str, tf.Tensor]]
 
 
 def mini_epoch_closure(
-    engine: Engine, shared_model: SharedModel, network: Network, optimizer: SGD
+    engine: Engine, exchange: Exchange, network: Network, optimizer: SGD
 ) -> Closure:
     """A mini-epoch: pull once, train locally, push once (Lu et al., COMPSAC 2022, section III).
 
@@ -37,31 +38,57 @@ def mini_epoch_closure(
             started = tf.timestamp()
         # Not within the branch: what the pull's lock is held for must not wait for this worker.
         with tf.control_dependencies([started]):
-            pulled = shared_model.pull(slot, worker)
+            pulled = exchange.pull(slot, worker)
 
         def train() -> dict[str, tf.Tensor]:
-            return _train(network, optimizer, batches, slot, worker, mine, pulled, started)
+            loop = _train(network, optimizer, batches, worker, mine, pulled)
+            with tf.control_dependencies([loop.finished]):
+                pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.velocity)
+            finished = _push(exchange, slot, pieces, worker)
+            with tf.control_dependencies([finished]):
+                passed = moments.passing(moments.AFTER_PUSH, worker)
+            with tf.control_dependencies([passed]):
+                trained_here = tf.constant(True)
+            sums = loop.trained.sums
+            return {
+                "trained": trained_here,
+                "worker": worker,
+                "pulled_commit": pulled.commit,
+                "loss": sums.loss,
+                "correct": sums.correct,
+                "samples": sums.samples,
+                "finite": _all_finite([sums.loss, *pieces]),
+                "started": started,
+                "seconds": finished - started,
+                "loop_seconds": loop.finished - loop.started,
+            }
 
         return tf.cond(mine["allowed"], train, lambda: _nothing(worker))
 
     return mini_epoch
 
 
+class _Loop(NamedTuple):
+    """The steps of a mini-epoch, between two timestamps."""
+
+    started: tf.Tensor
+    trained: Trained
+    finished: tf.Tensor
+
+
 def _train(
     network: Network,
     optimizer: SGD,
     batches: Iterator,
-    slot: Sequence[tf.Variable],
     worker: tf.Tensor,
     orders: Mapping[str, tf.Tensor],
     pulled: Pulled,
-    started: tf.Tensor,
-) -> dict[str, tf.Tensor]:
+) -> _Loop:
     with tf.control_dependencies(pulled.weights):
         passed = moments.passing(moments.IN_THE_LOOP, worker)
     with tf.control_dependencies([passed]):
-        loop_started = tf.timestamp()
-    with tf.control_dependencies([loop_started]):
+        started = tf.timestamp()
+    with tf.control_dependencies([started]):
         trained = train_steps(
             network,
             optimizer,
@@ -73,33 +100,25 @@ def _train(
             pulled.velocity,
         )
     with tf.control_dependencies(trained.weights):
-        loop_finished = tf.timestamp()
-    results = [*trained.weights, *(trained.velocity if pulled.velocity else ())]
-    half = len(slot) // 2
-    with tf.control_dependencies([loop_finished]):
-        pushed = SharedModel.push(slot[:half], results[:half])
+        finished = tf.timestamp()
+    return _Loop(started, trained, finished)
+
+
+def _push(
+    exchange: Exchange,
+    slot: Sequence[tf.Variable],
+    pieces: Sequence[tf.Tensor],
+    worker: tf.Tensor,
+) -> tf.Tensor:
+    """Push one half and then the other; the time at which all has arrived."""
+    half = len(pieces) // 2
+    pushed = exchange.push(slot, pieces, range(half))
     with tf.control_dependencies([pushed]):
         passed = moments.passing(moments.DURING_PUSH, worker)
     with tf.control_dependencies([passed]):
-        pushed = SharedModel.push(slot[half:], results[half:])
+        pushed = exchange.push(slot, pieces, range(half, len(pieces)))
     with tf.control_dependencies([pushed]):
-        finished = tf.timestamp()
-    with tf.control_dependencies([finished]):
-        passed = moments.passing(moments.AFTER_PUSH, worker)
-    with tf.control_dependencies([passed]):
-        trained_here = tf.constant(True)
-    return {
-        "trained": trained_here,
-        "worker": worker,
-        "pulled_commit": pulled.commit,
-        "loss": trained.sums.loss,
-        "correct": trained.sums.correct,
-        "samples": trained.sums.samples,
-        "finite": _all_finite([trained.sums.loss, *results]),
-        "started": started,
-        "seconds": finished - started,
-        "loop_seconds": loop_finished - loop_started,
-    }
+        return tf.timestamp()
 
 
 def _nothing(worker: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -126,7 +145,7 @@ def _all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
 
 def evaluation_closure(
     engine: Engine,
-    shared_model: SharedModel,
+    exchange: Exchange,
     network: Network,
     test_dataset: Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset],
 ) -> Closure:
@@ -140,7 +159,7 @@ def evaluation_closure(
     def evaluation(start: tf.Tensor, stop: tf.Tensor) -> dict[str, tf.Tensor]:
         passed = moments.passing(moments.DURING_EVALUATION, Engine.worker_index())
         with tf.control_dependencies([passed]):
-            weights = [variable.read_value() for variable in shared_model.snapshot_variables]
+            weights = exchange.pull_snapshot()
         return evaluate(network, weights, test_dataset(start, stop))._asdict()
 
     return evaluation

@@ -15,7 +15,8 @@ from dbsl_tf.coordinator.closures import Closure, evaluation_closure, mini_epoch
 from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.merge import MERGE_RULES
-from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
+from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.stored_model import ModelState
 from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.models import build_model
@@ -76,13 +77,14 @@ def build_components(
         engine,
         _initial_state(config, network, optimizer, checkpoint),
         MERGE_RULES[config.dual_batch.merge],
+        tf.as_dtype(config.cluster.transfer_dtype),
     )
 
     def evaluation_at(settings: ResolutionSettings) -> Closure:
         batch = min(settings.large_batch, data.spec.test_samples)
         return evaluation_closure(
             engine,
-            shared_model,
+            shared_model.exchange,
             network,
             lambda start, stop: test_dataset(
                 data,
@@ -96,7 +98,7 @@ def build_components(
 
     evaluated = settings if config.progressive.evaluate_current else [highest]
     closures = {
-        dropout: mini_epoch_closure(engine, shared_model, networks[dropout], optimizer)
+        dropout: mini_epoch_closure(engine, shared_model.exchange, networks[dropout], optimizer)
         for dropout in networks
     }
 

@@ -86,6 +86,7 @@ class Engine:
 
     Attributes:
         workers: number of workers (n).
+        parameter_servers: number of parameter servers.
         roster: which of them take part.
     """
 
@@ -100,6 +101,7 @@ class Engine:
             rpc_layer="grpc",
         )
         self.workers = len(addresses.workers)
+        self.parameter_servers = len(addresses.parameter_servers)
         self.roster = Roster(self.workers)
         self._strategy = tf.distribute.ParameterServerStrategy(resolver)
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self._strategy)

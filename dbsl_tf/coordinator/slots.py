@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from dbsl_tf.coordinator.shared_model import SharedModel, Slot
+from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.coordinator.stored_model import Slot
 
 
 class SlotPool:

@@ -13,11 +13,12 @@ from dbsl_tf.coordinator.engine import Engine, WorkerHung, naming_lost_servers
 from dbsl_tf.coordinator.evaluations import Evaluations, diverged
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.merger import Merger
-from dbsl_tf.coordinator.shared_model import SharedModel, Slot
+from dbsl_tf.coordinator.shared_model import SharedModel
 from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.coordinator.stalls import StallWatch
+from dbsl_tf.coordinator.stored_model import Slot
 from dbsl_tf.coordinator.watching import run_watched
 from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
 from dbsl_tf.schedules.calendar import Calendar

@@ -25,8 +25,8 @@ def cache_path(
     """Returns the file for the profile of a configuration on a device.
 
     Whatever changes the time of a mini-epoch leads to another file: model, optimiser, precision,
-    XLA, resolution, data, augmentation, devices, servers, the version of TensorFlow. It lies in the
-    user's cache folder.
+    XLA, resolution, data, augmentation, devices, servers, transfers, the version of TensorFlow. It
+    lies in the user's cache folder.
 
     Args:
         config: of the run.
@@ -47,6 +47,7 @@ def cache_path(
         "augment": config.model_dump(mode="json")["data"]["augment"],
         "device": device,
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "transfer_dtype": config.cluster.transfer_dtype,
         "servers": [config.cluster.workers, config.cluster.parameter_servers, *servers],
         "threads_per_worker": threads_per_worker,
         "versions": package_versions("tensorflow", "tensorflow-cpu"),

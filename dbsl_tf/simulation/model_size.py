@@ -1,8 +1,7 @@
-"""Bytes of a model's weights, from its architecture alone."""
+"""How many weights a model has, from its architecture alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
@@ -13,7 +12,6 @@ from dbsl_tf.models.resnet import ARCHITECTURES, ResNet
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
-_BYTES = 4  # weights are float32 with any precision
 _CHANNELS = 3
 
 
@@ -41,8 +39,8 @@ def variable_sizes(
     return tuple(trainable), tuple(others)
 
 
-def sent_bytes(config: Config) -> tuple[int, ...]:
-    """Returns the bytes of every variable that a pull or a push sends, in their order.
+def sent_numbers(config: Config) -> int:
+    """Returns how many numbers a pull or a push sends.
 
     With `optimizer.state` keep the velocity of the trainable weights goes with them.
 
@@ -53,13 +51,7 @@ def sent_bytes(config: Config) -> tuple[int, ...]:
         ARCHITECTURES[config.model.name], _classes(config), config.stem
     )
     kept = config.optimizer.state == "keep" and config.optimizer.momentum
-    velocity = trainable if kept else ()
-    return tuple(_BYTES * size for size in (*trainable, *others, *velocity))
-
-
-def largest_shard(sizes: Sequence[int], servers: int) -> int:
-    """Returns the most bytes any server has; variables are spread over the servers in turn."""
-    return max(sum(sizes[server::servers]) for server in range(servers))
+    return sum((*trainable, *others, *(trainable if kept else ())))
 
 
 def _classes(config: Config) -> int:

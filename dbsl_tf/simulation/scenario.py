@@ -11,11 +11,14 @@ from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.coordinator.synchronization import Synchronization
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
-from dbsl_tf.simulation.model_size import largest_shard, sent_bytes
+from dbsl_tf.simulation.model_size import sent_numbers
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
+# Bytes of a number as it is sent, and as it is stored.
+_SENT_BYTES = {"float32": 4, "bfloat16": 2}
+_STORED_BYTES = 4
 # Mean failures of a mini-epoch; with 3 one of 20 tries is finished.
 _MOST_FAILURES = 3.0
 
@@ -147,12 +150,11 @@ def scenario_from_config(config: Config) -> tuple[Scenario, DualBatchPlan]:
     else:
         samples = section.samples_per_worker * config.cluster.workers
     plan = plan_from_config(config, samples, models)
-    if section.model_bytes is None:
-        sizes = sent_bytes(config)
-        total, shard = sum(sizes), largest_shard(sizes, config.cluster.parameter_servers)
-    else:
-        total = section.model_bytes
-        shard = total / config.cluster.parameter_servers
+    number_bytes = _SENT_BYTES[config.cluster.transfer_dtype]
+    total = section.model_bytes or number_bytes * sent_numbers(config)
+    # The model is spread evenly, and kept as float32 whatever is sent.
+    shard = total / config.cluster.parameter_servers
+    stored = shard * _STORED_BYTES / number_bytes
     network = Scenario(
         roles=(),
         training_seconds=(),
@@ -163,8 +165,8 @@ def scenario_from_config(config: Config) -> tuple[Scenario, DualBatchPlan]:
         server_bandwidth=section.server_bandwidth or math.inf,
         worker_bandwidth=section.worker_bandwidth or math.inf,
         latency=section.latency,
-        copy_seconds=section.copy_seconds_per_byte * shard,
-        merge_seconds=section.merge_seconds_per_byte * shard,
+        copy_seconds=section.copy_seconds_per_byte * stored,
+        merge_seconds=section.merge_seconds_per_byte * stored,
         commit_seconds=section.commit_seconds,
         randomness=_randomness(config),
     )

@@ -20,18 +20,20 @@ def hammer(engine, killed_after):
     """
     import tensorflow as tf
 
-    from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
+    from dbsl_tf.coordinator.shared_model import SharedModel
+    from dbsl_tf.coordinator.stored_model import ModelState
 
     zeros = [np.zeros(50_000, np.float32) for _ in range(VARIABLES)]
     model = SharedModel(engine, ModelState(0, zeros, []), lambda g, w, f: g + f * w)
 
     @engine.closure
     def closure(slot):
-        pulled = model.pull(slot, engine.worker_index())
+        pulled = model.exchange.pull(slot, engine.worker_index())
         commit, weights = pulled.commit, pulled.weights
         stacked = tf.stack(weights)
         with tf.control_dependencies(weights):
-            pushed = model.push(slot, [tf.ones_like(weight) for weight in weights])
+            pieces = model.exchange.pack(pulled, [tf.ones_like(w) for w in weights], [])
+            pushed = model.exchange.push(slot, pieces, range(len(pieces)))
         with tf.control_dependencies([pushed]):
             return {
                 "commit": commit,
@@ -44,7 +46,7 @@ def hammer(engine, killed_after):
 
     def loop(slot):
         for _ in range(ROUNDS):
-            pulls.append(engine.call(closure, slot.weights))
+            pulls.append(engine.call(closure, slot.variables()))
             commits.append(model.merge(slot, 0, 1.0))
             if commits[-1] in killed_after:
                 kill_own_worker(1 + killed_after.index(commits[-1]))

@@ -69,10 +69,11 @@ def train(engine, case: Case):
     from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.merger import Merger
-    from dbsl_tf.coordinator.shared_model import ModelState, SharedModel
+    from dbsl_tf.coordinator.shared_model import SharedModel
     from dbsl_tf.coordinator.slots import SlotPool
     from dbsl_tf.coordinator.stage import Stage, Streams
     from dbsl_tf.coordinator.stages import Stages
+    from dbsl_tf.coordinator.stored_model import ModelState
     from dbsl_tf.coordinator.synchronization import Synchronization
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.data.pipeline import mini_epoch_batches
@@ -97,7 +98,7 @@ def train(engine, case: Case):
             work = tf.linalg.matmul(work, work) / 700.0
         return images + 0.0 * tf.reduce_mean(work), labels
 
-    closure = mini_epoch_closure(engine, shared, network, optimizer)
+    closure = mini_epoch_closure(engine, shared.exchange, network, optimizer)
 
     def make_stage(plan, settings):
         def dataset_fn():
@@ -147,7 +148,7 @@ def train(engine, case: Case):
     time_models = [TimeModel(1.0, 1.0) if case.replan else MODEL] * 2
     watch = DriftWatch(time_models, lambda _: plan(1.3))
     rule = Synchronization.of(case.mode, case.staleness)
-    evaluation = evaluation_closure(engine, shared, network, test_dataset)
+    evaluation = evaluation_closure(engine, shared.exchange, network, test_dataset)
     checkpoints = Checkpoints(Path(tempfile.mkdtemp()), keep=1)
     trainer = Trainer(
         engine=engine,

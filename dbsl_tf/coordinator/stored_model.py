@@ -1,0 +1,129 @@
+"""What the parameter servers hold: the global weights, and a slot for each pushed model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.coordinator.packing import Packing
+
+# A push has a middle then, also with one server.
+_PIECES_PER_SERVER = 2
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The variables that one mini-epoch is pushed into; pass them to its closure.
+
+    Attributes:
+        weights: in pieces (see `Packing`).
+        velocity: of the optimiser, in pieces; empty where it is not kept.
+        pulled: the weights that were pulled, in pieces, where a push sends what was added to them;
+            else empty.
+    """
+
+    weights: list[tf.Variable]
+    velocity: list[tf.Variable]
+    pulled: list[tf.Variable] = field(default_factory=list)
+
+    def variables(self) -> list[tf.Variable]:
+        """All of them in one list."""
+        return [*self.weights, *self.velocity, *self.pulled]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """Everything the parameter servers hold of a run, as float32 arrays.
+
+    Attributes:
+        commit: number of the commit that the weights belong to.
+        weights: in the model's order.
+        velocity: of every worker's optimiser, [workers, ...] for each trainable weight; empty
+            where it is not kept.
+    """
+
+    commit: int
+    weights: list[np.ndarray]
+    velocity: list[np.ndarray]
+
+
+class StoredModel:
+    """The variables on the servers, in pieces (see `Packing`) that are spread evenly over them.
+
+    Args:
+        engine: the connected cluster.
+        state: what they begin with; it says by its velocity whether that is kept.
+        transfer_dtype: type in which pieces are sent; the variables are float32 with any.
+
+    Attributes:
+        packing: how weights become pieces.
+        velocity_packing: how the velocity of a worker does.
+        commit: number of the commit that the weights belong to.
+        weights: the global ones, g.
+        velocity: [workers, piece] each; empty where it is not kept.
+        snapshot: a copy of the weights.
+        lock: to be held to change or to copy the weights.
+        transfer_dtype: as given.
+    """
+
+    def __init__(self, engine: Engine, state: ModelState, transfer_dtype: tf.DType) -> None:
+        pieces = _PIECES_PER_SERVER * engine.parameter_servers
+        self.transfer_dtype = transfer_dtype
+        self.packing = Packing([w.shape for w in state.weights], pieces)
+        self.velocity_packing = Packing([v.shape[1:] for v in state.velocity], pieces)
+        self.commit = engine.variables([np.int64(state.commit)])[0]
+        self.weights = engine.variables(self.packing.pack_arrays(state.weights))
+        self.velocity = engine.variables(self.velocity_packing.pack_arrays(state.velocity))
+        self.snapshot = self._zeros_like_weights()
+        with tf.device(self.commit.device):
+            self.lock = tf.CriticalSection(name="global_weights")
+
+    @property
+    def sends_differences(self) -> bool:
+        """Whether a push sends what was added to the pulled weights, not the weights.
+
+        Rounded to a type of few digits, the weights would lose a small difference altogether.
+        """
+        return self.transfer_dtype != tf.float32
+
+    def new_slot(self) -> Slot:
+        """Variables for one mini-epoch in flight: a model copy on the parameter servers."""
+        return Slot(
+            self._zeros_like_weights(),
+            _zeros_beside(self.velocity, [v.shape[1:] for v in self.velocity]),
+            self._zeros_like_weights() if self.sends_differences else [],
+        )
+
+    def copy_weights(self, targets: Sequence[tf.Variable]) -> tf.Tensor:
+        """In a graph: copy the weights on the servers, under the lock; the number of their commit.
+
+        Nothing that the lock is held for waits for a worker, so one that hangs holds nobody up.
+        """
+
+        def copy() -> tf.Tensor:
+            copied = []
+            for source, target in zip(self.weights, targets):
+                with tf.device(source.device):
+                    copied.append(target.assign(source.read_value(), read_value=False))
+            with tf.control_dependencies(copied), tf.device(self.commit.device):
+                return self.commit.read_value()
+
+        return self.lock.execute(copy)
+
+    def _zeros_like_weights(self) -> list[tf.Variable]:
+        return _zeros_beside(self.weights, [w.shape for w in self.weights])
+
+
+def _zeros_beside(
+    variables: Sequence[tf.Variable], shapes: Sequence[tf.TensorShape]
+) -> list[tf.Variable]:
+    """New variables of these shapes, each on the server of its counterpart."""
+    created = []
+    for variable, shape in zip(variables, shapes):
+        with tf.device(variable.device):
+            created.append(tf.Variable(tf.zeros(shape, variable.dtype), trainable=False))
+    return created

@@ -1,0 +1,46 @@
+"""Arrays in pieces, and back."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import tensorflow as tf
+from hypothesis import given, settings
+
+from dbsl_tf.coordinator.packing import Packing
+
+SHAPES = st.lists(st.lists(st.integers(1, 4), max_size=3).map(tuple), min_size=1, max_size=6)
+
+
+class PackingTest(tf.test.TestCase):
+    @settings(max_examples=40)
+    @given(SHAPES, st.integers(1, 5), st.sampled_from([(), (3,)]))
+    def test_nothing_is_lost_and_pieces_are_even(self, shapes, pieces, leading):
+        random = np.random.default_rng(0)
+        values = [random.normal(size=(*leading, *shape)).astype(np.float32) for shape in shapes]
+        packing = Packing(shapes, pieces)
+        packed = packing.pack([tf.constant(value) for value in values])
+        arrays = packing.pack_arrays(values)
+        self.assertEqual([piece.shape[-1] for piece in packed], packing.piece_sizes)
+        self.assertLessEqual(max(packing.piece_sizes) - min(packing.piece_sizes), 1)
+        self.assertEqual(len(packed), min(pieces, sum(int(np.prod(shape)) for shape in shapes)))
+        for piece, array in zip(packed, arrays, strict=True):
+            self.assertAllEqual(piece, array)
+        for restored in (packing.unpack(packed), packing.unpack_arrays(arrays)):
+            for value, back in zip(values, restored, strict=True):
+                self.assertAllEqual(value, back)
+
+    def test_first_come_the_first(self):
+        packing = Packing([(2,), (2, 2)], 2)
+        first, second = packing.pack_arrays([np.array([1, 2]), np.array([[3, 4], [5, 6]])])
+        self.assertAllEqual(first, [1, 2, 3])
+        self.assertAllEqual(second, [4, 5, 6])
+
+    def test_nothing_is_no_piece(self):
+        packing = Packing([], 2)
+        self.assertEqual((packing.pack([]), packing.unpack([])), ([], []))
+        self.assertEqual((packing.pack_arrays([]), packing.unpack_arrays([])), ([], []))
+
+
+if __name__ == "__main__":
+    tf.test.main()
