@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.support.isolation import kill_own_worker, on_cluster
 
 WORKERS, ROUNDS, VARIABLES = 3, 30, 12
+DIFFERENCE = 1e-4
 
 
 def hammer(engine, killed_after):
@@ -60,6 +61,59 @@ def hammer(engine, killed_after):
     weights = model.read_snapshot()
     pulls = [{key: float(value) for key, value in pull.items()} for pull in pulls]
     return pulls, commits, snapshot_commit, weights, closure.experimental_get_tracing_count()
+
+
+def push_a_small_difference(engine, transfer_type):
+    """Worker 0 adds a little to the weights, and pushes that and a velocity; what came of it."""
+    import tensorflow as tf
+
+    from dbsl_tf.coordinator.merge import journal
+    from dbsl_tf.coordinator.shared_model import SharedModel
+    from dbsl_tf.coordinator.stored_model import ModelState
+
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=shape).astype(np.float32) for shape in ((40, 5), (7,))]
+    velocity = [np.zeros((1, 40, 5), np.float32)]
+    model = SharedModel(
+        engine, ModelState(3, weights, velocity), journal, tf.as_dtype(transfer_type)
+    )
+    slot = model.new_slot()
+
+    @engine.closure
+    def closure(variables):
+        pulled = model.exchange.pull(variables, engine.worker_index())
+        trained = [weight + DIFFERENCE * tf.sign(weight) for weight in pulled.weights]
+        pieces = model.exchange.pack(pulled, trained, [pulled.weights[0]])
+        pushed = model.exchange.push(variables, pieces, range(len(pieces)))
+        with tf.control_dependencies([pushed]):
+            return {"commit": pulled.commit, "first": tf.identity(pulled.weights[0])}
+
+    result = engine.call(closure, slot.variables())
+    commit = model.merge(slot, 0, 1.0)
+    return weights, result, commit, model.state(), sum(v.shape[0] for v in slot.variables())
+
+
+@pytest.mark.cluster
+class TransferTest(tf.test.TestCase):
+    def check(self, transfer_type, digits):
+        weights, result, commit, state, stored = on_cluster(
+            push_a_small_difference, transfer_type, workers=1
+        )
+        self.assertEqual((int(result["commit"]), commit, state.commit), (3, 4, 4))
+        self.assertAllClose(result["first"], weights[0], rtol=digits, atol=0)
+        for before, after in zip(weights, state.weights, strict=True):
+            # Half of it, as the journal's rule with f = 1 takes the mean.
+            self.assertAllClose(
+                after - before, 0.5 * DIFFERENCE * np.sign(before), rtol=0.01 + digits, atol=2e-7
+            )
+        self.assertAllClose(state.velocity[0][0], weights[0], rtol=digits, atol=0)
+        return stored
+
+    def test_float32_is_sent_as_it_is(self):
+        self.assertEqual(self.check("float32", digits=0), 207 + 200)
+
+    def test_a_difference_far_below_the_digits_of_bfloat16_arrives(self):
+        self.assertEqual(self.check("bfloat16", digits=2**-8), 207 + 200 + 207)
 
 
 @pytest.mark.cluster

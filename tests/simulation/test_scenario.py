@@ -75,11 +75,18 @@ class FromConfigTest(unittest.TestCase):
 
     def test_servers_divide_the_model(self):
         shared = of("cifar100_compsac.yaml", "cluster.parameter_servers=4")
-        self.assertLess(shared.shard_bytes, 0.6 * shared.model_bytes)
+        self.assertEqual(shared.shard_bytes, shared.model_bytes / 4)
         given = of(
             "cifar100_compsac.yaml", "cluster.parameter_servers=4", "simulate.model_bytes=4MB"
         )
         self.assertEqual((given.model_bytes, given.shard_bytes), (4_000_000, 1_000_000))
+
+    def test_a_smaller_transfer_type_is_sent_and_not_stored(self):
+        full = of("cifar100_compsac.yaml")
+        half = of("cifar100_compsac.yaml", "cluster.transfer_dtype=bfloat16")
+        self.assertEqual(half.model_bytes, full.model_bytes / 2)
+        self.assertEqual(half.merge_seconds, full.merge_seconds)
+        self.assertEqual(half.copy_seconds, full.copy_seconds)
 
     def test_data_may_grow_with_the_cluster(self):
         few = of("cifar100_compsac.yaml", "simulate.samples_per_worker=12500")
