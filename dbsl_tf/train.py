@@ -22,6 +22,7 @@ from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import ParameterServerLost
+from dbsl_tf.common.quiet import loading_tensorflow_quietly
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
 from dbsl_tf.configured_data import prepare_data, prepare_missing
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 def serve(config: Config, task: Task) -> None:
     """Be a worker or a parameter server until the process is ended."""
     from dbsl_tf.cluster.server import serve as serve_task
+    from dbsl_tf.cluster.server_library import load_server_library
 
     wait_for_names(task, config.cluster.connect_timeout)
     check_own_port(task)
@@ -68,6 +70,8 @@ def serve(config: Config, task: Task) -> None:
         )
     if task.role == WORKER:
         prepare_data(config.data)
+    with loading_tensorflow_quietly():
+        load_server_library()
     print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
     serve_task(task)
 

@@ -18,7 +18,6 @@ from dbsl_tf.cluster.probing import bypass_proxies
 from dbsl_tf.cluster.server_library import load_server_library
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.quiet import loading_tensorflow_quietly
 
 
 def serve(task: Task) -> None:
@@ -32,8 +31,7 @@ def serve(task: Task) -> None:
     """
     bypass_proxies(task)
     _share_one_heap()
-    with loading_tensorflow_quietly():
-        library = load_server_library()
+    library = load_server_library()
     options = library.ConfigProto()
     options.intra_op_parallelism_threads = len(available_cores())
     # On a parameter server, one thread each may wait for the lock on the weights.

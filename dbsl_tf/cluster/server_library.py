@@ -7,7 +7,9 @@ A server runs what the coordinator sends it, all of it in TensorFlow's C++ libra
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+import sysconfig
 import types
 from typing import Any, NamedTuple
 
@@ -22,17 +24,31 @@ class ServerLibrary(NamedTuple):
 
 
 def load_server_library() -> ServerLibrary:
-    """Load it. In a process that has not imported `tensorflow` yet, nothing else of it works."""
-    if "tensorflow" not in sys.modules:
-        sys.modules["tensorflow"] = _bare_package("tensorflow")
-    from tensorflow.core.protobuf.config_pb2 import ConfigProto
-    from tensorflow.python import tf2
-    from tensorflow.python.framework.errors_impl import OpError
-    from tensorflow.python.training.server_lib import ClusterSpec, Server
+    """Load it. In a process that has not imported `tensorflow` yet, nothing else of it works.
 
+    Its modules are no public interface, so this goes with the pinned version of TensorFlow. Where
+    plug-ins for devices are installed, which only the whole of TensorFlow loads, that is imported.
+    """
+    bare = "tensorflow" not in sys.modules and not _plug_ins_are_installed()
+    if bare:
+        sys.modules["tensorflow"] = _bare_package("tensorflow")
+    try:
+        from tensorflow.core.protobuf.config_pb2 import ConfigProto
+        from tensorflow.python import tf2
+        from tensorflow.python.framework.errors_impl import OpError
+        from tensorflow.python.training.server_lib import ClusterSpec, Server
+    except BaseException:
+        if bare:
+            del sys.modules["tensorflow"]
+        raise
     # As `import tensorflow` does.
     tf2.enable()
     return ServerLibrary(Server, ClusterSpec, ConfigProto, OpError)
+
+
+def _plug_ins_are_installed() -> bool:
+    folders = {sysconfig.get_path("platlib"), sysconfig.get_path("purelib")}
+    return any(os.path.isdir(os.path.join(folder, "tensorflow-plugins")) for folder in folders)
 
 
 def _bare_package(name: str) -> types.ModuleType:

@@ -40,7 +40,8 @@ def _unless_of_tensorflow(report: Callable) -> Callable:
 def loading_tensorflow_quietly() -> Iterator[None]:
     """Hold back all output; the C++ side writes to descriptors before its log level counts.
 
-    Should what is done meanwhile fail, the output is shown.
+    Should what is done meanwhile fail, the output is shown. TensorFlow logs little afterwards too,
+    unless TF_CPP_MIN_LOG_LEVEL says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as messages:

@@ -43,7 +43,7 @@ class ClusterSection(Section):
     transfer_dtype: TransferType = Field(
         "float32",
         description="type in which workers pull weights, and push what they have added to them; "
-        "bfloat16 halves what is sent, for one more model copy per worker on the servers",
+        "bfloat16 halves what mini-epochs send, for one more model copy per worker on the servers",
     )
 
 

@@ -26,8 +26,8 @@ class SimulateSection(Section):
     )
     model_bytes: Bytes | None = Field(
         None,
-        description="bytes that a pull or a push sends; null: those of model.name, and of its "
-        "velocity with optimizer.state keep",
+        description="bytes that a pull or a push sends, in cluster.transfer_dtype; null: those of "
+        "model.name, and of its velocity with optimizer.state keep",
         json_schema_extra=_BYTES,
     )
     server_bandwidth: Bytes | None = Field(
@@ -45,14 +45,14 @@ class SimulateSection(Section):
     merge_seconds_per_byte: float = Field(
         1e-9,
         ge=0,
-        description="seconds a parameter server takes to merge a byte of a pushed model; one model "
-        "is merged at a time",
+        description="seconds a parameter server takes to merge a byte of a pushed model, stored as "
+        "float32; one model is merged at a time",
     )
     copy_seconds_per_byte: float = Field(
         2e-10,
         ge=0,
-        description="seconds a parameter server takes to copy a byte for a pull, while which "
-        "nothing is merged",
+        description="seconds a parameter server takes to copy a byte, stored as float32, for "
+        "a pull, while which nothing is merged",
     )
     commit_seconds: float = Field(
         0.002, ge=0, description="seconds the coordinator takes for a commit beside the merge"

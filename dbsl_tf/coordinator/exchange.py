@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -16,7 +16,7 @@ class Pulled:
 
     Attributes:
         commit: number of the commit that the weights belong to, int64 scalar.
-        pieces: the weights as they came.
+        pieces: the weights as they came, [size] each, float32.
         weights: in the model's order.
         velocity: of the worker's optimiser; empty where it is not kept.
     """
@@ -40,16 +40,24 @@ class Exchange:
     def __init__(self, stored: StoredModel) -> None:
         self._stored = stored
 
-    def pull(self, slot: Sequence[tf.Variable], worker: tf.Tensor) -> Pulled:
-        """What `worker` (int64 scalar) begins with, all of one commit.
+    def pull(self, variables: Sequence[tf.Variable], worker: tf.Tensor) -> Pulled:
+        """What a worker begins with, all of one commit.
 
-        The weights are copied to the slot on the servers first, and then sent.
+        The weights are copied to its slot on the servers first, and then sent.
+
+        Args:
+            variables: of the slot, as `Slot.variables` lists them.
+            worker: its index, int64 scalar.
         """
         stored = self._stored
-        own = self._pulled(slot) if stored.sends_differences else self._weights(slot)
+        slot = stored.slot_of(variables)
+        own = slot.pulled if stored.sends_differences else slot.weights
         commit = stored.copy_weights(own)
         with tf.control_dependencies([commit]):
-            pieces = [self._from_server(piece.read_value, piece.device) for piece in own]
+            pieces = [
+                self._from_server(piece.read_value, weight.device)
+                for piece, weight in zip(own, stored.weights)
+            ]
         # Only the merge of a mini-epoch of this worker changes its velocity.
         velocity = [
             self._from_server(lambda piece=piece: piece.sparse_read(worker), piece.device)
@@ -83,25 +91,32 @@ class Exchange:
         return pieces + (self._stored.velocity_packing.pack(kept) if kept else [])
 
     def push(
-        self, slot: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], places: Iterable[int]
+        self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], places: Iterable[int]
     ) -> tf.Operation:
-        """Write the pieces at `places` of what `pack` made into the slot."""
+        """Write some of the pieces into the slot.
+
+        Args:
+            variables: of the slot, as `Slot.variables` lists them.
+            pieces: all that `pack` made.
+            places: of those to write now.
+
+        Returns:
+            The operation that is done when they have arrived.
+        """
+        stored = self._stored
+        slot = stored.slot_of(variables)
+        devices = [variable.device for variable in [*stored.weights, *stored.velocity]]
         pushed = []
         for place in places:
-            variable, value = slot[place], self._to_server(pieces[place], slot[place].device)
-            if self._stored.sends_differences and place < len(self._stored.weights):
-                with tf.device(variable.device):
-                    value = self._pulled(slot)[place].read_value() + value
-            pushed.append(variable.assign(value, read_value=False))
+            value = self._to_server(pieces[place], devices[place])
+            with tf.device(devices[place]):
+                if stored.sends_differences and place < len(slot.weights):
+                    value = slot.pulled[place].read_value() + value
+                pushed.append(variables[place].assign(value, read_value=False))
         return tf.group(*pushed)
 
-    def _weights(self, slot: Sequence[tf.Variable]) -> Sequence[tf.Variable]:
-        return slot[: len(self._stored.weights)]
-
-    def _pulled(self, slot: Sequence[tf.Variable]) -> Sequence[tf.Variable]:
-        return slot[len(self._stored.weights) + len(self._stored.velocity) :]
-
-    def _from_server(self, read, device: str) -> tf.Tensor:
+    def _from_server(self, read: Callable[[], tf.Tensor], device: str) -> tf.Tensor:
+        # Rounded where it is, and sent as that.
         with tf.device(device):
             sent = tf.cast(read(), self._stored.transfer_dtype)
         return tf.cast(sent, tf.float32)

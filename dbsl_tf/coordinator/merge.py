@@ -1,8 +1,8 @@
 """Merge rules: how a worker's weights enter the global ones.
 
 A rule is a function of one global weight g, one worker's weight w (tensors or arrays of one
-shape) and the update factor f of the worker; it applies to every weight of the model alike,
-batch-normalisation statistics included.
+shape) and the update factor f of the worker. It acts element by element, on every weight of the
+model alike, batch-normalisation statistics included.
 """
 
 from __future__ import annotations

@@ -15,11 +15,15 @@ class Packing:
     A model has many small weights, and to send or merge one costs more than its elements do.
     Pieces of equal size share servers evenly, however large the largest weight is.
 
-    Arrays and pieces may have leading dimensions, the same for all.
+    Arrays and pieces may have leading dimensions, the same for all. All have one type and static
+    shapes.
 
     Args:
         shapes: of the arrays, in their order, without leading dimensions.
         pieces: how many; fewer where there are not so many elements.
+
+    Attributes:
+        piece_sizes: elements of each piece.
     """
 
     def __init__(self, shapes: Sequence[Sequence[int]], pieces: int) -> None:

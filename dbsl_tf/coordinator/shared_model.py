@@ -19,8 +19,8 @@ class SharedModel:
     A worker pushes its weights into a slot that belongs to its mini-epoch alone; the coordinator,
     the only one who merges, then merges the slot on the parameter servers. A closure that is run
     again after its worker died only overwrites its slot, so no update is lost or counted twice.
-    Pulls and merges exclude each other by a lock on the first parameter server, so a pull never
-    sees half a merge, and the commit number that comes with it is the one of these weights.
+    Pulls and merges exclude each other by a lock on the server of the commit's number, so a pull
+    never sees half a merge, and the commit number that comes with it is the one of these weights.
 
     The velocity of each worker's optimiser, where it is kept, is pushed into the slot too and
     becomes the worker's only with the merge.

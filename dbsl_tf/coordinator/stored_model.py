@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tensorflow as tf
 from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.packing import Packing
 
-# A push has a middle then, also with one server.
+# Two, so that a push has a first and a second half (`moments.DURING_PUSH`) with one server too.
 _PIECES_PER_SERVER = 2
 
 
@@ -28,10 +28,10 @@ class Slot:
 
     weights: list[tf.Variable]
     velocity: list[tf.Variable]
-    pulled: list[tf.Variable] = field(default_factory=list)
+    pulled: list[tf.Variable]
 
     def variables(self) -> list[tf.Variable]:
-        """All of them in one list."""
+        """All of them in one list, as closures get them: weights, velocity, pulled."""
         return [*self.weights, *self.velocity, *self.pulled]
 
 
@@ -91,11 +91,21 @@ class StoredModel:
         return self.transfer_dtype != tf.float32
 
     def new_slot(self) -> Slot:
-        """Variables for one mini-epoch in flight: a model copy on the parameter servers."""
+        """Variables for one mini-epoch in flight.
+
+        They are a model copy on the parameter servers, two where differences are sent.
+        """
         return Slot(
             self._zeros_like_weights(),
             _zeros_beside(self.velocity, [v.shape[1:] for v in self.velocity]),
             self._zeros_like_weights() if self.sends_differences else [],
+        )
+
+    def slot_of(self, variables: Sequence[tf.Variable]) -> Slot:
+        """In a closure: the slot whose `variables()` it got."""
+        first, second = len(self.weights), len(self.weights) + len(self.velocity)
+        return Slot(
+            list(variables[:first]), list(variables[first:second]), list(variables[second:])
         )
 
     def copy_weights(self, targets: Sequence[tf.Variable]) -> tf.Tensor:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.cluster.server_library import _bare_package
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
@@ -24,6 +26,7 @@ print(server.target, "tensorflow.python.data" in sys.modules)
 """
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize(("when", "whole"), [("alone", False), ("after", True)])
 def test_a_server_starts(when: str, whole: bool) -> None:
     result = subprocess.run(
@@ -33,3 +36,8 @@ def test_a_server_starts(when: str, whole: bool) -> None:
     target, data_is_loaded = result.stdout.split()
     assert target.startswith("grpc://")
     assert data_is_loaded == str(whole)
+
+
+def test_a_missing_library_is_named() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        _bare_package("no_such_library")

@@ -14,7 +14,11 @@ WORKERS, ROUNDS, VARIABLES = 3, 30, 12
 DIFFERENCE = 1e-4
 
 
-def hammer(engine, killed_after):
+def rounded(weight, transfer_type):
+    return tf.cast(tf.cast(weight, transfer_type), tf.float32)
+
+
+def hammer(engine, killed_after, transfer_type):
     """Every worker pushes ones as fast as it can; the merge adds them up, which counts exactly.
 
     After so many commits as are in `killed_after`, the next worker is killed, from 1 on.
@@ -25,7 +29,12 @@ def hammer(engine, killed_after):
     from dbsl_tf.coordinator.stored_model import ModelState
 
     zeros = [np.zeros(50_000, np.float32) for _ in range(VARIABLES)]
-    model = SharedModel(engine, ModelState(0, zeros, []), lambda g, w, f: g + f * w)
+    model = SharedModel(
+        engine,
+        ModelState(0, zeros, []),
+        lambda g, w, f: g + f * w,
+        tf.as_dtype(transfer_type),
+    )
 
     @engine.closure
     def closure(slot):
@@ -100,13 +109,13 @@ class TransferTest(tf.test.TestCase):
             push_a_small_difference, transfer_type, workers=1
         )
         self.assertEqual((int(result["commit"]), commit, state.commit), (3, 4, 4))
-        self.assertAllClose(result["first"], weights[0], rtol=digits, atol=0)
+        self.assertAllEqual(result["first"], rounded(weights[0], transfer_type))
         for before, after in zip(weights, state.weights, strict=True):
             # Half of it, as the journal's rule with f = 1 takes the mean.
             self.assertAllClose(
                 after - before, 0.5 * DIFFERENCE * np.sign(before), rtol=0.01 + digits, atol=2e-7
             )
-        self.assertAllClose(state.velocity[0][0], weights[0], rtol=digits, atol=0)
+        self.assertAllEqual(state.velocity[0][0], rounded(weights[0], transfer_type))
         return stored
 
     def test_float32_is_sent_as_it_is(self):
@@ -118,9 +127,13 @@ class TransferTest(tf.test.TestCase):
 
 @pytest.mark.cluster
 class SharedModelTest(tf.test.TestCase):
-    def check(self, parameter_servers, killed_after=()):
+    def check(self, parameter_servers, killed_after=(), transfer_type="float32"):
         pulls, commits, snapshot_commit, weights, traces = on_cluster(
-            hammer, killed_after, workers=WORKERS, parameter_servers=parameter_servers
+            hammer,
+            killed_after,
+            transfer_type,
+            workers=WORKERS,
+            parameter_servers=parameter_servers,
         )
         total = WORKERS * ROUNDS
         self.assertEqual(sorted(commits), list(range(1, total + 1)))
@@ -142,6 +155,10 @@ class SharedModelTest(tf.test.TestCase):
 
     def test_workers_killed_at_full_speed_cost_no_update_and_count_none_twice(self):
         self.check(parameter_servers=2, killed_after=(20, 50))
+
+    def test_so_it_is_with_differences(self):
+        # Whole numbers below 256 are exact in bfloat16.
+        self.check(parameter_servers=2, killed_after=(20, 50), transfer_type="bfloat16")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,12 @@ class FromConfigTest(unittest.TestCase):
         self.assertEqual(half.model_bytes, full.model_bytes / 2)
         self.assertEqual(half.merge_seconds, full.merge_seconds)
         self.assertEqual(half.copy_seconds, full.copy_seconds)
+        self.assertGreater(half.copy_seconds, 0)
+        given = of(
+            "cifar100_compsac.yaml", "cluster.transfer_dtype=bfloat16", "simulate.model_bytes=4MB"
+        )
+        self.assertEqual(given.model_bytes, 4_000_000)
+        self.assertAlmostEqual(given.merge_seconds, 2 * 4_000_000 * 1e-9)
 
     def test_data_may_grow_with_the_cluster(self):
         few = of("cifar100_compsac.yaml", "simulate.samples_per_worker=12500")
