@@ -133,7 +133,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         ExitStack() as stack,
     ):
         from dbsl_tf.coordinator.assembly import build_trainer
-        from dbsl_tf.coordinator.watching import run_watched
+        from dbsl_tf.coordinator.watched_run import run_watched
 
         if start is not None:
             discarded = history.resume(start.commit).discarded

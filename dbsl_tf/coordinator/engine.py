@@ -15,7 +15,7 @@ import tensorflow as tf
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.watch import CallWatch, PortWatch
+from dbsl_tf.coordinator.worker_watch import CallWatch, PortWatch
 
 # How often a call that waits looks whether its worker hangs, in seconds.
 _PATIENCE = 0.5

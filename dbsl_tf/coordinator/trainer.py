@@ -19,7 +19,7 @@ from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.coordinator.stalls import StallWatch
 from dbsl_tf.coordinator.stored_model import Slot
-from dbsl_tf.coordinator.watching import run_watched
+from dbsl_tf.coordinator.watched_run import run_watched
 from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
 from dbsl_tf.schedules.calendar import Calendar
 

@@ -54,7 +54,7 @@ def profile_cluster(
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(config, task, Path(logs)) as cluster,
     ):
-        from dbsl_tf.coordinator.watching import run_watched
+        from dbsl_tf.coordinator.watched_run import run_watched
         from dbsl_tf.measuring.profiling_run import measure
 
         measurements = run_watched(

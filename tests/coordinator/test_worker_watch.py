@@ -8,7 +8,7 @@ import unittest.mock
 
 from dbsl_tf.coordinator import watch
 from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.watch import CallWatch
+from dbsl_tf.coordinator.worker_watch import CallWatch
 
 TIMEOUT = 0.05
 
