@@ -6,7 +6,7 @@ import time
 import unittest
 import unittest.mock
 
-from dbsl_tf.coordinator import watch
+from dbsl_tf.coordinator import worker_watch
 from dbsl_tf.coordinator.roster import Roster
 from dbsl_tf.coordinator.worker_watch import CallWatch
 
@@ -15,7 +15,7 @@ TIMEOUT = 0.05
 
 class CallWatchTest(unittest.TestCase):
     def setUp(self):
-        self.enterContext(unittest.mock.patch.object(watch, "_FRESH", 0.0))
+        self.enterContext(unittest.mock.patch.object(worker_watch, "_FRESH", 0.0))
         self.roster = Roster(3)
         self.taken = [0, 0, 0]
         self.watch = CallWatch(lambda: list(self.taken), self.roster)
