@@ -42,6 +42,8 @@ class Dispatcher:
         self._changed = threading.Condition()
         self._merged = self._next = merged
         self._given_back: list[int] = []
+        # Workers whose mini-epoch of the present round is there.
+        self._returned: set[int] = set()
         self._out = 0
         self._stopped = False
         roster.subscribe(self._roster_changed)
@@ -84,7 +86,7 @@ class Dispatcher:
     def allowed(self) -> list[bool]:
         """For each worker, whether it may begin a mini-epoch now."""
         with self._changed:
-            return self._synchronization.allowed(self._clocks, self._roster.present)
+            return self._allowed()
 
     def give_back(self, number: int) -> None:
         """Have a mini-epoch that was handed out begin again."""
@@ -106,6 +108,7 @@ class Dispatcher:
     def wait_to_merge(self, worker: int) -> None:
         """Wait until a mini-epoch of `worker` may be merged."""
         with self._changed:
+            self._returned.add(worker)
             if self._may_merge(worker):
                 return
             # It occupies no worker meanwhile: the slower ones have to go on.
@@ -127,6 +130,7 @@ class Dispatcher:
             for worker in workers:
                 self._clocks[worker] += 1
             self._merged += len(workers)
+            self._returned.clear()
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -157,8 +161,16 @@ class Dispatcher:
         if not present:
             # Somebody has to be given a chance to show that it is back.
             return self._out < 1
-        allowed = self._synchronization.allowed(self._clocks, present)
+        allowed = self._allowed()
         return self._out < sum(allowed[worker] for worker in present)
+
+    def _allowed(self) -> list[bool]:
+        present = self._roster.present
+        allowed = self._synchronization.allowed(self._clocks, present)
+        if not self.in_rounds or len(present) < len(self._clocks):
+            return allowed
+        # Each trains one mini-epoch of a round, however late it is to begin.
+        return [may and worker not in self._returned for worker, may in enumerate(allowed)]
 
     def _may_merge(self, worker: int) -> bool:
         return self._synchronization.may_merge(worker, self._clocks, self._roster.present)

@@ -42,14 +42,18 @@ class Stages:
         self._observers = observers
         self._reported = False
         self._stages: dict[int, Stage] = {}
+        self._newest_epoch = 0
+        self._newest: Stage | None = None
 
     @property
     def time_models(self) -> dict[int, tuple[TimeModel, ...]]:
         """One a worker for each resolution, those that the plans in force were made with."""
         return {resolution: watch.time_models for resolution, watch in self._watches.items()}
 
-    def observe(self, record: CommitRecord) -> None:
-        """Take in a mini-epoch of the present stage."""
+    def observe(self, record: CommitRecord, stage: Stage) -> None:
+        """Take in a mini-epoch of `stage`, which says nothing when another plan is in force."""
+        if stage is not self._newest:
+            return
         watch = self._watches[record.resolution]
         watch.observe(record.worker, record.samples, record.steps, record.loop_seconds)
         if watch.drifted and not (self._replan or self._reported):
@@ -60,15 +64,17 @@ class Stages:
         """The stage of an epoch, from 1; that of a resolution is the same as long as its plan is.
 
         Making one takes a worker seconds: it loads its data and prepares its input pipeline.
+        A mini-epoch of an earlier epoch may be asked for late: it has its own resolution still.
 
         Args:
-            epoch: at least that of the call before.
+            epoch: its number.
             commit: mini-epochs before the epoch.
-            may_replan: whether the plan may be replaced now.
+            may_replan: whether the plan may be replaced now, if the epoch is a new one.
         """
         settings = self._schedule.at(epoch).sub_stage.settings
         watch = self._watches[settings.resolution]
-        if self._replan and may_replan and watch.drifted:
+        is_new = epoch > self._newest_epoch
+        if is_new and self._replan and may_replan and watch.drifted:
             plan = self._report(watch, commit, adopted=True)
             if plan is not None:
                 watch.adopt()
@@ -77,7 +83,10 @@ class Stages:
         if settings.resolution not in self._stages:
             plan = self._plans[settings.resolution]
             self._stages[settings.resolution] = self._make_stage(plan, settings)
-        return self._stages[settings.resolution]
+        stage = self._stages[settings.resolution]
+        if is_new:
+            self._newest_epoch, self._newest = epoch, stage
+        return stage
 
     def _report(self, watch: DriftWatch, commit: int, adopted: bool) -> DualBatchPlan | None:
         """Tell the observers; the plan that fits, None where there is none."""

@@ -87,8 +87,6 @@ class Trainer:
         self._seed = seed
         self._worker_timeout = worker_timeout
         self._check = check
-        self._epoch = self._calendar.epochs_done(dispatcher.merged)
-        self._stage = stages.at(min(self._epoch + 1, calendar.epochs), dispatcher.merged)
         self._rejected: Counter[int] = Counter()
         self._stalls = StallWatch(engine, worker_timeout)
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
@@ -174,12 +172,15 @@ class Trainer:
 
     @naming_lost_servers()
     def _load_closures(self) -> None:
+        merged = self._dispatcher.merged
+        epoch = min(self._calendar.epochs_done(merged) + 1, self._calendar.epochs)
+        stage = self._stages.at(epoch, merged)
         orders = same_orders([0] * self._engine.workers)
         slots = [self._slots.take() for _ in range(self._engine.workers)]
         self._shared_model.warm_up(slots)
         self._engine.call_each(
-            self._stage.mini_epoch,
-            [(self._stage.batches, slot.variables(), orders) for slot in slots],
+            stage.mini_epoch,
+            [(stage.batches, slot.variables(), orders) for slot in slots],
         )
         for slot in slots:
             self._slots.give_back(slot)
@@ -222,16 +223,14 @@ class Trainer:
         workers, total = self._engine.workers, self._calendar.total
         in_rounds = self._dispatcher.in_rounds
         epoch = number // workers
+        if in_rounds:
+            # A worker that still evaluates would leave its mini-epoch of the round to another.
+            self._evaluations.wait()
         with self._ordering:
-            if epoch > self._epoch:
-                self._epoch = epoch
-                # A new stage is made known to all workers, which would wait for one that hangs.
-                all_present = len(self._engine.roster.present) == workers
-                with self._stalls.bounded("begin the next stage"), self._observing:
-                    self._stage = self._stages.at(
-                        epoch + 1, epoch * workers, may_replan=all_present
-                    )
-            stage = self._stage
+            # A new stage is made known to all workers, which would wait for one that hangs.
+            all_present = len(self._engine.roster.present) == workers
+            with self._stalls.bounded("begin the next stage"), self._observing:
+                stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
         # In a round it must not matter which worker takes which number.
         seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
         return MiniEpoch(
@@ -302,9 +301,8 @@ class Trainer:
             for record in records:
                 self._streams.took(record.resolution, record.worker, record.samples)
                 self._tell("committed", record)
-                if returned.mini_epoch.stage is self._stage:
-                    with self._observing:
-                        self._stages.observe(record)
+                with self._observing:
+                    self._stages.observe(record, returned.mini_epoch.stage)
             self._dispatcher.was_merged([record.worker for record in records])
             if records:
                 self._after_commit(records[-1])

@@ -100,6 +100,22 @@ class DispatcherTest(unittest.TestCase):
         work.give_back(1)
         self.assertEqual(waiting.result(), 1)
 
+    def test_a_round_has_one_mini_epoch_of_each_worker_that_takes_part(self):
+        roster = Roster(2)
+        work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), roster)
+        work.next(), work.next()
+        work.wait_to_merge(0)
+        # The one of worker 1 begins late, when worker 0 has nothing else to do.
+        self.assertEqual(work.allowed(), [False, True])
+        work.came_back()
+        roster.lost(1, "dead")
+        self.assertEqual(work.allowed(), [True, True])
+        roster.answered(1)
+        work.wait_to_merge(1)
+        work.was_merged([0, 1])
+        work.came_back()
+        self.assertEqual(work.allowed(), [True, True])
+
     def test_a_worker_that_was_away_holds_nobody_up_when_it_is_back(self):
         roster = Roster(2)
         work = Dispatcher(40, 0, [0, 0], Synchronization(bound=1), roster)

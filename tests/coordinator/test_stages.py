@@ -51,6 +51,17 @@ class StagesTest(unittest.TestCase):
         self.assertEqual(sum(changes), 5)
         self.assertEqual(len({id(stage) for stage in seen}), 2)
 
+    def test_a_mini_epoch_that_begins_late_has_the_resolution_of_its_epoch(self):
+        stages = self.stages(replan=False)
+        last_of_24 = next(e for e in range(1, 140) if self.resolution(stages, e + 1) == 32)
+        stages = self.stages(replan=False)
+        current = stages.at(last_of_24 + 1, 4 * last_of_24)
+        late = stages.at(last_of_24, 4 * (last_of_24 - 1))
+        self.assertEqual((current.settings.resolution, late.settings.resolution), (32, 24))
+
+    def resolution(self, stages: Stages, epoch: int) -> int:
+        return stages.at(epoch, 4 * (epoch - 1)).settings.resolution
+
     def test_another_plan_makes_another_stage_of_its_resolution(self):
         stages = self.stages(replan=True)
         before = stages.at(1, 0)
@@ -58,12 +69,13 @@ class StagesTest(unittest.TestCase):
             for _ in range(20):
                 slow = 2 * worker.predicted_seconds if worker.index == 0 else None
                 seconds = slow or worker.predicted_seconds
-                stages.observe(
-                    commit_record(
-                        worker=worker.index, resolution=24, samples=worker.samples,
-                        steps=worker.steps, loop_seconds=seconds,
-                    )
+                record = commit_record(
+                    worker=worker.index, resolution=24, samples=worker.samples,
+                    steps=worker.steps, loop_seconds=seconds,
                 )  # fmt: skip
+                stages.observe(record, before)
+        # A mini-epoch of the epoch before that begins late replaces nothing.
+        self.assertIs(stages.at(1, 0), before)
         after = stages.at(2, 4)
         self.assertIsNot(after, before)
         self.assertLess(after.plan.workers[0].samples, before.plan.workers[0].samples)
