@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_coordinator.py"
+
+
+def run(*arguments: str, seconds: float = 20) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+
+
+class BenchmarkCoordinatorTest(unittest.TestCase):
+    @pytest.mark.cluster
+    def test_commits_of_no_work_are_counted_and_timed(self) -> None:
+        with TemporaryDirectory() as folder:
+            output = Path(folder) / "coordinator.json"
+            sizes = ["--workers", "2", "--parameters", "1000", "--epochs", "10"]
+            done = run(*sizes, "--output", str(output), seconds=120)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            (row,) = json.loads(output.read_text())["results"]
+        # Of 20, from the third on.
+        self.assertEqual((row["workers"], row["parameters"], row["commits"]), (2, 1000, 17))
+        self.assertGreater(row["commits_per_second"], 0)
+        self.assertGreater(row["coordinator_milliseconds"], 0)
+
+    def test_mistakes_are_named(self) -> None:
+        for mistake in (["--workers", "0"], ["--workers", "2;3"], ["--epochs", "9"]):
+            done = run(*mistake)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"{mistake[1]}", done.stderr.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    unittest.main()
