@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.quiet import remove_generated_files
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config, KeyDescription
@@ -148,6 +149,7 @@ def _leave(status: int) -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
+        remove_generated_files()
     finally:
         os._exit(status or 0)
 

@@ -17,6 +17,7 @@ from dbsl_tf.cluster.connecting import ready_cluster
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
@@ -160,6 +161,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
             _BUILDING_SECONDS,
         )
         trainer.warm_up()
+        remove_generated_files()
         try:
             with display:
                 trainer.run(evaluate_first=_evaluation_is_missing(run, history))

@@ -4,7 +4,7 @@
 
 The peers run one after the other, in each repeat in the opposite order of the repeat before, so
 that a machine that becomes faster or slower favours none; medians over the repeats count, and each
-peer is compared with the ceiling of its own repeat. docs/benchmark.md says what the peers are and
+peer is compared with the ceiling of its own repeat. docs/performance.md says what the peers are and
 how they are measured. Needs: pip install -r requirements.txt -r requirements-benchmark.txt
 """
 

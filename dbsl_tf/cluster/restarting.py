@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from dbsl_tf.common.quiet import remove_generated_files
+
 # Environment variable: how often this command has begun anew.
 RESTARTS = "DBSL_TF_RESTARTS"
 
@@ -22,6 +24,7 @@ def restart(module: str, arguments: Sequence[str]) -> NoReturn:
     A process connects to a cluster once: what TensorFlow keeps of a cluster that lost a parameter
     server cannot be cleared in another way.
     """
+    remove_generated_files()
     os.environ[RESTARTS] = str(restarts_so_far(os.environ) + 1)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -24,6 +25,17 @@ def import_tensorflow_quietly() -> None:
     # What fails is raised too, and reported by whoever handles it.
     tf.get_logger().setLevel("CRITICAL")
     sys.unraisablehook = _unless_of_tensorflow(sys.unraisablehook)
+
+
+def remove_generated_files() -> None:
+    """Remove the temporary files into which AutoGraph writes the functions that it converts.
+
+    TensorFlow removes them only when Python ends by itself, neither killed nor in a hurry. Call it
+    when all is traced.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__autograph_generated_file"):
+            Path(module.__file__).unlink(missing_ok=True)
 
 
 def _unless_of_tensorflow(report: Callable) -> Callable:

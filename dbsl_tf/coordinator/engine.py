@@ -124,7 +124,8 @@ class Engine:
         `dataset_fn` is traced once and runs on every worker; `worker_index()` inside it tells
         which. It must create no variable.
         """
-        return iter(self._coordinator.create_per_worker_dataset(lambda _context=None: dataset_fn()))
+        as_it_is = tf.autograph.experimental.do_not_convert(lambda _context=None: dataset_fn())
+        return iter(self._coordinator.create_per_worker_dataset(as_it_is))
 
     def closure(self, function: Callable) -> Callable:
         """`function`, to be run by `start` and `call_each`: graph code that returns tensors.

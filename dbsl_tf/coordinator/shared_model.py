@@ -45,11 +45,13 @@ class SharedModel:
         self._merge_rule = merge_rule
         self._stored = StoredModel(engine, state, transfer_dtype)
         self.exchange = Exchange(self._stored)
-        self._merge_on_servers = tf.function(self._merge)
-        self._merge_round_on_servers = tf.function(self._merge_round)
-        self._snapshot_on_servers = tf.function(self._take_snapshot)
-        self._read_on_servers = tf.function(self._read_state)
-        self._read = tf.function(lambda variables: [v.read_value() for v in variables])
+        self._merge_on_servers = tf.function(self._merge, autograph=False)
+        self._merge_round_on_servers = tf.function(self._merge_round, autograph=False)
+        self._snapshot_on_servers = tf.function(self._take_snapshot, autograph=False)
+        self._read_on_servers = tf.function(self._read_state, autograph=False)
+        self._read = tf.function(
+            lambda variables: [v.read_value() for v in variables], autograph=False
+        )
 
     def new_slot(self) -> Slot:
         """Variables for one mini-epoch in flight; see `StoredModel.new_slot`."""

@@ -40,6 +40,8 @@ class TinyRunCase(tf.test.TestCase):
         self.config = self.folder / "tiny.yaml"
         self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))
         self.run = self.folder / "run"
+        self.temporary = self.folder / "temporary"
+        self.temporary.mkdir()
         self._started = 0
         self._streams: dict[int, list[Path]] = {}
 
@@ -61,6 +63,7 @@ class TinyRunCase(tf.test.TestCase):
             env={
                 **os.environ,
                 "XDG_CACHE_HOME": str(self.folder / "cache"),
+                "TMPDIR": str(self.temporary),
                 "TF_CONFIG": tf_config,
                 **environment,
             },
@@ -167,11 +170,12 @@ class TinyRunCase(tf.test.TestCase):
         mark_of(mark).unlink()
 
     def check_nothing_is_left(self) -> None:
-        """No server of the run is alive, a moment after its coordinator has ended."""
+        """No server is alive a moment after its coordinator has ended, and no temporary file."""
         deadline = time.monotonic() + 10
         while server_pids(self.run) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.assertEqual(server_pids(self.run), [])
+        self.assertEqual([path.name for path in self.temporary.iterdir()], [])
 
 
 def server_pids(run: Path) -> list[tuple[int, Path]]:
