@@ -299,15 +299,15 @@ class TrainerTest(tf.test.TestCase):
         self.assertEqual(drifts[0]["plan"]["small_batch"], plan(1.3).small_batch)
         first, second = plan().workers, plan(1.3).workers
         shape = lambda share: (share.batch, share.samples, share.steps)  # noqa: E731
-        switched = False
+        late, switched = 0, False
         for commit in commits:
             seen = (commit["batch"], commit["samples"], commit["steps"])
             before, after = (shape(p[commit["worker"]]) for p in (first, second))
             self.assertIn(seen, (before, after))
-            # At most the one mini-epoch in flight may still belong to the plan before.
-            if commit["commit"] > drifts[0]["commit"] + 2:
-                self.assertEqual(seen, after)
+            late += commit["commit"] > drifts[0]["commit"] and seen == before
             switched |= seen == after
+        # At most the one mini-epoch in flight may still belong to the plan before.
+        self.assertLessEqual(late, 1)
         self.assertTrue(switched)
 
 
