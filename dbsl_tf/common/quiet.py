@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,12 @@ def remove_generated_files() -> None:
     """
     for name, module in list(sys.modules.items()):
         if name.startswith("__autograph_generated_file"):
-            Path(module.__file__).unlink(missing_ok=True)
+            compiled = Path(module.__spec__.cached)
+            for path in (Path(module.__file__), compiled):
+                path.unlink(missing_ok=True)
+            # Others may have theirs in the folder.
+            with suppress(OSError):
+                compiled.parent.rmdir()
 
 
 def _unless_of_tensorflow(report: Callable) -> Callable:

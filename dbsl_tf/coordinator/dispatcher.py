@@ -130,7 +130,8 @@ class Dispatcher:
             for worker in workers:
                 self._clocks[worker] += 1
             self._merged += len(workers)
-            self._returned.clear()
+            if workers:
+                self._returned.clear()
             self._changed.notify_all()
 
     def stop(self) -> None:
