@@ -20,12 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
-from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
-from dbsl_tf.config import Config, load_config
-from dbsl_tf.configured_data import epoch_samples, prepare_data
-from dbsl_tf.data.prepare import PreparedData
-from dbsl_tf.planning import DualBatchPlan, plan_from_config
-from dbsl_tf.profiling.time_models import time_models_from_config
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster  # noqa: E402
+from dbsl_tf.config import Config, load_config  # noqa: E402
+from dbsl_tf.configured_data import epoch_samples, prepare_data  # noqa: E402
+from dbsl_tf.data.prepare import PreparedData  # noqa: E402
+from dbsl_tf.planning import DualBatchPlan, plan_from_config  # noqa: E402
+from dbsl_tf.profiling.time_models import time_models_from_config  # noqa: E402
 
 ORDER = ("dual", "all-large", "all-large", "dual")
 

@@ -14,6 +14,7 @@ so much is chance in a run of this length.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,11 +28,14 @@ from typing import Any
 
 import numpy as np
 
-from dbsl_tf.config import load_config
-from dbsl_tf.coordinator.synchronization import Synchronization
-from dbsl_tf.results.history import read_events
-from dbsl_tf.simulation.scenario import Randomness, Scenario
-from dbsl_tf.simulation.simulator import simulate
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from dbsl_tf.config import load_config  # noqa: E402
+from dbsl_tf.coordinator.synchronization import Synchronization  # noqa: E402
+from dbsl_tf.results.history import read_events  # noqa: E402
+from dbsl_tf.simulation.scenario import Randomness, Scenario  # noqa: E402
+from dbsl_tf.simulation.simulator import simulate  # noqa: E402
 
 LARGEST_TIME_ERROR = 0.05
 LARGEST_DISTANCE = 0.1
@@ -78,7 +82,8 @@ def train(config: str, overrides: Sequence[str], epochs: int) -> Commits:
         run = Path(folder) / "run"
         alone = [f"schedule.eval_every={epochs}", f"checkpoint.every={epochs}", f"run.dir={run}"]
         command = [sys.executable, "-m", "dbsl_tf.train", "--config", config, *overrides, *alone]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
         events = read_events(run / "history.jsonl")
     return [event for event in events if event["event"] == "commit"]
 
