@@ -13,7 +13,7 @@ from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.engine import naming_lost_servers
+from dbsl_tf.coordinator.failures import naming_lost_servers
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import Stage, Streams

@@ -6,20 +6,22 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
-from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+from dbsl_tf.coordinator.failures import deserves_another_try, naming_lost_servers, server_is_gone
 from dbsl_tf.coordinator.roster import Roster
 from dbsl_tf.coordinator.worker_watch import CallWatch, PortWatch
 
 # How often a call that waits looks whether its worker hangs, in seconds.
 _PATIENCE = 0.5
 _RETRY_SECONDS = 0.1
+# How often a call is given to the cluster that falls with others.
+_TRIES = 3
+_RemoteValue = tf.distribute.coordinator.RemoteValue
 # ClusterCoordinator waits for its workers when it is deleted, dead ones included.
 _kept: list[Engine] = []
 
@@ -145,19 +147,41 @@ class Engine:
     def start(self, closure: Callable, *arguments: Any) -> Call:
         """Have some idle worker run `closure`.
 
-        If the worker dies meanwhile, another one runs the closure again from its start.
+        If the worker dies meanwhile, another one runs the closure again from its start; so it is
+        when another call fails, with which TensorFlow cancels all that are under way.
 
         Raises:
             ParameterServerLost: a parameter server is gone.
         """
         ticket = next(self._tickets)
+        arguments = (np.int64(ticket), *arguments)
         with naming_lost_servers():
-            remote = self._coordinator.schedule(closure, args=(np.int64(ticket), *arguments))
+            remote = self._schedule(closure, arguments)
         # Not before: the first time, scheduling traces.
         self._watch.started(ticket)
-        future = self._fetching.submit(_fetch, remote)
+        future = self._fetching.submit(self._fetch, remote, closure, arguments)
         future.add_done_callback(lambda _: self._watch.finished(ticket))
         return Call(self, ticket, future)
+
+    def _schedule(self, closure: Callable, arguments: Sequence[Any]) -> _RemoteValue:
+        # What an earlier call failed with is raised here, once, and by that call's result too.
+        for _ in range(_TRIES - 1):
+            try:
+                return self._coordinator.schedule(closure, args=arguments)
+            except Exception as error:
+                if server_is_gone(error):
+                    raise
+        return self._coordinator.schedule(closure, args=arguments)
+
+    def _fetch(self, remote: _RemoteValue, closure: Callable, arguments: Sequence[Any]) -> Any:
+        for _ in range(_TRIES - 1):
+            try:
+                return _value(remote)
+            except tf.errors.OpError as error:
+                if not deserves_another_try(error):
+                    raise
+                remote = self._schedule(closure, arguments)
+        return _value(remote)
 
     def call(self, closure: Callable, *arguments: Any) -> Any:
         """Run `closure` on some idle worker and wait for its result."""
@@ -214,56 +238,20 @@ class Engine:
         return tf.cast(tf.distribute.coordinator.experimental_get_current_worker_index(), tf.int64)
 
 
-def _fetch(remote: tf.distribute.coordinator.RemoteValue) -> Any:
+def _value(remote: _RemoteValue) -> Any:
     """The value of `remote`, also when the worker dies that still had it.
 
-    Then copying the value fails here before ClusterCoordinator has the closure run again. What it
-    gives up for good it answers with the same error every time.
+    Then copying the value fails here, or copies nothing, before ClusterCoordinator has the closure
+    run again. What it gives up for good it answers with the same error every time.
     """
     last: tf.errors.OpError | None = None
     while True:
         try:
-            return remote.fetch()
+            value = remote.fetch()
+            if value is not None:
+                return value
         except tf.errors.OpError as error:
             if error is last:
                 raise
             last = error
-            time.sleep(_RETRY_SECONDS)
-
-
-@contextmanager
-def naming_lost_servers() -> Iterator[None]:
-    """Turn TensorFlow's errors into one line: a `ParameterServerLost` where a server is gone.
-
-    A lost worker is no error: its closure runs elsewhere.
-    """
-    try:
-        yield
-    except Exception as error:
-        # Errors in what a worker holds, such as its dataset, come wrapped.
-        cause = getattr(error, "original_exception", error)
-        if not isinstance(cause, tf.errors.OpError):
-            raise
-        if _server_is_gone(cause):
-            raise ParameterServerLost(
-                "a parameter server does not answer any more, and the weights are gone with it"
-            ) from error
-        advice = ""
-        if isinstance(cause, tf.errors.ResourceExhaustedError):
-            advice = ": the memory does not suffice; lower dual_batch.large_batch"
-        text = " ".join(str(cause.message).split())[:300]
-        raise ClusterError(f"a worker failed ({type(cause).__name__}: {text}){advice}") from error
-
-
-def _server_is_gone(error: tf.errors.OpError) -> bool:
-    """Whether a server went away, or came back without what it had."""
-    if isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
-        return True
-    forgotten = ("context_id", "Resource", "uninitialized", "does not exist", "/job:ps")
-    kinds = (
-        tf.errors.InvalidArgumentError,
-        tf.errors.NotFoundError,
-        tf.errors.FailedPreconditionError,
-        tf.errors.CancelledError,
-    )
-    return isinstance(error, kinds) and any(word in str(error) for word in forgotten)
+        time.sleep(_RETRY_SECONDS)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.coordinator.engine import Engine, naming_lost_servers
+from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.exchange import Exchange
+from dbsl_tf.coordinator.failures import naming_lost_servers
 from dbsl_tf.coordinator.merge import MergeRule, weighted_mean
 from dbsl_tf.coordinator.stored_model import ModelState, Slot, StoredModel
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.engine import Engine, WorkerHung, naming_lost_servers
+from dbsl_tf.coordinator.engine import Engine, WorkerHung
 from dbsl_tf.coordinator.evaluations import Evaluations, diverged
 from dbsl_tf.coordinator.evaluator import Evaluator
+from dbsl_tf.coordinator.failures import naming_lost_servers
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.shared_model import SharedModel
 from dbsl_tf.coordinator.slots import SlotPool

@@ -1,0 +1,78 @@
+"""What errors of the cluster mean: a lost server, a call that fell with another, or a fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+
+_LONGEST_MESSAGE = 300
+
+
+@contextmanager
+def naming_lost_servers() -> Iterator[None]:
+    """Turn TensorFlow's errors into one line: a `ParameterServerLost` where a server is gone.
+
+    A lost worker is no error: its closure runs elsewhere.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = _unwrapped(error)
+        if not isinstance(cause, tf.errors.OpError):
+            raise
+        if server_is_gone(cause):
+            raise ParameterServerLost(
+                "a parameter server does not answer any more, and the weights are gone with it"
+            ) from error
+        advice = ""
+        if isinstance(cause, tf.errors.ResourceExhaustedError):
+            advice = ": the memory does not suffice; lower dual_batch.large_batch"
+        text = _without_traces(str(cause.message))[:_LONGEST_MESSAGE]
+        raise ClusterError(f"a worker failed ({type(cause).__name__}: {text}){advice}") from error
+
+
+def server_is_gone(error: Exception) -> bool:
+    """Whether a server went away, or came back without what it had."""
+    error = _unwrapped(error)
+    if isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
+        return True
+    forgotten = ("context_id", "Resource", "uninitialized", "does not exist", "/job:ps")
+    kinds = (
+        tf.errors.InvalidArgumentError,
+        tf.errors.NotFoundError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.CancelledError,
+    )
+    return isinstance(error, kinds) and any(word in str(error) for word in forgotten)
+
+
+def deserves_another_try(error: tf.errors.OpError) -> bool:
+    """Whether a call was given up for no fault of its own.
+
+    When one call fails, ClusterCoordinator cancels all others. While servers come and go, a
+    request can also be cut off on its way, which the one who gets it cannot parse.
+    """
+    if server_is_gone(error):
+        return False
+    return isinstance(error, tf.errors.CancelledError) or (
+        isinstance(error, tf.errors.InternalError) and "Unable to parse request" in str(error)
+    )
+
+
+def _unwrapped(error: Exception) -> Exception:
+    # Errors in what a worker holds, such as its dataset, come wrapped.
+    return getattr(error, "original_exception", error)
+
+
+def _without_traces(message: str) -> str:
+    """In one line what happened, without where in the source the graph was built."""
+    message = message.partition("Additional GRPC error information")[0]
+    message = re.sub(
+        r"^(Detected at node |Graph execution error|\s+File ).*$", "", message, flags=re.M
+    )
+    return " ".join(message.split())

@@ -1,0 +1,68 @@
+"""Which errors of TensorFlow end a run, which name a lost server, and which pass."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+from dbsl_tf.coordinator.failures import deserves_another_try, naming_lost_servers
+
+CUT_OFF = (
+    "2 root error(s) found.\n  (0) INTERNAL: Unable to parse request\n"
+    "Additional GRPC error information from remote target /job:worker/replica:0/task:0"
+    " while calling /tensorflow.eager.EagerService/RunComponentFunction:\n"
+    "  (1) CANCELLED: RecvFromRemoteAsync is cancelled."
+)
+ASSERTION = """Graph execution error:
+
+Detected at node Assert/Assert defined at (most recent call last):
+  File "/somewhere/train.py", line 79, in <module>
+
+assertion failed: [not below zero:] [7]
+\t [[{{node Assert/Assert}}]]
+Additional GRPC error information from remote target /job:worker/replica:0/task:1:
+:UNKNOWN:Error received from peer"""
+
+
+def named(error):
+    with naming_lost_servers():
+        raise error
+
+
+class FailuresTest(tf.test.TestCase):
+    def test_a_call_that_was_cancelled_or_cut_off_is_tried_again(self):
+        for error in (
+            tf.errors.CancelledError(None, None, "Please reschedule the function."),
+            tf.errors.InternalError(None, None, CUT_OFF),
+        ):
+            self.assertTrue(deserves_another_try(error))
+
+    def test_a_fault_of_the_call_or_of_a_parameter_server_is_not(self):
+        for error in (
+            tf.errors.InternalError(None, None, "CUDA is out of sorts"),
+            tf.errors.InvalidArgumentError(None, None, ASSERTION),
+            tf.errors.CancelledError(None, None, "from remote target /job:ps/replica:0/task:0"),
+            tf.errors.UnavailableError(None, None, "failed to connect"),
+        ):
+            self.assertFalse(deserves_another_try(error))
+
+    def test_a_fault_is_told_without_traces_of_the_source(self):
+        with self.assertRaises(ClusterError) as caught:
+            named(tf.errors.InvalidArgumentError(None, None, ASSERTION))
+        self.assertEqual(
+            str(caught.exception),
+            "a worker failed (InvalidArgumentError: assertion failed: [not below zero:] [7]"
+            " [[{{node Assert/Assert}}]])",
+        )
+
+    def test_a_lost_server_is_named(self):
+        with self.assertRaisesRegex(ParameterServerLost, "does not answer any more"):
+            named(tf.errors.UnavailableError(None, None, "failed to connect"))
+
+    def test_what_is_no_error_of_tensorflow_is_left_alone(self):
+        with self.assertRaisesRegex(KeyError, "lost"):
+            named(KeyError("lost"))
+
+
+if __name__ == "__main__":
+    tf.test.main()
