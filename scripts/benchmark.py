@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from benchmarking import report  # noqa: E402
+from benchmarking.link import check_link  # noqa: E402
 from benchmarking.measurements import WARM_UP, measure  # noqa: E402
 from benchmarking.report import Kind  # noqa: E402
 from benchmarking.supervision import PeerFailed, Watched, run_peer  # noqa: E402
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
             name = " ".join(filter(None, kind))
             console.print(f"repeat {repeat + 1} of {options.repeats}: {name}", highlight=False)
             try:
-                watched = run_peer(command(options, kind), options.timeout)
+                watched = run_peer(command(options, kind), options.timeout, options.network_gbit)
             except PeerFailed as failure:
                 failures.append(f"{name}: {failure}")
                 console.print(f"failed: {failure}", highlight=False, markup=False)
@@ -109,6 +110,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, default=900.0, help="seconds a run may take (default 900)"
     )
+    parser.add_argument(
+        "--network-gbit",
+        type=float,
+        help="have all traffic of a peer share a link of so many Gbit/s; default: loopback's speed",
+    )
     parser.add_argument("--output", type=Path, required=True, help="file for the results, JSON")
     parser.add_argument("--plot", type=Path, help="file for bars, .png, .pdf or .svg")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
@@ -124,6 +130,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--repeats is {options.repeats}; give 1 or more")
     if options.mini_epochs < WARM_UP + 2:
         raise UserError(f"--mini-epochs is {options.mini_epochs}; give {WARM_UP + 2} or more")
+    check_link(options.network_gbit)
     check_writable(options.output)
     if options.plot:
         check_figure_path(options.plot)
@@ -180,6 +187,7 @@ def write(options: argparse.Namespace, runs: dict[Kind, dict[int, dict]]) -> Non
             "text": METHOD,
             "repeats": options.repeats,
             "mini_epochs": options.mini_epochs,
+            "network_gbit": options.network_gbit,
             "workloads": {
                 model: load_config(*configuration(options, model)).model_dump(mode="json")
                 for model in options.models
@@ -194,9 +202,9 @@ def show(options: argparse.Namespace, entries: list[dict]) -> None:
     # Wide enough for every column where the output goes to a file.
     console = Console(width=None if sys.stdout.isatty() else 140)
     for model in options.models:
-        console.print(report.table(entries, model))
+        console.print(report.table(entries, model, options.network_gbit))
     if options.plot and entries:
-        save_figure(report.figure(entries), options.plot)
+        save_figure(report.figure(entries, options.network_gbit), options.plot)
 
 
 if __name__ == "__main__":

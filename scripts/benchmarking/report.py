@@ -80,11 +80,13 @@ def label(entry: Mapping[str, Any]) -> str:
     return f"{entry['peer']} ({entry['keras']})" if entry["keras"] else entry["peer"]
 
 
-def table(entries: Sequence[Mapping[str, Any]], model: str) -> Table:
+def table(
+    entries: Sequence[Mapping[str, Any]], model: str, network_gbit: float | None = None
+) -> Table:
     """The results of one model."""
     from rich.table import Table
 
-    made = Table(title=model)
+    made = Table(title=_title(model, network_gbit))
     made.add_column("peer")
     for heading in (
         "images/s",
@@ -123,11 +125,15 @@ def cells(entry: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _title(model: str, network_gbit: float | None) -> str:
+    return model if network_gbit is None else f"{model}, a link of {network_gbit:g} Gbit/s"
+
+
 def _megabytes(count: float | None) -> str:
     return "-" if count is None else f"{count / 1e6:.0f}"
 
 
-def figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
+def figure(entries: Sequence[Mapping[str, Any]], network_gbit: float | None = None) -> Figure:
     """Bars of images/s, one panel for each model; thin lines span the repeats."""
     from matplotlib.figure import Figure
 
@@ -141,6 +147,6 @@ def figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
         above = [max(each) - speed for speed, each in zip(speeds, repeats)]
         colours = ["0.35" if entry["peer"] == "dbsl_tf" else "0.75" for entry in shown]
         axes.barh(list(map(label, shown)), speeds, xerr=(below, above), color=colours)
-        axes.set_title(model)
+        axes.set_title(_title(model, network_gbit))
         axes.set_xlabel("images/s")
     return made

@@ -19,6 +19,7 @@ from benchmarking.processes import ROLE, start
 
 SAMPLE_SECONDS = 0.5
 _ROLES = {"ps": "server"}
+_NAMESPACE = ("-m", "dbsl_tf.cluster.namespaces")
 
 
 class PeerFailed(Exception):
@@ -44,18 +45,24 @@ class Watched:
     own_network: bool = False
 
 
-def run_peer(command: list[str], timeout: float) -> Watched:
+def run_peer(command: list[str], timeout: float, network_gbit: float | None = None) -> Watched:
     """Run a peer to its end, `timeout` seconds at most; nothing of it is left running.
 
     Args:
         command: arguments of Python.
         timeout: seconds.
+        network_gbit: the speed of the link between its processes, Gbit/s; None: of loopback.
 
     Raises:
         PeerFailed: it failed, or took too long.
     """
     watched = Watched(began=time.time())
-    wrapped = ["-m", "dbsl_tf.cluster.namespaces", "--try", sys.executable, *command]
+    if network_gbit is None:
+        wrapped = [*_NAMESPACE, "--try", sys.executable, *command]
+    else:
+        # Never the machine's own loopback.
+        link = [sys.executable, "-m", "benchmarking.link", str(network_gbit)]
+        wrapped = [*_NAMESPACE, *link, sys.executable, *command]
     with tempfile.TemporaryFile("w+") as messages:
         process = start(
             wrapped,

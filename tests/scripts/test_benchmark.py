@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import mock
 
 import pytest
+from benchmarking.link import check_link
 from benchmarking.measurements import Sample, at, by_worker, measure, medians, ratio_to_ceiling
 from benchmarking.report import cells, figure, label, results, table
+from benchmarking.supervision import run_peer
+
+from dbsl_tf.common.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,6 +144,40 @@ class ReportTest(unittest.TestCase):
         widths = [patch.get_width() for patch in panels[0].patches]
         self.assertEqual(widths, [40.0, 69.0, 75.0])
 
+    def test_a_slower_link_is_in_the_titles(self) -> None:
+        entries = results(self.RUNS)
+        title = "resnet20, a link of 2.5 Gbit/s"
+        self.assertEqual(table(entries, "resnet20", 2.5).title, title)
+        self.assertEqual(figure(entries, 2.5).axes[0].get_title(), title)
+
+
+class LinkTest(unittest.TestCase):
+    TRANSFER = """
+import socket, threading, time
+listener = socket.create_server(("127.0.0.1", 0))
+def send():
+    with socket.create_connection(listener.getsockname()) as sender:
+        sender.sendall(bytes(5_000_000))
+threading.Thread(target=send).start()
+receiver, _ = listener.accept()
+began = time.monotonic()
+while receiver.recv(65536):
+    pass
+print(time.monotonic() - began)
+"""
+
+    def test_what_is_sent_takes_the_time_of_the_link(self) -> None:
+        try:
+            check_link(0.1)
+        except UserError as error:
+            self.skipTest(str(error))
+        found = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
+        with mock.patch.dict(os.environ, found):
+            peer = run_peer(["-c", self.TRANSFER], timeout=60, network_gbit=0.1)
+        # 5 MB of 0.1 Gbit/s; the burst goes ahead of it.
+        self.assertAlmostEqual(peer.printed, 0.4, delta=0.1)
+        self.assertTrue(peer.own_network)
+
 
 class CommandTest(unittest.TestCase):
     def test_mistakes_are_told_in_one_line(self) -> None:
@@ -146,6 +186,7 @@ class CommandTest(unittest.TestCase):
             (["--repeats", "0"], "--repeats is 0; give 1 or more"),
             (["--mini-epochs", "2"], "--mini-epochs is 2; give 3 or more"),
             (["--models", "resnet8"], "--models is resnet8"),
+            (["--network-gbit", "0"], "--network-gbit is 0; give more than 0"),
         ):
             with self.subTest(arguments), TemporaryDirectory() as folder:
                 done = _benchmark(*arguments, "--output", f"{folder}/bench.json")
