@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -41,12 +42,17 @@ class WorkerHung(Exception):
 
 
 class Call:
-    """A closure on its way through the cluster; made by `Engine.start`."""
+    """A closure on its way through the cluster; made by `Engine.start`.
 
-    def __init__(self, engine: Engine, ticket: int, future: Future) -> None:
+    Attributes:
+        ticket: of the present try to run it; 0 before the first.
+        future: its result.
+    """
+
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ticket = ticket
-        self._future = future
+        self.ticket = 0
+        self.future: Future = Future()
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the result, as numpy values.
@@ -62,14 +68,14 @@ class Call:
         while not self.is_there(timeout):
             pass
         with naming_lost_servers():
-            return self._future.result()
+            return self.future.result()
 
     def is_there(self, timeout: float | None = None) -> bool:
         """Wait a moment for the result; whether it, or an error, is there. See `result`."""
-        if wait([self._future], _PATIENCE).done:
+        if wait([self.future], _PATIENCE).done:
             return True
         if timeout is not None:
-            self._engine.check_for_hang(self._ticket, timeout)
+            self._engine.check_for_hang(self.ticket, timeout)
         return False
 
     def wait(self) -> Any:
@@ -113,6 +119,9 @@ class Engine:
         self._taken = self.variables([np.zeros(self.workers, np.int64)])[0]
         self._watch = CallWatch(self._taken.numpy, self.roster)
         PortWatch(addresses.workers, self.roster).start()
+        # While ClusterCoordinator cancels what is under way, nothing new may be begun.
+        self._scheduling = threading.Lock()
+        self._scheduling_since: float | None = None
         self._fetching = ThreadPoolExecutor(4 * self.workers + 8, "fetch")
 
     def variables(self, initial: list[Any]) -> list[tf.Variable]:
@@ -153,17 +162,29 @@ class Engine:
         Raises:
             ParameterServerLost: a parameter server is gone.
         """
-        ticket = next(self._tickets)
-        arguments = (np.int64(ticket), *arguments)
+        call = Call(self)
         with naming_lost_servers():
-            remote = self._schedule(closure, arguments)
+            remote = self._schedule(call, closure, arguments)
+        call.future = self._fetching.submit(self._fetch, call, remote, closure, arguments)
+        call.future.add_done_callback(lambda _: self._watch.finished(call.ticket))
+        return call
+
+    def _schedule(self, call: Call, closure: Callable, arguments: Sequence[Any]) -> _RemoteValue:
+        ticket = next(self._tickets)
+        with self._scheduling:
+            self._scheduling_since = time.monotonic()
+            try:
+                remote = self._schedule_past_errors(closure, (np.int64(ticket), *arguments))
+            finally:
+                self._scheduling_since = None
         # Not before: the first time, scheduling traces.
         self._watch.started(ticket)
-        future = self._fetching.submit(self._fetch, remote, closure, arguments)
-        future.add_done_callback(lambda _: self._watch.finished(ticket))
-        return Call(self, ticket, future)
+        if call.ticket:
+            self._watch.finished(call.ticket)
+        call.ticket = ticket
+        return remote
 
-    def _schedule(self, closure: Callable, arguments: Sequence[Any]) -> _RemoteValue:
+    def _schedule_past_errors(self, closure: Callable, arguments: Sequence[Any]) -> _RemoteValue:
         # What an earlier call failed with is raised here, once, and by that call's result too.
         for _ in range(_TRIES - 1):
             try:
@@ -173,14 +194,16 @@ class Engine:
                     raise
         return self._coordinator.schedule(closure, args=arguments)
 
-    def _fetch(self, remote: _RemoteValue, closure: Callable, arguments: Sequence[Any]) -> Any:
+    def _fetch(
+        self, call: Call, remote: _RemoteValue, closure: Callable, arguments: Sequence[Any]
+    ) -> Any:
         for _ in range(_TRIES - 1):
             try:
                 return _value(remote)
             except tf.errors.OpError as error:
                 if not deserves_another_try(error):
                     raise
-                remote = self._schedule(closure, arguments)
+                remote = self._schedule(call, closure, arguments)
         return _value(remote)
 
     def call(self, closure: Callable, *arguments: Any) -> Any:
@@ -223,6 +246,15 @@ class Engine:
     def unanswered_seconds(self) -> float:
         """For how long the first parameter server has not answered this process; 0: it has."""
         return self._watch.reading_seconds
+
+    @property
+    def scheduling_seconds(self) -> float:
+        """For how long one call has been on its way into the cluster; 0: none is.
+
+        Cancelling what is under way waits for a worker that hangs.
+        """
+        since = self._scheduling_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def check_for_hang(self, ticket: int, timeout: float) -> None:
         """See `Call.result`."""

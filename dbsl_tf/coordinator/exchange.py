@@ -106,14 +106,19 @@ class Exchange:
         stored = self._stored
         slot = stored.slot_of(variables)
         devices = [variable.device for variable in [*stored.weights, *stored.velocity]]
-        pushed = []
+        pushed: dict[str, list[tf.Operation]] = {}
         for place in places:
-            value = self._to_server(pieces[place], devices[place])
-            with tf.device(devices[place]):
+            device = devices[place]
+            before = pushed.setdefault(device, [])
+            # One after the other: a server holds what arrives until it is written to the slot.
+            with tf.control_dependencies(before[-1:]):
+                piece = tf.identity(pieces[place])
+            value = self._to_server(piece, device)
+            with tf.device(device):
                 if stored.sends_differences and place < len(slot.weights):
                     value = slot.pulled[place].read_value() + value
-                pushed.append(variables[place].assign(value, read_value=False))
-        return tf.group(*pushed)
+                before.append(variables[place].assign(value, read_value=False))
+        return tf.group(*sum(pushed.values(), []))
 
     def _from_server(self, read: Callable[[], tf.Tensor], device: str) -> tf.Tensor:
         # Rounded where it is, and sent as that.

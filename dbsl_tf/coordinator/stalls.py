@@ -51,6 +51,9 @@ class StallWatch:
         seconds = self._engine.unanswered_seconds
         if seconds > self._timeout:
             raise ParameterServerLost(f"a parameter server has not answered for {seconds:.0f} s")
+        seconds = self._engine.scheduling_seconds
+        if seconds > self._timeout:
+            raise ParameterServerLost(f"the cluster has taken no call for {seconds:.0f} s")
         if self._engine.roster.present:
             self._deserted_since = time.monotonic()
         elif time.monotonic() - self._deserted_since > max(_DESERTED, 10 * self._timeout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.packing import Packing
 
 # Two, so that a push has a first and a second half (`moments.DURING_PUSH`) with one server too.
-_PIECES_PER_SERVER = 2
+_FEWEST_PIECES = 2
+# A server holds a piece in its memory beside the model while it arrives or is merged.
+_PIECE_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class StoredModel:
     """
 
     def __init__(self, engine: Engine, state: ModelState, transfer_dtype: tf.DType) -> None:
-        pieces = _PIECES_PER_SERVER * engine.parameter_servers
+        size = sum(weight.nbytes for weight in state.weights) / engine.parameter_servers
+        pieces = engine.parameter_servers * max(_FEWEST_PIECES, math.ceil(size / _PIECE_BYTES))
         self.transfer_dtype = transfer_dtype
         self.packing = Packing([w.shape for w in state.weights], pieces)
         self.velocity_packing = Packing([v.shape[1:] for v in state.velocity], pieces)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.isolation import kill_own_worker, on_cluster
+from tests.support.isolation import on_cluster, signal_own_worker
 
 WORKERS, ROUNDS, VARIABLES = 3, 30, 12
 DIFFERENCE = 1e-4
@@ -59,7 +59,7 @@ def hammer(engine, killed_after, transfer_type):
             pulls.append(engine.call(closure, slot.variables()))
             commits.append(model.merge(slot, 0, 1.0))
             if commits[-1] in killed_after:
-                kill_own_worker(1 + killed_after.index(commits[-1]))
+                signal_own_worker(1 + killed_after.index(commits[-1]))
 
     threads = [threading.Thread(target=loop, args=(model.new_slot(),)) for _ in range(WORKERS)]
     for thread in threads:

@@ -47,8 +47,8 @@ def on_cluster(
     return result
 
 
-def kill_own_worker(index: int) -> None:
-    """Inside `on_cluster`: kill a worker of its cluster, which is not started again."""
+def signal_own_worker(index: int, number: int = signal.SIGKILL) -> None:
+    """Inside `on_cluster`: send a worker of its cluster a signal; it is not started again."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
@@ -59,9 +59,9 @@ def kill_own_worker(index: int) -> None:
             name, _, value = entry.partition(b"=")
             if parent == os.getpid() and name == b"TF_CONFIG":
                 if json.loads(value)["task"] == {"type": "worker", "index": index}:
-                    os.kill(int(process.name), signal.SIGKILL)
+                    os.kill(int(process.name), number)
                     return
-    raise AssertionError(f"worker {index} is not there to be killed")
+    raise AssertionError(f"worker {index} is not there")
 
 
 def _run(
