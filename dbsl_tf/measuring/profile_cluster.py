@@ -16,7 +16,7 @@ from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.config import Config
 from dbsl_tf.configured_data import epoch_samples, prepare_data
-from dbsl_tf.planning import DualBatchPlan, plan_from_config
+from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
@@ -98,6 +98,8 @@ def cached_profile(
 
     Raises:
         ClusterError: the measurement failed; its own message has been shown.
+        UserError: no plan can be made by the profile that is there, which is kept; or no time
+            model from the one that was measured, which is not.
     """
     threads = max(1, len(available_cores()) // config.cluster.workers)
     task = task_from_environment(os.environ)
@@ -113,10 +115,9 @@ def cached_profile(
     if status:
         raise ClusterError(f"the time model could not be measured (status {status}); see above")
     try:
-        _plans(path, config)
+        _kept_times(path, config)
     except UserError:
-        # Kept, it would be in the way of every later run.
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise
     return path
 
@@ -125,23 +126,35 @@ def _serves(path: Path, config: Config) -> bool:
     """Whether the plan's batches are within the range that a kept profile was fitted to, or near.
 
     A file that cannot be used, such as one of another version, does not serve.
+
+    Raises:
+        UserError: no plan can be made, for which the file is not to blame.
     """
     try:
-        plans = _plans(path, config)
+        kept = _kept_times(path, config)
     except UserError:
         return False
-    for plan, (smallest, largest) in plans:
+    samples = epoch_samples(config.data)
+    for resolution, (models, (smallest, largest)) in kept.items():
+        plan = plan_from_config(config, samples, models, resolution)
         if not all(_NEAR * smallest <= worker.batch <= largest for worker in plan.workers):
             return False
     return True
 
 
-def _plans(path: Path, config: Config) -> list[tuple[DualBatchPlan, tuple[int, int]]]:
-    """The plan of each resolution by a kept profile, and the batches this was fitted to."""
+def _kept_times(
+    path: Path, config: Config
+) -> dict[int, tuple[tuple[TimeModel, ...], tuple[int, int]]]:
+    """For each resolution, the workers' time models by a profile and the batches it was fitted to.
+
+    Raises:
+        UserError: the file cannot be read, or has none for a resolution.
+    """
     profile = load_profile(path)
-    plans = []
-    for settings in resolution_settings(config):
-        models = profile.time_models(config.cluster.workers, settings.resolution)
-        plan = plan_from_config(config, epoch_samples(config.data), models, settings.resolution)
-        plans.append((plan, profile.resolution_times(settings.resolution).fitted_range))
-    return plans
+    return {
+        resolution: (
+            profile.time_models(config.cluster.workers, resolution),
+            profile.resolution_times(resolution).fitted_range,
+        )
+        for resolution in (settings.resolution for settings in resolution_settings(config))
+    }
