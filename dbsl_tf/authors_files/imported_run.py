@@ -10,9 +10,9 @@ from typing import Any
 
 from dbsl_tf.authors_files.file_name import NameFacts, batches_of_name, facts_of_name
 from dbsl_tf.authors_files.reading import AuthorsCommit, AuthorsHistory
+from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.yaml_text import write_yaml
-from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.results.run_directory import RunDirectory
 
 

@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.data.image_check import fault, unreadable_images
 from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.data.archive import extract_members
-from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.data.catalogue import DATASETS, RecordDataset, dataset_spec
 from dbsl_tf.data.digits import write_digits
 from dbsl_tf.data.download import DownloadError, download_archive

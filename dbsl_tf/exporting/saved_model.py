@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.atomic_folder import make_folder
 from dbsl_tf.exporting.network import TrainedNetwork
 
 

@@ -11,7 +11,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dbsl_tf.data.atomic_folder import make_folder
+from dbsl_tf.common.atomic_folder import make_folder
 
 
 def _fill_slowly(target: str, calls: str) -> None:
