@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dbsl_tf.cluster.local import available_cores
 from dbsl_tf.cluster.namespaces import SETTLED
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.data.prepare import prepare
 from tests.support.networks import (
     answers,

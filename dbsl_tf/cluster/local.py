@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
@@ -160,13 +161,6 @@ class LocalCluster:
 
     def _log(self, name: str) -> Path:
         return self._log_directory / f"{name}.log"
-
-
-def available_cores() -> list[int]:
-    """The numbers of the cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def free_ports(count: int) -> list[int]:

@@ -13,10 +13,11 @@ import signal
 import sys
 import threading
 
-from dbsl_tf.cluster.local import CORES, available_cores
+from dbsl_tf.cluster.local import CORES
 from dbsl_tf.cluster.probing import bypass_proxies
 from dbsl_tf.cluster.server_library import load_server_library
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import UserError
 
 

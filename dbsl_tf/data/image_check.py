@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from dbsl_tf.common.cores import available_cores
 
 _FILES_PER_TASK = 64
 
@@ -31,7 +32,7 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
     )
     faults: dict[str, str] = {}
     # Threads are enough: decoding runs without Python's lock.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(len(available_cores())) as threads:
         results = threads.map(lambda task: _check(directory, task), tasks)
         for found in track(
             results,

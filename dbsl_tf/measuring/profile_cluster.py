@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
-from dbsl_tf.cluster.local import available_cores
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.config import Config
 from dbsl_tf.configured_data import epoch_samples, prepare_data

@@ -18,7 +18,8 @@ import time
 from benchmarking.keras_choice import import_keras, model_bytes
 from benchmarking.processes import cores_of, print_result, start
 from benchmarking.workload import Workload, parse_workload, peer_parser
-from dbsl_tf.cluster.local import available_cores, free_ports
+from dbsl_tf.cluster.local import free_ports
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 
 MODULE = "benchmarking.gradient_push"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dbsl_tf.cluster.local import available_cores
+from dbsl_tf.common.cores import available_cores
 
 # Environment variable: what the memory of a process is reported under.
 ROLE = "BENCHMARK_ROLE"

@@ -54,7 +54,7 @@ def machine() -> dict[str, Any]:
 
     import psutil
 
-    from dbsl_tf.cluster.local import available_cores
+    from dbsl_tf.common.cores import available_cores
 
     return {
         "processor": _processor(),

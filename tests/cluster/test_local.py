@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.cluster.connecting import wait_for_servers
-from dbsl_tf.cluster.local import LocalCluster, available_cores
+from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.task import ClusterAddresses, Task
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 
 
