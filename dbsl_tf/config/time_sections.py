@@ -65,7 +65,8 @@ class ProfileSection(Section):
     )
     memory_budget: Annotated[int, Field(gt=0), BeforeValidator(bytes_of)] | None = Field(
         None,
-        description="memory that a step may take, in bytes; null: what the device has free",
+        description="memory that a worker may use in all, in bytes; null: its part of what its "
+        "host has free",
         json_schema_extra={
             "allowed": "a number of bytes above 0, such as 8000000000, 8GB or 8GiB, or null"
         },

@@ -63,9 +63,10 @@ class EvaluationRecord:
         test_loss: mean cross-entropy.
         test_accuracy: share classified correctly, 0 to 1.
         samples: test samples, each counted once.
-        started: when it began, Unix time in seconds of the coordinator's clock.
-        seconds: from the snapshot of the weights to the last result. Workers take their shares
-            when they have finished the mini-epochs they are in, which counts.
+        started: when it began, Unix time in seconds of the coordinator's clock. Of one snapshot at
+            two resolutions, the second begins when the first has ended.
+        seconds: from `started` to the last result. Workers take their shares when they have
+            finished the mini-epochs they are in, which counts.
     """
 
     commit: int
