@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
+from dbsl_tf.planning.dual_batch import ROLES, DualBatchPlan, WorkerPlan
 
 WIDEST = 100
 
@@ -39,7 +39,7 @@ def role_table(plan: DualBatchPlan) -> Table:
     It shows the first worker of a role.
     """
     table = Table()
-    columns = [worker for role in ("small", "large") if (worker := plan.first(role))]
+    columns = [worker for role in ROLES if (worker := plan.first(role))]
     table.add_column("each worker")
     for worker in columns:
         table.add_column(f"{worker.role} batch", justify="right")

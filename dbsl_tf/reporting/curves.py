@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Literal
 
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group, spread
-from dbsl_tf.reporting.recorded_run import ROLES, MiniEpoch, RecordedRun
+from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
 
 Metric = Literal["accuracy", "loss"]
 Against = Literal["epoch", "time"]

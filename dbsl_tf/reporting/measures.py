@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, quantiles
 
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.recorded_run import ROLES, Evaluation, MiniEpoch, RecordedRun
+from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
 
 _WORK = ("schedule.epochs", "model.name", "data.name", "data.train_samples", "compute.precision")
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from dbsl_tf.planning.time_model import TimeModel
 
-ROLES = ("small", "large")
-
 
 @dataclass(frozen=True)
 class MiniEpoch:

@@ -19,9 +19,8 @@ from rich.progress import (
 from rich.text import Text
 
 from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
-
-_ROLES = ("small", "large")
 
 
 class _Note(ProgressColumn):
@@ -55,7 +54,7 @@ class Display:
         self._epochs = epochs
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
         self._epoch_records: list[CommitRecord] = []
-        self._done = {role: sum(r.role == role for r in before) for role in _ROLES}
+        self._done = {role: sum(r.role == role for r in before) for role in ROLES}
         self._accuracy = ""
         self._resolutions: set[int] = set()
         self._progress = Progress(
@@ -76,7 +75,7 @@ class Display:
                 total=epochs * plan.count(role),
                 completed=self._done[role],
             )
-            for role in _ROLES
+            for role in ROLES
             if plan.count(role)
         }
 
@@ -147,7 +146,7 @@ class Display:
     def _epoch_line(self, records: Sequence[CommitRecord]) -> str:
         losses = "  ".join(
             f"{role} loss {sum(mine) / len(mine):.4f}"
-            for role in _ROLES
+            for role in ROLES
             if (mine := [record.train_loss for record in records if record.role == role])
         )
         last = records[-1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
 from dbsl_tf.tensorboard.event_file import EventFile
 
-ROLES = ("small", "large")
 TEST = "test"
 
 

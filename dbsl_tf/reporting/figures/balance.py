@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
@@ -17,7 +18,7 @@ from dbsl_tf.reporting.figures.style import (
     finish_axes,
     wrapped,
 )
-from dbsl_tf.reporting.recorded_run import ROLES, MiniEpoch, RecordedRun
+from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

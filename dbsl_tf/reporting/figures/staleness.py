@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.figures.style import COLUMN, ROLE_FILLS, add_legend, finish_axes
-from dbsl_tf.reporting.recorded_run import ROLES, RecordedRun
+from dbsl_tf.reporting.recorded_run import RecordedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
@@ -15,7 +16,7 @@ from dbsl_tf.reporting.figures.style import (
     time_unit,
     wrapped,
 )
-from dbsl_tf.reporting.recorded_run import ROLES, RecordedRun
+from dbsl_tf.reporting.recorded_run import RecordedRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
