@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.user_cache import user_cache_folder
+from dbsl_tf.config.catalogue import IMAGE_FOLDER, dataset_spec
 from dbsl_tf.config.data_section import DataSection
-from dbsl_tf.data.catalogue import dataset_spec
-from dbsl_tf.data.image_folder import IMAGE_FOLDER, count_training_images, prepare_image_folder
+from dbsl_tf.data.image_folder import count_training_images, prepare_image_folder
 from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.prepare import PreparedData, is_prepared, prepare
 

@@ -8,11 +8,10 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
+from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.names import DatasetName
 from dbsl_tf.config.paths import UsablePath
 from dbsl_tf.config.section import Section
-from dbsl_tf.data.catalogue import DATASETS, dataset_spec
-from dbsl_tf.data.image_folder import IMAGE_SIZE
 
 
 class DataSection(Section):
@@ -73,5 +72,5 @@ class DataSection(Section):
     @property
     def resolution(self) -> int:
         """Height and width of the images the network sees, in pixels."""
-        native = DATASETS[self.name].image_size if self.name in DATASETS else IMAGE_SIZE
+        native = DATASETS[self.name].image_size if self.name in DATASETS else IMAGE_FOLDER_SIZE
         return self.image_size or native

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection, SyncSection
 from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.config.names import Stem
@@ -19,7 +20,6 @@ from dbsl_tf.config.training_sections import (
     ScheduleSection,
 )
 from dbsl_tf.config.yaml_text import write_yaml
-from dbsl_tf.data.image_folder import IMAGE_FOLDER
 
 # The imagenet stem and three strided stages leave at least one pixel of it to each.
 _SMALLEST_IN_BFLOAT16 = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.data.catalogue import RecordDataset
+from dbsl_tf.config.catalogue import RecordDataset
 
 if TYPE_CHECKING:
     import numpy as np

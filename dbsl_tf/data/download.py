@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dbsl_tf.data.catalogue import Archive
+from dbsl_tf.config.catalogue import Archive
 
 _TIMEOUT_SECONDS = 30
 _CHUNK_BYTES = 1 << 16

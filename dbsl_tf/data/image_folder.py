@@ -11,11 +11,9 @@ from pathlib import Path
 
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
 from dbsl_tf.data.image_check import fault, unreadable_images
 from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
-
-IMAGE_FOLDER = "image_folder"
-IMAGE_SIZE = 224
 
 _INDEX = "index.json"
 _INDEX_VERSION = 1
@@ -29,7 +27,7 @@ class ImageFolder:
     classes: int
     train_samples: int
     test_samples: int
-    image_size: int = IMAGE_SIZE
+    image_size: int = IMAGE_FOLDER_SIZE
     name: str = IMAGE_FOLDER
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     standard_deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -83,7 +81,7 @@ def prepare_image_folder(
             classes=len(index[TRAIN]),
             train_samples=sum(index[TRAIN].values()),
             test_samples=sum(index[TEST].values()),
-            image_size=image_size or IMAGE_SIZE,
+            image_size=image_size or IMAGE_FOLDER_SIZE,
         ),
         directory=directory,
         train_list=lists / f"{TRAIN}.tsv",

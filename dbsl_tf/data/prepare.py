@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.user_cache import user_cache_folder
+from dbsl_tf.config.catalogue import DATASETS, RecordDataset, dataset_spec
 from dbsl_tf.data.archive import extract_members
-from dbsl_tf.data.catalogue import DATASETS, RecordDataset, dataset_spec
 from dbsl_tf.data.digits import write_digits
 from dbsl_tf.data.download import DownloadError, download_archive
 from dbsl_tf.data.image_folder import ImageData
@@ -30,7 +30,7 @@ def prepare(name: str, directory: Path | None = None) -> RecordData:
     The digits are made from scikit-learn's copy. Files are checked on every call.
 
     Args:
-        name: a key of `dbsl_tf.data.catalogue.DATASETS`.
+        name: a key of `dbsl_tf.config.catalogue.DATASETS`.
         directory: `data.dir`; None for `dbsl_tf.common.user_cache.user_cache_folder()`.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.plain_pickle import PickledArray, PickledType, RefusedPickle, load_plain
-from dbsl_tf.data.catalogue import RecordDataset
+from dbsl_tf.config.catalogue import RecordDataset
 
 if TYPE_CHECKING:
     import numpy as np

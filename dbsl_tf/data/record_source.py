@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dbsl_tf.data.catalogue import RecordDataset
+from dbsl_tf.config.catalogue import RecordDataset
 from dbsl_tf.data.framing import RandomResizedCrop, resize
 from dbsl_tf.data.record_files import RecordData
 

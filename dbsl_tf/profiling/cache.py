@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.common.versions import package_versions
-from dbsl_tf.data.image_folder import IMAGE_FOLDER
+from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.schedules.progressive import resolution_settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.catalogue import DATASETS, dataset_spec
+from dbsl_tf.config.catalogue import DATASETS, dataset_spec
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.models.resnet import ARCHITECTURES, ResNet
 

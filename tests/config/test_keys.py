@@ -7,8 +7,7 @@ from dbsl_tf.config import (
     describe_keys,
     load_config,
 )
-from dbsl_tf.data.catalogue import DATASETS
-from dbsl_tf.data.image_folder import IMAGE_FOLDER
+from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER
 
 
 def test_every_key_has_a_meaning_and_allowed_values() -> None:

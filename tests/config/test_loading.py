@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -361,3 +363,14 @@ def test_a_resolved_configuration_reads_back_equal(values: dict) -> None:
 def test_the_configurations_of_the_project_load(path: Path) -> None:
     assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
     load_config(path)
+
+
+def test_it_depends_on_no_other_part() -> None:
+    program = (
+        "import sys, dbsl_tf.config\n"
+        "modules = [name.split('.') for name in sys.modules]\n"
+        "print(sorted({name[1] for name in modules if name[0] == 'dbsl_tf' and name[1:]}))\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("['common', 'config']\nFalse\n", "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dbsl_tf.data.catalogue import DATASETS, RecordDataset
+from dbsl_tf.config.catalogue import DATASETS, RecordDataset
 
 RECORDS_PER_FILE = 20
 

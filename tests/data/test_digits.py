@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from dbsl_tf.data.catalogue import DATASETS
+from dbsl_tf.config.catalogue import DATASETS
 from dbsl_tf.data.digits import write_digits
 
 

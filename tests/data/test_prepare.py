@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.catalogue import RecordDataset
+from dbsl_tf.config.catalogue import RecordDataset
 from dbsl_tf.data.prepare import prepare, prepare_dataset
 from dbsl_tf.data.record_files import RecordData
 from tests.data.small_data import small_spec, write_python_layout, write_record_files

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.catalogue import DATASETS
+from dbsl_tf.config.catalogue import DATASETS
 from dbsl_tf.data.record_files import checked_data
 from tests.data.small_data import small_spec, write_record_files
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.catalogue import dataset_spec
+from dbsl_tf.config.catalogue import dataset_spec
 from dbsl_tf.data.dataset import dataset_facts
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History

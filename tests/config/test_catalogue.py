@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.catalogue import DATASETS, dataset_spec
+from dbsl_tf.config.catalogue import DATASETS, dataset_spec
 
 
 class RecordDatasetTest(unittest.TestCase):

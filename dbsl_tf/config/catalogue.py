@@ -1,6 +1,6 @@
 """The data sets that can be named in `data.name`: their files, layout and statistics.
 
-Every data set is kept in the binary record layout of CIFAR: a file is a plain sequence of
+All but `IMAGE_FOLDER` are kept in the binary record layout of CIFAR: a file is a plain sequence of
 records, each `label_bytes` label bytes followed by the pixels of one image as uint8, channel by
 channel (all red, then green, then blue), row by row.
 See https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -11,6 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbsl_tf.common.errors import UserError
+
+IMAGE_FOLDER = "image_folder"
+# Height and width of its images in pixels, where the configuration says nothing else.
+IMAGE_FOLDER_SIZE = 224
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 
