@@ -88,7 +88,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None) -> Scores:
     from dbsl_tf.common.quiet import import_tensorflow_quietly
-    from dbsl_tf.configured_data import prepare_data
+    from dbsl_tf.data.configured import prepare_data
 
     # How many images it was trained on is of no importance here.
     section = stored.config.data.model_copy(update={"train_samples": None})

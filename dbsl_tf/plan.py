@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config

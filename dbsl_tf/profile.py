@@ -95,7 +95,7 @@ def _measured(
     from dbsl_tf.cluster.isolation import isolate
     from dbsl_tf.cluster.task import task_from_environment
     from dbsl_tf.common.files import check_writable
-    from dbsl_tf.configured_data import prepare_missing
+    from dbsl_tf.data.configured import prepare_missing
 
     output = options.output or DEFAULT_OUTPUT
     check_writable(output)

@@ -25,7 +25,7 @@ from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.quiet import loading_tensorflow_quietly
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
-from dbsl_tf.configured_data import prepare_data, prepare_missing
+from dbsl_tf.data.configured import prepare_data, prepare_missing
 from dbsl_tf.results.run_directory import RunDirectory
 
 _MODULE = "dbsl_tf.train"

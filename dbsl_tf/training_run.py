@@ -19,7 +19,7 @@ from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.planning import TimeModel
@@ -134,7 +134,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         ExitStack() as stack,
     ):
         from dbsl_tf.coordinator.assembly import build_trainer
-        from dbsl_tf.coordinator.watched_run import run_watched
+        from dbsl_tf.engine.watched_run import run_watched
 
         if start is not None:
             discarded = history.resume(start.commit).discarded

@@ -32,7 +32,7 @@ from dbsl_tf.common.errors import ClusterError, UserError  # noqa: E402
 from dbsl_tf.common.figure_files import check_figure_path, save_figure  # noqa: E402
 from dbsl_tf.common.files import check_writable, write_whole_text  # noqa: E402
 from dbsl_tf.config import load_config  # noqa: E402
-from dbsl_tf.configured_data import prepare_data  # noqa: E402
+from dbsl_tf.data.configured import prepare_data  # noqa: E402
 
 # Module of each peer, and whether it runs under Keras 3 and tf-keras both.
 PEERS = {

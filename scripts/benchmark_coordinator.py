@@ -125,7 +125,7 @@ def measure(workers: int, parameters: int, epochs: int) -> dict[str, Any]:
     ):
         import_tensorflow_quietly()
         wait_for_servers(cluster.task, SECONDS_TO_START)
-        from dbsl_tf.coordinator.engine import Engine
+        from dbsl_tf.engine.engine import Engine
 
         clock = CommitClock()
         trainer = make_trainer(Engine(cluster.task), clock, parameters, epochs, Path(folder))
@@ -177,18 +177,18 @@ def make_trainer(engine: Any, clock: CommitClock, parameters: int, epochs: int, 
     from dbsl_tf.coordinator.checkpointer import Checkpointer
     from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
-    from dbsl_tf.coordinator.merge import MERGE_RULES
     from dbsl_tf.coordinator.merger import Merger
-    from dbsl_tf.coordinator.shared_model import SharedModel
-    from dbsl_tf.coordinator.slots import SlotPool
     from dbsl_tf.coordinator.stage import Stage, Streams
     from dbsl_tf.coordinator.stages import Stages
-    from dbsl_tf.coordinator.stored_model import ModelState
-    from dbsl_tf.coordinator.synchronization import Synchronization
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.planning.drift import DriftWatch
     from dbsl_tf.results.checkpoints import Checkpoints
     from dbsl_tf.schedules.calendar import Calendar
+    from dbsl_tf.schedules.synchronization import Synchronization
+    from dbsl_tf.shared_model.merge import MERGE_RULES
+    from dbsl_tf.shared_model.shared_model import SharedModel
+    from dbsl_tf.shared_model.slots import SlotPool
+    from dbsl_tf.shared_model.stored_model import ModelState
 
     workers = engine.workers
     state = ModelState(0, [np.zeros(parameters, np.float32)], [])

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster  # noqa: E402
 from dbsl_tf.config import Config, load_config  # noqa: E402
-from dbsl_tf.configured_data import epoch_samples, prepare_data  # noqa: E402
+from dbsl_tf.data.configured import epoch_samples, prepare_data  # noqa: E402
 from dbsl_tf.data.prepare import PreparedData  # noqa: E402
 from dbsl_tf.planning import DualBatchPlan, plan_from_config  # noqa: E402
 from dbsl_tf.profiling.time_models import time_models_from_config  # noqa: E402

@@ -32,8 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dbsl_tf.config import load_config  # noqa: E402
-from dbsl_tf.coordinator.synchronization import Synchronization  # noqa: E402
 from dbsl_tf.results.history import read_events  # noqa: E402
+from dbsl_tf.schedules.synchronization import Synchronization  # noqa: E402
 from dbsl_tf.simulation.scenario import Randomness, Scenario  # noqa: E402
 from dbsl_tf.simulation.simulator import simulate  # noqa: E402
 

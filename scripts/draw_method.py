@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dbsl_tf.config import load_config  # noqa: E402
-from dbsl_tf.configured_data import epoch_samples  # noqa: E402
+from dbsl_tf.data.configured import epoch_samples  # noqa: E402
 from dbsl_tf.planning import (  # noqa: E402
     DualBatchPlan,
     PlannedSubStage,

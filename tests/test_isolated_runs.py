@@ -230,7 +230,7 @@ import dbsl_tf.profile
 import dbsl_tf.train
 from dbsl_tf.cluster.namespaces import has_threads, usable_way
 from dbsl_tf.config import load_config
-from dbsl_tf.configured_data import prepare_missing
+from dbsl_tf.data.configured import prepare_missing
 configuration = load_config({str(config)!r}, ["data.dir={tmp_path}"])
 usable_way()
 prepare_missing(configuration.data)

@@ -1,1 +1,1 @@
-"""The engine: closures on workers, the weights on parameter servers, and what merges them."""
+"""The outer loop: which mini-epoch begins when, and what becomes of it."""

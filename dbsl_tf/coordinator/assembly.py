@@ -9,19 +9,17 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
-from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.failures import naming_lost_servers
 from dbsl_tf.coordinator.merger import Merger
-from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import Stage, Streams
 from dbsl_tf.coordinator.stages import Stages
-from dbsl_tf.coordinator.synchronization import Synchronization
 from dbsl_tf.coordinator.trainer import Trainer
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.data.pipeline import mini_epoch_batches
 from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.engine.failures import naming_lost_servers
 from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
 from dbsl_tf.planning.drift import DriftWatch
 from dbsl_tf.planning.progressive import TrainingSchedule
@@ -30,6 +28,8 @@ from dbsl_tf.results.records import Observer
 from dbsl_tf.schedules.calendar import calendar_from_config
 from dbsl_tf.schedules.learning_rate import scale_factor, schedule_from_config
 from dbsl_tf.schedules.progressive import ResolutionSettings
+from dbsl_tf.schedules.synchronization import Synchronization
+from dbsl_tf.shared_model.slots import SlotPool
 
 _TIMEOUT_FACTOR = 10
 _SHORTEST_TIMEOUT = 20.0

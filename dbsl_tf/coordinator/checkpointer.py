@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dbsl_tf.coordinator.background import Background
-from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.engine.background import Background
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.shared_model.shared_model import SharedModel
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from dbsl_tf.coordinator import moments
-from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.exchange import Exchange, Pulled
+from dbsl_tf.engine.engine import Engine
+from dbsl_tf.shared_model.exchange import Exchange, Pulled
 from dbsl_tf.training.local_loop import Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD

@@ -12,16 +12,16 @@ import tensorflow as tf
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.closures import Closure, evaluation_closure, mini_epoch_closure
-from dbsl_tf.coordinator.engine import Engine
 from dbsl_tf.coordinator.evaluator import Evaluator
-from dbsl_tf.coordinator.merge import MERGE_RULES
-from dbsl_tf.coordinator.shared_model import SharedModel
-from dbsl_tf.coordinator.stored_model import ModelState
 from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.engine.engine import Engine
 from dbsl_tf.models import build_model
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
+from dbsl_tf.shared_model.merge import MERGE_RULES
+from dbsl_tf.shared_model.shared_model import SharedModel
+from dbsl_tf.shared_model.stored_model import ModelState
 from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD

@@ -6,8 +6,8 @@ import heapq
 import threading
 from collections.abc import Sequence
 
-from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.engine.roster import Roster
+from dbsl_tf.schedules.synchronization import Synchronization
 
 # Conditions are looked at again after this many seconds even if nobody told of a change.
 _RECHECK = 1.0

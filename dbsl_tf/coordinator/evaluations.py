@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.coordinator.background import Background
 from dbsl_tf.coordinator.evaluator import Evaluator
+from dbsl_tf.engine.background import Background
 from dbsl_tf.results.records import EvaluationRecord
 from dbsl_tf.schedules.calendar import Calendar
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from dbsl_tf.coordinator.closures import Closure
-from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.shared_model import SharedModel
+from dbsl_tf.engine.engine import Engine
 from dbsl_tf.results.records import EvaluationRecord
+from dbsl_tf.shared_model.shared_model import SharedModel
 
 
 class Evaluator:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbsl_tf.coordinator.shared_model import SharedModel
-from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import Returned
 from dbsl_tf.planning.dual_batch import WorkerPlan
 from dbsl_tf.results.records import CommitRecord
+from dbsl_tf.shared_model.shared_model import SharedModel
+from dbsl_tf.shared_model.slots import SlotPool
 
 
 class Merger:

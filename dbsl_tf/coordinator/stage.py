@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dbsl_tf.coordinator.closures import Closure
-from dbsl_tf.coordinator.stored_model import Slot
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.schedules.progressive import ResolutionSettings
+from dbsl_tf.shared_model.stored_model import Slot
 
 
 @dataclass(frozen=True)

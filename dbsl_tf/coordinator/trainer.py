@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.engine import Engine, WorkerHung
-from dbsl_tf.coordinator.evaluations import Evaluations, diverged
+from dbsl_tf.coordinator.evaluations import Evaluations
 from dbsl_tf.coordinator.evaluator import Evaluator
-from dbsl_tf.coordinator.failures import naming_lost_servers
+from dbsl_tf.coordinator.hand_out import HandOut
 from dbsl_tf.coordinator.merger import Merger
-from dbsl_tf.coordinator.shared_model import SharedModel
-from dbsl_tf.coordinator.slots import SlotPool
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
 from dbsl_tf.coordinator.stages import Stages
-from dbsl_tf.coordinator.stalls import StallWatch
-from dbsl_tf.coordinator.stored_model import Slot
-from dbsl_tf.coordinator.watched_run import run_watched
+from dbsl_tf.engine.engine import Engine
+from dbsl_tf.engine.failures import naming_lost_servers
+from dbsl_tf.engine.stalls import StallWatch
+from dbsl_tf.engine.watched_run import run_watched
 from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
 from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.shared_model.shared_model import SharedModel
+from dbsl_tf.shared_model.slots import SlotPool
 
-# A mini-epoch whose result is not finite is trained once more from fresh weights.
-_TRIES = 2
 # Tracing, and loading the closures on every worker, may take so many seconds.
 _READY_SECONDS = 600.0
-# Between asking again for a worker that is allowed to begin, in seconds.
-_PAUSE = 0.005
 
 
 class Trainer:
@@ -86,9 +81,10 @@ class Trainer:
         self._streams = streams
         self._observers = observers
         self._seed = seed
-        self._worker_timeout = worker_timeout
         self._check = check
-        self._rejected: Counter[int] = Counter()
+        self._hand_out = HandOut(
+            engine, dispatcher, slots, lambda record: self._tell("survived", record), worker_timeout
+        )
         self._stalls = StallWatch(engine, worker_timeout)
         # The order of commits, and the calls of observers; the first may wait for an evaluation,
         # which needs the second.
@@ -213,11 +209,8 @@ class Trainer:
 
     def _train(self) -> None:
         while (number := self._dispatcher.next()) is not None:
-            mini_epoch, slot = self._begin(number), self._slots.take()
-            returned = self._train_on_some_worker(mini_epoch, slot)
-            if returned is None:
-                self._slots.give_back(slot)
-            else:
+            returned = self._hand_out.train(self._begin(number))
+            if returned is not None:
                 self._commit(returned)
 
     def _begin(self, number: int) -> MiniEpoch:
@@ -241,56 +234,6 @@ class Trainer:
             seeds=[self._seed * total + seed for seed in seeds],
             allowed=self._dispatcher.allowed(),
         )
-
-    def _train_on_some_worker(self, mini_epoch: MiniEpoch, slot: Slot) -> Returned | None:
-        """The result of a mini-epoch, None where it has to begin again."""
-        call = self._engine.start(
-            mini_epoch.stage.mini_epoch,
-            mini_epoch.stage.batches,
-            slot.variables(),
-            mini_epoch.orders(),
-        )
-        try:
-            result = call.result(self._worker_timeout)
-        except WorkerHung:
-            self._dispatcher.give_back(mini_epoch.number)
-            # Until the worker has come to, it may still write to the slot.
-            result = call.wait()
-            if not self._dispatcher.reclaim(mini_epoch.number):
-                self._engine.roster.answered(int(result["worker"]))
-                return None
-        worker = int(result["worker"])
-        self._engine.roster.answered(worker)
-        returned = Returned(mini_epoch, worker, slot, result)
-        if not result["trained"]:
-            self._dispatcher.give_back(mini_epoch.number)
-            time.sleep(_PAUSE)
-            return None
-        if not result["finite"]:
-            self._reject(returned)
-            return None
-        return returned
-
-    def _reject(self, returned: Returned) -> None:
-        mini_epoch = returned.mini_epoch
-        plan = mini_epoch.stage.plan.workers[returned.worker]
-        what = (
-            f"worker {plan.index} ({plan.role}, batch {plan.batch}) gave a loss or weights that "
-            f"are not finite at learning rate {mini_epoch.learning_rates[plan.index]:g}"
-        )
-        self._rejected[mini_epoch.number] += 1
-        if self._rejected[mini_epoch.number] >= _TRIES:
-            raise diverged(f"twice in a row, {what}")
-        self._tell(
-            "survived",
-            FaultRecord(
-                self._dispatcher.merged,
-                "rejected",
-                plan.index,
-                f"{what}: thrown away, and trained once more from fresh weights",
-            ),
-        )
-        self._dispatcher.give_back(mini_epoch.number)
 
     def _commit(self, returned: Returned) -> None:
         self._dispatcher.wait_to_merge(returned.worker)
@@ -336,7 +279,12 @@ class Trainer:
         else:
             kind = "absent"
             message = f"worker {worker} takes no part ({reason}); others train its share"
-        self._tell("survived", FaultRecord(self._dispatcher.merged, kind, worker, message))
+        record = FaultRecord(self._dispatcher.merged, kind, worker, message)
+        try:
+            self._tell("survived", record)
+        except BaseException as error:
+            # Whoever watches the workers has to go on.
+            self.fail(error)
 
     def _tell(self, what: str, record: object) -> None:
         with self._observing:

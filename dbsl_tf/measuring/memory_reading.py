@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.engine.engine import Engine
 
 
 def worker_memory() -> dict[str, tf.Tensor]:

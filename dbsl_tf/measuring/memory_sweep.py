@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
-from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.engine.engine import Engine
 from dbsl_tf.measuring.memory_reading import worker_memory
 from dbsl_tf.measuring.timed_runs import Report, TimedRuns
 from dbsl_tf.profiling.measurement import MemorySample

@@ -15,7 +15,7 @@ from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.config import Config
-from dbsl_tf.configured_data import epoch_samples, prepare_data
+from dbsl_tf.data.configured import epoch_samples, prepare_data
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.cache import cache_path, processor_name
 from dbsl_tf.profiling.profile_file import Profile, load_profile
@@ -54,7 +54,7 @@ def profile_cluster(
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(config, task, Path(logs)) as cluster,
     ):
-        from dbsl_tf.coordinator.watched_run import run_watched
+        from dbsl_tf.engine.watched_run import run_watched
         from dbsl_tf.measuring.profiling_run import measure
 
         measurements = run_watched(

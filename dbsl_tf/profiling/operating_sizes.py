@@ -7,7 +7,7 @@ from statistics import median_low
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.schedules.progressive import settings_at
 

@@ -11,7 +11,7 @@ import heapq
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.schedules.synchronization import Synchronization
 
 _SLOWEST = (1,)
 

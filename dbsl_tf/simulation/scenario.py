@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.configured_data import epoch_samples
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.model_size import sent_numbers
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
 from dbsl_tf.profiling.time_models import time_models_from_config
 
@@ -42,7 +42,7 @@ class Workload:
             seed: of order and augmentation, a scalar.
             threads: cores to make batches on.
         """
-        from dbsl_tf.configured_data import prepare_data
+        from dbsl_tf.data.configured import prepare_data
         from dbsl_tf.data.pipeline import mini_epoch_batches, training_dataset
 
         return training_dataset(
@@ -56,7 +56,7 @@ class Workload:
 
     def model(self, keras: Any) -> Any:
         """The network, made of the layers of `keras`: keras_core, Keras 3 or tf_keras."""
-        from dbsl_tf.configured_data import prepare_data
+        from dbsl_tf.data.configured import prepare_data
         from dbsl_tf.models import build_model
 
         return build_model(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import AugmentStep, Config, describe_keys, load_config
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 
 SHORT = """\
 data: {name: digits}

@@ -8,8 +8,8 @@ import time
 import unittest
 
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.engine.roster import Roster
+from dbsl_tf.schedules.synchronization import Synchronization
 
 
 def dispatcher(total=8, workers=2, rule=None, merged=0, clocks=None) -> Dispatcher:

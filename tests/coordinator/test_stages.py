@@ -6,9 +6,9 @@ import unittest
 from pathlib import Path
 
 from dbsl_tf.config import load_config
-from dbsl_tf.configured_data import epoch_samples
 from dbsl_tf.coordinator.stage import Stage, Streams
 from dbsl_tf.coordinator.stages import Stages
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import plan_from_config
 from dbsl_tf.planning.drift import DriftWatch
 from dbsl_tf.planning.progressive import schedule_plan_from_config

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dbsl_tf.coordinator.merge import MERGE_RULES
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.shared_model.merge import MERGE_RULES
 from tests.support.isolation import on_cluster
 from tests.support.schedules import constant_schedule
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
@@ -69,17 +69,17 @@ def train(engine, case: Case):
     from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.merger import Merger
-    from dbsl_tf.coordinator.shared_model import SharedModel
-    from dbsl_tf.coordinator.slots import SlotPool
     from dbsl_tf.coordinator.stage import Stage, Streams
     from dbsl_tf.coordinator.stages import Stages
-    from dbsl_tf.coordinator.stored_model import ModelState
-    from dbsl_tf.coordinator.synchronization import Synchronization
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.data.pipeline import mini_epoch_batches
     from dbsl_tf.planning.drift import DriftWatch
     from dbsl_tf.results.checkpoints import Checkpoints
     from dbsl_tf.schedules.calendar import Calendar
+    from dbsl_tf.schedules.synchronization import Synchronization
+    from dbsl_tf.shared_model.shared_model import SharedModel
+    from dbsl_tf.shared_model.slots import SlotPool
+    from dbsl_tf.shared_model.stored_model import ModelState
     from dbsl_tf.training.sgd import SGD
     from tests.support.softmax_regression import build_network
 

@@ -12,7 +12,7 @@ from unittest import mock
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.data_section import DataSection
-from dbsl_tf.configured_data import epoch_samples, prepare_data
+from dbsl_tf.data.configured import epoch_samples, prepare_data
 from dbsl_tf.data.image_folder import ImageData, count_training_images, prepare_image_folder
 from tests.data.small_images import (
     BAD,

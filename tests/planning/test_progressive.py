@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import (
     TimeModel,
     TrainingSchedule,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.config import load_config
-from dbsl_tf.configured_data import epoch_samples
+from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import TimeModel, plan_from_config
 from dbsl_tf.profiling.operating_sizes import operating_mixes, operating_sizes
 

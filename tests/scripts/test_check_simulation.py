@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.scenario import Randomness, Scenario
 from dbsl_tf.simulation.simulator import simulate
 from scripts.check_simulation import (

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.engine.roster import Roster
+from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.rules import Clocks, Dispatch, IdleWorkers
 
 RULES = st.sampled_from(

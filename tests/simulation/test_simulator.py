@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.draws import Draws
 from dbsl_tf.simulation.scenario import Randomness, Scenario
 from dbsl_tf.simulation.simulator import simulate

@@ -78,7 +78,7 @@ def _run(
         ):
             import_tensorflow_quietly()
             wait_for_servers(cluster.task, 60)
-            from dbsl_tf.coordinator.engine import Engine
+            from dbsl_tf.engine.engine import Engine
 
             results.put((True, function(Engine(cluster.task), *arguments)))
             results.close()

@@ -25,8 +25,8 @@ def hammer(engine, killed_after, transfer_type):
     """
     import tensorflow as tf
 
-    from dbsl_tf.coordinator.shared_model import SharedModel
-    from dbsl_tf.coordinator.stored_model import ModelState
+    from dbsl_tf.shared_model.shared_model import SharedModel
+    from dbsl_tf.shared_model.stored_model import ModelState
 
     zeros = [np.zeros(50_000, np.float32) for _ in range(VARIABLES)]
     model = SharedModel(
@@ -76,9 +76,9 @@ def push_a_small_difference(engine, transfer_type):
     """Worker 0 adds a little to the weights, and pushes that and a velocity; what came of it."""
     import tensorflow as tf
 
-    from dbsl_tf.coordinator.merge import journal
-    from dbsl_tf.coordinator.shared_model import SharedModel
-    from dbsl_tf.coordinator.stored_model import ModelState
+    from dbsl_tf.shared_model.merge import journal
+    from dbsl_tf.shared_model.shared_model import SharedModel
+    from dbsl_tf.shared_model.stored_model import ModelState
 
     random = np.random.default_rng(0)
     weights = [random.normal(size=shape).astype(np.float32) for shape in ((40, 5), (7,))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.coordinator.merge import MERGE_RULES, compsac, journal
+from dbsl_tf.shared_model.merge import MERGE_RULES, compsac, journal
 
 
 class MergeTest(tf.test.TestCase):

@@ -6,9 +6,9 @@ import time
 import unittest
 import unittest.mock
 
-from dbsl_tf.coordinator import worker_watch
-from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.worker_watch import CallWatch
+from dbsl_tf.engine import worker_watch
+from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.worker_watch import CallWatch
 
 TIMEOUT = 0.05
 

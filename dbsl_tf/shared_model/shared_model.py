@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.exchange import Exchange
-from dbsl_tf.coordinator.failures import naming_lost_servers
-from dbsl_tf.coordinator.merge import MergeRule, weighted_mean
-from dbsl_tf.coordinator.stored_model import ModelState, Slot, StoredModel
+from dbsl_tf.engine.engine import Engine
+from dbsl_tf.engine.failures import naming_lost_servers
+from dbsl_tf.shared_model.exchange import Exchange
+from dbsl_tf.shared_model.merge import MergeRule, weighted_mean
+from dbsl_tf.shared_model.stored_model import ModelState, Slot, StoredModel
 
 
 class SharedModel:
@@ -29,7 +29,7 @@ class SharedModel:
     Args:
         engine: the connected cluster.
         state: what to start from; it says by its velocity whether that is kept.
-        merge_rule: see `dbsl_tf.coordinator.merge`.
+        merge_rule: see `dbsl_tf.shared_model.merge`.
         transfer_dtype: type in which pulls and pushes send weights.
 
     Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dbsl_tf.common.errors import ParameterServerLost
-from dbsl_tf.coordinator.engine import Engine
+from dbsl_tf.engine.engine import Engine
 
 # Without any worker for longer than this, or 10 timeouts, a run gives its cluster up.
 _DESERTED = 600.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbsl_tf.cluster.probing import reachable
-from dbsl_tf.coordinator.roster import Roster
+from dbsl_tf.engine.roster import Roster
 
 # Readings of what workers have begun are this old at most, in seconds.
 _FRESH = 0.4

@@ -7,7 +7,7 @@ import unittest
 from types import SimpleNamespace
 
 from dbsl_tf.common.errors import ParameterServerLost
-from dbsl_tf.coordinator.stalls import StallWatch
+from dbsl_tf.engine.stalls import StallWatch
 
 TIMEOUT = 0.05
 

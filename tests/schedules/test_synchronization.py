@@ -8,7 +8,7 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbsl_tf.coordinator.synchronization import Synchronization
+from dbsl_tf.schedules.synchronization import Synchronization
 
 clocks = st.lists(st.integers(0, 50), min_size=1, max_size=8)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from dbsl_tf.coordinator.stored_model import StoredModel
+from dbsl_tf.shared_model.stored_model import StoredModel
 
 
 @dataclass(frozen=True)

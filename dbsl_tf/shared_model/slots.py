@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from dbsl_tf.coordinator.shared_model import SharedModel
-from dbsl_tf.coordinator.stored_model import Slot
+from dbsl_tf.shared_model.shared_model import SharedModel
+from dbsl_tf.shared_model.stored_model import Slot
 
 
 class SlotPool:

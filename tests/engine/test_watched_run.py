@@ -6,7 +6,7 @@ import threading
 import unittest
 
 from dbsl_tf.common.errors import ClusterError
-from dbsl_tf.coordinator.watched_run import run_watched
+from dbsl_tf.engine.watched_run import run_watched
 
 
 class RunWatchedTest(unittest.TestCase):

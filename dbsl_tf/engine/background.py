@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from dbsl_tf.coordinator.failures import naming_lost_servers
+from dbsl_tf.engine.failures import naming_lost_servers
 
 
 class Background:

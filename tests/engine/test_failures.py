@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
-from dbsl_tf.coordinator.failures import deserves_another_try, naming_lost_servers
+from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers
 
 CUT_OFF = (
     "2 root error(s) found.\n  (0) INTERNAL: Unable to parse request\n"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.coordinator.engine import Engine
-from dbsl_tf.coordinator.packing import Packing
+from dbsl_tf.engine.engine import Engine
+from dbsl_tf.shared_model.packing import Packing
 
 # Two, so that a push has a first and a second half (`moments.DURING_PUSH`) with one server too.
 _FEWEST_PIECES = 2

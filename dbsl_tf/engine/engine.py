@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
-from dbsl_tf.coordinator.failures import deserves_another_try, naming_lost_servers, server_is_gone
-from dbsl_tf.coordinator.roster import Roster
-from dbsl_tf.coordinator.worker_watch import CallWatch, PortWatch
+from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
+from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.worker_watch import CallWatch, PortWatch
 
 # How often a call that waits looks whether its worker hangs, in seconds.
 _PATIENCE = 0.5

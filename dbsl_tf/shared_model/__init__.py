@@ -1,0 +1,1 @@
+"""The global weights on the parameter servers: pulled, pushed and merged."""

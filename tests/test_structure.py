@@ -1,0 +1,70 @@
+"""What README says of the folders: which depends on which, and who knows TensorFlow."""
+
+from __future__ import annotations
+
+import ast
+import unittest
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "dbsl_tf"
+WITHOUT_TENSORFLOW = (
+    *("authors_files", "config", "planning", "profiling", "reporting", "results", "schedules"),
+    *("simulation", "sweeping"),
+)
+
+
+def imports_of(file: Path) -> set[str]:
+    """Dotted names of the modules that a file imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def folders() -> dict[str, list[Path]]:
+    """The files of each folder."""
+    return {
+        folder.name: sorted(folder.rglob("*.py"))
+        for folder in sorted(PACKAGE.iterdir())
+        if (folder / "__init__.py").exists()
+    }
+
+
+class StructureTest(unittest.TestCase):
+    def test_folders_depend_on_each_other_one_way(self) -> None:
+        names = folders().keys()
+        needs = {
+            name: {
+                parts[1]
+                for file in files
+                for parts in (module.split(".") for module in imports_of(file))
+                if parts[0] == "dbsl_tf" and parts[1] in names and parts[1] != name
+            }
+            for name, files in folders().items()
+        }
+        self.assertIn("config", needs["planning"])
+        # Raises CycleError, which names the cycle.
+        TopologicalSorter(needs).prepare()
+
+    def test_one_module_knows_the_cluster_coordinator(self) -> None:
+        knowing = {
+            file.relative_to(PACKAGE).as_posix()
+            for file in PACKAGE.rglob("*.py")
+            if "distribute.coordinator." in file.read_text(encoding="utf-8")
+        }
+        self.assertEqual(knowing, {"engine/engine.py"})
+
+    def test_these_folders_do_without_tensorflow(self) -> None:
+        for name in WITHOUT_TENSORFLOW:
+            for file in folders()[name]:
+                with self.subTest(file.relative_to(PACKAGE).as_posix()):
+                    modules = {module.split(".")[0] for module in imports_of(file)}
+                    self.assertFalse(modules & {"tensorflow", "keras_core", "keras_cv"})
+
+
+if __name__ == "__main__":
+    unittest.main()
