@@ -53,7 +53,8 @@ class Display:
         self._workers = len(plan.workers)
         self._epochs = epochs
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
-        self._epoch_records: list[CommitRecord] = []
+        in_mid_epoch = len(before) % self._workers
+        self._epoch_records = list(before[len(before) - in_mid_epoch :])
         self._done = {role: sum(r.role == role for r in before) for role in ROLES}
         self._accuracy = ""
         self._resolutions: set[int] = set()
@@ -102,7 +103,7 @@ class Display:
             completed=self._done[record.role],
             note=f"B={record.batch} loss {record.train_loss:.3f} lr {record.learning_rate:.3g}",
         )
-        if len(self._epoch_records) == self._workers:
+        if record.commit % self._workers == 0:
             if not self._console.is_terminal:
                 self._console.print(
                     self._epoch_line(self._epoch_records), highlight=False, soft_wrap=True

@@ -11,13 +11,14 @@ from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
 from tests.support.records import commit_record, evaluation_record
 
+PLAN = plan_dual_batch(
+    Demand(TimeModel(0.001, 0.02), 1000, 2, 1, 100, "nearest"), extra_time_ratio=1.2
+)
+
 
 def show(terminal: bool) -> str:
-    plan = plan_dual_batch(
-        Demand(TimeModel(0.001, 0.02), 1000, 2, 1, 100, "nearest"), extra_time_ratio=1.2
-    )
     console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
-    with Display(console, plan, epochs=2) as display:
+    with Display(console, PLAN, epochs=2) as display:
         display.committed(commit_record(commit=1, epoch=1, role="small", train_loss=2.5))
         display.committed(commit_record(commit=2, epoch=1, role="large", train_loss=1.5))
         display.evaluated(evaluation_record(epoch=1, test_accuracy=0.4321, test_loss=1.25))
@@ -30,6 +31,20 @@ class DisplayTest(unittest.TestCase):
         self.assertRegex(first, r"^epoch +1/2  small loss 2\.5000  large loss 1\.5000  lr 0\.1 ")
         self.assertRegex(first, r"[\d,]+ images/s  \d+ s left$")
         self.assertRegex(second, r"^epoch +1/2  test accuracy +43\.21%  test loss 1\.2500$")
+
+    def test_a_run_that_goes_on_in_mid_epoch_has_a_line_for_each_whole_epoch(self):
+        console = Console(file=io.StringIO(), width=120)
+        losses = [("small", 6.0), ("large", 5.0), ("small", 4.0), ("large", 3.0)]
+        records = [
+            commit_record(commit=n, epoch=(n + 1) // 2, role=role, train_loss=loss)
+            for n, (role, loss) in enumerate(losses, 1)
+        ]
+        with Display(console, PLAN, epochs=2, before=records[:1]) as display:
+            for record in records[1:]:
+                display.committed(record)
+        first, second = console.file.getvalue().splitlines()
+        self.assertRegex(first, r"^epoch +1/2  small loss 6\.0000  large loss 5\.0000  ")
+        self.assertRegex(second, r"^epoch +2/2  small loss 4\.0000  large loss 3\.0000  ")
 
     def test_a_terminal_shows_progress_of_both_roles(self):
         shown = show(terminal=True)
