@@ -24,9 +24,11 @@ def summarize(
     `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
     starting servers and tracing come before. `planned_seconds` counts neither evaluations nor
     changes of resolution. Medians and ratios are over all mini-epochs of a role at the highest
-    resolution. The realised extra time ratio is the slower role's median mini-epoch over what a
-    mini-epoch of the all-large baseline (d/n samples with B_L) takes at the speed that the large
-    workers showed; None where no large worker ran. It cannot tell the speed of an all-large run
+    resolution, whichever plan they were of. The realised extra time ratio is the slower role's
+    median mini-epoch over what a mini-epoch of the all-large baseline (d/n samples with B_L) takes
+    at the speed that the large workers showed: the baseline's predicted time, times the median of
+    what each of their mini-epochs took over what the worker's time model predicts for its own
+    samples and batch. None where no large worker ran. It cannot tell the speed of an all-large run
     apart from that of the large workers here: for that, compare with a run that has no small
     workers.
     """
@@ -65,8 +67,13 @@ def _median_seconds(commits: Sequence[CommitRecord], role: str) -> float | None:
 def _realised_extra_time_ratio(
     plan: DualBatchPlan, commits: Sequence[CommitRecord], medians: Sequence[float | None]
 ) -> float | None:
-    planned = {worker.index: worker.predicted_seconds for worker in plan.workers}
-    large = [r.seconds / planned[r.worker] for r in commits if r.role == "large"]
+    models = {worker.index: worker.time_model for worker in plan.workers}
+    # A drift, or going on under another configuration, gives a worker other samples and batches.
+    large = [
+        r.seconds / models[r.worker].mini_epoch_seconds(r.samples, r.batch)
+        for r in commits
+        if r.role == "large"
+    ]
     if not large:
         return None
     slowest = max(seconds for seconds in medians if seconds is not None)

@@ -29,9 +29,9 @@ class SummaryTest(unittest.TestCase):
         # 3 s makes the baseline 2.5 s; the small worker's 3.3 s is 1.32 times that.
         commits = [
             commit_record(commit=1, role="small", samples=400, seconds=9.0, staleness=0),
-            commit_record(commit=2, role="large", samples=600, seconds=3.0, staleness=1),
+            commit_record(commit=2, role="large", batch=100, samples=600, seconds=3.0, staleness=1),
             commit_record(commit=3, role="small", samples=400, seconds=3.3, staleness=1),
-            commit_record(commit=4, role="large", samples=600, seconds=3.0, staleness=2),
+            commit_record(commit=4, role="large", batch=100, samples=600, seconds=3.0, staleness=2),
             commit_record(commit=5, role="small", samples=400, seconds=3.0, staleness=1),
         ]
         evaluations = [
@@ -48,10 +48,24 @@ class SummaryTest(unittest.TestCase):
         self.assertAlmostEqual(summary["realised_extra_time_ratio"], 1.32)
         self.assertEqual(summary["mean_staleness"], 1.0)
 
+    def test_extra_time_where_other_plans_held_before(self):
+        # By the plan a large worker's 600 samples in 6 steps take 0.72 s; this one's 300 in 3
+        # take half of that, and its 200 in batches of 50 take 0.2 + 4 · 0.02 = 0.28 s. All took
+        # 5 times as long, and so would the baseline's 0.6 s.
+        large = dict(role="large", worker=1, batch=100)
+        commits = [
+            commit_record(commit=1, **large, samples=300, seconds=5 * 0.36),
+            commit_record(commit=2, **{**large, "batch": 50}, samples=200, seconds=5 * 0.28),
+            commit_record(commit=3, **large, samples=600, seconds=5 * 0.72),
+            commit_record(commit=4, role="small", samples=400, seconds=3.3),
+        ]
+        summary = summarize(schedule(1), commits, [evaluation_record()], wall_seconds=8.0)
+        self.assertAlmostEqual(summary["realised_extra_time_ratio"], 3.3 / (5 * 0.6))
+
     def test_with_one_role_only_there_is_no_imbalance(self):
         large = summarize(
             schedule(small_workers=0),
-            [commit_record(role="large", samples=500, seconds=2.0)],
+            [commit_record(role="large", batch=100, samples=500, seconds=2.0)],
             [evaluation_record()],
             wall_seconds=2.0,
         )
