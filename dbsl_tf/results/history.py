@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,9 @@ from dbsl_tf.results.records import (
 class History:
     """Appends to history.jsonl, and knows the records in it that count.
 
-    A context manager and an observer of the run. A line that a crash cut short is removed.
+    A context manager and an observer of the run, which other processes cannot go on with
+    meanwhile; where the file system has no locks, a line on standard error says so. A line that a
+    crash cut short is removed.
 
     Args:
         path: of the file; made where there is none.
@@ -34,26 +37,24 @@ class History:
         evaluations: likewise.
 
     Raises:
-        UserError: the file is none that a run left.
+        UserError: the file is none that a run left, cannot be written, or is in use.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.commits: list[CommitRecord] = []
         self.evaluations: list[EvaluationRecord] = []
-        self._file = open(path, "a", encoding="utf-8")
-        self._keep_others_out()
-        _remove_cut_line(path)
-        for event in read_events(path):
-            try:
-                if event["event"] == "commit":
-                    self.commits.append(CommitRecord(**_without_event(event)))
-                elif event["event"] == "evaluation":
-                    self.evaluations.append(EvaluationRecord(**_without_event(event)))
-            except TypeError as error:
-                raise UserError(
-                    f"{path} was written by another version ({error}): give another run.dir"
-                ) from error
+        try:
+            self._file = open(path, "a", encoding="utf-8")
+        except OSError as error:
+            raise self._cannot_be_written(error) from error
+        try:
+            self._keep_others_out()
+            _remove_cut_line(path)
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> History:
         return self
@@ -93,11 +94,28 @@ class History:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.close()
             raise UserError(
                 f"{self._path} is in use: another process goes on with this run; end it first, or "
                 "give another run.dir"
             ) from error
+        except OSError as error:
+            print(
+                f"warning: {self._path} cannot be locked ({error.strerror}): see to it that no "
+                "other process goes on with this run",
+                file=sys.stderr,
+            )
+
+    def _read(self) -> None:
+        for event in read_events(self._path):
+            try:
+                if event["event"] == "commit":
+                    self.commits.append(CommitRecord(**_without_event(event)))
+                elif event["event"] == "evaluation":
+                    self.evaluations.append(EvaluationRecord(**_without_event(event)))
+            except TypeError as error:
+                raise UserError(
+                    f"{self._path} was written by another version ({error}): give another run.dir"
+                ) from error
 
     def _append(
         self,
@@ -107,10 +125,13 @@ class History:
             self._file.write(json.dumps(record.as_dict(), allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
-            raise UserError(
-                f"{self._path} cannot be written ({error.strerror}): make room or mend the "
-                "permissions, and start the run again: it goes on from its last checkpoint"
-            ) from error
+            raise self._cannot_be_written(error) from error
+
+    def _cannot_be_written(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self._path} cannot be written ({error.strerror}): make room or mend the "
+            "permissions, and start the run again: it goes on from its last checkpoint"
+        )
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
