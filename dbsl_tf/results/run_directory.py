@@ -10,6 +10,7 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.config.names import Resume
+from dbsl_tf.results.history import read_events
 
 
 class RunDirectory:
@@ -102,11 +103,21 @@ class RunDirectory:
         results = [file for file in files if file not in started]
         if self.checkpoints in files and any(self.checkpoints.iterdir()):
             results.append(self.checkpoints)
-        if results or (self.history.exists() and self.history.stat().st_size):
+        if results or self._history_has_results():
             raise UserError(
                 f"run.dir={self.path} is not empty: give another run.dir, or remove that one, "
                 "so that no earlier result is overwritten"
             )
+
+    def _history_has_results(self) -> bool:
+        """Whether the history holds more than faults of before the first checkpoint."""
+        try:
+            if not self.history.exists() or not self.history.stat().st_size:
+                return False
+            events = read_events(self.history)
+        except (OSError, ValueError, UserError):
+            return True  # It is none that a run left.
+        return not events or any(event["event"] != "fault" for event in events)
 
     def write_text(self, file: Path, text: str) -> None:
         """Write a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""

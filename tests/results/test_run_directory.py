@@ -9,6 +9,7 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
+from dbsl_tf.results.records import FaultRecord
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.support.records import commit_record, evaluation_record
 
@@ -45,6 +46,36 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path: Path
     run.make()
     run.write_text(run.configuration, "")
     assert not run.resumes("auto")
+
+
+def test_a_worker_lost_before_the_first_checkpoint_is_no_result(tmp_path: Path):
+    run = RunDirectory.of(tmp_path, CONFIG)
+    run.make()
+    with History(run.history) as history:
+        history.survived(FaultRecord(0, "absent", 1, "gone"))
+    assert not run.resumes("auto") and not run.resumes("never")
+    with History(run.history) as history:
+        history.committed(commit_record())
+    with pytest.raises(UserError, match=f"run.dir={tmp_path} is not empty"):
+        run.resumes("auto")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        # Commits that no longer count were results all the same.
+        b'{"event": "commit", "commit": 1}\n{"event": "resume", "commit": 0}\n',
+        b'{"event": "commit", "comm',
+        b"\xff\xfe",
+        b"shopping list\n",
+    ],
+)
+def test_a_history_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes):
+    run = RunDirectory.of(tmp_path, CONFIG)
+    run.history.write_bytes(content)
+    with pytest.raises(UserError, match=f"run.dir={tmp_path} is not empty"):
+        run.resumes("auto")
+    assert run.history.read_bytes() == content
 
 
 def test_a_run_with_a_checkpoint_goes_on_unless_told_otherwise(tmp_path: Path):
