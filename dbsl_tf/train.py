@@ -87,7 +87,7 @@ def coordinate(
     from dbsl_tf.training_run import begin_or_resume, train
 
     data = prepare_data(config.data)
-    run = begin_or_resume(config, options, directory, console)
+    run = begin_or_resume(config, options, directory, data, console)
     train(run, data, task, console)
 
 

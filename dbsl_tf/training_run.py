@@ -57,6 +57,7 @@ class Run:
         schedule: what every worker trains in every epoch.
         checkpoints: where it keeps them.
         checkpoint: what it goes on from; None: it begins.
+        history: its records; while it is open no other process goes on with the run.
     """
 
     config: Config
@@ -65,22 +66,56 @@ class Run:
     schedule: TrainingSchedule
     checkpoints: Checkpoints
     checkpoint: Checkpoint | None
+    history: History
 
 
 def begin_or_resume(
-    config: Config, options: Namespace, directory: RunDirectory, console: Console
+    config: Config,
+    options: Namespace,
+    directory: RunDirectory,
+    data: PreparedData,
+    console: Console,
 ) -> Run:
-    """The run that `config` and its directory ask for; a new one's configuration is written.
+    """The run that `config` and its directory ask for, kept from other processes.
+
+    Its configuration, plan and facts of the data are written, after all that can fail.
 
     Args:
         config: as parsed; where it has no time model, the hardware is profiled now.
         options: the command line.
         directory: of the run.
+        data: to train on.
         console: told what takes long, and what is changed.
 
     Raises:
-        UserError: the directory holds something else, or the run is finished already.
+        UserError: the directory holds something else, cannot be written or is in use, or the run
+            is finished already. It is left as it was.
     """
+    # What must not be touched is refused before anything is made.
+    directory.resumes(config.run.resume)
+    with ExitStack() as undoing:
+        made = directory.make()
+        history = undoing.enter_context(History(directory.history))
+        undoing.callback(directory.unmake, made)
+        run = _begin_or_resume(config, options, directory, history, console)
+        directory.write_json(directory.data, dataset_facts(data.spec))
+        directory.write_text(directory.configuration, run.config.to_yaml())
+        schedule = run.schedule
+        directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
+        # It is that of a run which now goes on.
+        directory.summary.unlink(missing_ok=True)
+        undoing.pop_all()
+    return run
+
+
+def _begin_or_resume(
+    config: Config,
+    options: Namespace,
+    directory: RunDirectory,
+    history: History,
+    console: Console,
+) -> Run:
+    """Does `begin_or_resume` in a directory that no other process uses; writes nothing."""
 
     def report(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
@@ -104,16 +139,11 @@ def begin_or_resume(
     else:
         time_models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
-    directory.make()
-    # It is that of a run which now goes on.
-    directory.summary.unlink(missing_ok=True)
-    directory.write_text(directory.configuration, config.to_yaml())
-    directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
-    return Run(config, directory, time_models, schedule, checkpoints, checkpoint)
+    return Run(config, directory, time_models, schedule, checkpoints, checkpoint, history)
 
 
 def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> None:
-    """Train as the chief, and leave the results in the run's directory.
+    """Train as the chief, and leave the results in the run's directory; its history is closed.
 
     Raises:
         ParameterServerLost: it can go on from its last checkpoint, in another process.
@@ -125,11 +155,10 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         console.print(line, highlight=False, soft_wrap=True)
 
     config, directory, start = run.config, run.directory, run.checkpoint
-    directory.write_json(directory.data, dataset_facts(data.spec))
     report(_introduction(run, task))
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
     with (
-        History(directory.history) as history,
+        run.history as history,
         ready_cluster(config, task, directory.logs, restarts) as cluster,
         ExitStack() as stack,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -93,16 +94,21 @@ class History:
     def _keep_others_out(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{self._path} is in use: another process goes on with this run; end it first, or "
-                "give another run.dir"
-            ) from error
+            # A process whose run could not begin has removed the file that it had locked.
+            alone = os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            alone = False
         except OSError as error:
             print(
                 f"warning: {self._path} cannot be locked ({error.strerror}): see to it that no "
                 "other process goes on with this run",
                 file=sys.stderr,
+            )
+            return
+        if not alone:
+            raise UserError(
+                f"{self._path} is in use: another process goes on with this run; end it first, or "
+                "give another run.dir"
             )
 
     def _read(self) -> None:

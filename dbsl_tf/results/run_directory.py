@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,14 @@ class RunDirectory:
         self._check_unused()
         return False
 
-    def make(self) -> None:
-        """Make the directory.
+    def make(self) -> list[Path]:
+        """Make the directory; returns what was not there before, for `unmake`.
 
         Raises:
             UserError: that is not possible.
         """
         try:
+            made = [path for path in (self.history, self.logs, self.path) if not path.exists()]
             self.logs.mkdir(parents=True, exist_ok=True)
             self.history.touch()
         except OSError as error:
@@ -80,6 +82,15 @@ class RunDirectory:
                 f"run.dir={self.path} cannot be made or written ({error.strerror}): choose a "
                 "directory that you may write"
             ) from error
+        return made
+
+    def unmake(self, made: Sequence[Path]) -> None:
+        """Remove what `make` made, where the run could not begin; other files stay."""
+        for path in made:
+            try:
+                path.unlink() if path == self.history else path.rmdir()
+            except OSError:
+                return
 
     def _check_unused(self) -> None:
         """Refuse all that is not what a run leaves that ended before its first checkpoint."""

@@ -65,6 +65,20 @@ def test_two_processes_cannot_write_one_history(tmp_path: Path) -> None:
     History(path).__exit__(None, None, None)
 
 
+def test_a_file_that_its_owner_has_just_removed_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    for is_back in (False, True):
+
+        def locked(*_: object, is_back: bool = is_back) -> None:
+            path.unlink()
+            if is_back:
+                path.touch()
+
+        with mock.patch("fcntl.flock", side_effect=locked):
+            with pytest.raises(UserError, match="is in use"):
+                History(path)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_without_locks_a_run_goes_on_with_a_warning(tmp_path: Path, capsys, number: int) -> None:
     path = tmp_path / "history.jsonl"

@@ -1,0 +1,133 @@
+"""What beginning a run, or going on with it, does to its directory; nothing is trained."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import unittest
+from argparse import Namespace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+from rich.console import Console
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.catalogue import dataset_spec
+from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.training_run import Run, begin_or_resume
+from tests.support.small_runs import tiny_config
+
+DIGITS = SimpleNamespace(spec=dataset_spec("digits"))
+
+
+class TrainingRunCase(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.directory = RunDirectory(self.folder / "run")
+
+    def begin(self, *overrides: str, data: object = DIGITS) -> Run:
+        console = Console(file=open(os.devnull, "w"))
+        self.addCleanup(console.file.close)
+        options = Namespace(config=str(self.folder / "tiny.yaml"), overrides=list(overrides))
+        config = tiny_config(self.folder, *overrides)
+        return begin_or_resume(config, options, self.directory, data, console)
+
+    def checkpoint(self, commit: int) -> None:
+        """The run gets a checkpoint."""
+        weights = [np.zeros(3, np.float32)]
+        values = dict(clocks=(1, 1), samples={32: (1, 1)}, wall_seconds=1.0, time_models={})
+        Checkpoints(self.directory.checkpoints, keep=9).save(
+            Checkpoint(commit=commit, weights=weights, velocity=[], **values)
+        )
+
+    def interrupted(self) -> None:
+        """A run with a checkpoint, that nobody goes on with."""
+        with self.begin().history:
+            self.checkpoint(2)
+
+    def files(self) -> dict[str, bytes]:
+        """The content of the run's files by name."""
+        files = [file for file in self.directory.path.rglob("*") if file.is_file()]
+        return {str(file.relative_to(self.directory.path)): file.read_bytes() for file in files}
+
+
+class OneAtATimeTest(TrainingRunCase):
+    def test_a_run_in_progress_is_left_as_it_is(self):
+        self.interrupted()
+        with self.begin("schedule.epochs=4").history:
+            self.directory.write_json(self.directory.summary, {})
+            before = self.files()
+            with self.assertRaisesRegex(UserError, "history.jsonl is in use"):
+                self.begin("schedule.epochs=9", "time_model.a=0.002")
+        self.assertEqual(self.files(), before)
+        self.begin("schedule.epochs=9").history.__exit__(None, None, None)
+
+    def test_a_run_that_has_just_begun_is_left_as_it_is(self):
+        with self.begin().history:
+            before = self.files()
+            with self.assertRaisesRegex(UserError, "history.jsonl is in use"):
+                self.begin("schedule.epochs=9")
+        self.assertEqual(self.files(), before)
+
+    def test_a_process_that_begins_anew_gets_its_run_again(self):
+        program = (
+            "import os, sys; from pathlib import Path; from dbsl_tf.results.history import History;"
+            "kept = History(Path(sys.argv[1]));"
+            "again = [sys.executable, *sys.orig_argv[1:], 'again'];"
+            "print('again') if 'again' in sys.argv else os.execv(sys.executable, again)"
+        )
+        command = [sys.executable, "-c", program, str(self.folder / "history.jsonl")]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual((result.stdout, result.stderr), ("again\n", ""))
+
+
+class FailureTest(TrainingRunCase):
+    def test_a_directory_that_cannot_be_made_is_told_before_anything_is_measured(self):
+        (self.folder / "file").touch()
+        self.directory = RunDirectory(self.folder / "file" / "run")
+        with (
+            mock.patch("dbsl_tf.training_run._with_time_model") as measuring,
+            self.assertRaisesRegex(UserError, "cannot be made or written"),
+        ):
+            self.begin("time_model.a=null", "time_model.b=null")
+        measuring.assert_not_called()
+
+    def test_a_run_that_cannot_begin_leaves_nothing(self):
+        for failure in (UserError("no"), KeyboardInterrupt()):
+            with (
+                mock.patch("dbsl_tf.training_run._with_time_model", side_effect=failure),
+                self.assertRaises(type(failure)),
+            ):
+                self.begin()
+            self.assertFalse(self.directory.path.exists())
+        self.directory.path.mkdir()
+        with self.assertRaisesRegex(UserError, "dual_batch"):
+            self.begin("dual_batch.extra_time_ratio=1.9")
+        self.assertEqual(list(self.directory.path.iterdir()), [])
+
+    def test_a_run_that_cannot_go_on_is_left_as_it_was_and_can_be_tried_again(self):
+        self.interrupted()
+        self.directory.write_json(self.directory.summary, {})
+        before = self.files()
+        with self.assertRaisesRegex(UserError, "dual_batch"):
+            self.begin("schedule.epochs=9", "dual_batch.extra_time_ratio=1.9")
+        self.assertEqual(self.files(), before)
+        with self.begin("schedule.epochs=9").history as history:
+            self.assertEqual(history.commits, [])
+        self.assertFalse(self.directory.summary.exists())
+
+    def test_a_folder_that_holds_something_else_gets_no_file(self):
+        self.directory.path.mkdir()
+        (self.directory.path / "notes.txt").write_text("mine")
+        with self.assertRaisesRegex(UserError, "is not empty"):
+            self.begin()
+        self.assertEqual(self.files(), {"notes.txt": b"mine"})
+
+
+if __name__ == "__main__":
+    unittest.main()
