@@ -84,7 +84,8 @@ def coordinate(
     console: Console,
 ) -> None:
     """Be the chief: begin the run or go on with it, to its end."""
-    from dbsl_tf.training_run import begin_or_resume, train
+    from dbsl_tf.begun_run import begin_or_resume
+    from dbsl_tf.training_run import train
 
     data = prepare_data(config.data)
     run = begin_or_resume(config, options, directory, data, console)

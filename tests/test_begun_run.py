@@ -13,13 +13,13 @@ from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
+from dbsl_tf.data.catalogue import dataset_spec
 from rich.console import Console
 
+from dbsl_tf.begun_run import Run, begin_or_resume
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.catalogue import dataset_spec
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
-from dbsl_tf.training_run import Run, begin_or_resume
 from tests.support.small_runs import tiny_config
 
 DIGITS = SimpleNamespace(spec=dataset_spec("digits"))
@@ -91,7 +91,7 @@ class FailureTest(TrainingRunCase):
         (self.folder / "file").touch()
         self.directory = RunDirectory(self.folder / "file" / "run")
         with (
-            mock.patch("dbsl_tf.training_run._with_time_model") as measuring,
+            mock.patch("dbsl_tf.begun_run._with_time_model") as measuring,
             self.assertRaisesRegex(UserError, "cannot be made or written"),
         ):
             self.begin("time_model.a=null", "time_model.b=null")
@@ -100,7 +100,7 @@ class FailureTest(TrainingRunCase):
     def test_a_run_that_cannot_begin_leaves_nothing(self):
         for failure in (UserError("no"), KeyboardInterrupt()):
             with (
-                mock.patch("dbsl_tf.training_run._with_time_model", side_effect=failure),
+                mock.patch("dbsl_tf.begun_run._with_time_model", side_effect=failure),
                 self.assertRaises(type(failure)),
             ):
                 self.begin()
