@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
@@ -13,13 +14,15 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
+from dbsl_tf.data.image_folder import ImageData
+from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
 from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
-from dbsl_tf.results.resuming import changes
+from dbsl_tf.results.resuming import changes, check_same_classes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.schedules.progressive import resolution_settings
 
@@ -67,7 +70,8 @@ def begin_or_resume(
 
     Raises:
         UserError: the directory holds something else, cannot be written or is in use, or the run
-            is finished already. It is left as it was.
+            is finished already or cannot go on with this configuration and data. It is left as it
+            was.
     """
     # What must not be touched is refused before anything is made.
     directory.resumes(config.run.resume)
@@ -75,8 +79,9 @@ def begin_or_resume(
         made = directory.make()
         history = undoing.enter_context(History(directory.history))
         undoing.callback(directory.unmake, made)
-        run = _begin_or_resume(config, options, directory, history, console)
-        directory.write_json(directory.data, dataset_facts(data.spec))
+        facts = _facts(data)
+        run = _begin_or_resume(config, options, directory, facts, history, console)
+        directory.write_json(directory.data, facts)
         directory.write_text(directory.configuration, run.config.to_yaml())
         schedule = run.schedule
         directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
@@ -90,6 +95,7 @@ def _begin_or_resume(
     config: Config,
     options: Namespace,
     directory: RunDirectory,
+    facts: Mapping[str, Any],
     history: History,
     console: Console,
 ) -> Run:
@@ -106,6 +112,8 @@ def _begin_or_resume(
             config = config.model_copy(update={"time_model": before.time_model})
         for change in changes(before, config):
             report(f"{change}")
+        if directory.data.exists():
+            check_same_classes(directory.read_json(directory.data), facts)
         checkpoint = checkpoints.latest(report)
         _check_unfinished(config, directory, checkpoint)
     config = _with_time_model(config, options, console)
@@ -118,6 +126,14 @@ def _begin_or_resume(
         time_models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
     return Run(config, directory, time_models, schedule, checkpoints, checkpoint, history)
+
+
+def _facts(data: PreparedData) -> dict[str, Any]:
+    """What is kept of the data; folders of images have names of classes too, by label."""
+    facts = dataset_facts(data.spec)
+    if isinstance(data, ImageData):
+        facts["class_names"] = class_folders(data.directory, TRAIN)
+    return facts
 
 
 def _check_unfinished(

@@ -13,13 +13,15 @@ from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
-from dbsl_tf.data.catalogue import dataset_spec
 from rich.console import Console
 
 from dbsl_tf.begun_run import Run, begin_or_resume
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.config.catalogue import dataset_spec
+from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
+from tests.data.small_images import CLASSES, write_image_folder, write_photo
 from tests.support.small_runs import tiny_config
 
 DIGITS = SimpleNamespace(spec=dataset_spec("digits"))
@@ -127,6 +129,57 @@ class FailureTest(TrainingRunCase):
         with self.assertRaisesRegex(UserError, "is not empty"):
             self.begin()
         self.assertEqual(self.files(), {"notes.txt": b"mine"})
+
+
+class OtherClassesTest(TrainingRunCase):
+    """Going on with a folder of images whose classes are no longer those of the run."""
+
+    def setUp(self):
+        super().setUp()
+        self.images = self.folder / "images"
+        write_image_folder(self.images)
+        cache = {"XDG_CACHE_HOME": str(self.folder / "cache")}
+        self.enterContext(mock.patch.dict(os.environ, cache))
+        with self.go_on().history:
+            self.checkpoint(2)
+        self.before = self.files()
+
+    def go_on(self, *more: str) -> Run:
+        section = ["data.name=image_folder", f"data.dir={self.images}", "data.augment=[]"]
+        overrides = [*section, "data.train_samples=null", "data.image_size=32", *more]
+        section = tiny_config(self.folder, *overrides).data
+        return self.begin(*overrides, data=prepare_data(section))
+
+    def check_refused(self, pattern: str) -> None:
+        with self.assertRaisesRegex(UserError, pattern) as caught:
+            self.go_on("schedule.epochs=9")
+        self.assertNotIn("\n", str(caught.exception))
+        self.assertEqual(self.files(), self.before)
+
+    def test_their_names_are_kept(self):
+        facts = self.directory.read_json(self.directory.data)
+        self.assertEqual((facts["classes"], facts["class_names"]), (3, list(CLASSES)))
+
+    def test_more_classes_are_refused(self):
+        write_photo(self.images / "train" / "dog" / "photo.png", 7)
+        self.check_refused(r"3 classes of image_folder, .* has 4 .*\(new: dog\)")
+
+    def test_as_many_others_are_refused(self):
+        for split in ("train", "val"):
+            (self.images / split / "ant").rename(self.images / split / "wasp")
+        self.check_refused(r"has 3 .*\(new: wasp; gone: ant\)")
+
+    def test_more_images_are_welcome(self):
+        write_photo(self.images / "train" / "ant" / "another.png", 7)
+        with self.go_on().history:
+            pass
+        self.assertEqual(self.directory.read_json(self.directory.data)["train_samples"], 13)
+
+    def test_a_run_that_kept_no_names_goes_on(self):
+        self.directory.write_json(self.directory.data, {"name": "image_folder", "classes": 3})
+        with self.go_on().history:
+            pass
+        self.test_their_names_are_kept()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ _FIXED = {
     "model.stem": "the weights are those of another network",
     "cluster.workers": "an epoch is one commit of every worker",
 }
+# What data.json says of them.
+_CLASSES = ("name", "classes", "class_names")
+_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,32 @@ def changes(before: Config, now: Config) -> list[Change]:
                 "begin another run in another run.dir"
             )
     return found
+
+
+def check_same_classes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Checks that a run can go on with the data as they are.
+
+    Args:
+        before: `data.json` of the run; without names of classes only their number is compared.
+        now: what would be written there.
+
+    Raises:
+        UserError: the classes are others.
+    """
+    if all(before.get(key, now.get(key)) == now.get(key) for key in _CLASSES):
+        return
+    old, new = (set(facts.get("class_names", ())) for facts in (before, now))
+    differences = [
+        f"{what}: {', '.join(sorted(names)[:_NAMED_AT_MOST])}"
+        for what, names in (("new", new - old), ("gone", old - new))
+        if names and old
+    ]
+    named = f" ({'; '.join(differences)})" if differences else ""
+    raise UserError(
+        f"run.dir holds a run on the {before.get('classes')} classes of {before.get('name')}, and "
+        f"the data of {now['name']} has {now['classes']} now{named}: the weights are those of "
+        "other classes; set data.dir back, or begin another run in another run.dir"
+    )
 
 
 def _values(config: Config) -> dict[str, Any]:
