@@ -112,7 +112,10 @@ class RunDirectory:
                 "your own"
             ) from error
         results = [file for file in files if file not in started]
-        if self.checkpoints in files and any(self.checkpoints.iterdir()):
+        # The next checkpoint removes what a crash cut short.
+        if self.checkpoints in files and not all(
+            file.match(".*.commit-*.npz") for file in self.checkpoints.iterdir()
+        ):
             results.append(self.checkpoints)
         if results or self._history_has_results():
             raise UserError(

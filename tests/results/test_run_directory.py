@@ -48,6 +48,16 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path: Path
     assert not run.resumes("auto")
 
 
+def test_a_first_checkpoint_that_a_crash_cut_short_is_no_result(tmp_path: Path):
+    run = RunDirectory.of(tmp_path, CONFIG)
+    run.checkpoints.mkdir()
+    (run.checkpoints / ".12.commit-000000000.npz").write_text("PK")
+    assert not run.resumes("auto")
+    (run.checkpoints / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=f"run.dir={tmp_path} is not empty"):
+        run.resumes("auto")
+
+
 def test_a_worker_lost_before_the_first_checkpoint_is_no_result(tmp_path: Path):
     run = RunDirectory.of(tmp_path, CONFIG)
     run.make()
