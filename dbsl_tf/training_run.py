@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from dbsl_tf.begun_run import Run
-from dbsl_tf.cluster.connecting import ready_cluster
+from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
@@ -47,7 +48,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     def report(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    config, directory, start = run.config, run.directory, run.checkpoint
+    config, directory = run.config, run.directory
     report(_introduction(run, task))
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
     with (
@@ -55,35 +56,13 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         ready_cluster(config, task, directory.logs, restarts) as cluster,
         ExitStack() as stack,
     ):
-        from dbsl_tf.coordinator.assembly import build_trainer
-        from dbsl_tf.engine.watched_run import run_watched
-
-        if start is not None:
-            discarded = history.resume(start.commit).discarded
+        if run.checkpoint is not None:
+            discarded = history.resume(run.checkpoint.commit).discarded
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")
         display = Display(console, run.schedule.plain, config.schedule.epochs, history.commits)
-
-        def check() -> None:
-            cluster.check(report)
-
-        trainer = run_watched(
-            lambda: build_trainer(
-                config,
-                run.schedule,
-                run.time_models,
-                data,
-                cluster,
-                run.checkpoints,
-                start,
-                observers=[history, display, *_event_files(run, stack)],
-                check=check,
-            ),
-            check,
-            _BUILDING_SECONDS,
-        )
-        trainer.warm_up()
-        remove_generated_files()
+        observers = [history, display, *_event_files(run, stack)]
+        trainer = _ready_trainer(run, data, cluster, observers, lambda: cluster.check(report))
         try:
             with display:
                 trainer.run(evaluate_first=_evaluation_is_missing(run, history))
@@ -97,6 +76,37 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         directory.write_json(directory.summary, summary)
     _export(directory)
     print_outcome(console, run.schedule.plain, summary, directory)
+
+
+def _ready_trainer(
+    run: Run,
+    data: PreparedData,
+    cluster: ReadyCluster,
+    observers: Sequence[Observer],
+    check: Callable[[], None],
+) -> Trainer:
+    """Connect to the cluster, build what trains on it, and have every worker load it."""
+    # Imported here because they load TensorFlow.
+    from dbsl_tf.coordinator.assembly import build_trainer
+    from dbsl_tf.engine.watched_run import run_watched
+
+    def build() -> Trainer:
+        return build_trainer(
+            run.config,
+            run.schedule,
+            run.time_models,
+            data,
+            cluster,
+            run.checkpoints,
+            run.checkpoint,
+            observers,
+            check,
+        )
+
+    trainer = run_watched(build, check, _BUILDING_SECONDS)
+    trainer.warm_up()
+    remove_generated_files()
+    return trainer
 
 
 def _event_files(run: Run, stack: ExitStack) -> list[Observer]:

@@ -27,7 +27,7 @@ class ClusterSection(Section):
         None,
         gt=0,
         description="seconds after which a mini-epoch that does not come back is given to another "
-        "worker; null: 10 times its planned time, at least 20",
+        "worker; null: 10 times its planned time, at least 20; 180 more with compute.xla",
     )
     max_restarts: int = Field(
         10,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.checkpointer import Checkpointer
-from dbsl_tf.coordinator.components import build_components
+from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.stage import Stage, Streams
@@ -33,6 +33,8 @@ from dbsl_tf.shared_model.slots import SlotPool
 
 _TIMEOUT_FACTOR = 10
 _SHORTEST_TIMEOUT = 20.0
+# XLA compiles the steps of each batch size within the first mini-epoch that has them.
+_COMPILING_SECONDS = 180.0
 
 
 @naming_lost_servers()
@@ -67,17 +69,6 @@ def build_trainer(
     merged = checkpoint.commit if checkpoint else 0
     streams = Streams(workers, checkpoint.samples if checkpoint else {})
 
-    def make_stage(plan: DualBatchPlan, settings: ResolutionSettings) -> Stage:
-        return Stage(
-            settings=settings,
-            plan=plan,
-            mini_epoch=components.mini_epochs[settings.resolution],
-            batches=components.make_batches(
-                _mini_epoch_of(plan), streams.taken(settings.resolution), settings.resolution
-            ),
-            learning_rates=_learning_rates(config, plan, settings),
-        )
-
     watches = {
         resolution: DriftWatch(models, partial(_plan, config, resolution))
         for resolution, models in time_models.items()
@@ -89,7 +80,13 @@ def build_trainer(
         engine=components.engine,
         shared_model=shared_model,
         slots=slots,
-        stages=Stages(schedule, watches, make_stage, config.dual_batch.replan, observers),
+        stages=Stages(
+            schedule,
+            watches,
+            partial(_stage, config, components, streams),
+            config.dual_batch.replan,
+            observers,
+        ),
         dispatcher=Dispatcher(
             total=calendar.total,
             merged=merged,
@@ -115,6 +112,24 @@ def build_trainer(
     return trainer
 
 
+def _stage(
+    config: Config,
+    components: Components,
+    streams: Streams,
+    plan: DualBatchPlan,
+    settings: ResolutionSettings,
+) -> Stage:
+    return Stage(
+        settings=settings,
+        plan=plan,
+        mini_epoch=components.mini_epochs[settings.resolution],
+        batches=components.make_batches(
+            _mini_epoch_of(plan), streams.taken(settings.resolution), settings.resolution
+        ),
+        learning_rates=_learning_rates(config, plan, settings),
+    )
+
+
 def _plan(config: Config, resolution: int, time_models: Sequence[TimeModel]) -> DualBatchPlan:
     return plan_from_config(config, epoch_samples(config.data), time_models, resolution)
 
@@ -125,7 +140,8 @@ def _worker_timeout(config: Config, schedule: TrainingSchedule) -> float:
         return config.cluster.worker_timeout
     plans = schedule.plans.values()
     longest = max(worker.predicted_seconds for plan in plans for worker in plan.workers)
-    return max(_TIMEOUT_FACTOR * longest, _SHORTEST_TIMEOUT)
+    compiling = _COMPILING_SECONDS if config.compute.xla else 0.0
+    return max(_TIMEOUT_FACTOR * longest, _SHORTEST_TIMEOUT) + compiling
 
 
 def _mini_epoch_of(plan: DualBatchPlan) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras_core
 import numpy as np
@@ -79,51 +80,12 @@ def build_components(
         MERGE_RULES[config.dual_batch.merge],
         tf.as_dtype(config.cluster.transfer_dtype),
     )
-
-    def evaluation_at(settings: ResolutionSettings) -> Closure:
-        batch = min(settings.large_batch, data.spec.test_samples)
-        return evaluation_closure(
-            engine,
-            shared_model.exchange,
-            network,
-            lambda start, stop: test_dataset(
-                data,
-                start=start,
-                stop=stop,
-                batch=batch,
-                resolution=settings.resolution,
-                parallel_calls=cluster.threads_per_worker,
-            ),
-        )
-
-    evaluated = settings if config.progressive.evaluate_current else [highest]
+    exchange = shared_model.exchange
     closures = {
-        dropout: mini_epoch_closure(engine, shared_model.exchange, networks[dropout], optimizer)
+        dropout: mini_epoch_closure(engine, exchange, networks[dropout], optimizer)
         for dropout in networks
     }
-
-    def make_batches(
-        sizes: Callable[[tf.Tensor], tf.Tensor], samples_before: Sequence[int], resolution: int
-    ) -> Iterator:
-        place = [part.resolution for part in settings].index(resolution)
-        # Far apart, so that no two workers and resolutions have the same order.
-        first_seed = config.run.seed * engine.workers + (place << 32)
-
-        def dataset_fn() -> tf.data.Dataset:
-            worker = Engine.worker_index()
-            return training_dataset(
-                data,
-                train_samples=config.data.train_samples or data.spec.train_samples,
-                augment=config.data.augment,
-                batch_sizes=sizes(worker),
-                seed=tf.constant(first_seed, tf.int64) + worker,
-                parallel_calls=cluster.threads_per_worker,
-                first_sample=tf.gather(tf.constant(samples_before, tf.int64), worker),
-                resolution=resolution,
-            )
-
-        return engine.per_worker_iterator(dataset_fn)
-
+    threads = cluster.threads_per_worker
     return Components(
         engine=engine,
         shared_model=shared_model,
@@ -131,12 +93,61 @@ def build_components(
         evaluator=Evaluator(
             engine,
             shared_model,
-            {part.resolution: evaluation_at(part) for part in evaluated},
+            {
+                part.resolution: evaluation_closure(
+                    engine, exchange, network, _test_batches(data, part, threads)
+                )
+                for part in (settings if config.progressive.evaluate_current else [highest])
+            },
             data.spec.test_samples,
             worker_timeout,
         ),
-        make_batches=make_batches,
+        make_batches=partial(_make_batches, config, data, engine, threads),
     )
+
+
+def _test_batches(
+    data: PreparedData, settings: ResolutionSettings, threads: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
+    """Maps a range of test samples, `start` and `stop`, to their batches."""
+    return lambda start, stop: test_dataset(
+        data,
+        start=start,
+        stop=stop,
+        batch=min(settings.large_batch, data.spec.test_samples),
+        resolution=settings.resolution,
+        parallel_calls=threads,
+    )
+
+
+def _make_batches(
+    config: Config,
+    data: PreparedData,
+    engine: Engine,
+    threads: int,
+    sizes: Callable[[tf.Tensor], tf.Tensor],
+    samples_before: Sequence[int],
+    resolution: int,
+) -> Iterator:
+    """See `Components.make_batches`, which is the last three arguments."""
+    place = [part.resolution for part in resolution_settings(config)].index(resolution)
+    # Far apart, so that no two workers and resolutions have the same order.
+    first_seed = config.run.seed * engine.workers + (place << 32)
+
+    def dataset_fn() -> tf.data.Dataset:
+        worker = Engine.worker_index()
+        return training_dataset(
+            data,
+            train_samples=config.data.train_samples or data.spec.train_samples,
+            augment=config.data.augment,
+            batch_sizes=sizes(worker),
+            seed=tf.constant(first_seed, tf.int64) + worker,
+            parallel_calls=threads,
+            first_sample=tf.gather(tf.constant(samples_before, tf.int64), worker),
+            resolution=resolution,
+        )
+
+    return engine.per_worker_iterator(dataset_fn)
 
 
 def _network(config: Config, data: PreparedData, dropout: float) -> Network:

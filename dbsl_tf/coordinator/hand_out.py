@@ -66,7 +66,7 @@ class HandOut:
         except WorkerHung:
             self._dispatcher.give_back(mini_epoch.number)
             # Until the worker has come to, it may still write to the slot.
-            result, hung = call.wait(), True
+            result, hung = call.result(), True
         returned = Returned(mini_epoch, int(result["worker"]), slot, result)
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
         self._engine.roster.answered(returned.worker)

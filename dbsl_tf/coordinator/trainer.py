@@ -14,6 +14,7 @@ from dbsl_tf.coordinator.hand_out import HandOut
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
 from dbsl_tf.coordinator.stages import Stages
+from dbsl_tf.engine.background import in_thread
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.failures import naming_lost_servers
 from dbsl_tf.engine.stalls import StallWatch
@@ -127,7 +128,7 @@ class Trainer:
             if evaluate_first:
                 self._evaluate(self._dispatcher.merged, self._evaluator.highest)
             for _ in range(self._engine.workers):
-                self._in_thread(self._train)
+                in_thread(self._train, self.fail)
             # A thread that waits for a worker that hangs need not come back.
             while self._failure is None and not self._done():
                 time.sleep(0.05)
@@ -164,7 +165,7 @@ class Trainer:
                 self._checkpointer.save_and_wait(self._progress())
             saved.set()
 
-        self._in_thread(save).join(timeout)
+        in_thread(save, self.fail).join(timeout)
         return saved.is_set()
 
     @naming_lost_servers()
@@ -188,18 +189,6 @@ class Trainer:
             return False
         self._checkpointer.wait()
         return True
-
-    def _in_thread(self, work: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=self._guard, args=(work,), daemon=True)
-        thread.start()
-        return thread
-
-    def _guard(self, work: Callable[[], None]) -> None:
-        try:
-            with naming_lost_servers():
-                work()
-        except BaseException as error:
-            self.fail(error)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

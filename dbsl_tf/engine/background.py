@@ -27,17 +27,24 @@ class Background:
     def start(self, work: Callable[[], None]) -> None:
         """Begin `work`; see `wait`."""
         self.wait()
-        self._thread = threading.Thread(target=self._guard, args=(work,), daemon=True)
-        self._thread.start()
+        self._thread = in_thread(work, self._fail)
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until what was started last is done, `timeout` seconds at most."""
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _guard(self, work: Callable[[], None]) -> None:
+
+def in_thread(work: Callable[[], None], fail: Callable[[BaseException], None]) -> threading.Thread:
+    """Begin `work` in a thread of its own; `fail` is told of what it raises."""
+
+    def guarded() -> None:
         try:
             with naming_lost_servers():
                 work()
         except BaseException as error:
-            self._fail(error)
+            fail(error)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    return thread

@@ -62,7 +62,7 @@ class Call:
 
         Raises:
             WorkerHung: the worker that runs it has been at it for longer than that. The call
-                goes on: see `wait`.
+                goes on, and may be waited for again.
             ParameterServerLost: a parameter server is gone.
         """
         while not self.is_there(timeout):
@@ -77,10 +77,6 @@ class Call:
         if timeout is not None:
             self._engine.check_for_hang(self.ticket, timeout)
         return False
-
-    def wait(self) -> Any:
-        """Wait for the result, however long it takes."""
-        return self.result()
 
 
 class Engine:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 
 _LONGEST_MESSAGE = 300
+_ROLES = {"worker": "worker", "ps": "parameter server"}
 
 
 @contextmanager
@@ -31,9 +32,12 @@ def naming_lost_servers() -> Iterator[None]:
             ) from error
         advice = ""
         if isinstance(cause, tf.errors.ResourceExhaustedError):
-            advice = ": the memory does not suffice; lower dual_batch.large_batch"
-        text = _without_traces(str(cause.message))[:_LONGEST_MESSAGE]
-        raise ClusterError(f"a worker failed ({type(cause).__name__}: {text}){advice}") from error
+            advice = (
+                ": the memory does not suffice; lower dual_batch.large_batch, or "
+                "progressive.large_batch where that is given"
+            )
+        who, text = _task(str(cause)), _without_traces(str(cause.message))[:_LONGEST_MESSAGE]
+        raise ClusterError(f"{who} failed ({type(cause).__name__}: {text}){advice}") from error
 
 
 def server_is_gone(error: Exception) -> bool:
@@ -67,6 +71,14 @@ def deserves_another_try(error: tf.errors.OpError) -> bool:
 def _unwrapped(error: Exception) -> Exception:
     # Errors in what a worker holds, such as its dataset, come wrapped.
     return getattr(error, "original_exception", error)
+
+
+def _task(message: str) -> str:
+    """Which server an error came from."""
+    found = re.search(r"remote target /job:(worker|ps)/replica:\d+/task:(\d+)", message)
+    if found is None:
+        return "a worker"
+    return f"{_ROLES[found[1]]} {found[2]}"
 
 
 def _without_traces(message: str) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -15,20 +16,35 @@ def print_outcome(
     console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
 ) -> None:
     """Show a finished run to a person."""
-    console.print("plan and what happened:", highlight=False)
+
+    def line(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    line("plan and what happened:")
+    console.print(_table(plan, summary))
+    line(
+        f"extra time ratio k: planned {plan.realised_extra_time_ratio:.3f}, "
+        f"realised {_number(summary['realised_extra_time_ratio'])} at the large workers' speed; "
+        f"load imbalance (small over large): {_number(summary['load_imbalance'])}"
+    )
+    line(
+        f"{summary['samples']:,} samples in {summary['wall_seconds']:.1f} s: "
+        f"{summary['images_per_second']:,.0f} images/s"
+    )
+    line(
+        f"[bold]test accuracy {summary['test_accuracy']:.2%}[/bold], "
+        f"test loss {summary['test_loss']:.4f}"
+    )
+    line(f"results: {run.path}")
+
+
+def _table(plan: DualBatchPlan, summary: dict[str, Any]) -> Table:
+    """A line for each role."""
     table = Table()
-    for heading in (
-        "role",
-        "workers",
-        "batch",
-        "samples",
-        "steps",
-        "commits",
-        "planned s",
-        "median s",
-    ):
-        table.add_column(heading, justify="left" if heading == "role" else "right")
-    for role in ("small", "large"):
+    table.add_column("role")
+    for heading in ("workers", "batch", "samples", "steps", "commits", "planned s", "median s"):
+        table.add_column(heading, justify="right")
+    for role in ROLES:
         worker = plan.first(role)
         if worker is None:
             continue
@@ -43,27 +59,7 @@ def print_outcome(
             f"{worker.predicted_seconds:.3f}",
             "-" if measured is None else f"{measured:.3f}",
         )
-    console.print(table)
-    console.print(
-        f"extra time ratio k: planned {plan.realised_extra_time_ratio:.3f}, "
-        f"realised {_number(summary['realised_extra_time_ratio'])} at the large workers' speed; "
-        f"load imbalance (small over large): {_number(summary['load_imbalance'])}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(
-        f"{summary['samples']:,} samples in {summary['wall_seconds']:.1f} s: "
-        f"{summary['images_per_second']:,.0f} images/s",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(
-        f"[bold]test accuracy {summary['test_accuracy']:.2%}[/bold], "
-        f"test loss {summary['test_loss']:.4f}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+    return table
 
 
 def _number(value: float | None) -> str:

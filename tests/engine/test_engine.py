@@ -86,7 +86,7 @@ def a_failure_while_a_worker_hangs(engine):
 class EngineTest(tf.test.TestCase):
     def test_a_call_that_fails_takes_no_other_with_it(self):
         message, results = on_cluster(calls_beside_a_failure, workers=3)
-        self.assertRegex(message, "a worker failed .InvalidArgumentError.*above 0:")
+        self.assertRegex(message, r"worker \d failed .InvalidArgumentError.*above 0:")
         self.assertEqual(results, [2 * number for number in range(LONG_CALLS + 1)])
 
     def test_it_is_known_for_how_long_the_cluster_takes_no_call(self):

@@ -51,9 +51,14 @@ class FailuresTest(tf.test.TestCase):
             named(tf.errors.InvalidArgumentError(None, None, ASSERTION))
         self.assertEqual(
             str(caught.exception),
-            "a worker failed (InvalidArgumentError: assertion failed: [not below zero:] [7]"
+            "worker 1 failed (InvalidArgumentError: assertion failed: [not below zero:] [7]"
             " [[{{node Assert/Assert}}]])",
         )
+
+    def test_too_little_memory_comes_with_advice(self):
+        told = "a worker failed .*OOM.*lower dual_batch.large_batch, or progressive.large_batch"
+        with self.assertRaisesRegex(ClusterError, told):
+            named(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"))
 
     def test_a_lost_server_is_named(self):
         with self.assertRaisesRegex(ParameterServerLost, "does not answer any more"):
