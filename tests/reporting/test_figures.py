@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -147,3 +148,14 @@ def test_identifiers_of_figures_in_a_page_differ(tmp_path: Path) -> None:
     used = set(re.findall(r'(?:href="|url\()#([^")]*)', one))
     assert used and used <= found[0]
     assert one.startswith("<svg") and "<title>&lt;what&gt;</title>" in one
+
+
+def test_the_staleness_of_a_bar_may_be_huge(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=1", "dual_batch.small_workers=0")
+    run = read_run(tmp_path / "run")
+    first, second = run.mini_epochs
+    run = replace(run, mini_epochs=(first, replace(second, staleness=2**40)))
+    (axes,) = draw_staleness(run).axes
+    middles = [round(bar.get_x() + bar.get_width() / 2) for bar in axes.patches]
+    assert middles == [0, 2**40]
+    assert [bar.get_height() for bar in axes.patches] == [1, 1]

@@ -37,10 +37,10 @@ def draw_staleness(run: RecordedRun, width: float = COLUMN) -> Figure:
     most = max(max(count) for count in counts.values())
     bar = 0.8 / len(counts)
     for index, (role, count) in enumerate(counts.items()):
-        places = [value - 0.4 + bar * (index + 0.5) for value in range(most + 1)]
+        # Not every value up to the highest: a damaged file may hold a huge one.
         axes.bar(
-            places,
-            [count[value] for value in range(most + 1)],
+            [value - 0.4 + bar * (index + 0.5) for value in count],
+            list(count.values()),
             width=bar,
             edgecolor="black",
             linewidth=0.6,
