@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any
 
-from dbsl_tf.reporting.recorded_run import Evaluation, Fault, MiniEpoch, Resumption
+from dbsl_tf.reporting.recorded_run import Drift, Evaluation, Fault, MiniEpoch, Resumption
+from dbsl_tf.results.checked_values import event_count, event_number, finite_number
 
-_OPTIONAL = (
+_OPTIONAL_COUNTS = ("resolution", "batch", "samples", "steps", "staleness")
+_OPTIONAL_NUMBERS = (
     "train_loss",
     "train_accuracy",
-    "resolution",
-    "batch",
-    "samples",
-    "steps",
     "loop_seconds",
     "learning_rate",
     "update_factor",
-    "staleness",
 )
 
 
@@ -31,7 +27,7 @@ class TimedHistory:
     evaluations: list[Evaluation] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     resumptions: list[Resumption] = field(default_factory=list)
-    drifts: list[Mapping[str, Any]] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
 
     @property
     def end(self) -> float:
@@ -65,11 +61,15 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
         ValueError: an event lacks a value, or has one of another type.
     """
     history, last_unix = TimedHistory(), None
-    sizes = [event.get("resolution") for event in events if event["event"] == "evaluation"]
-    highest = max((size for size in sizes if size is not None), default=None)
+    sizes = [
+        event_count(event, "resolution")
+        for event in events
+        if event["event"] == "evaluation" and event.get("resolution") is not None
+    ]
+    highest = max(sizes, default=None)
     for segment in _segments(events):
         starts = [
-            _number(event, "started")
+            event_number(event, "started")
             for event in segment
             if event["event"] == "commit" or "started" in event
         ]
@@ -83,7 +83,7 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
             else:
                 _add(history, event, clock, workers, highest)
         ends = [
-            _number(event, "started") + _number(event, "seconds")
+            event_number(event, "started") + event_number(event, "seconds")
             for event in segment
             if event["event"] == "commit"
         ]
@@ -120,28 +120,29 @@ def _add(
         case "fault":
             history.faults.append(
                 Fault(
-                    seconds=clock.seconds(_number(event, "time")),
-                    commit=_whole(event, "commit"),
+                    seconds=clock.seconds(event_number(event, "time")),
+                    commit=event_count(event, "commit"),
                     kind=str(event.get("kind")),
-                    worker=_whole(event, "worker"),
+                    worker=event_count(event, "worker"),
                     message=str(event.get("message")),
                 )
             )
         case "drift":
-            history.drifts.append(event)
+            history.drifts.append(_drift(event))
 
 
 def _mini_epoch(event: Mapping[str, Any], clock: _Clock, workers: int) -> MiniEpoch:
-    commit = _whole(event, "commit")
-    begin = clock.seconds(_number(event, "started"))
+    commit = event_count(event, "commit")
+    begin = clock.seconds(event_number(event, "started"))
     return MiniEpoch(
         commit=commit,
         epoch=(commit - 1) // workers + 1,
-        worker=_whole(event, "worker"),
+        worker=event_count(event, "worker"),
         role=str(event.get("role")),
         begin=begin,
-        end=begin + _number(event, "seconds"),
-        **{name: _number(event, name) for name in _OPTIONAL if event.get(name) is not None},
+        end=begin + event_number(event, "seconds"),
+        **{name: event_count(event, name) for name in _known(event, _OPTIONAL_COUNTS)},
+        **{name: event_number(event, name) for name in _known(event, _OPTIONAL_NUMBERS)},
         **{name: None for name in ("train_loss", "train_accuracy") if event.get(name) is None},
     )
 
@@ -149,41 +150,43 @@ def _mini_epoch(event: Mapping[str, Any], clock: _Clock, workers: int) -> MiniEp
 def _evaluation(
     event: Mapping[str, Any], clock: _Clock, workers: int, history: TimedHistory
 ) -> Evaluation:
-    commit = _whole(event, "commit")
+    commit = event_count(event, "commit")
     if event.get("started") is None:
         ends = [m.end for m in history.mini_epochs if m.commit == commit]
         begin = end = ends[0] if ends else history.end
     else:
-        begin = clock.seconds(_number(event, "started"))
-        end = begin + _number(event, "seconds")
+        begin = clock.seconds(event_number(event, "started"))
+        end = begin + event_number(event, "seconds")
     return Evaluation(
         commit=commit,
         epochs=commit / workers,
         begin=begin,
         end=end,
-        test_loss=_number(event, "test_loss"),
-        test_accuracy=_number(event, "test_accuracy"),
+        test_loss=event_number(event, "test_loss"),
+        test_accuracy=event_number(event, "test_accuracy"),
     )
 
 
 def _resumption(event: Mapping[str, Any], clock: _Clock, pause: float | None) -> Resumption:
     return Resumption(
         seconds=clock.base,
-        commit=_whole(event, "commit"),
-        discarded=_whole(event, "discarded"),
+        commit=event_count(event, "commit"),
+        discarded=event_count(event, "discarded"),
         pause=pause,
     )
 
 
-def _number(event: Mapping[str, Any], key: str) -> float:
-    value = event.get(key)
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{key} of a line of kind {event['event']} is {value!r}, not a number")
-    return value
+def _drift(event: Mapping[str, Any]) -> Drift:
+    factors = event.get("factors")
+    name = f"factors of a line of kind {event['event']}"
+    if not isinstance(factors, list):
+        raise ValueError(f"{name} is no list")
+    return Drift(
+        commit=event_count(event, "commit"),
+        factors=tuple(finite_number(factor, f"one of the {name}") for factor in factors),
+        adopted=bool(event.get("adopted")),
+    )
 
 
-def _whole(event: Mapping[str, Any], key: str) -> int:
-    value = _number(event, key)
-    if value != int(value) or value < 0:
-        raise ValueError(f"{key} of a line of kind {event['event']} is {value!r}, not a count")
-    return int(value)
+def _known(event: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if event.get(key) is not None]

@@ -12,8 +12,33 @@ from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.reporting.history_times import timed_history
 from dbsl_tf.reporting.recorded_run import RecordedRun
+from dbsl_tf.results.checked_values import (
+    check_known,
+    damaged,
+    finite_number,
+    read_object,
+    read_summary,
+    whole_number,
+)
 from dbsl_tf.results.history import read_events
 from dbsl_tf.results.run_directory import RunDirectory
+
+# Lists in plan.json: keys of their entries that are whole numbers, and of other numbers.
+_PLAN_TABLES = {
+    "per_worker": (("worker", "batch", "samples", "steps"), ("update_factor", "predicted_seconds")),
+    "schedule": (
+        (
+            "first_epoch",
+            "last_epoch",
+            "resolution",
+            "small_batch",
+            "large_batch",
+            "small_samples",
+            "large_samples",
+        ),
+        ("learning_rate", "dropout", "predicted_seconds"),
+    ),
+}
 
 
 def read_runs(paths: Sequence[Path]) -> list[RecordedRun]:
@@ -43,28 +68,32 @@ def read_run(path: Path) -> RecordedRun:
             "of dbsl_tf.train"
         )
     text, config = _configuration(directory.configuration)
-    plan = _object(directory, directory.plan)
-    events = _events(directory.history)
+    plan = _plan(directory)
+    events = read_events(directory.history)
     workers = _workers(config, plan, events)
     try:
         history = timed_history(events, workers)
     except ValueError as error:
-        raise _damaged(directory.history, str(error)) from error
+        raise damaged(directory.history, str(error)) from error
     resolutions = {m.resolution for m in history.mini_epochs}
+    try:
+        time_models = _time_models(config, workers, resolutions)
+    except ValueError as error:
+        raise damaged(directory.configuration, str(error)) from error
     return RecordedRun(
         path=path,
         workers=workers,
         config=config,
         config_text=text,
         plan=plan,
-        data=_object(directory, directory.data),
-        summary=_object(directory, directory.summary),
+        data=read_object(directory, directory.data) if directory.data.exists() else {},
+        summary=read_summary(directory) if directory.summary.exists() else {},
         mini_epochs=tuple(history.mini_epochs),
         evaluations=tuple(sorted(history.evaluations, key=lambda e: e.commit)),
         faults=tuple(history.faults),
         resumptions=tuple(history.resumptions),
         drifts=tuple(history.drifts),
-        time_models=_time_models(config, workers, resolutions),
+        time_models=time_models,
     )
 
 
@@ -80,27 +109,38 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
         values = read_yaml(text)
     except (OSError, ValueError, YamlProblem) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     if not isinstance(values, Mapping | None):
-        raise _damaged(path, "it holds no sections")
+        raise damaged(path, "it holds no sections")
     return text, flat(values or {})
 
 
-def _object(directory: RunDirectory, path: Path) -> Mapping[str, Any]:
-    """A JSON object of the run; empty where there is no such file."""
-    if not path.exists():
+def _plan(directory: RunDirectory) -> Mapping[str, Any]:
+    """plan.json; empty where there is no such file."""
+    if not directory.plan.exists():
         return {}
-    content = directory.read_json(path)
-    if not isinstance(content, Mapping):
-        raise _damaged(path, "it holds no JSON object")
-    return content
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
+    plan = read_object(directory, directory.plan)
     try:
-        return read_events(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(path, str(error)) from error
+        check_known(plan, ("workers", "small_workers"), ("realised_extra_time_ratio",))
+        for table, (counts, numbers) in _PLAN_TABLES.items():
+            _check_table(plan, table, counts, numbers)
+    except ValueError as error:
+        raise damaged(directory.plan, str(error)) from error
+    return plan
+
+
+def _check_table(
+    plan: Mapping[str, Any], table: str, counts: Sequence[str], numbers: Sequence[str]
+) -> None:
+    rows = plan.get(table)
+    if rows is None:
+        return
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError(f"{table} is no list of objects")
+    for row in rows:
+        check_known(row, counts, numbers, f" in {table}")
+        if not isinstance(row.get("role"), str | None):
+            raise ValueError(f"role in {table} is no text")
 
 
 def _workers(
@@ -116,15 +156,20 @@ def _workers(
 def _time_models(
     config: Mapping[str, Any], workers: int, resolutions: set[int | None]
 ) -> dict[int | None, tuple[TimeModel, ...]]:
-    """The time models that a configuration gives, see `RecordedRun.time_models`."""
+    """The time models that a configuration gives, see `RecordedRun.time_models`.
+
+    Raises:
+        ValueError: it has something else where a number belongs.
+    """
     if config.get("time_model.profile") is not None:
         return _profiled(Path(str(config["time_model.profile"])), workers, resolutions)
     sizes: Sequence[int | None] = [None]
     section = "time_model"
     if config.get("progressive.mode", "off") != "off" and config.get("progressive.a") is not None:
-        sizes, section = _listed(config.get("progressive.resolutions")), "progressive"
-    a, b, c = (_listed(config.get(f"{section}.{name}")) for name in ("a", "b", "overhead"))
-    if not all(isinstance(value, int | float) for value in (*a, *b)):
+        section, key = "progressive", "progressive.resolutions"
+        sizes = [whole_number(value, key) for value in _listed(config.get(key))]
+    a, b, c = (_numbers(config, f"{section}.{name}") for name in ("a", "b", "overhead"))
+    if None in (*a, *b):
         return {}
     overheads = [value or 0.0 for value in c] if len(c) == len(a) else [0.0] * len(a)
     models = zip(sizes, map(TimeModel, a, b, overheads))
@@ -133,6 +178,12 @@ def _time_models(
 
 def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _numbers(config: Mapping[str, Any], key: str) -> list[float | None]:
+    """One for each resolution, or the only one; None where none is given."""
+    values = _listed(config.get(key))
+    return [None if value is None else finite_number(value, key) for value in values]
 
 
 def _profiled(
@@ -146,9 +197,3 @@ def _profiled(
     except UserError:
         # It lay on the machine that trained, and need not be here.
         return {}
-
-
-def _damaged(path: Path, reason: str) -> UserError:
-    return UserError(
-        f"{path} cannot be read ({' '.join(reason.split())}): restore the file, or name another run"
-    )

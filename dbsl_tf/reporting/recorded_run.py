@@ -116,6 +116,19 @@ class Resumption:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """Workers turned out slower or faster than the time model says.
+
+    Attributes:
+        commit, factors, adopted: see `dbsl_tf.results.records.DriftRecord`.
+    """
+
+    commit: int
+    factors: tuple[float, ...]
+    adopted: bool
+
+
+@dataclass(frozen=True)
 class RecordedRun:
     """What is known of a run.
 
@@ -129,8 +142,7 @@ class RecordedRun:
         workers: number of workers, n.
         mini_epochs: in the order of their commits; those that a resumption lost are left out.
         evaluations: likewise.
-        faults, resumptions: in the order of the history.
-        drifts: drift lines of the history, see `dbsl_tf.results.records.DriftRecord`.
+        faults, resumptions, drifts: in the order of the history.
         time_models: of each worker, by resolution; under None where one serves all resolutions.
             Empty where the configuration has none or its profile cannot be read.
     """
@@ -146,7 +158,7 @@ class RecordedRun:
     evaluations: tuple[Evaluation, ...] = ()
     faults: tuple[Fault, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
-    drifts: tuple[Mapping[str, Any], ...] = ()
+    drifts: tuple[Drift, ...] = ()
     time_models: Mapping[int | None, Sequence[TimeModel]] = field(default_factory=dict)
 
     @property

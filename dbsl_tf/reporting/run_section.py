@@ -100,7 +100,7 @@ def _notes(run: RecordedRun) -> Markup:
             "The configuration has no time model, or its profile cannot be read here: nothing is "
             "compared with a prediction."
         )
-    adopted = [str(drift.get("commit")) for drift in run.drifts if drift.get("adopted")]
+    adopted = [str(drift.commit) for drift in run.drifts if drift.adopted]
     if adopted:
         notes.append(f"The plan was made anew after commit {', '.join(adopted)}.")
     if not notes:

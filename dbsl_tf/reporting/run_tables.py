@@ -8,13 +8,13 @@ from typing import Any
 from dbsl_tf.reporting.comparison import value_text
 from dbsl_tf.reporting.markup import Markup, element, table, together
 from dbsl_tf.reporting.measures import worker_times
-from dbsl_tf.reporting.recorded_run import RecordedRun
+from dbsl_tf.reporting.recorded_run import Drift, RecordedRun
 from dbsl_tf.reporting.wording import median_and_range, number
 
 
 def plan_tables(run: RecordedRun) -> Markup:
     """The plan of every worker and the schedule, as plan.json has them."""
-    workers = _mappings(run.plan.get("per_worker"))
+    workers = run.plan.get("per_worker")
     if not workers:
         return element("p", "Not recorded.")
     highest = max(run.resolutions, default=None) if len(run.resolutions) > 1 else None
@@ -30,7 +30,7 @@ def plan_tables(run: RecordedRun) -> Markup:
         [[w.get("worker"), *(_cell(w.get(column)) for column in columns)] for w in workers],
         texts=2,
     )
-    return together(plan, _schedule_table(_mappings(run.plan.get("schedule"))))
+    return together(plan, _schedule_table(run.plan.get("schedule") or ()))
 
 
 def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Markup:
@@ -113,7 +113,7 @@ def event_table(run: RecordedRun) -> Markup:
         )
         for resumption in run.resumptions
     ]
-    events += [(int(drift.get("commit", 0)), None, _drift_text(drift)) for drift in run.drifts]
+    events += [(drift.commit, None, _drift_text(drift)) for drift in run.drifts]
     if not events:
         return Markup("")
     rows = [
@@ -123,10 +123,9 @@ def event_table(run: RecordedRun) -> Markup:
     return table("Events", ("event", "after commit", "at s"), rows)
 
 
-def _drift_text(drift: Mapping[str, Any]) -> str:
-    factors = drift.get("factors") or []
-    told = ", ".join(f"worker {w} {f:.2f}" for w, f in enumerate(factors))
-    what = "planned anew" if drift.get("adopted") else "the plan stayed"
+def _drift_text(drift: Drift) -> str:
+    told = ", ".join(f"worker {w} {f:.2f}" for w, f in enumerate(drift.factors))
+    what = "planned anew" if drift.adopted else "the plan stayed"
     return f"step times over the time model's: {told}; {what}"
 
 
@@ -151,10 +150,6 @@ def versions_table(run: RecordedRun) -> Markup:
     if not isinstance(versions, Mapping):
         return element("p", "Versions are recorded when a run is finished.")
     return table("Versions", ("package", "version"), list(versions.items()), texts=2)
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _cell(value: Any) -> str | None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.results.checked_values import damaged, event_count
 from dbsl_tf.results.records import (
     CommitRecord,
     DriftRecord,
@@ -20,6 +21,9 @@ from dbsl_tf.results.records import (
     FaultRecord,
     ResumeRecord,
 )
+
+# Kinds of lines that no longer count after a resumption from an earlier checkpoint.
+_COUNTED = ("commit", "evaluation")
 
 
 class History:
@@ -147,19 +151,24 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     last line that is not complete: a crash cut it short, or it is being written.
 
     Raises:
-        UserError: the file is none that a run left.
+        UserError: the file cannot be read, or is none that a run left.
     """
     events: list[dict[str, Any]] = []
     if not path.exists():
         return events
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, str(error)) from error
     for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):
         try:
             event = json.loads(line)
+            if event["event"] in (*_COUNTED, "resume"):
+                event_count(event, "commit")
             if event["event"] == "resume":
                 events = _until(events, event["commit"])
             events.append(event)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{path} line {number} is no record of a run ({error!r}): restore the file or "
                 "give another run.dir"
@@ -168,8 +177,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
 
 
 def _until(events: Sequence[dict[str, Any]], commit: int) -> list[dict[str, Any]]:
-    counted = ("commit", "evaluation")
-    return [e for e in events if e["event"] not in counted or e["commit"] <= commit]
+    return [e for e in events if e["event"] not in _COUNTED or e["commit"] <= commit]
 
 
 def _without_event(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""Values in the files of a run, checked where they are read: a file may be damaged by then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.results.run_directory import RunDirectory
+
+# Up to here floating-point numbers tell whole numbers apart.
+_LARGEST_COUNT = 2**53
+_SUMMARY_NUMBERS = (
+    "test_loss",
+    "test_accuracy",
+    "wall_seconds",
+    "planned_extra_time_ratio",
+    "realised_extra_time_ratio",
+)
+
+
+def finite_number(value: Any, name: str) -> float:
+    """`value`, which is called `name`.
+
+    Raises:
+        ValueError: it is no number, or none that is finite as a floating-point number.
+    """
+    try:
+        finite = isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite or isinstance(value, bool):
+        raise ValueError(f"{name} is {_short(value)}, not a finite number")
+    return value
+
+
+def whole_number(value: Any, name: str) -> int:
+    """`value`, which is called `name`, as a whole number from 0.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = finite_number(value, name)
+    if number != int(number) or not 0 <= number <= _LARGEST_COUNT:
+        raise ValueError(f"{name} is {_short(value)}, not a count")
+    return int(number)
+
+
+def event_number(event: Mapping[str, Any], key: str) -> float:
+    """A finite number of a line of history.jsonl; raises ValueError."""
+    return finite_number(event.get(key), _of_event(event, key))
+
+
+def event_count(event: Mapping[str, Any], key: str) -> int:
+    """A whole number of a line of history.jsonl; raises ValueError."""
+    return whole_number(event.get(key), _of_event(event, key))
+
+
+def check_known(
+    values: Mapping[str, Any], counts: Iterable[str] = (), numbers: Iterable[str] = (), of: str = ""
+) -> None:
+    """Checks what is there, and not null, of an object.
+
+    Args:
+        values: the object.
+        counts: its keys of whole numbers.
+        numbers: its keys of finite numbers.
+        of: what follows a key in a message.
+
+    Raises:
+        ValueError: a value is none of these.
+    """
+    for check, keys in ((whole_number, counts), (finite_number, numbers)):
+        for key in keys:
+            if values.get(key) is not None:
+                check(values[key], f"{key}{of}")
+
+
+def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
+    """A JSON object of a run.
+
+    Raises:
+        UserError: the file cannot be read, or holds something else.
+    """
+    try:
+        content = directory.read_json(path)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise damaged(path, "it holds no JSON object")
+    return content
+
+
+def read_summary(directory: RunDirectory) -> dict[str, Any]:
+    """summary.json of a run, see `dbsl_tf.results.summary`; its numbers are finite or null.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    summary = read_object(directory, directory.summary)
+    try:
+        check_known(summary, numbers=_SUMMARY_NUMBERS)
+    except ValueError as error:
+        raise damaged(directory.summary, str(error)) from error
+    return summary
+
+
+def damaged(path: Path, reason: str) -> UserError:
+    """What is raised of a file of a run that cannot be used."""
+    return UserError(
+        f"{path} cannot be read ({' '.join(reason.split())}): restore the file, or name another run"
+    )
+
+
+def _of_event(event: Mapping[str, Any], key: str) -> str:
+    return f"{key} of a line of kind {event['event']}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,0 +1,179 @@
+"""Run directories in which one thing at a time is damaged: the commands answer with a line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import unittest
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dbsl_tf import plot, report
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.config.yaml_text import read_yaml, write_yaml
+from dbsl_tf.results.records import DriftRecord, FaultRecord
+from tests.support.run_directories import START, append_event, make_run
+
+NAN, INFINITE = float("nan"), float("inf")
+HUGE = 10**400  # finite, but no floating-point number
+HYBRID = (
+    "schedule.milestones=[2]",
+    "progressive.mode=cyclic",
+    "progressive.resolutions=[16,32]",
+    "progressive.a=[0.0003,0.0007]",
+    "progressive.b=[0.002,0.0024]",
+)
+
+
+class DamagedFilesTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
+        self.run = make_run(self.folder / "run", "schedule.epochs=3", faults=[fault])
+        drift = DriftRecord(commit=6, factors=(1.0, 1.5), adopted=False, plan=None, problem="x")
+        append_event(self.run, **drift.as_dict())
+        append_event(self.run, event="resume", commit=6, discarded=0, time=START + 500)
+
+    def told(self, command: Callable[[list[str]], int], *options: str) -> str:
+        """What a command says of the run."""
+        with self.assertRaises(UserError) as caught:
+            command([str(self.run.path), *options])
+        return str(caught.exception)
+
+    def check_damage(self, file: Path, content: str, expected: str) -> None:
+        """The report and a figure name the file and the reason, with this content."""
+        before = file.read_text()
+        figure = str(self.folder / "figure.svg")
+        try:
+            file.write_text(content)
+            for message in (
+                self.told(report.main),
+                self.told(plot.main, "--kind", "balance", "--output", figure),
+            ):
+                self.assertIn(file.name, message)
+                self.assertIn(expected, message)
+                self.assertNotIn("\n", message)
+        finally:
+            file.write_text(before)
+
+    def check_values(self, file: Path, cases: list[tuple[tuple[str | int, ...], Any]]) -> None:
+        """A JSON file with one value replaced, found by its keys and indices."""
+        for place, value in cases:
+            with self.subTest(file.name, place=place, value=str(value)[:20]):
+                content = json.loads(file.read_text())
+                inside = content
+                for key in place[:-1]:
+                    inside = inside[key]
+                inside[place[-1]] = value
+                self.check_damage(file, json.dumps(content), str(place[-1]))
+
+    def test_what_is_not_damaged_is_shown(self):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            self.assertEqual(report.main([str(self.run.path)]), 0)
+        self.assertEqual(output.getvalue(), f"{self.run.report}\n")
+        page = self.run.report.read_text()
+        self.assertIn("worker 0 1.00, worker 1 1.50; the plan stayed", page)
+
+    def test_summary(self):
+        self.check_values(
+            self.run.summary,
+            [
+                *((("wall_seconds",), value) for value in ("x", [1.0], NAN, INFINITE, HUGE, True)),
+                (("planned_extra_time_ratio",), "x"),
+                (("realised_extra_time_ratio",), "x"),
+            ],
+        )
+
+    def test_plan(self):
+        keys = ("worker", "batch", "samples", "steps", "update_factor", "predicted_seconds")
+        stage = ("first_epoch", "last_epoch", "resolution", "learning_rate", "dropout")
+        stage += ("small_batch", "large_batch", "small_samples", "large_samples")
+        self.check_values(
+            self.run.plan,
+            [
+                (("realised_extra_time_ratio",), "x"),
+                (("workers",), "x"),
+                (("small_workers",), 0.5),
+                (("per_worker",), {"worker": 1}),
+                (("schedule",), "x"),
+                (("per_worker", 0, "role"), ["small"]),
+                *((("per_worker", 1, key), value) for key in keys for value in ([1], "x", NAN)),
+                *((("per_worker", 1, key), 1.5) for key in keys[:4]),
+                *((("schedule", 0, key), value) for key in stage for value in ({}, "x", INFINITE)),
+                (("schedule", 0, "predicted_seconds"), [1]),
+            ],
+        )
+        plan = json.loads(self.run.plan.read_text())
+        plan["per_worker"] = ["x"]
+        self.check_damage(self.run.plan, json.dumps(plan), "per_worker")
+
+    def test_json_that_cannot_be_read(self):
+        for file in (self.run.summary, self.run.plan, self.run.data):
+            for content, expected in (
+                ("[]", "no JSON object"),
+                ("{", "cannot be read"),
+                ('{"x": ' + "9" * 5000 + "}", "cannot be read"),
+                ("[" * 100_000, "cannot be read"),
+            ):
+                with self.subTest(file.name, content=content[:10]):
+                    self.check_damage(file, content, expected)
+
+    def test_history(self):
+        counts = ("commit", "worker", "resolution", "batch", "samples", "steps", "staleness")
+        numbers = ("started", "seconds", "loop_seconds", "learning_rate", "update_factor")
+        numbers += ("train_loss", "train_accuracy")
+        cases = [("commit", key, 1.5) for key in counts]
+        cases += [
+            ("commit", key, value)
+            for key in (*counts, *numbers)
+            for value in ("x", [1], NAN, INFINITE, HUGE)
+        ]
+        cases += [("commit", key, -1) for key in counts]
+        cases += [
+            (kind, key, value)
+            for kind, keys in (
+                ("evaluation", ("commit", "resolution", "started", "test_loss", "test_accuracy")),
+                ("fault", ("commit", "worker", "time")),
+                ("drift", ("commit", "factors")),
+                ("resume", ("commit", "discarded")),
+            )
+            for key in keys
+            for value in ("x", [[1]], INFINITE)
+        ]
+        cases += [("drift", "factors", value) for value in (1.0, {"0": 1.0}, ["x"], [NAN])]
+        lines = self.run.history.read_text().splitlines()
+        for kind, key, value in cases:
+            with self.subTest(kind, key=key, value=str(value)[:20]):
+                changed = [json.loads(line) for line in lines]
+                next(event for event in changed if event["event"] == kind)[key] = value
+                text = "".join(json.dumps(event) + "\n" for event in changed)
+                self.check_damage(self.run.history, text, f"{key} of a line of kind {kind}")
+
+    def test_history_that_is_no_text(self):
+        self.run.history.write_bytes(b"\xff\xfe\n")
+        self.assertIn("history.jsonl cannot be read ('utf-8' codec", self.told(report.main))
+
+    def check_configuration(self, section: str, key: str, values: Iterable[Any]) -> None:
+        before = self.run.configuration.read_text()
+        for value in values:
+            with self.subTest(section, key=key, value=value):
+                content = read_yaml(before)
+                content[section][key] = value
+                self.check_damage(self.run.configuration, write_yaml(content), f"{section}.{key}")
+
+    def test_configuration(self):
+        for key in ("a", "b", "overhead"):
+            self.check_configuration("time_model", key, ("x", "", ["x"], NAN, INFINITE, True))
+
+    def test_configuration_of_the_hybrid(self):
+        self.run = make_run(self.folder / "hybrid", "schedule.epochs=4", *HYBRID)
+        for key in ("a", "b", "overhead"):
+            self.check_configuration("progressive", key, ("x", [0.1, "x"], [0.1, NAN]))
+        self.check_configuration("progressive", "resolutions", ("x", [[16], 32], [16.5, 32]))
+
+
+if __name__ == "__main__":
+    unittest.main()
