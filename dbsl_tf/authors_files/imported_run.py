@@ -111,7 +111,8 @@ def _events(
 
 def _samples(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> dict[str, int]:
     """Samples in a mini-epoch of each role: d_L = k d/n, and what the large workers leave (Eq. 4-5
-    of Lu et al., COMPSAC 2022), where the name tells k and the data set."""
+    of Lu et al., COMPSAC 2022), where the name tells k and the data set; nothing where no share is
+    left, as the name is then that of another run."""
     d, n = facts.train_samples, history.workers
     if d is None or facts.extra_time_ratio is None:
         return {}
@@ -120,7 +121,7 @@ def _samples(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> d
         return {"large": whole(d / n)}
     large = whole(facts.extra_time_ratio * d / n)
     small = whole((d - large * (n - small_workers)) / small_workers)
-    return {"small": small, "large": large}
+    return {"small": small, "large": large} if small >= 0 else {}
 
 
 def _config(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> dict[str, Any]:

@@ -105,6 +105,11 @@ class ImportHistoryTest(unittest.TestCase):
         self.assertEqual(config["dual_batch"]["merge"], "compsac")
         self.assertEqual(summary["planned_extra_time_ratio"], 1.1)
 
+    def test_a_name_whose_large_workers_would_leave_no_samples(self):
+        path = self.folder / "tf_extra1.4_1s_38_500.npy"
+        events, _, _ = self.imported(save_pickled(path, compsac_content()))
+        self.assertEqual([event for event in events[::2] if "samples" in event], [])
+
     def test_mistakes(self):
         path = save_pickled(self.folder / "mine.npy", journal_content())
         unknown = self.command(path, "--output", self.run)
