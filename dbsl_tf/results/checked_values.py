@@ -27,11 +27,7 @@ def finite_number(value: Any, name: str) -> float:
     Raises:
         ValueError: it is no number, or none that is finite as a floating-point number.
     """
-    try:
-        finite = isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:
-        finite = False
-    if not finite or isinstance(value, bool):
+    if not _is_finite(value):
         raise ValueError(f"{name} is {_short(value)}, not a finite number")
     return value
 
@@ -42,10 +38,9 @@ def whole_number(value: Any, name: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    number = finite_number(value, name)
-    if number != int(number) or not 0 <= number <= _LARGEST_COUNT:
+    if not _is_finite(value) or value != int(value) or not 0 <= value <= _LARGEST_COUNT:
         raise ValueError(f"{name} is {_short(value)}, not a count")
-    return int(number)
+    return int(value)
 
 
 def event_number(event: Mapping[str, Any], key: str) -> float:
@@ -112,6 +107,15 @@ def damaged(path: Path, reason: str) -> UserError:
     return UserError(
         f"{path} cannot be read ({' '.join(reason.split())}): restore the file, or name another run"
     )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
+    except OverflowError:
+        return False
 
 
 def _of_event(event: Mapping[str, Any], key: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
+from dbsl_tf.results.checked_values import damaged, finite_number, read_object, whole_number
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -41,7 +42,7 @@ class StoredRun:
                 "directory of a run of dbsl_tf.train"
             )
         config = load_config(directory.configuration)
-        return cls(directory, config, directory.read_json(directory.data))
+        return cls(directory, config, _facts(directory))
 
     def checkpoint(self, commit: int | None = None) -> Checkpoint:
         """The checkpoint of a commit; None: the newest that can be read.
@@ -58,3 +59,21 @@ class StoredRun:
         if newest is None:
             raise UserError(f"{self.directory.path} has no checkpoint to take the weights from")
         return newest
+
+
+def _facts(directory: RunDirectory) -> dict[str, Any]:
+    """data.json, with what a network needs of it."""
+    facts = read_object(directory, directory.data)
+    try:
+        classes = whole_number(facts.get("classes"), "classes")
+        if classes < 1:
+            raise ValueError(f"classes is {classes}, below 1")
+        for key in ("mean", "standard_deviation"):
+            channels = facts.get(key)
+            if not isinstance(channels, list) or len(channels) != 3:
+                raise ValueError(f"{key} is no list of three numbers")
+            for value in channels:
+                finite_number(value, key)
+    except ValueError as error:
+        raise damaged(directory.data, str(error)) from error
+    return {**facts, "classes": classes}
