@@ -98,6 +98,13 @@ class EvaluateCommandTest(tf.test.TestCase):
         self.assertIn("images has 3 classes, but the run was trained on 10", result.stderr)
         check_one_line_mistake(self.command(), "gone")
 
+    def test_damaged_files_are_told_in_a_line(self):
+        # One block of the network is missing.
+        run = write_run(self.run, self.settings, {2: initial_weights(self.settings)[:-3]})
+        check_one_line_mistake(self.command(), "weights do not fit the network")
+        run.write_json(run.data, {})
+        check_one_line_mistake(self.command(), "data.json cannot be read (classes is None")
+
 
 if __name__ == "__main__":
     tf.test.main()

@@ -15,7 +15,7 @@ from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.pipeline import test_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.evaluation.scores import Scores
-from dbsl_tf.models import build_model
+from dbsl_tf.models import build_model, check_weights_fit
 from dbsl_tf.schedules.progressive import resolution_settings
 from dbsl_tf.training.network import Network
 
@@ -37,7 +37,7 @@ def evaluate_on_test_set(
         report: told of every batch with the number of images done so far.
 
     Raises:
-        ValueError: the weights do not fit the network.
+        UserError: the weights do not fit the network.
     """
     settings = resolution_settings(config)[-1]
     spec = data.spec
@@ -52,7 +52,8 @@ def evaluate_on_test_set(
             precision=config.compute.precision,
         )
     )
-    tensors = _fitting(network, weights)
+    check_weights_fit(network.initial_weights(), weights)
+    tensors = [tf.constant(array) for array in weights]
     batches = test_dataset(
         data,
         start=0,
@@ -94,14 +95,3 @@ def class_names(data: PreparedData) -> list[str]:
     if isinstance(data, ImageData):
         return class_folders(data.directory, TRAIN)
     return [str(label) for label in range(data.spec.classes)]
-
-
-def _fitting(network: Network, weights: Sequence[np.ndarray]) -> list[tf.Tensor]:
-    expected = [array.shape for array in network.initial_weights()]
-    received = [array.shape for array in weights]
-    if expected != received:
-        raise ValueError(
-            f"the weights do not fit the network: it has {len(expected)} of shapes {expected}, got "
-            f"{len(received)} of shapes {received}"
-        )
-    return [tf.constant(array) for array in weights]

@@ -19,8 +19,8 @@ def save_keras3(path: Path, network: TrainedNetwork) -> None:
         network: see `TrainedNetwork.from_pixels` for inputs and outputs.
 
     Raises:
-        ValueError: the path does not end in `.keras`, or the weights do not fit the network.
-        UserError: the model is not known, or the file cannot be written.
+        ValueError: the path does not end in `.keras`.
+        UserError: the model is not known, the weights do not fit it, or the file cannot be written.
     """
     if path.suffix != ".keras":
         raise ValueError(f"the path of an exported model must end in .keras, got {path}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.config.names import Stem
 from dbsl_tf.models.building import build_model
-from dbsl_tf.models.variables import model_weights
+from dbsl_tf.models.variables import check_weights_fit, model_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,14 +44,16 @@ class TrainedNetwork:
         [batch, classes]; a `Normalization` layer standardises them first.
 
         Raises:
-            ValueError: the weights do not fit the network.
-            UserError: `name` is not a known model.
+            UserError: `name` is not a known model, or the weights do not fit the network.
         """
         # Imported here because it loads a second Keras, which only the export needs.
         import keras
 
         network = build_model(keras, self.name, self.classes, self.dropout, stem=self.stem)
-        _assign(model_weights(network), self.weights)
+        variables = model_weights(network)
+        check_weights_fit(variables, self.weights)
+        for variable, value in zip(variables, self.weights, strict=True):
+            variable.assign(value)
         return keras.Sequential(
             [
                 keras.Input(shape=(None, None, 3), name="pixels"),
@@ -64,15 +66,3 @@ class TrainedNetwork:
             ],
             name=f"{self.name}_from_pixels",
         )
-
-
-def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
-    expected = [tuple(variable.shape) for variable in variables]
-    received = [tuple(value.shape) for value in values]
-    if expected != received:
-        raise ValueError(
-            f"the weights do not fit the network: it has {len(expected)} weights of shapes "
-            f"{expected}, got {len(received)} of shapes {received}"
-        )
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

@@ -23,9 +23,8 @@ def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
         network: what to save.
 
     Raises:
-        ValueError: the weights do not fit the network.
-        UserError: the model is not known, the folder is there and not empty, or it cannot be
-            written.
+        UserError: the model is not known, the weights do not fit it, or the folder is there and not
+            empty or cannot be written.
     """
     _check_unused(folder)
     model = network.from_pixels()

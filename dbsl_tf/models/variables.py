@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from dbsl_tf.common.errors import UserError
 
 # Keras's names of biases and of the offset and scale of normalisation layers.
 _NOT_DECAYED = frozenset({"bias", "beta", "gamma"})
@@ -16,6 +19,31 @@ def model_weights(model: Any) -> list[Any]:
     is the same for the same network built with keras-core or with Keras 3.
     """
     return [*model.trainable_weights, *model.non_trainable_weights]
+
+
+def check_weights_fit(network: Sequence[Any], weights: Sequence[Any]) -> None:
+    """Checks that stored weights are those of a network.
+
+    Args:
+        network: variables or arrays with the shapes that belong there.
+        weights: arrays.
+
+    Raises:
+        UserError: there are more or fewer, or one has another shape.
+    """
+    expected, received = ([tuple(one.shape) for one in many] for many in (network, weights))
+    if expected == received:
+        return
+    if len(expected) != len(received):
+        problem = f"there are {len(received)}, it has {len(expected)}"
+    else:
+        pairs = enumerate(zip(expected, received), 1)
+        number, wanted, found = next((n, *pair) for n, pair in pairs if pair[0] != pair[1])
+        problem = f"number {number} of {len(expected)} has the shape {found}, there it is {wanted}"
+    raise UserError(
+        f"the weights do not fit the network: {problem}; config.yaml, data.json and the checkpoint "
+        "must be those of one run: restore them"
+    )
 
 
 def is_seed_state(variable: Any) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.exporting.keras_file import save_keras3
 from tests.support.trained_networks import disturbed_model, logits, pixels, trained
 
@@ -69,7 +70,7 @@ class SaveKeras3Test(tf.test.TestCase):
         model = disturbed_model()
         weights = trained(model).weights
         for wrong in (weights[:-1], [*weights[:-1], weights[-1][:3]]):
-            with self.assertRaisesRegex(ValueError, "do not fit the network"):
+            with self.assertRaisesRegex(UserError, "do not fit the network"):
                 save_keras3(path, trained(model, weights=wrong))
         self.assertFalse(path.parent.exists())
 
