@@ -98,6 +98,7 @@ def _export_model(options: argparse.Namespace, output: Path) -> None:
 
 def _export_history(options: argparse.Namespace, output: Path) -> None:
     from dbsl_tf.authors_files.writing import save_npy, save_npz
+    from dbsl_tf.results.checked_values import damaged
     from dbsl_tf.results.history import read_events
     from dbsl_tf.results.run_directory import RunDirectory
 
@@ -105,7 +106,10 @@ def _export_history(options: argparse.Namespace, output: Path) -> None:
     events = read_events(history)
     if not any(event["event"] == "commit" for event in events):
         raise UserError(f"{history} has no commit; name the directory of a run of dbsl_tf.train")
-    (save_npz if options.format == "npz" else save_npy)(output, events)
+    try:
+        (save_npz if options.format == "npz" else save_npy)(output, events)
+    except ValueError as error:
+        raise damaged(history, str(error)) from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,28 @@ class ExportCommandTest(tf.test.TestCase):
         self.run = self.folder / "nothing"
         check_one_line_mistake(self.command(), "nothing holds no run")
         check_one_line_mistake(self.command("--format", "npz"), "has no commit")
+
+    def test_damaged_files_are_told_in_a_line(self):
+        data, history = self.run / "data.json", self.run / "history.jsonl"
+        facts = json.loads(data.read_text())
+        others = {**facts, "classes": 7}
+        wide = data, json.dumps(others).encode(), "weights do not fit the network"
+        no_worker = b'{"event": "commit", "commit": 1, "started": 1, "seconds": 1}\n'
+        for (file, content, expected), form in (
+            ((data, b"{}", "data.json cannot be read (classes is None"), "keras"),
+            (wide, "keras"),
+            (wide, "savedmodel"),
+            ((history, no_worker, "history.jsonl cannot be read (worker of a line"), "npz"),
+            ((history, b"\xff\n", "history.jsonl cannot be read ('utf-8'"), "npy"),
+        ):
+            with self.subTest(expected, form=form):
+                before = file.read_bytes()
+                file.write_bytes(content)
+                output = self.folder / f"x.{form}"
+                result = self.command("--format", form, "--output", output)
+                file.write_bytes(before)
+                check_one_line_mistake(result, expected)
+                self.assertFalse(output.exists())
 
 
 if __name__ == "__main__":

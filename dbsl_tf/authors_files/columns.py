@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
+from dbsl_tf.results.checked_values import event_count, event_number
+
 COLUMNS = (
     "worker_ID",
     "global_commit_ID",
@@ -35,18 +37,22 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
     Args:
         events: of `dbsl_tf.results.history.read_events`.
+
+    Raises:
+        ValueError: a line lacks a value, or has one of another type.
     """
     commits = [event for event in events if event["event"] == "commit"]
     columns: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, MEASURED)}
     done: Counter[int] = Counter()
     for commit in commits:
-        worker = commit["worker"]
+        worker = event_count(commit, "worker")
+        duration = "seconds" if commit.get("loop_seconds") is None else "loop_seconds"
         columns["worker_ID"].append(worker + 1)
-        columns["global_commit_ID"].append(commit["commit"] - 1)
+        columns["global_commit_ID"].append(event_count(commit, "commit") - 1)
         columns["local_commit_ID"].append(done[worker])
-        columns["train_loss"].append(commit["train_loss"])
-        columns["train_acc"].append(commit["train_accuracy"])
-        columns["train_time"].append(commit.get("loop_seconds", commit["seconds"]))
+        columns["train_loss"].append(event_number(commit, "train_loss"))
+        columns["train_acc"].append(event_number(commit, "train_accuracy"))
+        columns["train_time"].append(event_number(commit, duration))
         done[worker] += 1
     columns["commit_time"] = _commit_times(events)
     for loss, accuracy, measured in _evaluations(commits, events):
@@ -59,21 +65,27 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 def _evaluations(
     commits: Iterable[dict[str, Any]], events: Iterable[dict[str, Any]]
 ) -> Iterable[tuple[float, float, bool]]:
-    by_commit = {event["commit"]: event for event in events if event["event"] == "evaluation"}
+    by_commit = {
+        event_count(event, "commit"): event for event in events if event["event"] == "evaluation"
+    }
     loss, accuracy = math.nan, 0.0
     for commit in commits:
         evaluation = by_commit.get(commit["commit"])
         if evaluation is not None:
-            loss, accuracy = evaluation["test_loss"], evaluation["test_accuracy"]
+            loss = event_number(evaluation, "test_loss")
+            accuracy = event_number(evaluation, "test_accuracy")
         yield loss, accuracy, evaluation is not None
 
 
 def _commit_times(events: Iterable[dict[str, Any]]) -> list[float]:
     times: list[float] = []
     for commits in _uninterrupted(events):
-        begin = min(commit["started"] for commit in commits)
-        before = max(times, default=0.0)
-        times += [before + commit["started"] + commit["seconds"] - begin for commit in commits]
+        starts = [event_number(commit, "started") for commit in commits]
+        begin, before = min(starts), max(times, default=0.0)
+        times += [
+            before + start + event_number(commit, "seconds") - begin
+            for start, commit in zip(starts, commits)
+        ]
     return list(accumulate(times, max))
 
 

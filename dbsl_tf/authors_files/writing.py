@@ -17,6 +17,7 @@ def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:
     `dbsl_tf.authors_files` for the layout.
 
     Raises:
+        ValueError: see `columns_of_events`.
         UserError: it cannot be written.
     """
     import numpy as np
@@ -36,6 +37,7 @@ def save_npy(path: Path, events: Sequence[dict[str, Any]]) -> None:
     That is `numpy.load(path, allow_pickle=True).item()`.
 
     Raises:
+        ValueError: see `columns_of_events`.
         UserError: it cannot be written.
     """
     import numpy as np

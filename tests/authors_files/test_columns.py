@@ -52,6 +52,27 @@ class ColumnsTest(unittest.TestCase):
         self.assertEqual(columns["val_loss"][1:], [1.5, 1.5, 1.5, 1.25])
         self.assertEqual(columns["val_measured"], [False, True, False, False, True])
 
+    def test_a_damaged_line_is_told(self):
+        for number, key, value in (
+            (0, "commit", "x"),
+            (0, "worker", None),
+            (1, "worker", [1]),
+            (0, "train_loss", None),
+            (3, "train_accuracy", "x"),
+            (0, "loop_seconds", math.inf),
+            (0, "started", "x"),
+            (0, "seconds", math.nan),
+            (2, "commit", [1]),
+            (2, "test_loss", "x"),
+            (2, "test_accuracy", None),
+        ):
+            with self.subTest(number, key=key, value=value):
+                events = [dict(event) for event in EVENTS]
+                events[number][key] = value
+                expected = f"{key} of a line of kind {events[number]['event']} is"
+                with self.assertRaisesRegex(ValueError, expected):
+                    columns_of_events(events)
+
     def test_npz_needs_no_unpickling(self):
         with TemporaryDirectory() as folder:
             path = Path(folder) / "new" / "history.arrays"
