@@ -121,6 +121,23 @@ class SweepCommandTest(unittest.TestCase):
         other = self.sweep("--launcher", PRETENDED, "schedule.epochs=2")
         check_one_line_mistake(other, "holds a run in which schedule.epochs was 3, now 2")
 
+    def test_a_damaged_summary_is_told_before_anything_runs(self):
+        self.assertEqual(self.sweep("--launcher", PRETENDED, "--seeds", "1").returncode, 0)
+        folder = self.output / "configuration" / "seed-0"
+        for content, expected in (
+            ("[]", "it holds no JSON object"),
+            ('{"test_accuracy": "x"}', "test_accuracy is 'x', not a finite number"),
+            ('{"wall_seconds": NaN}', "wall_seconds is nan"),
+            ('{"test_acc', "cannot be read"),
+        ):
+            with self.subTest(content):
+                (folder / "summary.json").write_text(content)
+                for extra in ((), ("--print",)):
+                    result = self.sweep("--launcher", PRETENDED, "--seeds", "2", *extra)
+                    check_one_line_mistake(result, expected)
+                    self.assertIn(f"remove {folder} to train that run anew", result.stderr)
+        self.assertEqual(self.started(), ["configuration/seed-0"])
+
     @pytest.mark.cluster
     def test_a_real_run_that_is_finished_the_second_time(self):
         self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))

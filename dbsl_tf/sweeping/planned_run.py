@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.config.flat import override
+from dbsl_tf.results.checked_values import read_summary
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.sweeping.grid import Point
@@ -40,11 +40,19 @@ class PlannedRun:
         return f"{' '.join(self.point.overrides)} run.seed={self.seed}".strip()
 
     def summary(self) -> dict[str, Any] | None:
-        """What the run came to; None: it is not finished."""
-        try:
-            return json.loads(self.directory.summary.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """What the run came to; None: it is not finished.
+
+        Raises:
+            UserError: summary.json is damaged.
+        """
+        if not self.directory.summary.exists():
             return None
+        try:
+            return read_summary(self.directory)
+        except UserError as error:
+            raise UserError(
+                f"{error}, or remove {self.directory.path} to train that run anew"
+            ) from error
 
     def check_configuration(self) -> None:
         """Checks that what lies in the directory is this run, begun or finished.
@@ -83,7 +91,7 @@ def planned_runs(
         output: folder of the sweep.
 
     Raises:
-        UserError: a point is not allowed, or a directory holds another run.
+        UserError: a point is not allowed, or a directory holds another run or a damaged summary.
     """
     runs = []
     for point in grid:
@@ -99,5 +107,6 @@ def planned_runs(
             config = load_config(config_file, values)
             run = PlannedRun(point, seed, directory, ("--config", config_file, *values), config)
             run.check_configuration()
+            run.summary()  # A damaged one is told here, and not when all the others have trained.
             runs.append(run)
     return runs
