@@ -133,7 +133,8 @@ def settings_part(run: RecordedRun) -> Markup:
     """The configuration as it was written, and what the data are."""
     if not run.config_text:
         return element("p", "There is no config.yaml.")
-    data = [(key, value_text(value)) for key, value in run.data.items()]
+    # A thousand names would push everything else off the page.
+    data = [(key, value_text(value)) for key, value in run.data.items() if key != "class_names"]
     return together(
         element(
             "details",
