@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import keras_core
 import numpy as np
 import tensorflow as tf
 
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.config import Config
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TRAIN, class_folders
@@ -53,32 +53,15 @@ def evaluate_on_test_set(
         )
     )
     check_weights_fit(network.initial_weights(), weights)
-    tensors = [tf.constant(array) for array in weights]
     batches = test_dataset(
         data,
         start=0,
         stop=spec.test_samples,
         batch=min(settings.large_batch, spec.test_samples),
         resolution=settings.resolution,
-        parallel_calls=os.cpu_count() or 1,
+        parallel_calls=len(available_cores()),
     )
-
-    size = settings.resolution
-    image_batch = tf.TensorSpec([None, size, size, 3], tf.float32)
-    label_batch = tf.TensorSpec([None, spec.classes], tf.float32)
-
-    # One trace whatever the size of the last batch; AutoGraph would take four times as long.
-    @tf.function(autograph=False, input_signature=[image_batch, label_batch])
-    def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = network.predict(tensors, images)
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-        truth = tf.argmax(labels, axis=-1)
-        confusion = tf.math.confusion_matrix(
-            truth, tf.argmax(logits, axis=-1), spec.classes, dtype=tf.int64
-        )
-        top5 = tf.math.in_top_k(truth, logits, min(_MOST_LIKELY, spec.classes))
-        return tf.reduce_sum(losses), tf.math.count_nonzero(top5), confusion
-
+    score = _scoring(network, weights, settings.resolution, spec.classes)
     loss, top5 = 0.0, 0
     confusion = np.zeros((spec.classes, spec.classes), np.int64)
     for images, labels in batches:
@@ -88,6 +71,29 @@ def evaluate_on_test_set(
         confusion += batch_confusion.numpy()
         report(int(confusion.sum()))
     return Scores(class_names(data), loss / int(confusion.sum()), top5, confusion)
+
+
+def _scoring(
+    network: Network, weights: Sequence[np.ndarray], size: int, classes: int
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Maps a batch of images and labels to its loss, top-5 hits and confusions, summed up."""
+    tensors = [tf.constant(array) for array in weights]
+    image_batch = tf.TensorSpec([None, size, size, 3], tf.float32)
+    label_batch = tf.TensorSpec([None, classes], tf.float32)
+
+    # One trace whatever the size of the last batch; AutoGraph would take four times as long.
+    @tf.function(autograph=False, input_signature=[image_batch, label_batch])
+    def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        logits = network.predict(tensors, images)
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        truth = tf.argmax(labels, axis=-1)
+        confusion = tf.math.confusion_matrix(
+            truth, tf.argmax(logits, axis=-1), classes, dtype=tf.int64
+        )
+        top5 = tf.math.in_top_k(truth, logits, min(_MOST_LIKELY, classes))
+        return tf.reduce_sum(losses), tf.math.count_nonzero(top5), confusion
+
+    return score
 
 
 def class_names(data: PreparedData) -> list[str]:
