@@ -16,12 +16,11 @@ from dbsl_tf.results.checked_values import (
     check_known,
     damaged,
     finite_number,
-    read_object,
-    read_summary,
     whole_number,
 )
 from dbsl_tf.results.history import read_events
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_objects import read_object, read_summary
 
 # Lists in plan.json: keys of their entries that are whole numbers, and of other numbers.
 _PLAN_TABLES = {

@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.results.run_directory import RunDirectory
 
 # Up to here floating-point numbers tell whole numbers apart.
 _LARGEST_COUNT = 2**53
-_SUMMARY_NUMBERS = (
-    "test_loss",
-    "test_accuracy",
-    "wall_seconds",
-    "planned_extra_time_ratio",
-    "realised_extra_time_ratio",
-)
 
 
 def finite_number(value: Any, name: str) -> float:
@@ -71,35 +63,6 @@ def check_known(
         for key in keys:
             if values.get(key) is not None:
                 check(values[key], f"{key}{of}")
-
-
-def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
-    """A JSON object of a run.
-
-    Raises:
-        UserError: the file cannot be read, or holds something else.
-    """
-    try:
-        content = directory.read_json(path)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, str(error)) from error
-    if not isinstance(content, dict):
-        raise damaged(path, "it holds no JSON object")
-    return content
-
-
-def read_summary(directory: RunDirectory) -> dict[str, Any]:
-    """summary.json of a run, see `dbsl_tf.results.summary`; its numbers are finite or null.
-
-    Raises:
-        UserError: there is none, or it is damaged.
-    """
-    summary = read_object(directory, directory.summary)
-    try:
-        check_known(summary, numbers=_SUMMARY_NUMBERS)
-    except ValueError as error:
-        raise damaged(directory.summary, str(error)) from error
-    return summary
 
 
 def damaged(path: Path, reason: str) -> UserError:

@@ -9,9 +9,10 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.results.checked_values import damaged, finite_number, read_object, whole_number
+from dbsl_tf.results.checked_values import damaged, finite_number, whole_number
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_objects import read_object
 
 
 @dataclass(frozen=True)

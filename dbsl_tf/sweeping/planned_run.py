@@ -10,9 +10,9 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.config.flat import override
-from dbsl_tf.results.checked_values import read_summary
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_objects import read_summary
 from dbsl_tf.sweeping.grid import Point
 
 

@@ -1,0 +1,46 @@
+"""JSON objects that a run left, checked where they are read: a file may be damaged by then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.results.checked_values import check_known, damaged
+from dbsl_tf.results.run_directory import RunDirectory
+
+_SUMMARY_NUMBERS = (
+    "test_loss",
+    "test_accuracy",
+    "wall_seconds",
+    "planned_extra_time_ratio",
+    "realised_extra_time_ratio",
+)
+
+
+def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
+    """A JSON object of a run.
+
+    Raises:
+        UserError: the file cannot be read, or holds something else.
+    """
+    try:
+        content = directory.read_json(path)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise damaged(path, "it holds no JSON object")
+    return content
+
+
+def read_summary(directory: RunDirectory) -> dict[str, Any]:
+    """summary.json of a run, see `dbsl_tf.results.summary`; its numbers are finite or null.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    summary = read_object(directory, directory.summary)
+    try:
+        check_known(summary, numbers=_SUMMARY_NUMBERS)
+    except ValueError as error:
+        raise damaged(directory.summary, str(error)) from error
+    return summary
