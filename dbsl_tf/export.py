@@ -7,11 +7,13 @@ images. npz: the history as arrays; npy: the same as the authors' notebooks open
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from dbsl_tf.command_line import CommandParser, run
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.stored_run import StoredRun
 
 # What is written where nothing else is asked for.
@@ -72,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
 def _export_model(options: argparse.Namespace, output: Path) -> None:
     stored = StoredRun.read(options.run)
     checkpoint = stored.checkpoint(options.checkpoint)
+    from rich.console import Console
+
+    from dbsl_tf.common.waiting import waiting
+
+    # Only for a terminal: in a file or a pipe, standard error is for mistakes.
+    with waiting(Console(stderr=True, quiet=not sys.stderr.isatty()), f"writing {output}"):
+        _write_model(options.format, output, stored, checkpoint)
+
+
+def _write_model(form: str, output: Path, stored: StoredRun, checkpoint: Checkpoint) -> None:
     from dbsl_tf.common.quiet import import_tensorflow_quietly
 
     import_tensorflow_quietly()
@@ -86,7 +98,7 @@ def _export_model(options: argparse.Namespace, output: Path) -> None:
         mean=stored.facts["mean"],
         standard_deviation=stored.facts["standard_deviation"],
     )
-    if options.format == "keras":
+    if form == "keras":
         from dbsl_tf.exporting.keras_file import save_keras3
 
         save_keras3(output, network)

@@ -17,6 +17,7 @@ from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.quiet import remove_generated_files
+from dbsl_tf.common.waiting import waiting
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
@@ -51,18 +52,17 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     config, directory = run.config, run.directory
     report(_introduction(run, task))
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
-    with (
-        run.history as history,
-        ready_cluster(config, task, directory.logs, restarts) as cluster,
-        ExitStack() as stack,
-    ):
+    with run.history as history, ExitStack() as stack:
+        with waiting(console, "waiting for the servers"):
+            cluster = stack.enter_context(ready_cluster(config, task, directory.logs, restarts))
         if run.checkpoint is not None:
             discarded = history.resume(run.checkpoint.commit).discarded
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")
         display = Display(console, run.schedule.plain, config.schedule.epochs, history.commits)
         observers = [history, display, *_event_files(run, stack)]
-        trainer = _ready_trainer(run, data, cluster, observers, lambda: cluster.check(report))
+        with waiting(console, "loading the network on the workers"):
+            trainer = _ready_trainer(run, data, cluster, observers, lambda: cluster.check(report))
         try:
             with display:
                 trainer.run(evaluate_first=_evaluation_is_missing(run, history))
@@ -74,7 +74,8 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         )
         summary["compute"] = config.compute.model_dump()
         directory.write_json(directory.summary, summary)
-    _export(directory)
+    with waiting(console, f"writing {directory.model.name}"):
+        _export(directory)
     print_outcome(console, run.schedule.plain, summary, directory)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 import unittest
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -35,6 +37,15 @@ def folders() -> dict[str, list[Path]]:
 
 
 class StructureTest(unittest.TestCase):
+    def test_the_package_names_its_commands(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "dbsl_tf"], capture_output=True, text=True, cwd=PACKAGE.parent
+        )
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
+        for command in ("train", "plan", "report", "sweep"):
+            self.assertIn(f" {command},", f"{done.stderr},")
+        self.assertNotIn("command_line", done.stderr)
+
     def test_folders_depend_on_each_other_one_way(self) -> None:
         names = folders().keys()
         needs = {

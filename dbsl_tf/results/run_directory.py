@@ -11,6 +11,7 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.config.names import Resume
+from dbsl_tf.results.checked_values import damaged
 from dbsl_tf.results.history import read_events
 
 
@@ -149,8 +150,10 @@ class RunDirectory:
         """
         try:
             return json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
+        except OSError as error:
             raise UserError(
-                f"{file} cannot be read ({reason}): name the directory of a run of dbsl_tf.train"
+                f"{file} cannot be read ({error.strerror}): name the directory of a run of "
+                "dbsl_tf.train"
             ) from error
+        except (ValueError, RecursionError) as error:
+            raise damaged(file, str(error)) from error

@@ -23,10 +23,7 @@ def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, or holds something else.
     """
-    try:
-        content = directory.read_json(path)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, str(error)) from error
+    content = directory.read_json(path)
     if not isinstance(content, dict):
         raise damaged(path, "it holds no JSON object")
     return content

@@ -8,6 +8,7 @@ from typing import Any
 
 from dbsl_tf.common.versions import package_versions
 from dbsl_tf.planning import DualBatchPlan, TrainingSchedule
+from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord
 
 _PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
@@ -24,20 +25,21 @@ def summarize(
     `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
     starting servers and tracing come before. `planned_seconds` counts neither evaluations nor
     changes of resolution. Medians and ratios are over all mini-epochs of a role at the highest
-    resolution, whichever plan they were of. The realised extra time ratio is the slower role's
-    median mini-epoch over what a mini-epoch of the all-large baseline (d/n samples with B_L) takes
-    at the speed that the large workers showed: the baseline's predicted time, times the median of
-    what each of their mini-epochs took over what the worker's time model predicts for its own
-    samples and batch. None where no large worker ran. It cannot tell the speed of an all-large run
-    apart from that of the large workers here: for that, compare with a run that has no small
-    workers.
+    resolution, whichever plan they were of, where the plan has that role. The realised extra time
+    ratio is the slower role's median mini-epoch over what a mini-epoch of the all-large baseline
+    (d/n samples with B_L) takes at the speed that the large workers showed: the baseline's
+    predicted time, times the median of what each of their mini-epochs took over what the worker's
+    time model predicts for its own samples and batch. None where no large worker ran. It cannot
+    tell the speed of an all-large run apart from that of the large workers here: for that, compare
+    with a run that has no small workers.
     """
     plan = schedule.plain
     evaluations = [r for r in evaluations if r.resolution == schedule.highest_resolution]
     last = evaluations[-1]
     samples = sum(record.samples for record in commits)
     highest = [r for r in commits if r.resolution == schedule.highest_resolution]
-    small, large = (_median_seconds(highest, role) for role in ("small", "large"))
+    # A run that goes on under another configuration may have had both before.
+    small, large = (_median_seconds(highest, role) if plan.count(role) else None for role in ROLES)
     return {
         "test_loss": last.test_loss,
         "test_accuracy": last.test_accuracy,
@@ -74,7 +76,7 @@ def _realised_extra_time_ratio(
         for r in commits
         if r.role == "large"
     ]
-    if not large:
+    if not large or not plan.count("large"):
         return None
     slowest = max(seconds for seconds in medians if seconds is not None)
     return slowest / (plan.baseline_seconds * median(large))

@@ -77,6 +77,18 @@ class SummaryTest(unittest.TestCase):
         self.assertIsNone(small["load_imbalance"])
         self.assertIsNone(small["realised_extra_time_ratio"])
 
+    def test_a_role_that_the_plan_has_no_more_is_not_compared(self):
+        commits = [
+            commit_record(commit=1, role="small", samples=400, seconds=9.0),
+            commit_record(commit=2, role="large", batch=100, samples=500, seconds=3.0),
+        ]
+        evaluations = [evaluation_record(commit=2)]
+        summary = summarize(schedule(small_workers=0), commits, evaluations, wall_seconds=8.0)
+        self.assertIsNone(summary["load_imbalance"])
+        self.assertIsNone(summary["median_small_seconds"])
+        self.assertAlmostEqual(summary["realised_extra_time_ratio"], 1.0)
+        self.assertEqual(summary["small_mini_epochs"], 1)
+
     def test_versions_are_those_installed(self):
         summary = summarize(schedule(0), [commit_record()], [evaluation_record()], 1.0)
         self.assertEqual(summary["versions"]["tensorflow"], metadata.version("tensorflow"))
