@@ -39,6 +39,7 @@ class Run:
         checkpoints: where it keeps them.
         checkpoint: what it goes on from; None: it begins.
         history: its records; while it is open no other process goes on with the run.
+        changes: what its configuration has different since then, in words.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Run:
     checkpoints: Checkpoints
     checkpoint: Checkpoint | None
     history: History
+    changes: Sequence[str]
 
 
 def begin_or_resume(
@@ -105,13 +107,14 @@ def _begin_or_resume(
         console.print(line, highlight=False, soft_wrap=True)
 
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
-    checkpoint = None
+    checkpoint, changed = None, []
     if directory.resumes(config.run.resume):
         before = load_config(directory.configuration)
         if config.time_model == type(config.time_model)():
             config = config.model_copy(update={"time_model": before.time_model})
-        for change in changes(before, config):
-            report(f"{change}")
+        changed = [str(change) for change in changes(before, config)]
+        for change in changed:
+            report(change)
         if directory.data.exists():
             check_same_classes(directory.read_json(directory.data), facts)
         checkpoint = checkpoints.latest(report)
@@ -125,7 +128,7 @@ def _begin_or_resume(
     else:
         time_models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
-    return Run(config, directory, time_models, schedule, checkpoints, checkpoint, history)
+    return Run(config, directory, time_models, schedule, checkpoints, checkpoint, history, changed)
 
 
 def _facts(data: PreparedData) -> dict[str, Any]:

@@ -115,6 +115,11 @@ def _export_history(options: argparse.Namespace, output: Path) -> None:
     from dbsl_tf.results.run_directory import RunDirectory
 
     history = RunDirectory(options.run).history
+    if not history.is_file():
+        raise UserError(
+            f"{options.run}: is no run directory, as it has no history.jsonl; name the run.dir of "
+            "a run"
+        )
     events = read_events(history)
     if not any(event["event"] == "commit" for event in events):
         raise UserError(f"{history} has no commit; name the directory of a run of dbsl_tf.train")

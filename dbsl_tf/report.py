@@ -23,7 +23,6 @@ def main(arguments: Sequence[str]) -> int:
     output = options.output or _default_output(options.runs)
     if output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output is {output}; give a name that ends with .html")
-    check_writable(output)
     from rich.console import Console
     from rich.progress import Progress
 
@@ -32,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     from dbsl_tf.reporting.reading import read_runs
 
     groups = group_runs(read_runs(options.runs))
+    check_writable(output)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("drawing", total=len(options.runs) + (len(options.runs) > 1))

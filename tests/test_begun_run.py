@@ -119,8 +119,10 @@ class FailureTest(TrainingRunCase):
         with self.assertRaisesRegex(UserError, "dual_batch"):
             self.begin("schedule.epochs=9", "dual_batch.extra_time_ratio=1.9")
         self.assertEqual(self.files(), before)
-        with self.begin("schedule.epochs=9").history as history:
+        run = self.begin("schedule.epochs=9")
+        with run.history as history:
             self.assertEqual(history.commits, [])
+        self.assertIn("schedule.epochs was 3, now 9", run.changes)
         self.assertFalse(self.directory.summary.exists())
 
     def test_a_folder_that_holds_something_else_gets_no_file(self):

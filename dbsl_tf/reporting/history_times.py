@@ -168,11 +168,15 @@ def _evaluation(
 
 
 def _resumption(event: Mapping[str, Any], clock: _Clock, pause: float | None) -> Resumption:
+    changes = event.get("changes", [])
+    if not isinstance(changes, list):
+        raise ValueError(f"changes of a line of kind {event['event']} is no list")
     return Resumption(
         seconds=clock.base,
         commit=event_count(event, "commit"),
         discarded=event_count(event, "discarded"),
         pause=pause,
+        changes=tuple(map(str, changes)),
     )
 
 

@@ -107,12 +107,14 @@ class Resumption:
         discarded: commits after the checkpoint that were lost.
         pause: seconds between the last commit that counts and the first mini-epoch after it; None
             where nothing came after.
+        changes: what the configuration has different from then on, in words.
     """
 
     seconds: float
     commit: int
     discarded: int
     pause: float | None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

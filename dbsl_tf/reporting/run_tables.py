@@ -109,7 +109,12 @@ def event_table(run: RecordedRun) -> Markup:
         (
             resumption.commit,
             resumption.seconds,
-            f"resumed from the checkpoint; commits lost: {resumption.discarded}",
+            "; ".join(
+                (
+                    f"resumed from the checkpoint; commits lost: {resumption.discarded}",
+                    *resumption.changes,
+                )
+            ),
         )
         for resumption in run.resumptions
     ]

@@ -72,12 +72,17 @@ class History:
     ) -> None:
         self._file.close()
 
-    def resume(self, commit: int) -> ResumeRecord:
-        """Go on after `commit`: later records no longer count, which a line says."""
+    def resume(self, commit: int, changes: Sequence[str] = ()) -> ResumeRecord:
+        """Go on after `commit`: later records no longer count, which a line says.
+
+        Args:
+            commit: of the checkpoint.
+            changes: of the configuration, in words.
+        """
         discarded = sum(record.commit > commit for record in self.commits)
         self.commits = [record for record in self.commits if record.commit <= commit]
         self.evaluations = [record for record in self.evaluations if record.commit <= commit]
-        record = ResumeRecord(commit, discarded, time.time())
+        record = ResumeRecord(commit, discarded, time.time(), tuple(changes))
         self._append(record)
         return record
 

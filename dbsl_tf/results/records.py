@@ -138,11 +138,13 @@ class ResumeRecord:
         commit: of the checkpoint.
         discarded: commits in the history after it, which were lost.
         time: when it went on, Unix time in seconds.
+        changes: what the configuration has different from then on, in words.
     """
 
     commit: int
     discarded: int
     time: float
+    changes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The line in history.jsonl."""

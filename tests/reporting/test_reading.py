@@ -9,6 +9,7 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.reading import read_run, read_runs
+from dbsl_tf.reporting.run_tables import event_table
 from dbsl_tf.results.records import FaultRecord
 from tests.support.run_directories import START, append_event, make_run
 
@@ -37,7 +38,10 @@ def test_an_interrupted_run_with_a_line_cut_short(tmp_path: Path) -> None:
 def test_time_leaves_out_the_pause_and_what_a_resumption_lost(tmp_path: Path) -> None:
     directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=4)
     before = read_run(tmp_path / "run")
-    append_event(directory, event="resume", commit=2, discarded=2, time=START + 500)
+    changes = ["run.seed was 0, now 1"]
+    append_event(
+        directory, event="resume", commit=2, discarded=2, time=START + 500, changes=changes
+    )
     lines = directory.history.read_text().splitlines()
     third = next(e for e in map(json.loads, lines) if e["event"] == "commit" and e["commit"] == 3)
     append_event(directory, **{**third, "started": START + 510.0, "seconds": 2.0})
@@ -50,6 +54,7 @@ def test_time_leaves_out_the_pause_and_what_a_resumption_lost(tmp_path: Path) ->
     assert resumption.seconds == ended
     assert resumption.pause == pytest.approx(510 - ended, abs=1e-3)
     assert run.status == "not finished: commit 3 of 6; resumed once"
+    assert "commits lost: 2; run.seed was 0, now 1" in str(event_table(run))
 
 
 def test_a_clock_that_is_slow_does_not_lead_before_the_beginning(tmp_path: Path) -> None:

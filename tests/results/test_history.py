@@ -36,7 +36,7 @@ def test_what_a_resumed_run_has_lost_no_longer_counts_but_stays_in_the_file(tmp_
     path = tmp_path / "history.jsonl"
     write(path, range(1, 6))
     with History(path) as history:
-        record = history.resume(3)
+        record = history.resume(3, ["run.seed was 0, now 1"])
         assert (record.commit, record.discarded) == (3, 2)
         history.committed(commit_record(commit=4, worker=1))
     with History(path) as history:
@@ -45,6 +45,7 @@ def test_what_a_resumed_run_has_lost_no_longer_counts_but_stays_in_the_file(tmp_
     lines = [json.loads(line)["event"] for line in path.read_text().splitlines()]
     assert lines == ["commit"] * 5 + ["resume", "commit"]
     assert [e["commit"] for e in read_events(path)] == [1, 2, 3, 3, 4]
+    assert read_events(path)[3]["changes"] == ["run.seed was 0, now 1"]
 
 
 def test_a_line_that_a_crash_cut_short_is_removed(tmp_path: Path) -> None:
