@@ -112,6 +112,10 @@ class SweepCommandTest(unittest.TestCase):
             (["--grid", "run.seed=1,2"], "run.seed is set by the sweep; give --seeds"),
             (["run.dir=here"], "run.dir is set by the sweep; give --output"),
             (["--seeds", "0"], "--seeds is 0"),
+            (
+                ["--grid", "dual_batch.extra_time_ratio=1.1,9"],
+                "dual_batch.extra_time_ratio=9 run.seed=0: dual_batch.extra_time_ratio is 9",
+            ),
             (["--launcher", "no-such-command"], "--launcher is 'no-such-command'"),
             (["--launcher", '"open'], "No closing quotation"),
         ):

@@ -9,7 +9,11 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
+from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.flat import override
+from dbsl_tf.data.configured import epoch_samples
+from dbsl_tf.planning import schedule_plan_from_config
+from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_summary
@@ -73,6 +77,22 @@ class PlannedRun:
                 "remove it to train anew"
             )
 
+    def check_plan(self) -> None:
+        """Checks that there is a plan, as far as that is known before anything is measured.
+
+        Raises:
+            UserError: no plan satisfies the configuration.
+        """
+        config = self.config
+        images_are_counted = config.data.name != IMAGE_FOLDER or config.data.train_samples
+        if not (has_time_models(config) and images_are_counted):
+            return
+        models = time_models_by_resolution(config)
+        try:
+            schedule_plan_from_config(config, epoch_samples(config.data), models)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from error
+
 
 def planned_runs(
     config_file: str,
@@ -91,7 +111,8 @@ def planned_runs(
         output: folder of the sweep.
 
     Raises:
-        UserError: a point is not allowed, or a directory holds another run or a damaged summary.
+        UserError: a point is not allowed or has no plan, or a directory holds another run or a
+            damaged summary.
     """
     runs = []
     for point in grid:
@@ -107,6 +128,7 @@ def planned_runs(
             config = load_config(config_file, values)
             run = PlannedRun(point, seed, directory, ("--config", config_file, *values), config)
             run.check_configuration()
+            run.check_plan()
             run.summary()  # A damaged one is told here, and not when all the others have trained.
             runs.append(run)
     return runs
