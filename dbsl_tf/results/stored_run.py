@@ -42,6 +42,11 @@ class StoredRun:
                 f"{path} holds no run ({directory.configuration.name} is missing); name the "
                 "directory of a run of dbsl_tf.train"
             )
+        if not directory.data.is_file():
+            raise UserError(
+                f"{path} has no {directory.data.name} and so no model, as an imported history has "
+                "none; name the directory of a run of dbsl_tf.train"
+            )
         config = load_config(directory.configuration)
         return cls(directory, config, _facts(directory))
 

@@ -22,6 +22,12 @@ class StoredRunTest(unittest.TestCase):
         self.assertEqual((facts["name"], facts["classes"]), ("digits", 10))
         self.assertEqual(len(facts["mean"]), 3)
 
+    def test_an_imported_history_has_no_model(self):
+        self.run.data.unlink()
+        self.run.configuration.write_text("cluster: {workers: 2}")
+        with self.assertRaisesRegex(UserError, "has no data.json and so no model"):
+            StoredRun.read(self.run.path)
+
     def test_damaged_facts_are_told(self):
         facts = json.loads(self.run.data.read_text())
         for content, expected in (
