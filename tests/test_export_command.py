@@ -69,7 +69,7 @@ class ExportCommandTest(tf.test.TestCase):
             check_one_line_mistake(self.command(*arguments), expected)
         self.run = self.folder / "nothing"
         check_one_line_mistake(self.command(), "nothing holds no run")
-        check_one_line_mistake(self.command("--format", "npz"), "has no commit")
+        check_one_line_mistake(self.command("--format", "npz"), "is no run directory")
 
     def test_damaged_files_are_told_in_a_line(self):
         data, history = self.run / "data.json", self.run / "history.jsonl"
