@@ -6,11 +6,13 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.telling import tell
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
@@ -103,9 +105,7 @@ def _begin_or_resume(
 ) -> Run:
     """Does `begin_or_resume` in a directory that no other process uses; writes nothing."""
 
-    def report(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
+    report = partial(tell, console)
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
     checkpoint, changed = None, []
     if directory.resumes(config.run.resume):
@@ -164,9 +164,7 @@ def _with_time_model(config: Config, options: Namespace, console: Console) -> Co
         return config
     from dbsl_tf.measuring.profile_cluster import cached_profile
 
-    def report(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
+    report = partial(tell, console)
     path = cached_profile(config, options.config, options.overrides, report)
     section = config.time_model.model_copy(update={"profile": path})
     return config.model_copy(update={"time_model": section})

@@ -100,12 +100,9 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
             f"{section.dir} has {data.spec.classes} classes, but the run was trained on "
             f"{stored.facts['classes']}; give the --data it was trained on"
         )
-    from rich.console import Console
+    from dbsl_tf.common.waiting import waiting_on_terminal
 
-    from dbsl_tf.common.waiting import waiting
-
-    # Only for a terminal: in a file or a pipe, standard error is for mistakes.
-    with waiting(Console(stderr=True, quiet=not sys.stderr.isatty()), "loading TensorFlow"):
+    with waiting_on_terminal("loading TensorFlow"):
         import_tensorflow_quietly()
         from dbsl_tf.evaluation.predicting import evaluate_on_test_set
 

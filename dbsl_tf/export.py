@@ -7,7 +7,6 @@ images. npz: the history as arrays; npy: the same as the authors' notebooks open
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,12 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 def _export_model(options: argparse.Namespace, output: Path) -> None:
     stored = StoredRun.read(options.run)
     checkpoint = stored.checkpoint(options.checkpoint)
-    from rich.console import Console
+    from dbsl_tf.common.waiting import waiting_on_terminal
 
-    from dbsl_tf.common.waiting import waiting
-
-    # Only for a terminal: in a file or a pipe, standard error is for mistakes.
-    with waiting(Console(stderr=True, quiet=not sys.stderr.isatty()), f"writing {output}"):
+    with waiting_on_terminal(f"writing {output}"):
         _write_model(options.format, output, stored, checkpoint)
 
 
@@ -114,12 +110,9 @@ def _export_history(options: argparse.Namespace, output: Path) -> None:
     from dbsl_tf.results.history import read_events
     from dbsl_tf.results.run_directory import RunDirectory
 
-    history = RunDirectory(options.run).history
-    if not history.is_file():
-        raise UserError(
-            f"{options.run}: is no run directory, as it has no history.jsonl; name the run.dir of "
-            "a run"
-        )
+    directory = RunDirectory(options.run)
+    directory.check_has_history()
+    history = directory.history
     events = read_events(history)
     if not any(event["event"] == "commit" for event in events):
         raise UserError(f"{history} has no commit; name the directory of a run of dbsl_tf.train")

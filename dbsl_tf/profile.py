@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.common.telling import tell
 
 if TYPE_CHECKING:
     from dbsl_tf.profiling.profile_file import Profile
@@ -103,11 +105,7 @@ def _measured(
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
     from dbsl_tf.measuring.profile_cluster import profile_cluster
 
-    console = Console(stderr=options.json)
-
-    def report(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
+    report = partial(tell, Console(stderr=options.json))
     return profile_cluster(config, report, method=options.method), output
 
 
@@ -122,13 +120,13 @@ def _show(profile: Profile, output: Path | None, options: argparse.Namespace) ->
     console = Console()
     print_profile(profile, console)
     if options.plot is not None:
-        console.print(f"figure: {options.plot}", highlight=False, soft_wrap=True)
+        tell(console, f"figure: {options.plot}")
     if output is None:
         advice = "to use it in a configuration, add --output profile.json"
     else:
-        console.print(f"profile: {output}", highlight=False, soft_wrap=True)
+        tell(console, f"profile: {output}")
         advice = f"to use it, set time_model.profile: {output} in a configuration"
-    console.print(advice, highlight=False, soft_wrap=True)
+    tell(console, advice)
 
 
 if __name__ == "__main__":

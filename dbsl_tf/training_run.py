@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.quiet import remove_generated_files
+from dbsl_tf.common.telling import tell
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.results.display import Display
@@ -46,9 +48,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         UserError: the training diverged, or the results cannot be written.
     """
 
-    def report(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
+    report = partial(tell, console)
     config, directory = run.config, run.directory
     report(_introduction(run, task))
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
@@ -179,9 +179,8 @@ def _save_and_tell(run: Run, trainer: Trainer, console: Console) -> None:
     trainer.stop()
     saved = trainer.save_now(_SAVING_SECONDS)
     what = "saved" if saved else "not saved in time; the last checkpoint is there"
-    console.print(
+    tell(
+        console,
         f"{what}: go on with python -m dbsl_tf.train --config {run.directory.configuration} "
         f"run.dir={run.directory.path}",
-        highlight=False,
-        soft_wrap=True,
     )

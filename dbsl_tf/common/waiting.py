@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
+
+from dbsl_tf.common.telling import tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,5 +20,12 @@ def waiting(console: Console, what: str) -> Iterator[None]:
         with console.status(what):
             yield
     else:
-        console.print(what, highlight=False, soft_wrap=True)
+        tell(console, what)
         yield
+
+
+def waiting_on_terminal(what: str) -> AbstractContextManager[None]:
+    """`waiting` on standard error, where that is a terminal: else it is for mistakes alone."""
+    from rich.console import Console
+
+    return waiting(Console(stderr=True, quiet=not sys.stderr.isatty()), what)

@@ -61,11 +61,7 @@ def read_run(path: Path) -> RecordedRun:
         UserError: it is no run directory, or a file in it is damaged.
     """
     directory = RunDirectory(path)
-    if not directory.history.is_file():
-        raise UserError(
-            f"{path}: is no run directory, as it has no history.jsonl; name the run.dir of a run "
-            "of dbsl_tf.train"
-        )
+    directory.check_has_history()
     text, config = _configuration(directory.configuration)
     plan = _plan(directory)
     events = read_events(directory.history)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.telling import tell
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.run_directory import RunDirectory
@@ -16,10 +18,7 @@ def print_outcome(
     console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
 ) -> None:
     """Show a finished run to a person."""
-
-    def line(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
+    line = partial(tell, console)
     line("plan and what happened:")
     console.print(_table(plan, summary))
     line(

@@ -134,6 +134,18 @@ class RunDirectory:
             return True  # It is none that a run left.
         return not events or any(event["event"] != "fault" for event in events)
 
+    def check_has_history(self) -> None:
+        """Check that a run has been here.
+
+        Raises:
+            UserError: there is no history.
+        """
+        if not self.history.is_file():
+            raise UserError(
+                f"{self.path}: is no run directory, as it has no {self.history.name}; name the "
+                "run.dir of a run of dbsl_tf.train"
+            )
+
     def write_text(self, file: Path, text: str) -> None:
         """Write a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""
         write_whole_text(file, text)

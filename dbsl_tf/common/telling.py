@@ -1,0 +1,13 @@
+"""Lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def tell(console: Console, line: str) -> None:
+    """Print a line as it is: numbers and paths uncoloured, and not broken at the width."""
+    console.print(line, highlight=False, soft_wrap=True)
