@@ -125,7 +125,19 @@ def training_dataset(
         _positioned(batches, first_sample)
         .map(finish, num_parallel_calls=parallel_calls)
         .prefetch(parallel_calls)
+        .with_options(_untuned())
     )
+
+
+def _untuned() -> tf.data.Options:
+    """Options under which TensorFlow tunes nothing: every number of calls is given here.
+
+    To close an iterator that is tuned can take until the next round of the tuner, a minute at
+    worst, during which nothing is done (TensorFlow 2.21).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _source(data: PreparedData, resolution: int) -> Source:

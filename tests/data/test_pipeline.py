@@ -250,6 +250,10 @@ class TrainingDatasetTest(PipelineTest):
             )
             self.assertEqual([len(images) for images, _ in dataset.take(4)], sizes)
 
+    def test_nothing_is_tuned(self):
+        """Closing an iterator could wait for the tuner, up to a minute."""
+        self.assertFalse(self.training_dataset().options().autotune.enabled)
+
     def test_every_augmentation_can_be_built_on_a_worker(self):
         for step in _all_steps():
 
