@@ -65,7 +65,7 @@ def use_threads() -> int:
 
     count = len(available_cores())
     tf.config.threading.set_intra_op_parallelism_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(max(2, count))
+    tf.config.threading.set_inter_op_parallelism_threads(count)
     return count
 
 
