@@ -20,16 +20,24 @@ def run(*arguments: str, seconds: float = 20) -> subprocess.CompletedProcess:
 class BenchmarkCoordinatorTest(unittest.TestCase):
     @pytest.mark.cluster
     def test_commits_of_no_work_are_counted_and_timed(self) -> None:
+        self.check_figures()
+
+    @pytest.mark.cluster
+    def test_servers_of_the_same_process(self) -> None:
+        self.check_figures("--in-process")
+
+    def check_figures(self, *options: str) -> None:
         with TemporaryDirectory() as folder:
             output = Path(folder) / "coordinator.json"
             sizes = ["--workers", "2", "--parameters", "1000", "--epochs", "10"]
-            done = run(*sizes, "--output", str(output), seconds=120)
+            done = run(*sizes, *options, "--output", str(output), seconds=120)
             self.assertEqual(done.returncode, 0, done.stderr)
             (row,) = json.loads(output.read_text())["results"]
         # Of 20, from the third on.
         self.assertEqual((row["workers"], row["parameters"], row["commits"]), (2, 1000, 17))
+        self.assertEqual(row["in_process"], bool(options))
         self.assertGreater(row["commits_per_second"], 0)
-        self.assertGreater(row["coordinator_milliseconds"], 0)
+        self.assertGreater(row["processor_milliseconds"], 0)
 
     def test_mistakes_are_named(self) -> None:
         for mistake in (["--workers", "0"], ["--workers", "2;3"], ["--epochs", "9"]):
