@@ -23,8 +23,12 @@ pass_on() {
 }
 trap pass_on INT TERM HUP
 
-# Each job is a process group of its own, in which SIGINT is not ignored.
+# Each job is a process group of its own, in which SIGINT is not ignored unless it is already, as
+# where the starter runs in the background. No shell can undo that, but `env` of GNU since 8.31.
 set -m
+if env "--default-signal=$signal" true 2> /dev/null; then
+    set -- env "--default-signal=$signal" "$@"
+fi
 "$@" < /dev/null &
 command=$!
 {

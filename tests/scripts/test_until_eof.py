@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from functools import partial
+
+import pytest
 
 from tests.support.commands import check_one_line_mistake
 from tests.support.launching import ROOT, processes_with, wait_until
@@ -13,21 +16,25 @@ SCRIPT = str(ROOT / "scripts" / "until_eof.sh")
 READY_THEN_WAIT = "echo ready; while :; do sleep 0.1; done"
 
 
-def start(signal_name: str, seconds: str, command: str, name: str) -> subprocess.Popen[str]:
+def start(
+    signal_name: str, seconds: str, command: str, name: str, **options: object
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["bash", SCRIPT, signal_name, seconds, "bash", "-c", command, name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
 
 
-def test_the_end_of_standard_input_ends_the_command_with_the_signal():
-    # bash drops a SIGINT that comes when the command it waits for has just ended by itself, so this
-    # one waits for none.
-    waiting = "trap 'echo saved; exit 7' INT; echo ready; while :; do :; done"
-    process = start("INT", "20", waiting, "eof-a")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_end_of_standard_input_ends_the_command_with_the_signal(ignored: bool):
+    """Also where whoever starts it ignores SIGINT, as shells do for what runs in the background."""
+    command = f"trap 'echo saved; exit 7' INT; {READY_THEN_WAIT}"
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    process = start("INT", "20", command, "eof-a", preexec_fn=ignore)
     assert process.stdout.readline() == "ready\n"
     output, errors = process.communicate(timeout=10)
     assert (process.returncode, output, errors) == (7, "saved\n", "")
