@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.configured import epoch_samples
@@ -63,6 +64,7 @@ def _plan(options: argparse.Namespace, config: Config) -> None:
 
     models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
+    warn_of_crowding(config)
     if options.json:
         _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
     elif config.progressive.mode == "off":
@@ -89,6 +91,7 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
     demand = demand_from_config(config, epoch_samples(config.data), models)
     asked = config.dual_batch
     cells = sweep(demand, ratios, asked.update_factor)
+    warn_of_crowding(config)
     if options.json:
         # A configuration without a plan of its own is what a sweep helps to mend.
         try:

@@ -94,6 +94,7 @@ def _measured(
     _, config = parse_config(parser, arguments)
     from rich.console import Console
 
+    from dbsl_tf.cluster.crowding import warn_of_crowding
     from dbsl_tf.cluster.isolation import isolate
     from dbsl_tf.cluster.task import task_from_environment
     from dbsl_tf.common.files import check_writable
@@ -103,6 +104,7 @@ def _measured(
     check_writable(output)
     if task_from_environment(os.environ) is None:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
+    warn_of_crowding(config)
     from dbsl_tf.measuring.profile_cluster import profile_cluster
 
     report = partial(tell, Console(stderr=options.json))

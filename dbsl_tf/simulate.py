@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.command_line import config_parser, parse_config, run
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.simulation.simulator import simulate
 
     scenario, _ = scenario_from_config(config)
+    warn_of_crowding(config)
     with LateProgress() as progress:
         outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))
     if options.json:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dbsl_tf.begun_run import Run
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
+from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
@@ -51,6 +52,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     report = partial(tell, console)
     config, directory = run.config, run.directory
     report(_introduction(run, task))
+    warn_of_crowding(config)
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
     with run.history as history, ExitStack() as stack:
         with waiting(console, "waiting for the servers"):

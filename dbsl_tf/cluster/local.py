@@ -136,7 +136,7 @@ class LocalCluster:
             "TF_CONFIG": task.to_json(),
             "PYTHONPATH": path,
             CORES: ",".join(map(str, self._cores_of(task))),
-            "CUDA_VISIBLE_DEVICES": _visible_gpus(task, os.environ.get("CUDA_VISIBLE_DEVICES")),
+            "CUDA_VISIBLE_DEVICES": _gpus_of(task),
         }
         with ExitStack() as stack:
             log = stack.enter_context(open(self._log(task.name), "ab"))
@@ -172,16 +172,19 @@ def free_ports(count: int) -> list[int]:
         return [opened.getsockname()[1] for opened in sockets]
 
 
-def _visible_gpus(task: Task, visible: str | None) -> str:
-    """CUDA_VISIBLE_DEVICES of a server: workers share the GPUs in turn, a server of parameters
-    gets none."""
-    if task.role == PARAMETER_SERVER:
-        return "-1"
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         # CUDA numbers the GPUs it can see from 0, whatever their device files are called.
-        devices = [str(i) for i, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-    else:
-        devices = [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+        return [str(i) for i, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+
+
+def _gpus_of(task: Task) -> str:
+    """CUDA_VISIBLE_DEVICES of a server: workers share the GPUs in turn, a server of parameters
+    gets none."""
+    devices = visible_gpus() if task.role == WORKER else []
     return devices[task.index % len(devices)] if devices else "-1"
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
@@ -111,7 +112,10 @@ def cached_profile(
     seconds = config.profile.seconds * len(resolution_settings(config))
     report(f"no time_model in the configuration: measuring it first, about {seconds:.0f} s, once")
     command = [sys.executable, "-m", "dbsl_tf.profile", "--config", config_file, *overrides]
-    status = subprocess.run([*command, "--output", str(path)], check=False).returncode
+    # Whoever needs the profile warns itself.
+    status = subprocess.run(
+        [*command, "--output", str(path)], check=False, env={**os.environ, CROWDING_IS_KNOWN: "1"}
+    ).returncode
     if status:
         raise ClusterError(f"the time model could not be measured (status {status}); see above")
     try:
