@@ -87,6 +87,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None) -> Scores:
+    from dbsl_tf.common import onednn
     from dbsl_tf.common.quiet import import_tensorflow_quietly
     from dbsl_tf.data.configured import prepare_data
 
@@ -102,6 +103,7 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
         )
     from dbsl_tf.common.waiting import waiting_on_terminal
 
+    onednn.apply(stored.config.compute.onednn)
     with waiting_on_terminal("loading TensorFlow"):
         import_tensorflow_quietly()
         from dbsl_tf.evaluation.predicting import evaluate_on_test_set

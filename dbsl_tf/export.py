@@ -80,8 +80,10 @@ def _export_model(options: argparse.Namespace, output: Path) -> None:
 
 
 def _write_model(form: str, output: Path, stored: StoredRun, checkpoint: Checkpoint) -> None:
+    from dbsl_tf.common import onednn
     from dbsl_tf.common.quiet import import_tensorflow_quietly
 
+    onednn.apply(stored.config.compute.onednn)
     import_tensorflow_quietly()
     from dbsl_tf.exporting.network import TrainedNetwork
 

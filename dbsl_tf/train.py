@@ -21,6 +21,7 @@ from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.quiet import loading_tensorflow_quietly
 from dbsl_tf.config import Config
@@ -70,6 +71,7 @@ def serve(config: Config, task: Task) -> None:
         )
     if task.role == WORKER:
         prepare_data(config.data)
+    onednn.apply(config.compute.onednn)
     with loading_tensorflow_quietly():
         load_server_library()
     print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)

@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import settings
 
+from dbsl_tf.common import onednn
+
+# Before any test loads TensorFlow, and as the product does.
+onednn.apply("auto")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

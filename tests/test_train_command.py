@@ -44,7 +44,8 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual([line["epoch"] for line in evaluations], [2, 3])
         self.assertEqual({line["samples"] for line in evaluations}, {360})
         self.assertEqual(summary["commits"], 6)
-        self.assertEqual(summary["compute"], {"precision": "float32", "xla": False})
+        expected = {"precision": "float32", "xla": False, "onednn": "auto"}
+        self.assertEqual(summary["compute"], expected)
         self.assertEqual(summary["samples"], sum(commit["samples"] for commit in commits))
         self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
         self.assertIn(f"{summary['test_accuracy']:.2%}", output)

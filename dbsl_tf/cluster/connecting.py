@@ -11,6 +11,7 @@ from pathlib import Path
 from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config
@@ -51,6 +52,8 @@ def ready_cluster(
         UserError: a server does not answer in time, or the chief's port cannot be used.
     """
     timeout = config.cluster.connect_timeout
+    # For the servers started here too.
+    onednn.apply(config.compute.onednn)
     if task is not None:
         check_own_port(task)
         bypass_proxies(task)

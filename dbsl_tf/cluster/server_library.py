@@ -13,6 +13,8 @@ import sysconfig
 import types
 from typing import Any, NamedTuple
 
+from dbsl_tf.common import onednn
+
 
 class ServerLibrary(NamedTuple):
     """What a server needs, as in `tf.distribute`, `tf.train`, `tf.compat.v1` and `tf.errors`."""
@@ -29,6 +31,8 @@ def load_server_library() -> ServerLibrary:
     Its modules are no public interface, so this goes with the pinned version of TensorFlow. Where
     plug-ins for devices are installed, which only the whole of TensorFlow loads, that is imported.
     """
+    # Without effect where whoever started this process, or a configuration, has settled it.
+    onednn.apply("auto")
     bare = "tensorflow" not in sys.modules and not _plug_ins_are_installed()
     if bare:
         sys.modules["tensorflow"] = _bare_package("tensorflow")

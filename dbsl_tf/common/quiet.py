@@ -10,11 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common import onednn
+
 
 def import_tensorflow_quietly() -> None:
     """Choose keras-core's TensorFlow backend and import TensorFlow without start-up messages.
 
-    Call it before anything else imports TensorFlow. Levels that the user has set in
+    Call it before anything else imports TensorFlow, and after `onednn.apply` where there is a
+    configuration to say whether it uses oneDNN. Levels that the user has set in
     TF_CPP_MIN_LOG_LEVEL stay. Should the import fail, everything it printed is shown.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -61,6 +64,8 @@ def loading_tensorflow_quietly() -> Iterator[None]:
     unless TF_CPP_MIN_LOG_LEVEL says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Without effect where a configuration has settled it.
+    onednn.apply("auto")
     with tempfile.TemporaryFile() as messages:
         sys.stdout.flush()
         sys.stderr.flush()

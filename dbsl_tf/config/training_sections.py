@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from dbsl_tf.common.onednn import OneDnn
 from dbsl_tf.config.names import (
     DecayMode,
     LearningRateDecay,
@@ -43,6 +44,12 @@ class ComputeSection(Section):
     )
     xla: bool = Field(
         False, description="compile the training step by XLA, once for each batch size"
+    )
+    onednn: OneDnn = Field(
+        "auto",
+        description="TensorFlow's oneDNN operations, which most processors compute faster with; "
+        "auto: on with x86 processors, unless TF_ENABLE_ONEDNN_OPTS is set; on and off count more "
+        "than that variable",
     )
 
 

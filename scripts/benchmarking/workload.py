@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+from dbsl_tf.common import onednn
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
@@ -94,4 +95,6 @@ def parse_workload(
     """The options of a peer and what it has to train."""
     options = parser.parse_intermixed_args(arguments)
     config = load_config(options.config, options.overrides)
+    # Every peer has what dbsl_tf has.
+    onednn.apply(config.compute.onednn)
     return options, Workload.of(config, options.mini_epochs)
