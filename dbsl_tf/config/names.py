@@ -6,7 +6,15 @@ from typing import Literal, get_args
 
 DatasetName = Literal["digits", "cifar10", "cifar100", "image_folder"]
 ModelName = Literal[
-    "resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet18", "resnet34"
+    "resnet8",
+    "resnet20",
+    "resnet32",
+    "resnet44",
+    "resnet56",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "mobilenet_v2",
 ]
 Stem = Literal["cifar", "imagenet"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]

@@ -25,11 +25,13 @@ from dbsl_tf.config.section import Section, across_keys
 class ModelSection(Section):
     """The network."""
 
-    name: ModelName = Field(description="residual network; 18 and 34 start 64 wide, others 16")
+    name: ModelName = Field(
+        description="network; residual ones with 18, 34 and 50 layers start 64 wide, others 16"
+    )
     stem: Stem | None = Field(
         None,
-        description="first layers: cifar, a 3x3 convolution; imagenet, a 7x7 convolution and a "
-        "pooling which halve the size each; null: imagenet for image_folder, else cifar",
+        description="first layers: cifar for small images; imagenet, which halves their size "
+        "twice more; null: imagenet for image_folder, else cifar",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from types import ModuleType
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.names import Precision, Stem
-from dbsl_tf.models.resnet import ARCHITECTURES, build_resnet
+from dbsl_tf.models.layers import Layers
+from dbsl_tf.models.mobilenet_v2 import mobilenet_v2_logits
+from dbsl_tf.models.resnet import ARCHITECTURES, resnet_logits
 
-MODELS = tuple(ARCHITECTURES)
+MOBILENET_V2 = "mobilenet_v2"
+MODELS = (*ARCHITECTURES, MOBILENET_V2)
 
 
 def build_model(
@@ -35,24 +39,22 @@ def build_model(
 
     Returns:
         A `keras.Model` from normalised images [batch, height, width, 3] to float32 logits
-        [batch, classes].
+        [batch, classes]. The same arguments give the same weights in the same order; seeds draw
+        other numbers under another `keras`.
 
     Raises:
         UserError: `name` is not a known model.
     """
-    if name not in ARCHITECTURES:
+    if name not in MODELS:
         raise UserError(f"model.name: unknown model {name!r}, choose one of {', '.join(MODELS)}")
-    return build_resnet(
-        keras,
-        ARCHITECTURES[name],
-        name=name,
-        classes=classes,
-        dropout=dropout,
-        seed=seed,
-        stem=stem,
-        precision=precision,
-        batch_normalization=_batch_normalization(keras),
-    )
+    layers = Layers(keras, _batch_normalization(keras), precision, random.Random(seed))
+    images = layers.images()
+    head = {"classes": classes, "dropout": dropout, "stem": stem}
+    if name == MOBILENET_V2:
+        logits = mobilenet_v2_logits(layers, images, **head)
+    else:
+        logits = resnet_logits(layers, ARCHITECTURES[name], images, **head)
+    return keras.Model(images, logits, name=name)
 
 
 def _batch_normalization(keras: ModuleType) -> type:

@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import DATASETS, dataset_spec
 from dbsl_tf.data.image_listing import TRAIN, class_folders
-from dbsl_tf.models.resnet import ARCHITECTURES, ResNet
+from dbsl_tf.models.building import MOBILENET_V2
+from dbsl_tf.models.mobilenet_v2 import LAST_CHANNELS, STAGES, STEM_CHANNELS
+from dbsl_tf.models.resnet import ARCHITECTURES, BOTTLENECK_EXPANSION, ResNet
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
 
-_CHANNELS = 3
+_IMAGE_CHANNELS = 3
 
 
-def variable_sizes(
-    architecture: ResNet, classes: int, stem: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Returns how many numbers each trainable and each other weight has, in the model's order."""
-    stem_size = 7 if stem == "imagenet" else 3
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with batch normalisation.
+
+    Attributes:
+        kernel: numbers in its kernel.
+        channels: of its output.
+    """
+
+    kernel: int
+    channels: int
+
+
+def weight_counts(name: str, classes: int, stem: str) -> tuple[int, int]:
+    """Returns how many numbers the trainable weights of a model have, and its other weights."""
+    if name == MOBILENET_V2:
+        convolutions = list(_mobilenet_v2())
+    else:
+        convolutions = list(_resnet(ARCHITECTURES[name], stem))
+    channels = sum(convolution.channels for convolution in convolutions)
+    kernels = sum(convolution.kernel for convolution in convolutions)
+    classifier = (convolutions[-1].channels + 1) * classes
+    # Scale and offset are trained, mean and variance are not.
+    return kernels + 2 * channels + classifier, 2 * channels
+
+
+def _resnet(architecture: ResNet, stem: str) -> Iterator[Convolution]:
     width = architecture.width
-    trainable = [stem_size**2 * _CHANNELS * width, width, width]
-    normalised = [width]
+    yield Convolution((7 if stem == "imagenet" else 3) ** 2 * _IMAGE_CHANNELS * width, width)
     before = width
     for stage, blocks in enumerate(architecture.blocks):
-        channels = width * 2**stage
+        inner = width * 2**stage
+        after = BOTTLENECK_EXPANSION * inner if architecture.bottleneck else inner
         for block in range(blocks):
-            shortcut = before != channels or (stage > 0 and block == 0)
-            branches = 2 if shortcut else 1
-            trainable += [9 * before * channels, channels, channels, 9 * channels**2]
-            trainable += [before * channels] * shortcut
-            trainable += [channels] * 2 * branches
-            normalised += [channels] * (1 + branches)
-            before = channels
-    trainable += [before * classes, classes]
-    others = [size for size in normalised for _ in ("mean", "variance")]
-    return tuple(trainable), tuple(others)
+            if before != after or (stage > 0 and block == 0):
+                yield Convolution(before * after, after)
+            if architecture.bottleneck:
+                yield Convolution(before * inner, inner)
+                yield Convolution(9 * inner**2, inner)
+                yield Convolution(inner * after, after)
+            else:
+                yield Convolution(9 * before * inner, inner)
+                yield Convolution(9 * inner**2, inner)
+            before = after
+
+
+def _mobilenet_v2() -> Iterator[Convolution]:
+    yield Convolution(9 * _IMAGE_CHANNELS * STEM_CHANNELS, STEM_CHANNELS)
+    before = STEM_CHANNELS
+    for stage in STAGES:
+        for _ in range(stage.blocks):
+            inner = stage.expansion * before
+            if inner != before:
+                yield Convolution(before * inner, inner)
+            yield Convolution(9 * inner, inner)
+            yield Convolution(inner * stage.channels, stage.channels)
+            before = stage.channels
+    yield Convolution(before * LAST_CHANNELS, LAST_CHANNELS)
 
 
 def sent_numbers(config: Config) -> int:
@@ -47,11 +87,9 @@ def sent_numbers(config: Config) -> int:
     Raises:
         UserError: the number of classes is not known without the data.
     """
-    trainable, others = variable_sizes(
-        ARCHITECTURES[config.model.name], _classes(config), config.stem
-    )
+    trainable, others = weight_counts(config.model.name, _classes(config), config.stem)
     kept = config.optimizer.state == "keep" and config.optimizer.momentum
-    return sum((*trainable, *others, *(trainable if kept else ())))
+    return trainable + others + (trainable if kept else 0)
 
 
 def _classes(config: Config) -> int:

@@ -179,7 +179,7 @@ def test_the_fixed_keys_exist() -> None:
         ("optimizer.base_lr=.nan", "optimizer.base_lr is nan", "a number above 0"),
         ("optimizer.nesterov=yes", "optimizer.nesterov is 'yes'", "true or false"),
         ("model.dropout=1", "model.dropout is 1", "from 0 to below 1"),
-        ("model.name=resnet50", "model.name is 'resnet50'", "resnet8, resnet20"),
+        ("model.name=resnet19", "model.name is 'resnet19'", "resnet8, resnet20"),
         ("dual_batch.extra_time_ratio=0.9", "extra_time_ratio is 0.9", "at least 1"),
         ("dual_batch.small_workers=3", "small_workers is 3", "0 to 2 (cluster.workers)"),
         ("data.train_samples=1438", "train_samples is 1438", "1 to 1437"),

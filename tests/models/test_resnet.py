@@ -27,14 +27,22 @@ class ResNetTest(tf.test.TestCase):
             with self.subTest(name=name):
                 model = build_model(keras_core, name, 10, 0.0)
                 self.assertNear(trainable_parameters(model) / 1e6, millions, 0.01)
-        # With the stem for small images and 10 classes: 11.17 M and 21.28 M.
-        for name, parameters in [("resnet18", 11_173_962), ("resnet34", 21_282_122)]:
+        # With the stem for small images and 10 classes: 11.17, 21.28 and 23.52 M.
+        for name, parameters in [
+            ("resnet18", 11_173_962),
+            ("resnet34", 21_282_122),
+            ("resnet50", 23_520_842),
+        ]:
             with self.subTest(name=name):
                 model = build_model(keras_core, name, 10, 0.0)
                 self.assertEqual(trainable_parameters(model), parameters)
 
         # Figures of torchvision's models, which have this stem and 1000 classes.
-        for name, parameters in [("resnet18", 11_689_512), ("resnet34", 21_797_672)]:
+        for name, parameters in [
+            ("resnet18", 11_689_512),
+            ("resnet34", 21_797_672),
+            ("resnet50", 25_557_032),
+        ]:
             with self.subTest(name=name, stem="imagenet"):
                 model = build_model(keras_core, name, 1000, 0.0, stem="imagenet")
                 self.assertEqual(trainable_parameters(model), parameters)
@@ -99,7 +107,11 @@ class ResNetTest(tf.test.TestCase):
         self.assertNear(float(kernel.std()), (2 / (3 * 3 * 512)) ** 0.5, 1e-4)
 
     def test_both_keras_have_the_same_weights_in_order(self):
-        for name, stem in (("resnet8", "cifar"), ("resnet18", "imagenet")):
+        for name, stem in (
+            ("resnet8", "cifar"),
+            ("resnet18", "imagenet"),
+            ("resnet50", "cifar"),
+        ):
             models = [
                 build_model(module, name, 10, 0.1, stem=stem) for module in (keras_core, keras)
             ]
