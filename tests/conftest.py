@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from dbsl_tf.common import onednn
+from tests.support import patience
 
 # Before any test loads TensorFlow, and as the product does.
 onednn.apply("auto")
@@ -20,14 +22,42 @@ settings.load_profile("no deadline")
 
 MISSED_TIME_LIMITS = ["TimeoutExpired", "did not end in", "gave no result in", "cannot be reached"]
 
+# What the longest test takes, in seconds.
+LONGEST = 90
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Drop what only looks like a test, and give those with a cluster a second try.
 
-    The former is `tf.test.TestCase.test_session`, a deprecated helper. On a loaded machine real
-    processes can miss a time limit: only such a failure is tried again, and counted as rerun.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that brings in the slow tests."""
+    parser.addoption("--all", action="store_true", help="run the tests that are marked slow too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Bound every test by a multiple of what the longest one takes."""
+    patience.calibrate()
+    if config.option.timeout is None:
+        config.option.timeout = patience.at_most(LONGEST)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not to run, and put what needs no server first.
+
+    That is what only looks like a test (`tf.test.TestCase.test_session`, a deprecated helper) and
+    what is marked slow, without `--all` and not asked for by its name.
     """
     items[:] = [item for item in items if item.name != "test_session"]
+    if not config.option.all and not any("::" in argument for argument in config.args):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+    items.sort(key=_place)
     for item in items:
+        # On a loaded machine real processes can miss a time limit.
         if item.get_closest_marker("cluster"):
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=MISSED_TIME_LIMITS))
+
+
+def _place(item: pytest.Item) -> int:
+    """What needs no server comes first; of the rest whole runs, which take longest."""
+    if item.get_closest_marker("cluster") is None:
+        return 0
+    return 1 if item.path.parent == Path(__file__).parent else 2

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import unittest
 from argparse import Namespace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from io import StringIO
 from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from dbsl_tf.begun_run import Run, begin_or_resume
@@ -27,14 +25,14 @@ from tests.support.small_runs import tiny_config
 DIGITS = SimpleNamespace(spec=dataset_spec("digits"))
 
 
-class TrainingRunCase(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(TemporaryDirectory()))
+class TrainingRunCase:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         self.directory = RunDirectory(self.folder / "run")
 
     def begin(self, *overrides: str, data: object = DIGITS) -> Run:
-        console = Console(file=open(os.devnull, "w"))
-        self.addCleanup(console.file.close)
+        console = Console(file=StringIO())
         options = Namespace(config=str(self.folder / "tiny.yaml"), overrides=list(overrides))
         config = tiny_config(self.folder, *overrides)
         return begin_or_resume(config, options, self.directory, data, console)
@@ -58,23 +56,23 @@ class TrainingRunCase(unittest.TestCase):
         return {str(file.relative_to(self.directory.path)): file.read_bytes() for file in files}
 
 
-class OneAtATimeTest(TrainingRunCase):
+class TestOneAtATime(TrainingRunCase):
     def test_a_run_in_progress_is_left_as_it_is(self):
         self.interrupted()
         with self.begin("schedule.epochs=4").history:
             self.directory.write_json(self.directory.summary, {})
             before = self.files()
-            with self.assertRaisesRegex(UserError, "history.jsonl is in use"):
+            with pytest.raises(UserError, match="history.jsonl is in use"):
                 self.begin("schedule.epochs=9", "time_model.a=0.002")
-        self.assertEqual(self.files(), before)
+        assert self.files() == before
         self.begin("schedule.epochs=9").history.__exit__(None, None, None)
 
     def test_a_run_that_has_just_begun_is_left_as_it_is(self):
         with self.begin().history:
             before = self.files()
-            with self.assertRaisesRegex(UserError, "history.jsonl is in use"):
+            with pytest.raises(UserError, match="history.jsonl is in use"):
                 self.begin("schedule.epochs=9")
-        self.assertEqual(self.files(), before)
+        assert self.files() == before
 
     def test_a_process_that_begins_anew_gets_its_run_again(self):
         program = (
@@ -84,17 +82,17 @@ class OneAtATimeTest(TrainingRunCase):
             "print('again') if 'again' in sys.argv else os.execv(sys.executable, again)"
         )
         command = [sys.executable, "-c", program, str(self.folder / "history.jsonl")]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        self.assertEqual((result.stdout, result.stderr), ("again\n", ""))
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert (result.stdout, result.stderr) == ("again\n", "")
 
 
-class FailureTest(TrainingRunCase):
+class TestFailure(TrainingRunCase):
     def test_a_directory_that_cannot_be_made_is_told_before_anything_is_measured(self):
         (self.folder / "file").touch()
         self.directory = RunDirectory(self.folder / "file" / "run")
         with (
             mock.patch("dbsl_tf.begun_run._with_time_model") as measuring,
-            self.assertRaisesRegex(UserError, "cannot be made or written"),
+            pytest.raises(UserError, match="cannot be made or written"),
         ):
             self.begin("time_model.a=null", "time_model.b=null")
         measuring.assert_not_called()
@@ -103,45 +101,44 @@ class FailureTest(TrainingRunCase):
         for failure in (UserError("no"), KeyboardInterrupt()):
             with (
                 mock.patch("dbsl_tf.begun_run._with_time_model", side_effect=failure),
-                self.assertRaises(type(failure)),
+                pytest.raises(type(failure)),
             ):
                 self.begin()
-            self.assertFalse(self.directory.path.exists())
+            assert not self.directory.path.exists()
         self.directory.path.mkdir()
-        with self.assertRaisesRegex(UserError, "dual_batch"):
+        with pytest.raises(UserError, match="dual_batch"):
             self.begin("dual_batch.extra_time_ratio=1.9")
-        self.assertEqual(list(self.directory.path.iterdir()), [])
+        assert list(self.directory.path.iterdir()) == []
 
     def test_a_run_that_cannot_go_on_is_left_as_it_was_and_can_be_tried_again(self):
         self.interrupted()
         self.directory.write_json(self.directory.summary, {})
         before = self.files()
-        with self.assertRaisesRegex(UserError, "dual_batch"):
+        with pytest.raises(UserError, match="dual_batch"):
             self.begin("schedule.epochs=9", "dual_batch.extra_time_ratio=1.9")
-        self.assertEqual(self.files(), before)
+        assert self.files() == before
         run = self.begin("schedule.epochs=9")
         with run.history as history:
-            self.assertEqual(history.commits, [])
-        self.assertIn("schedule.epochs was 3, now 9", run.changes)
-        self.assertFalse(self.directory.summary.exists())
+            assert history.commits == []
+        assert "schedule.epochs was 3, now 9" in run.changes
+        assert not self.directory.summary.exists()
 
     def test_a_folder_that_holds_something_else_gets_no_file(self):
         self.directory.path.mkdir()
         (self.directory.path / "notes.txt").write_text("mine")
-        with self.assertRaisesRegex(UserError, "is not empty"):
+        with pytest.raises(UserError, match="is not empty"):
             self.begin()
-        self.assertEqual(self.files(), {"notes.txt": b"mine"})
+        assert self.files() == {"notes.txt": b"mine"}
 
 
-class OtherClassesTest(TrainingRunCase):
+class TestOtherClasses(TrainingRunCase):
     """Going on with a folder of images whose classes are no longer those of the run."""
 
-    def setUp(self):
-        super().setUp()
+    @pytest.fixture(autouse=True)
+    def _set_up_more(self, _set_up, monkeypatch):
         self.images = self.folder / "images"
         write_image_folder(self.images)
-        cache = {"XDG_CACHE_HOME": str(self.folder / "cache")}
-        self.enterContext(mock.patch.dict(os.environ, cache))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(self.folder / "cache"))
         with self.go_on().history:
             self.checkpoint(2)
         self.before = self.files()
@@ -153,14 +150,14 @@ class OtherClassesTest(TrainingRunCase):
         return self.begin(*overrides, data=prepare_data(section))
 
     def check_refused(self, pattern: str) -> None:
-        with self.assertRaisesRegex(UserError, pattern) as caught:
+        with pytest.raises(UserError, match=pattern) as caught:
             self.go_on("schedule.epochs=9")
-        self.assertNotIn("\n", str(caught.exception))
-        self.assertEqual(self.files(), self.before)
+        assert "\n" not in str(caught.value)
+        assert self.files() == self.before
 
     def test_their_names_are_kept(self):
         facts = self.directory.read_json(self.directory.data)
-        self.assertEqual((facts["classes"], facts["class_names"]), (3, list(CLASSES)))
+        assert (facts["classes"], facts["class_names"]) == (3, list(CLASSES))
 
     def test_more_classes_are_refused(self):
         write_photo(self.images / "train" / "dog" / "photo.png", 7)
@@ -175,14 +172,10 @@ class OtherClassesTest(TrainingRunCase):
         write_photo(self.images / "train" / "ant" / "another.png", 7)
         with self.go_on().history:
             pass
-        self.assertEqual(self.directory.read_json(self.directory.data)["train_samples"], 13)
+        assert self.directory.read_json(self.directory.data)["train_samples"] == 13
 
     def test_a_run_that_kept_no_names_goes_on(self):
         self.directory.write_json(self.directory.data, {"name": "image_folder", "classes": 3})
         with self.go_on().history:
             pass
         self.test_their_names_are_kept()
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -38,21 +38,21 @@ class EvaluateCommandTest(tf.test.TestCase):
             text=True,
         )
 
-    def test_everything_of_two_checkpoints(self):
+    def test_everything_of_the_newest_checkpoint(self):
         weights = initial_weights(self.settings)
         # All kernels 0 and one offset of the classifier: all images are taken for class 7.
         constant = [np.zeros_like(array) for array in weights]
         offset = next(i for i, array in enumerate(weights) if array.shape == (10,))
         constant[offset][7] = 2.0
-        write_run(self.run, self.settings, {1: constant, 2: weights})
+        write_run(self.run, self.settings, {1: weights, 2: constant})
         files = [self.folder / "new" / name for name in ("e.json", "e.csv", "e.png")]
         options = [f for pair in zip(("--json", "--csv", "--plot"), files) for f in pair]
-        result = self.command("--checkpoint", 1, *options)
+        result = self.command(*options)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         labels = self.labels()
         sevens = int((labels == 7).sum())
         content = json.loads(files[0].read_text())
-        self.assertEqual((content["commit"], content["samples"]), (1, 360))
+        self.assertEqual((content["commit"], content["samples"]), (2, 360))
         self.assertEqual(content["accuracy"], sevens / 360)
         self.assertIn(f"top-1 {sevens / 360:.2%}", result.stdout)
         # Of equal logits those of lower classes come first: 7, then 0 to 3.
@@ -63,13 +63,9 @@ class EvaluateCommandTest(tf.test.TestCase):
             rows = list(csv.DictReader(file))
         self.assertEqual([float(row["accuracy"]) for row in rows], [0] * 7 + [1] + [0] * 2)
         self.assertEqual(files[2].read_bytes()[:4], b"\x89PNG")
-
-        result = self.command("--json", "-")
-        newest = json.loads(result.stdout)
-        self.assertEqual((newest["commit"], newest["samples"]), (2, 360))
-        self.assertEqual(np.sum(newest["confusion"], axis=1).tolist(), np.bincount(labels).tolist())
-        self.assertGreaterEqual(newest["top5_accuracy"], newest["accuracy"])
-        self.assertBetween(newest["top5_accuracy"], 0.2, 0.8)
+        found = np.sum(content["confusion"], axis=1).tolist()
+        self.assertEqual(found, np.bincount(labels).tolist())
+        self.assertGreater(content["top5_accuracy"], content["accuracy"])
 
     def labels(self) -> np.ndarray:
         data = prepare("digits", self.cache)

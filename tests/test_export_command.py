@@ -80,7 +80,6 @@ class ExportCommandTest(tf.test.TestCase):
         for (file, content, expected), form in (
             ((data, b"{}", "data.json cannot be read (classes is None"), "keras"),
             (wide, "keras"),
-            (wide, "savedmodel"),
             ((history, no_worker, "history.jsonl cannot be read (worker of a line"), "npz"),
             ((history, b"\xff\n", "history.jsonl cannot be read ('utf-8'"), "npy"),
         ):

@@ -28,7 +28,6 @@ def _python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
         env=NOT_ABOUT_CROWDING,
         **options,
     )
@@ -237,7 +236,6 @@ def test_a_reader_that_leaves_is_no_error() -> None:
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
             env=NOT_ABOUT_CROWDING,
         )
     finally:

@@ -25,7 +25,6 @@ def _command(*arguments: object) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
     )
 
 
@@ -165,7 +164,5 @@ def test_the_page_does_without_tensorflow() -> None:
         "import sys; import dbsl_tf.report, dbsl_tf.plot; import dbsl_tf.reporting.page; "
         "print(any(m.split('.')[0] in ('tensorflow', 'matplotlib') for m in sys.modules))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout == "False\n"

@@ -25,7 +25,6 @@ def _simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
         env=NOT_ABOUT_CROWDING,
     )
 

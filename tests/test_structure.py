@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-import unittest
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -36,15 +35,15 @@ def folders() -> dict[str, list[Path]]:
     }
 
 
-class StructureTest(unittest.TestCase):
+class TestStructure:
     def test_the_package_names_its_commands(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "dbsl_tf"], capture_output=True, text=True, cwd=PACKAGE.parent
         )
-        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         for command in ("train", "plan", "report", "sweep"):
-            self.assertIn(f" {command},", f"{done.stderr},")
-        self.assertNotIn("command_line", done.stderr)
+            assert f" {command}," in f"{done.stderr},"
+        assert "command_line" not in done.stderr
 
     def test_folders_depend_on_each_other_one_way(self) -> None:
         names = folders().keys()
@@ -57,7 +56,7 @@ class StructureTest(unittest.TestCase):
             }
             for name, files in folders().items()
         }
-        self.assertIn("config", needs["planning"])
+        assert "config" in needs["planning"]
         # Raises CycleError, which names the cycle.
         TopologicalSorter(needs).prepare()
 
@@ -67,15 +66,11 @@ class StructureTest(unittest.TestCase):
             for file in PACKAGE.rglob("*.py")
             if "distribute.coordinator." in file.read_text(encoding="utf-8")
         }
-        self.assertEqual(knowing, {"engine/engine.py"})
+        assert knowing == {"engine/engine.py"}
 
-    def test_these_folders_do_without_tensorflow(self) -> None:
+    def test_these_folders_do_without_tensorflow(self, subtests) -> None:
         for name in WITHOUT_TENSORFLOW:
             for file in folders()[name]:
-                with self.subTest(file.relative_to(PACKAGE).as_posix()):
+                with subtests.test(file.relative_to(PACKAGE).as_posix()):
                     modules = {module.split(".")[0] for module in imports_of(file)}
-                    self.assertFalse(modules & {"tensorflow", "keras_core", "keras_cv"})
-
-
-if __name__ == "__main__":
-    unittest.main()
+                    assert not modules & {"tensorflow", "keras_core", "keras_cv"}

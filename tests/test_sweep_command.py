@@ -7,9 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import unittest
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,9 +18,10 @@ from tests.support.tiny_runs import CONFIGURATION, ROOT
 PRETENDED = f"{shlex.quote(sys.executable)} -m tests.support.pretended_training"
 
 
-class SweepCommandTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(TemporaryDirectory()))
+class TestSweepCommand:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         self.config = self.folder / "tiny.yaml"
         self.config.write_text(CONFIGURATION.replace("ISOLATION", "auto"))
         self.output = self.folder / "sweep"
@@ -42,68 +40,67 @@ class SweepCommandTest(unittest.TestCase):
 
     def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def started(self) -> list[str]:
         return (self.output / "started").read_text().split()
 
     def test_a_failed_point_does_not_stop_the_others_and_finished_runs_are_passed_over(self):
-        grid = ("--launcher", PRETENDED, "--grid", "optimizer.base_lr=0.1,0.5,0.2", "--seeds", "2")
+        grid = ("--launcher", PRETENDED, "--grid", "optimizer.base_lr=0.5,0.2", "--seeds", "2")
         result = self.sweep(*grid)
-        self.assertEqual(result.returncode, 1)
-        every = [f"base_lr={rate}/seed-{seed}" for rate in (0.1, 0.5, 0.2) for seed in (0, 1)]
-        self.assertEqual(self.started(), every)
-        self.assertIn("run 3 of 6: optimizer.base_lr=0.5 run.seed=0", result.stdout)
-        self.assertIn("│  2/2 │  50.50 ± 0.71 │", result.stdout)
+        assert result.returncode == 1
+        every = [f"base_lr={rate}/seed-{seed}" for rate in (0.5, 0.2) for seed in (0, 1)]
+        assert self.started() == every
+        assert "run 1 of 4: optimizer.base_lr=0.5 run.seed=0" in result.stdout
+        assert "│  2/2 │  50.50 ± 0.71 │" in result.stdout
         failed = [line for line in result.stdout.splitlines() if line.startswith("failed with")]
-        self.assertEqual(
-            failed,
-            [
-                "failed with status 2: optimizer.base_lr=0.5 run.seed=0: the loss is not finite",
-                "failed with status 2: optimizer.base_lr=0.5 run.seed=1: the loss is not finite",
-            ],
-        )
+        assert failed == [
+            "failed with status 2: optimizer.base_lr=0.5 run.seed=0: the loss is not finite",
+            "failed with status 2: optimizer.base_lr=0.5 run.seed=1: the loss is not finite",
+        ]
         table = json.loads((self.output / "sweep.json").read_text())
-        self.assertEqual([row["finished"] for row in table], [2, 0, 2])
-        self.assertAlmostEqual(table[2]["test_accuracy"]["mean"], 0.505)
+        assert [row["finished"] for row in table] == [0, 2]
+        assert table[1]["test_accuracy"]["mean"] == pytest.approx(0.505)
 
         again = self.sweep(*grid, "--print").stdout.splitlines()
-        self.assertEqual(len(again), 2)
-        self.assertIn("optimizer.base_lr=0.5 run.seed=0", again[0])
-        self.assertEqual(self.sweep(*grid).returncode, 1)
-        self.assertEqual(self.started()[6:], every[2:4])
+        assert len(again) == 2
+        assert "optimizer.base_lr=0.5 run.seed=0" in again[0]
+        assert self.sweep(*grid).returncode == 1
+        assert self.started()[4:] == every[:2]
 
-    def test_an_interruption_stops_at_once_and_is_gone_on_from(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            grid = ["--launcher", PRETENDED, "--grid", "optimizer.momentum=0.5,0.6"]
-            grid += [f"run.seed={int(number)}"]
-            process = self.start(*grid)
-            self.assertIn("run 1 of 2", process.stdout.readline())
-            self.assertEqual(process.stdout.readline(), "waiting\n")
-            process.send_signal(number)
-            output, _ = process.communicate(timeout=30)
-            self.assertEqual(process.returncode, {2: 130, 15: 143}[int(number)])
-            self.assertIn("saved", output)
-            self.assertNotIn("run 2 of 2", output)
-            result = self.sweep(*grid)
-            self.assertEqual((result.returncode, result.stderr), (0, ""))
-            self.assertIn("│  1/1 │", result.stdout)
+    @pytest.mark.parametrize(
+        ("number", "status"),
+        [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    )
+    def test_an_interruption_stops_at_once_and_is_gone_on_from(self, number, status):
+        grid = ["--launcher", PRETENDED, "--grid", "optimizer.momentum=0.5,0.6"]
+        process = self.start(*grid)
+        assert "run 1 of 2" in process.stdout.readline()
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        output, _ = process.communicate()
+        assert process.returncode == status
+        assert "saved" in output
+        assert "run 2 of 2" not in output
+        result = self.sweep(*grid)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "│  1/1 │" in result.stdout
 
     def test_commands_for_other_launchers(self):
         result = self.sweep(
             "--launcher", "sbatch --nodes=3 slurm.sbatch", "--print", "--seeds", "2",
             "schedule.epochs=1", "run.seed=5", "--grid", "data.augment=[],[random_flip]",
         )  # fmt: skip
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        assert (result.returncode, result.stderr) == (0, "")
         lines = result.stdout.splitlines()
-        self.assertEqual(len(lines), 4)
+        assert len(lines) == 4
         words = shlex.split(lines[3])
-        self.assertEqual(words[:3], ["sbatch", "--nodes=3", "slurm.sbatch"])
-        self.assertEqual(words[3:5], ["--config", str(self.config)])
+        assert words[:3] == ["sbatch", "--nodes=3", "slurm.sbatch"]
+        assert words[3:5] == ["--config", str(self.config)]
         for word in ("schedule.epochs=1", "data.augment=[random_flip]", "run.seed=6"):
-            self.assertIn(word, words)
-        self.assertFalse(self.output.exists())
+            assert word in words
+        assert not self.output.exists()
 
     def test_mistakes_are_told_before_anything_runs(self):
         for arguments, expected in (
@@ -120,13 +117,13 @@ class SweepCommandTest(unittest.TestCase):
             (["--launcher", '"open'], "No closing quotation"),
         ):
             check_one_line_mistake(self.sweep("--launcher", PRETENDED, *arguments), expected)
-        self.assertFalse(self.output.exists())
-        self.assertEqual(self.sweep("--launcher", PRETENDED).returncode, 0)
+        assert not self.output.exists()
+        assert self.sweep("--launcher", PRETENDED).returncode == 0
         other = self.sweep("--launcher", PRETENDED, "schedule.epochs=2")
         check_one_line_mistake(other, "holds a run in which schedule.epochs was 3, now 2")
 
-    def test_a_damaged_summary_is_told_before_anything_runs(self):
-        self.assertEqual(self.sweep("--launcher", PRETENDED, "--seeds", "1").returncode, 0)
+    def test_a_damaged_summary_is_told_before_anything_runs(self, subtests):
+        assert self.sweep("--launcher", PRETENDED, "--seeds", "1").returncode == 0
         folder = self.output / "configuration" / "seed-0"
         for content, expected in (
             ("[]", "it holds no JSON object"),
@@ -134,27 +131,24 @@ class SweepCommandTest(unittest.TestCase):
             ('{"wall_seconds": NaN}', "wall_seconds is nan"),
             ('{"test_acc', "cannot be read"),
         ):
-            with self.subTest(content):
+            with subtests.test(content):
                 (folder / "summary.json").write_text(content)
                 for extra in ((), ("--print",)):
                     result = self.sweep("--launcher", PRETENDED, "--seeds", "2", *extra)
                     check_one_line_mistake(result, expected)
-                    self.assertIn(f"remove {folder} to train that run anew", result.stderr)
-        self.assertEqual(self.started(), ["configuration/seed-0"])
+                    assert f"remove {folder} to train that run anew" in result.stderr
+        assert self.started() == ["configuration/seed-0"]
 
     @pytest.mark.cluster
+    @pytest.mark.slow
     def test_a_real_run_that_is_finished_the_second_time(self):
         self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))
         for finished_before in (False, True):
             process = self.start("--grid", "schedule.epochs=1")
-            output, errors = process.communicate(timeout=150)
-            self.assertEqual((process.returncode, errors), (0, ""))
-            self.assertIn("run 1 of 1: schedule.epochs=1 run.seed=0", output)
-            self.assertEqual("finished before" in output, finished_before)
-            self.assertIn("│  1/1 │", output)
-        self.assertTrue((self.output / "epochs=1" / "seed-0" / "model.keras").exists())
-        self.assertIn("</html>", (self.output / "report.html").read_text())
-
-
-if __name__ == "__main__":
-    unittest.main()
+            output, errors = process.communicate()
+            assert (process.returncode, errors) == (0, "")
+            assert "run 1 of 1: schedule.epochs=1 run.seed=0" in output
+            assert ("finished before" in output) == finished_before
+            assert "│  1/1 │" in output
+        assert (self.output / "epochs=1" / "seed-0" / "model.keras").exists()
+        assert "</html>" in (self.output / "report.html").read_text()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 
 from dbsl_tf.authors_files.columns import COLUMNS, columns_of_events
 from dbsl_tf.authors_files.writing import save_npy, save_npz
@@ -37,22 +37,22 @@ EVENTS = [
 ]
 
 
-class ColumnsTest(unittest.TestCase):
+class TestColumns:
     def test_every_column_by_hand(self):
         columns = columns_of_events(EVENTS)
-        self.assertEqual(columns["worker_ID"], [2, 1, 2, 2, 1])
-        self.assertEqual(columns["global_commit_ID"], [0, 1, 2, 3, 4])
-        self.assertEqual(columns["local_commit_ID"], [0, 0, 1, 2, 1])
-        self.assertEqual(columns["train_loss"], [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
-        self.assertEqual(columns["train_acc"], [0.01, 0.02, 0.03, 0.04, 0.05])
-        self.assertEqual(columns["train_time"], [1.5, 2.5, 0.5, 1.5, 3.5])
-        self.assertEqual(columns["commit_time"], [2.0, 3.5, 3.5, 6.5, 7.5])
-        self.assertEqual(columns["val_acc"], [0.0, 0.5, 0.5, 0.5, 0.75])
-        self.assertTrue(math.isnan(columns["val_loss"][0]))
-        self.assertEqual(columns["val_loss"][1:], [1.5, 1.5, 1.5, 1.25])
-        self.assertEqual(columns["val_measured"], [False, True, False, False, True])
+        assert columns["worker_ID"] == [2, 1, 2, 2, 1]
+        assert columns["global_commit_ID"] == [0, 1, 2, 3, 4]
+        assert columns["local_commit_ID"] == [0, 0, 1, 2, 1]
+        assert columns["train_loss"] == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+        assert columns["train_acc"] == [0.01, 0.02, 0.03, 0.04, 0.05]
+        assert columns["train_time"] == [1.5, 2.5, 0.5, 1.5, 3.5]
+        assert columns["commit_time"] == [2.0, 3.5, 3.5, 6.5, 7.5]
+        assert columns["val_acc"] == [0.0, 0.5, 0.5, 0.5, 0.75]
+        assert math.isnan(columns["val_loss"][0])
+        assert columns["val_loss"][1:] == [1.5, 1.5, 1.5, 1.25]
+        assert columns["val_measured"] == [False, True, False, False, True]
 
-    def test_a_damaged_line_is_told(self):
+    def test_a_damaged_line_is_told(self, subtests):
         for number, key, value in (
             (0, "commit", "x"),
             (0, "worker", None),
@@ -66,11 +66,11 @@ class ColumnsTest(unittest.TestCase):
             (2, "test_loss", "x"),
             (2, "test_accuracy", None),
         ):
-            with self.subTest(number, key=key, value=value):
+            with subtests.test(str(number), key=key, value=value):
                 events = [dict(event) for event in EVENTS]
                 events[number][key] = value
                 expected = f"{key} of a line of kind {events[number]['event']} is"
-                with self.assertRaisesRegex(ValueError, expected):
+                with pytest.raises(ValueError, match=expected):
                     columns_of_events(events)
 
     def test_npz_needs_no_unpickling(self):
@@ -78,10 +78,10 @@ class ColumnsTest(unittest.TestCase):
             path = Path(folder) / "new" / "history.arrays"
             save_npz(path, EVENTS)
             with np.load(path, allow_pickle=False) as content:
-                self.assertEqual(set(content.files), {*COLUMNS, "val_measured"})
+                assert set(content.files) == {*COLUMNS, "val_measured"}
                 for name, column in columns_of_events(EVENTS).items():
                     np.testing.assert_array_equal(content[name], column)
-                    self.assertIn(content[name].dtype.kind, "ifb")
+                    assert content[name].dtype.kind in "ifb"
 
     def test_npy_opens_and_is_used_as_in_the_authors_notebooks(self):
         with TemporaryDirectory() as folder:
@@ -89,11 +89,7 @@ class ColumnsTest(unittest.TestCase):
             save_npy(path, EVENTS)
             npy = np.load(path, allow_pickle=True).item()
             best = np.argmax(npy["val_acc"])
-            self.assertEqual(best, 4)
-            self.assertEqual(npy["val_loss"][best], 1.25)
-            self.assertEqual(npy["commit_time"][-1], 7.5)
-            self.assertIs(type(npy["val_acc"]), list)
-
-
-if __name__ == "__main__":
-    unittest.main()
+            assert best == 4
+            assert npy["val_loss"][best] == 1.25
+            assert npy["commit_time"][-1] == 7.5
+            assert type(npy["val_acc"]) is list

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
-import unittest
 from pathlib import Path
+
+import pytest
 
 from dbsl_tf.authors_files.file_name import facts_of_name
 from dbsl_tf.config.yaml_text import read_yaml
@@ -17,7 +17,7 @@ from tests.support.commands import check_one_line_mistake
 from tests.support.tiny_runs import ROOT
 
 
-class FactsOfNameTest(unittest.TestCase):
+class TestFactsOfName:
     def test_names_of_the_published_files(self):
         for stem, layout, small, ratio, keys in (
             (
@@ -47,14 +47,15 @@ class FactsOfNameTest(unittest.TestCase):
             ("tf_4GPU_500_without_warmup", "compsac", 0, 1.0, {"dual_batch.large_batch": 500}),
         ):
             facts = facts_of_name(stem, layout)
-            self.assertEqual((facts.small_workers, facts.extra_time_ratio), (small, ratio), stem)
-            self.assertEqual(facts.keys, {**facts.keys, **keys})
-        self.assertIsNone(facts_of_name("mine", "journal").small_workers)
+            assert (facts.small_workers, facts.extra_time_ratio) == (small, ratio), stem
+            assert facts.keys == {**facts.keys, **keys}
+        assert facts_of_name("mine", "journal").small_workers is None
 
 
-class ImportHistoryTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+class TestImportHistory:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         self.run = self.folder / "runs" / "imported"
 
     def command(self, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -67,8 +68,8 @@ class ImportHistoryTest(unittest.TestCase):
 
     def imported(self, path: Path, *arguments: object) -> tuple[list[dict], dict, dict]:
         result = self.command(path, "--output", self.run, *arguments)
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertIn("12 commits of 4 worker(s) and 12 evaluations", result.stdout)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "12 commits of 4 worker(s) and 12 evaluations" in result.stdout
         return (
             read_events(self.run / "history.jsonl"),
             read_yaml((self.run / "config.yaml").read_text()),
@@ -78,37 +79,37 @@ class ImportHistoryTest(unittest.TestCase):
     def test_a_file_of_the_journal(self):
         path = self.folder / "cifar100_resnet18_e140_t105_w5s3.npy"
         events, config, summary = self.imported(save_pickled(path, journal_content()))
-        self.assertEqual([event["event"] for event in events], ["commit", "evaluation"] * 12)
+        assert [event["event"] for event in events] == ["commit", "evaluation"] * 12
         commits, evaluations = events[::2], events[1::2]
-        self.assertEqual([c["role"] for c in commits[:4]], ["small", "small", "small", "large"])
-        self.assertEqual([c["epoch"] for c in commits], [1] * 4 + [2] * 4 + [3] * 4)
+        assert [c["role"] for c in commits[:4]] == ["small", "small", "small", "large"]
+        assert [c["epoch"] for c in commits] == [1] * 4 + [2] * 4 + [3] * 4
         # d_L = 1.05 * 50000 / 4, d_S = (50000 - d_L) / 3
-        self.assertEqual([c["samples"] for c in commits[2:4]], [12292, 13125])
-        self.assertNotIn("batch", commits[0])
-        self.assertEqual(evaluations[-1]["samples"], 10_000)
-        self.assertEqual(evaluations[-1]["started"] + evaluations[-1]["seconds"], 43.75)
-        self.assertEqual([e["epoch"] for e in evaluations][3:8], [1, 1, 1, 1, 2])
-        self.assertEqual(config["model"], {"name": "resnet18"})
-        self.assertEqual(config["cluster"], {"workers": 4})
-        self.assertEqual(config["schedule"], {"epochs": 140})
-        self.assertEqual(config["dual_batch"]["small_workers"], 3)
-        self.assertNotIn("optimizer", config)
-        self.assertEqual(summary["imported"], {"file": path.name, "layout": "journal"})
-        self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
-        self.assertEqual((summary["wall_seconds"], summary["load_imbalance"]), (43.75, 1.0))
+        assert [c["samples"] for c in commits[2:4]] == [12292, 13125]
+        assert "batch" not in commits[0]
+        assert evaluations[-1]["samples"] == 10_000
+        assert evaluations[-1]["started"] + evaluations[-1]["seconds"] == 43.75
+        assert [e["epoch"] for e in evaluations][3:8] == [1, 1, 1, 1, 2]
+        assert config["model"] == {"name": "resnet18"}
+        assert config["cluster"] == {"workers": 4}
+        assert config["schedule"] == {"epochs": 140}
+        assert config["dual_batch"]["small_workers"] == 3
+        assert "optimizer" not in config
+        assert summary["imported"] == {"file": path.name, "layout": "journal"}
+        assert summary["test_accuracy"] == evaluations[-1]["test_accuracy"]
+        assert (summary["wall_seconds"], summary["load_imbalance"]) == (43.75, 1.0)
 
     def test_a_file_of_compsac(self):
         path = self.folder / "tf_extra1.1_3s_38_500.npy"
         events, config, summary = self.imported(save_pickled(path, compsac_content()))
-        self.assertEqual([event["batch"] for event in events[:8:2]], [38, 38, 38, 500])
-        self.assertEqual([event["samples"] for event in events[4:8:2]], [12083, 13750])
-        self.assertEqual(config["dual_batch"]["merge"], "compsac")
-        self.assertEqual(summary["planned_extra_time_ratio"], 1.1)
+        assert [event["batch"] for event in events[:8:2]] == [38, 38, 38, 500]
+        assert [event["samples"] for event in events[4:8:2]] == [12083, 13750]
+        assert config["dual_batch"]["merge"] == "compsac"
+        assert summary["planned_extra_time_ratio"] == 1.1
 
     def test_a_name_whose_large_workers_would_leave_no_samples(self):
         path = self.folder / "tf_extra1.4_1s_38_500.npy"
         events, _, _ = self.imported(save_pickled(path, compsac_content()))
-        self.assertEqual([event for event in events[::2] if "samples" in event], [])
+        assert [event for event in events[::2] if "samples" in event] == []
 
     def test_mistakes(self):
         path = save_pickled(self.folder / "mine.npy", journal_content())
@@ -120,7 +121,3 @@ class ImportHistoryTest(unittest.TestCase):
         again = self.command(path, "--output", self.run, "--small-workers", 1)
         check_one_line_mistake(again, "imported: is there already")
         check_one_line_mistake(self.command(), "the following arguments are required: FILE.npy")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import unittest
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,37 +23,38 @@ class _Command:
         return os.system, ("touch executed",)
 
 
-class ReadHistoryTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+class TestReadHistory:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         self.path = self.folder / "result.npy"
 
     def check_refused(self, pattern: str, path: Path | None = None) -> None:
         path = path or self.path
-        with self.assertRaisesRegex(UserError, pattern) as caught:
+        with pytest.raises(UserError, match=pattern) as caught:
             read_history(path)
-        self.assertIn(str(path), str(caught.exception))
-        self.assertNotIn("\n", str(caught.exception))
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
     def test_the_layout_of_the_journal(self):
         history = read_history(save_pickled(self.path, journal_content()))
-        self.assertEqual((history.layout, history.workers), ("journal", 4))
-        self.assertEqual([commit.commit for commit in history.commits], list(range(1, 13)))
-        self.assertEqual([commit.worker for commit in history.commits], [0, 1, 2, 3] * 3)
+        assert (history.layout, history.workers) == ("journal", 4)
+        assert [commit.commit for commit in history.commits] == list(range(1, 13))
+        assert [commit.worker for commit in history.commits] == [0, 1, 2, 3] * 3
         first, second = history.commits[0], history.commits[5]
         # The first mini-epoch began 2 s of validation and 10 s of training before its record.
-        self.assertEqual((first.started, first.seconds, first.evaluated), (7.0, 10.0, 19.0))
-        self.assertEqual((second.started, second.evaluated), (19.25, 31.25))
-        self.assertEqual((first.train_loss, first.test_loss, first.test_accuracy), (4.0, 5.0, 0.0))
+        assert (first.started, first.seconds, first.evaluated) == (7.0, 10.0, 19.0)
+        assert (second.started, second.evaluated) == (19.25, 31.25)
+        assert (first.train_loss, first.test_loss, first.test_accuracy) == (4.0, 5.0, 0.0)
 
     def test_the_layout_of_compsac(self):
         history = read_history(save_pickled(self.path, compsac_content()))
-        self.assertEqual((history.layout, history.workers), ("compsac", 4))
-        self.assertEqual([commit.worker for commit in history.commits], [0, 1, 2, 3] * 3)
+        assert (history.layout, history.workers) == ("compsac", 4)
+        assert [commit.worker for commit in history.commits] == [0, 1, 2, 3] * 3
         first, sixth = history.commits[0], history.commits[5]
-        self.assertEqual((first.started, first.seconds), (0.0, 11.75))
-        self.assertEqual((sixth.started, sixth.seconds, sixth.evaluated), (12.0, 12.0, 24.0))
-        self.assertEqual((sixth.train_loss, sixth.test_accuracy), (4 / 6, 6 / 200))
+        assert (first.started, first.seconds) == (0.0, 11.75)
+        assert (sixth.started, sixth.seconds, sixth.evaluated) == (12.0, 12.0, 24.0)
+        assert (sixth.train_loss, sixth.test_accuracy) == (4 / 6, 6 / 200)
 
     def test_arrays_and_numpy_numbers_in_the_place_of_lists(self):
         content = journal_content()
@@ -62,20 +62,19 @@ class ReadHistoryTest(unittest.TestCase):
         arrays = {name: np.asarray(column) for name, column in content.items()}
         scalars = {name: list(np.asarray(column)) for name, column in content.items()}
         for variant in (arrays, scalars):
-            self.assertEqual(read_history(save_pickled(self.path, variant)), expected)
+            assert read_history(save_pickled(self.path, variant)) == expected
 
     def test_what_is_exported_comes_back(self):
         save_npy(self.path, EVENTS)
         commits = read_history(self.path).commits
         columns = columns_of_events(EVENTS)
-        self.assertEqual([c.worker + 1 for c in commits], columns["worker_ID"])
-        self.assertEqual([c.train_loss for c in commits], columns["train_loss"])
-        self.assertEqual([c.test_accuracy for c in commits], [None, 0.5, None, None, 0.75])
-        self.assertEqual([c.evaluated for c in commits], columns["commit_time"])
+        assert [c.worker + 1 for c in commits] == columns["worker_ID"]
+        assert [c.train_loss for c in commits] == columns["train_loss"]
+        assert [c.test_accuracy for c in commits] == [None, 0.5, None, None, 0.75]
+        assert [c.evaluated for c in commits] == columns["commit_time"]
 
-    def test_malicious_files_are_refused_by_name_and_not_executed(self):
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
+    def test_malicious_files_are_refused_by_name_and_not_executed(self, monkeypatch):
+        monkeypatch.chdir(self.folder)
         objects = np.array([None, _Command()], object)
         for content in (
             _Command(),
@@ -85,7 +84,7 @@ class ReadHistoryTest(unittest.TestCase):
         ):
             save_pickled(self.path, content)
             self.check_refused(r"refers to posix\.system.*not executed")
-        self.assertEqual(os.listdir(), ["result.npy"])
+        assert os.listdir() == ["result.npy"]
 
     def test_foreign_files(self):
         self.check_refused("No such file")
@@ -130,8 +129,4 @@ class ReadHistoryTest(unittest.TestCase):
         try:
             read_history(self.path)
         except UserError as error:
-            self.assertNotIn("\n", str(error))
-
-
-if __name__ == "__main__":
-    unittest.main()
+            assert "\n" not in str(error)

@@ -6,12 +6,11 @@ import io
 import os
 import pickle
 import struct
-import tempfile
-import unittest
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,13 +46,13 @@ class _Call:
         return self._call
 
 
-class PlainPickleTest(unittest.TestCase):
+class TestPlainPickle:
     @given(PLAIN, st.integers(0, pickle.HIGHEST_PROTOCOL))
     def test_plain_data_comes_back(self, value, protocol):
-        self.assertEqual(read(pickle.dumps(value, protocol)), value)
+        assert read(pickle.dumps(value, protocol)) == value
 
     def test_a_small_file_of_very_many_containers_is_refused(self):
-        with self.assertRaisesRegex(pickle.UnpicklingError, "more than 500,000 lists"):
+        with pytest.raises(pickle.UnpicklingError, match="more than 500,000 lists"):
             read(b"\x80\x04" + 600_000 * b"]" + b".")
 
     def test_arrays_and_scalars_of_every_type_order_and_protocol(self):
@@ -64,31 +63,31 @@ class PlainPickleTest(unittest.TestCase):
                     for variant in (array, np.asfortranarray(array), array[:, ::2], array[:0]):
                         back = read(pickle.dumps({"a": [variant]}, protocol))["a"][0]
                         np.testing.assert_array_equal(back, variant)
-                        self.assertEqual(back.dtype.kind, variant.dtype.kind)
-                    self.assertEqual(read(pickle.dumps(array[1, 2], protocol)), array[1, 2].item())
+                        assert back.dtype.kind == variant.dtype.kind
+                    assert read(pickle.dumps(array[1, 2], protocol)) == array[1, 2].item()
 
     def test_nested_arrays_of_objects_are_lists(self):
         objects = np.empty(2, object)
         objects[:] = [{"loss": [1.5]}, np.array([None, np.arange(3)], object)]
         first, second = read(pickle.dumps(objects))
-        self.assertEqual(first, {"loss": [1.5]})
-        self.assertIsNone(second[0])
+        assert first == {"loss": [1.5]}
+        assert second[0] is None
         np.testing.assert_array_equal(second[1], [0, 1, 2])
 
     def test_other_types_are_refused(self):
         for value in ({1, 2}, b"bytes", 1j, np.array(["a"]), np.zeros(2, "M8[s]"), {(1, 2): 3}):
-            with self.assertRaises((ValueError, RefusedPickle)):
+            with pytest.raises((ValueError, RefusedPickle)):
                 read(pickle.dumps(value))
         for value in (OrderedDict(), Path("x"), np.random.default_rng(), np.zeros(1, "f8,i4")):
-            with self.assertRaises((RefusedPickle, ValueError)):
+            with pytest.raises((RefusedPickle, ValueError)):
                 read(pickle.dumps(value))
 
 
-class MaliciousPickleTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
+class TestMaliciousPickle:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path, monkeypatch):
+        self.folder = tmp_path
+        monkeypatch.chdir(tmp_path)
 
     def test_calls_are_refused_by_name_wherever_they_hide(self):
         touch = "touch executed"
@@ -106,9 +105,9 @@ class MaliciousPickleTest(unittest.TestCase):
             hidden = (call, {"x": [call]}, [np.zeros(2), call], objects, {"key": objects})
             for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
                 for value in hidden:
-                    with self.assertRaisesRegex(RefusedPickle, name):
+                    with pytest.raises(RefusedPickle, match=name):
                         read(pickle.dumps(value, protocol))
-        self.assertEqual(os.listdir(), [])
+        assert os.listdir() == []
 
     def test_every_way_of_naming_is_refused(self):
         for content in (
@@ -120,11 +119,11 @@ class MaliciousPickleTest(unittest.TestCase):
             b"cnumpy\nndarray.tofile\n.",
             b"cnumpy.core.multiarray\n_reconstruct.__globals__\n.",
         ):
-            with self.assertRaises(RefusedPickle):
+            with pytest.raises(RefusedPickle):
                 read(content)
-        with self.assertRaises(pickle.UnpicklingError):
+        with pytest.raises(pickle.UnpicklingError):
             read(b"P0\n.")  # a persistent object
-        self.assertEqual(os.listdir(), [])
+        assert os.listdir() == []
 
     def test_no_pickle_can_alter_what_it_is_given(self):
         before = dict(vars(PickledArray))
@@ -135,16 +134,16 @@ class MaliciousPickleTest(unittest.TestCase):
             b"cnumpy.core.multiarray\n_reconstruct\n",
         ):
             for state in (b"}S'shape'\nI7\ns", b"N}S'__doc__'\nS'altered'\ns\x86"):
-                with self.assertRaises(DAMAGE):
+                with pytest.raises(DAMAGE):
                     read(name + state + b"b.")
-        self.assertEqual(dict(vars(PickledArray)), before)
+        assert dict(vars(PickledArray)) == before
         for maker in ARRAYS.values():
-            self.assertNotEqual(maker.__doc__, "altered")
+            assert maker.__doc__ != "altered"
 
     def test_huge_sizes_take_no_memory(self):
         wide = pickle.dumps(np.zeros(2))
         huge_shape = wide.replace(b"K\x02\x85", b"\x8a\x06\xff\xff\xff\xff\xff\x7f\x85", 1)
-        self.assertNotEqual(huge_shape, wide)
+        assert huge_shape != wide
         for content in (
             b"\x80\x04r" + struct.pack("<I", 2**32 - 2) + b"N.",  # memo
             b"\x80\x02Nr" + struct.pack("<I", 2**31) + b".",
@@ -153,18 +152,18 @@ class MaliciousPickleTest(unittest.TestCase):
             b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"N.",  # frame
             huge_shape,
         ):
-            with self.assertRaises(DAMAGE):
+            with pytest.raises(DAMAGE):
                 read(content)
 
     def test_lists_that_contain_themselves_or_multiply_end(self):
         itself: list = []
         itself.append([itself, itself])
-        with self.assertRaisesRegex(ValueError, "deep"):
+        with pytest.raises(ValueError, match="deep"):
             read(pickle.dumps(itself))
         bomb: list = [0.0]
         for _ in range(15):
             bomb = [bomb] * 1000  # 10^45 zeros when written out
-        self.assertEqual(len(read(pickle.dumps(bomb))), 1000)
+        assert len(read(pickle.dumps(bomb))) == 1000
 
     @settings(max_examples=300, deadline=None)
     @given(st.data())
@@ -179,8 +178,4 @@ class MaliciousPickleTest(unittest.TestCase):
             value = read(bytes(content))
         except Exception:
             return
-        self.assertIsInstance(value, (dict, list, int, float, str, np.ndarray, type(None)))
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert isinstance(value, (dict, list, int, float, str, np.ndarray, type(None)))

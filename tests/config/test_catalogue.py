@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unittest
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import DATASETS, dataset_spec
 
 
-class RecordDatasetTest(unittest.TestCase):
+class TestRecordDataset:
     def test_official_figures(self):
         for name, train, test, record_bytes, classes in (
             ("digits", 1437, 360, 3073, 10),
@@ -16,18 +16,20 @@ class RecordDatasetTest(unittest.TestCase):
             ("cifar100", 50_000, 10_000, 3074, 100),
         ):
             spec = dataset_spec(name)
-            self.assertEqual(
-                (spec.train_samples, spec.test_samples, spec.record_bytes, spec.classes),
-                (train, test, record_bytes, classes),
+            assert (spec.train_samples, spec.test_samples, spec.record_bytes, spec.classes) == (
+                train,
+                test,
+                record_bytes,
+                classes,
             )
 
     def test_pickled_files_pair_with_record_files(self):
         for spec in DATASETS.values():
             if spec.python_layout is not None:
-                self.assertEqual(len(spec.python_layout.train_files), len(spec.train_files))
-                self.assertEqual(len(spec.python_layout.test_files), len(spec.test_files))
-                self.assertEqual(len(spec.python_layout.label_keys), spec.label_bytes)
+                assert len(spec.python_layout.train_files) == len(spec.train_files)
+                assert len(spec.python_layout.test_files) == len(spec.test_files)
+                assert len(spec.python_layout.label_keys) == spec.label_bytes
 
     def test_unknown_name_lists_the_known(self):
-        with self.assertRaisesRegex(UserError, "data.name is 'mnist'.*digits, cifar10, cifar100"):
+        with pytest.raises(UserError, match="data.name is 'mnist'.*digits, cifar10, cifar100"):
             dataset_spec("mnist")

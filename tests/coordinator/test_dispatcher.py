@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-import unittest
 
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.engine.roster import Roster
 from dbsl_tf.schedules.synchronization import Synchronization
+from tests.support.patience import at_most
 
 
 def dispatcher(total=8, workers=2, rule=None, merged=0, clocks=None) -> Dispatcher:
@@ -34,30 +34,30 @@ class Waiting:
         return self.thread.is_alive()
 
     def result(self) -> int | None:
-        self.thread.join(5)
+        self.thread.join(at_most(1))
         assert not self.thread.is_alive()
         return self.number
 
 
-class DispatcherTest(unittest.TestCase):
+class TestDispatcher:
     def test_no_more_are_out_than_workers_take_part(self):
         roster = Roster(3)
         work = Dispatcher(9, 0, [0] * 3, Synchronization(), roster)
-        self.assertEqual([work.next() for _ in range(3)], [0, 1, 2])
+        assert [work.next() for _ in range(3)] == [0, 1, 2]
         roster.lost(1, "dead")
         waiting = Waiting(work)
         work.was_merged([0])
         work.came_back()
-        self.assertTrue(waiting.still_waits())
+        assert waiting.still_waits()
         work.was_merged([2])
         work.came_back()
-        self.assertEqual(waiting.result(), 3)
+        assert waiting.result() == 3
 
     def test_what_is_given_back_comes_first(self):
         work = dispatcher()
-        self.assertEqual((work.next(), work.next()), (0, 1))
+        assert (work.next(), work.next()) == (0, 1)
         work.give_back(1)
-        self.assertEqual(work.next(), 1)
+        assert work.next() == 1
 
     def test_the_last_one_is_waited_for_and_may_come_back(self):
         work = dispatcher(total=2)
@@ -65,29 +65,29 @@ class DispatcherTest(unittest.TestCase):
         waiting = Waiting(work)
         work.was_merged([0])
         work.came_back()
-        self.assertTrue(waiting.still_waits())
+        assert waiting.still_waits()
         work.give_back(1)
-        self.assertEqual(waiting.result(), 1)
+        assert waiting.result() == 1
         work.was_merged([0])
-        self.assertTrue(work.finished)
-        self.assertIsNone(work.next())
+        assert work.finished
+        assert work.next() is None
 
     def test_a_resumed_run_begins_where_it_was(self):
         work = dispatcher(merged=6, clocks=[4, 2])
-        self.assertEqual((work.merged, work.next(), work.next()), (6, 6, 7))
+        assert (work.merged, work.next(), work.next()) == (6, 6, 7)
 
     def test_a_round_waits_for_all(self):
         work = dispatcher(rule=Synchronization(in_rounds=True))
-        self.assertEqual((work.next(), work.next()), (0, 1))
+        assert (work.next(), work.next()) == (0, 1)
         work.came_back()
         waiting = Waiting(work)
-        self.assertTrue(waiting.still_waits())
+        assert waiting.still_waits()
         work.was_merged([0, 1])
         # A round that began without worker 1, still busy with the last one, could end without it.
-        self.assertTrue(waiting.still_waits())
+        assert waiting.still_waits()
         work.came_back()
-        self.assertEqual(waiting.result(), 2)
-        self.assertEqual(work.next(), 3)
+        assert waiting.result() == 2
+        assert work.next() == 3
 
     def test_a_round_does_not_hang_when_a_worker_is_lost(self):
         roster = Roster(2)
@@ -95,10 +95,10 @@ class DispatcherTest(unittest.TestCase):
         work.next(), work.next()
         work.came_back()  # of worker 0
         waiting = Waiting(work)
-        self.assertTrue(waiting.still_waits())
+        assert waiting.still_waits()
         roster.lost(1, "hung")
         work.give_back(1)
-        self.assertEqual(waiting.result(), 1)
+        assert waiting.result() == 1
 
     def test_a_round_has_one_mini_epoch_of_each_worker_that_takes_part(self):
         roster = Roster(2)
@@ -107,15 +107,15 @@ class DispatcherTest(unittest.TestCase):
         work.wait_to_merge(0)
         work.was_merged([])  # nothing is, before the round is complete
         # The one of worker 1 begins late, when worker 0 has nothing else to do.
-        self.assertEqual(work.allowed(), [False, True])
+        assert work.allowed() == [False, True]
         work.came_back()
         roster.lost(1, "dead")
-        self.assertEqual(work.allowed(), [True, True])
+        assert work.allowed() == [True, True]
         roster.answered(1)
         work.wait_to_merge(1)
         work.was_merged([0, 1])
         work.came_back()
-        self.assertEqual(work.allowed(), [True, True])
+        assert work.allowed() == [True, True]
 
     def test_a_worker_that_was_away_holds_nobody_up_when_it_is_back(self):
         roster = Roster(2)
@@ -126,54 +126,54 @@ class DispatcherTest(unittest.TestCase):
             work.was_merged([0])
             work.came_back()
         roster.answered(1)
-        self.assertEqual(work.clocks, [10, 10])
-        self.assertEqual(work.allowed(), [True, True])
+        assert work.clocks == [10, 10]
+        assert work.allowed() == [True, True]
 
     def test_what_waits_to_be_merged_holds_no_slower_worker_up(self):
         """Worker 0 took up both mini-epochs while worker 1 was at something else."""
         work = dispatcher(rule=Synchronization(bound=1), merged=1, clocks=[1, 0])
-        self.assertEqual((work.next(), work.next()), (1, 2))
+        assert (work.next(), work.next()) == (1, 2)
         work.was_merged([0])
         work.came_back()
         waiting = threading.Thread(target=work.wait_to_merge, args=(0,), daemon=True)
         waiting.start()
-        self.assertEqual(Waiting(work).result(), 3)
+        assert Waiting(work).result() == 3
         work.was_merged([1])
-        waiting.join(5)
-        self.assertFalse(waiting.is_alive())
+        waiting.join(at_most(1))
+        assert not waiting.is_alive()
 
     def test_the_last_results_are_merged_when_no_slower_worker_can_catch_up(self):
         """Worker 0 took up the last two, and worker 1 finds nothing to do."""
         work = dispatcher(total=3, rule=Synchronization(bound=1), merged=1, clocks=[1, 0])
-        self.assertEqual((work.next(), work.next()), (1, 2))
+        assert (work.next(), work.next()) == (1, 2)
         work.was_merged([0])
         work.came_back()
         waiting = threading.Thread(target=work.wait_to_merge, args=(0,), daemon=True)
         waiting.start()
-        waiting.join(5)
-        self.assertFalse(waiting.is_alive())
+        waiting.join(at_most(1))
+        assert not waiting.is_alive()
 
     def test_a_late_result_counts_unless_somebody_else_has_begun_it(self):
         work = dispatcher()
-        self.assertEqual((work.next(), work.next()), (0, 1))
+        assert (work.next(), work.next()) == (0, 1)
         work.give_back(0)
-        self.assertTrue(work.reclaim(0))
+        assert work.reclaim(0)
         work.give_back(1)
-        self.assertEqual(work.next(), 1)
-        self.assertFalse(work.reclaim(1))
+        assert work.next() == 1
+        assert not work.reclaim(1)
 
     def test_when_nobody_is_present_one_chance_is_given(self):
         roster = Roster(1)
         work = Dispatcher(4, 0, [0], Synchronization(), roster)
         roster.lost(0, "dead")
-        self.assertEqual(work.next(), 0)
+        assert work.next() == 0
 
     def test_stop_lets_everybody_go(self):
         work = dispatcher()
         work.next(), work.next()
         waiting = Waiting(work)
         work.stop()
-        self.assertIsNone(waiting.result())
+        assert waiting.result() is None
 
     def test_the_bound_holds_with_unequal_workers(self):
         """Worker 0 is four times as fast; any free worker takes what is handed out."""
@@ -207,10 +207,6 @@ class DispatcherTest(unittest.TestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
-        self.assertEqual(sorted(merged), list(range(total)))
-        self.assertEqual(max(spread), bound + 1)
-
-
-if __name__ == "__main__":
-    unittest.main()
+            thread.join(at_most(1))
+        assert sorted(merged) == list(range(total))
+        assert max(spread) == bound + 1

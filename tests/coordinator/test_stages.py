@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unittest
 from pathlib import Path
+
+import pytest
 
 from dbsl_tf.config import load_config
 from dbsl_tf.coordinator.stage import Stage, Streams
@@ -18,8 +19,9 @@ from tests.support.records import commit_record
 CONFIG = Path(__file__).parents[2] / "configs" / "cifar100_hybrid.yaml"
 
 
-class StagesTest(unittest.TestCase):
-    def setUp(self):
+class TestStages:
+    @pytest.fixture(autouse=True)
+    def _set_up(self):
         self.config = load_config(CONFIG)
         self.made: list[int] = []
 
@@ -45,11 +47,11 @@ class StagesTest(unittest.TestCase):
     def test_a_resolution_that_comes_again_has_its_stage_again(self):
         stages = self.stages(replan=False)
         seen = [stages.at(epoch, 4 * (epoch - 1)) for epoch in range(1, 141)]
-        self.assertEqual(self.made, [24, 32])
+        assert self.made == [24, 32]
         resolutions = [stage.settings.resolution for stage in seen]
         changes = [one != other for one, other in zip(resolutions, resolutions[1:])]
-        self.assertEqual(sum(changes), 5)
-        self.assertEqual(len({id(stage) for stage in seen}), 2)
+        assert sum(changes) == 5
+        assert len({id(stage) for stage in seen}) == 2
 
     def test_a_mini_epoch_that_begins_late_has_the_resolution_of_its_epoch(self):
         stages = self.stages(replan=False)
@@ -57,7 +59,7 @@ class StagesTest(unittest.TestCase):
         stages = self.stages(replan=False)
         current = stages.at(last_of_24 + 1, 4 * last_of_24)
         late = stages.at(last_of_24, 4 * (last_of_24 - 1))
-        self.assertEqual((current.settings.resolution, late.settings.resolution), (32, 24))
+        assert (current.settings.resolution, late.settings.resolution) == (32, 24)
 
     def resolution(self, stages: Stages, epoch: int) -> int:
         return stages.at(epoch, 4 * (epoch - 1)).settings.resolution
@@ -75,22 +77,18 @@ class StagesTest(unittest.TestCase):
                 )  # fmt: skip
                 stages.observe(record, before)
         # A mini-epoch of the epoch before that begins late replaces nothing.
-        self.assertIs(stages.at(1, 0), before)
+        assert stages.at(1, 0) is before
         after = stages.at(2, 4)
-        self.assertIsNot(after, before)
-        self.assertLess(after.plan.workers[0].samples, before.plan.workers[0].samples)
-        self.assertEqual(self.made, [24, 24])
+        assert after is not before
+        assert after.plan.workers[0].samples < before.plan.workers[0].samples
+        assert self.made == [24, 24]
 
 
-class StreamsTest(unittest.TestCase):
+class TestStreams:
     def test_every_resolution_has_its_own(self):
         streams = Streams(2, {32: (5, 6)})
-        self.assertEqual((streams.taken(24), streams.taken(32)), ([0, 0], [5, 6]))
+        assert (streams.taken(24), streams.taken(32)) == ([0, 0], [5, 6])
         streams.took(24, 1, 7)
         streams.took(32, 0, 10)
-        self.assertEqual(streams.samples, {24: (0, 7), 32: (15, 6)})
-        self.assertEqual(Streams(2, streams.samples).samples, streams.samples)
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert streams.samples == {24: (0, 7), 32: (15, 6)}
+        assert Streams(2, streams.samples).samples == streams.samples

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
-import unittest
 from pathlib import Path
-from unittest import mock
+
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.data_section import DataSection
@@ -23,9 +22,10 @@ from tests.data.small_images import (
 )
 
 
-class ImageFolderTest(unittest.TestCase):
-    def setUp(self):
-        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+class ImageFolderCase:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        folder = tmp_path
         self.directory, self.cache = folder / "images", folder / "cache"
         self.greys = write_image_folder(self.directory)
 
@@ -37,39 +37,39 @@ class ImageFolderTest(unittest.TestCase):
             )
 
     def assert_refused(self, pattern: str, **arguments: int) -> None:
-        with self.assertRaisesRegex(UserError, pattern) as caught:
+        with pytest.raises(UserError, match=pattern) as caught:
             self.prepare(**arguments)
-        self.assertNotIn("\n", str(caught.exception))
+        assert "\n" not in str(caught.value)
 
     def entries(self, path: Path) -> list[tuple[int, str]]:
         pairs = (line.split("\t", 1) for line in path.read_text().split("\n"))
         return [(int(label), name) for label, name in pairs]
 
 
-class PreparedTest(ImageFolderTest):
+class TestPrepared(ImageFolderCase):
     def test_counts_and_lists_every_image_with_the_label_of_its_folder(self):
         data = self.prepare()
-        self.assertEqual((data.spec.classes, data.spec.image_size), (3, 224))
-        self.assertEqual((data.spec.train_samples, data.spec.test_samples), (12, 6))
+        assert (data.spec.classes, data.spec.image_size) == (3, 224)
+        assert (data.spec.train_samples, data.spec.test_samples) == (12, 6)
         for split, path in (("train", data.train_list), ("val", data.test_list)):
             expected = [
                 (CLASSES.index(name.split("/")[1]), name.removeprefix(f"{split}/"))
                 for name in self.greys
                 if name.startswith(split)
             ]
-            self.assertCountEqual(self.entries(path), expected)
+            assert sorted(self.entries(path)) == sorted(expected)
 
     def test_the_first_training_images_are_of_all_classes(self):
         write_image_folder(self.directory, per_class=20)
         labels = [label for label, _ in self.entries(self.prepare().train_list)]
-        self.assertEqual(set(labels[:20]), {0, 1, 2})
+        assert set(labels[:20]) == {0, 1, 2}
 
     def test_other_and_hidden_files_are_passed_over(self):
         (self.directory / "train" / "ant" / "notes.txt").write_text("notes")
         (self.directory / "train" / "ant" / "._photo0.jpg").write_text("hidden")
         (self.directory / "train" / ".cache").mkdir()
         (self.directory / "train" / "readme.jpg").write_text("in no class")
-        self.assertEqual(self.prepare().spec.train_samples, 12)
+        assert self.prepare().spec.train_samples == 12
 
     def test_names_in_any_case_with_blanks_and_tabs(self):
         write_photo(self.directory / "train" / "ant" / "a b.jpg", 9)
@@ -77,12 +77,12 @@ class PreparedTest(ImageFolderTest):
             self.directory / "train" / "ant" / "a b.jpg",
             self.directory / "train" / "ant" / "a\tb é.JPEG",
         )
-        self.assertIn((0, "ant/a\tb é.JPEG"), self.entries(self.prepare().train_list))
+        assert (0, "ant/a\tb é.JPEG") in self.entries(self.prepare().train_list)
 
 
-class UnreadableTest(ImageFolderTest):
-    def setUp(self):
-        super().setUp()
+class TestUnreadable(ImageFolderCase):
+    @pytest.fixture(autouse=True)
+    def _set_up_more(self, _set_up):
         write_bad_images(self.directory)
 
     def test_more_than_admitted_are_refused_by_name(self):
@@ -98,70 +98,70 @@ class UnreadableTest(ImageFolderTest):
     def test_those_admitted_are_told_and_left_out(self):
         for _ in range(2):  # The second time from what is kept.
             data = self.prepare(max_bad_files=3)
-            self.assertEqual((data.spec.train_samples, data.spec.test_samples), (12, 6))
-            self.assertCountEqual(data.unreadable, BAD)
+            assert (data.spec.train_samples, data.spec.test_samples) == (12, 6)
+            assert sorted(data.unreadable) == sorted(BAD)
             for name in BAD:
-                self.assertIn(name, self.output.getvalue())
-                self.assertNotIn(name.split("/", 1)[1], data.train_list.read_text())
+                assert name in self.output.getvalue()
+                assert name.split("/", 1)[1] not in data.train_list.read_text()
 
     def test_a_long_list_is_named_in_full_beside_the_one_line(self):
         for number in range(9):
             (self.directory / "train" / "ant" / f"text{number}.png").write_text("no image")
         self.assert_refused("12 unreadable.* and 7 more, listed above")
         for number in range(9):
-            self.assertIn(f"text{number}.png", self.output.getvalue())
+            assert f"text{number}.png" in self.output.getvalue()
 
     def test_repaired_in_place(self):
         self.prepare(max_bad_files=3)
         write_photo(self.directory / BAD[0], 200)
         data = self.prepare(max_bad_files=2)
-        self.assertEqual(data.spec.train_samples, 13)
+        assert data.spec.train_samples == 13
 
 
-class KeptTest(ImageFolderTest):
+class TestKept(ImageFolderCase):
     def test_checked_once(self):
         first = self.prepare()
-        self.assertIn("Checking 18 images", self.output.getvalue())
-        self.assertEqual(self.prepare(), first)
-        self.assertEqual(self.output.getvalue(), "")
-        self.assertEqual(count_training_images(self.directory, self.cache), 12)
+        assert "Checking 18 images" in self.output.getvalue()
+        assert self.prepare() == first
+        assert self.output.getvalue() == ""
+        assert count_training_images(self.directory, self.cache) == 12
 
     def test_anew_when_a_file_is_added_or_removed(self):
         self.prepare()
         write_photo(self.directory / "train" / "cat" / "new.png", 9)
-        self.assertEqual(self.prepare().spec.train_samples, 13)
+        assert self.prepare().spec.train_samples == 13
         (self.directory / "val" / "cat" / "photo0.jpg").unlink()
-        self.assertEqual(self.prepare().spec.test_samples, 5)
+        assert self.prepare().spec.test_samples == 5
 
     def test_copies_share_the_lists(self):
         data = self.prepare()
         self.directory = self.directory.rename(self.directory.with_name("copy"))
-        self.assertEqual(self.prepare().train_list, data.train_list)
+        assert self.prepare().train_list == data.train_list
 
 
-class ConfiguredTest(ImageFolderTest):
-    def setUp(self):
-        super().setUp()
+class TestConfigured(ImageFolderCase):
+    @pytest.fixture(autouse=True)
+    def _set_up_more(self, _set_up, monkeypatch):
         write_bad_images(self.directory)
-        self.enterContext(mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(self.cache)}))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(self.cache))
 
     def section(self, **keys: int) -> DataSection:
         return DataSection(name="image_folder", dir=self.directory, max_bad_files=3, **keys)
 
     def test_samples_of_an_epoch_come_from_the_folder(self):
         with contextlib.redirect_stderr(io.StringIO()):
-            self.assertEqual(epoch_samples(self.section()), 12)
-        self.assertEqual(epoch_samples(self.section(train_samples=5)), 5)
+            assert epoch_samples(self.section()) == 12
+        assert epoch_samples(self.section(train_samples=5)) == 5
 
     def test_more_samples_than_files_are_refused(self):
         with contextlib.redirect_stderr(io.StringIO()):
             # 12 readable and 2 unreadable training images.
-            self.assertEqual(prepare_data(self.section(train_samples=14)).spec.train_samples, 12)
-            with self.assertRaisesRegex(UserError, "has 14 training images; give null or 1 to 14"):
+            assert prepare_data(self.section(train_samples=14)).spec.train_samples == 12
+            with pytest.raises(UserError, match="has 14 training images; give null or 1 to 14"):
                 prepare_data(self.section(train_samples=15))
 
 
-class RefusedTest(ImageFolderTest):
+class TestRefused(ImageFolderCase):
     def test_missing_folders(self):
         (self.directory / "val").rename(self.directory / "validation")
         self.assert_refused("images: it has no folder val; image_folder needs")
@@ -169,7 +169,7 @@ class RefusedTest(ImageFolderTest):
         self.assert_refused("nothing: it has no folder train")
 
     def test_no_folder_given(self):
-        with self.assertRaisesRegex(UserError, "data.dir is missing"):
+        with pytest.raises(UserError, match="data.dir is missing"):
             count_training_images(None, self.cache)
 
     def test_a_class_for_testing_only(self):

@@ -9,15 +9,12 @@ import os
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
-import unittest
-from contextlib import redirect_stderr
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import RecordDataset
@@ -31,11 +28,12 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-class PrepareTest(unittest.TestCase):
-    def setUp(self):
-        self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.progress = self.enterContext(redirect_stderr(StringIO()))
+class PrepareCase:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path, capsys):
+        self.directory = tmp_path
         self.spec = small_spec()
+        self.told = lambda: capsys.readouterr().err
 
     def assert_content(self, data: RecordData, content: dict[str, np.ndarray]) -> None:
         for path in data.train_files + data.test_files:
@@ -44,9 +42,9 @@ class PrepareTest(unittest.TestCase):
             )
 
     def assert_refused(self, pattern: str, spec: RecordDataset, directory: Path) -> None:
-        with self.assertRaisesRegex(UserError, pattern) as caught:
+        with pytest.raises(UserError, match=pattern) as caught:
             prepare_dataset(spec, directory)
-        self.assertNotIn("\n", str(caught.exception))
+        assert "\n" not in str(caught.value)
 
     def write_archive(self, folder_name: str, file_name: str) -> Path:
         path = self.directory / file_name
@@ -55,13 +53,13 @@ class PrepareTest(unittest.TestCase):
         return path
 
 
-class SearchTest(PrepareTest):
+class TestSearch(PrepareCase):
     def test_official_folder_or_its_parent(self):
         folder = self.directory / self.spec.folder
         content = write_record_files(self.spec, folder)
         self.assert_content(prepare_dataset(self.spec, self.directory), content)
         self.assert_content(prepare_dataset(self.spec, folder), content)
-        self.assertEqual(os.listdir(self.directory), [self.spec.folder])
+        assert os.listdir(self.directory) == [self.spec.folder]
 
     def test_record_files_in_a_folder_of_another_name(self):
         content = write_record_files(self.spec, self.directory)
@@ -70,10 +68,9 @@ class SearchTest(PrepareTest):
     def test_pickled_layout_is_converted_once(self):
         content = write_python_layout(self.spec, self.directory / "cifar-10-batches-py")
         self.assert_content(prepare_dataset(self.spec, self.directory), content)
-        self.assertIn("Converting", self.progress.getvalue())
-        self.progress.truncate(0)
+        assert "Converting" in self.told()
         self.assert_content(prepare_dataset(self.spec, self.directory), content)
-        self.assertEqual(self.progress.getvalue(), "")
+        assert self.told() == ""
 
     def test_inside_the_pickled_layout(self):
         folder = self.directory / "cifar-10-batches-py"
@@ -87,7 +84,7 @@ class SearchTest(PrepareTest):
         os.rename(self.directory / self.spec.folder, self.directory / "elsewhere")
         data = prepare_dataset(self.spec, self.directory)
         self.assert_content(data, content)
-        self.assertCountEqual(os.listdir(data.train_files[0].parent), content)
+        assert sorted(os.listdir(data.train_files[0].parent)) == sorted(content)
 
     def test_archive_of_pickles(self):
         spec = small_spec("cifar100")
@@ -96,21 +93,21 @@ class SearchTest(PrepareTest):
         os.rename(self.directory / "cifar-100-python", self.directory / "elsewhere")
         data = prepare_dataset(spec, self.directory)
         self.assert_content(data, content)
-        self.assertCountEqual(os.listdir(data.train_files[0].parent), content)
+        assert sorted(os.listdir(data.train_files[0].parent)) == sorted(content)
 
     def test_digits(self):
         data = prepare("digits", self.directory / "new" / "folder")
-        self.assertEqual(data.train_files[0].stat().st_size, 1437 * 3073)
+        assert data.train_files[0].stat().st_size == 1437 * 3073
         written = data.train_files[0].stat().st_mtime_ns
         again = prepare("digits", self.directory / "new" / "folder")
-        self.assertEqual(again.train_files[0].stat().st_mtime_ns, written)
+        assert again.train_files[0].stat().st_mtime_ns == written
 
     def test_digits_beside_files_of_the_same_name(self):
         spec = small_spec("cifar100")
         folder = self.directory / spec.folder
         content = write_record_files(spec, folder)
         data = prepare("digits", folder)
-        self.assertEqual(data.train_files[0].parent, folder / "digits-bin")
+        assert data.train_files[0].parent == folder / "digits-bin"
         self.assert_content(prepare_dataset(spec, folder), content)
 
     def test_import_loads_no_tensorflow(self):
@@ -118,10 +115,10 @@ class SearchTest(PrepareTest):
         result = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
-        self.assertEqual(result.stdout.strip(), "False")
+        assert result.stdout.strip() == "False"
 
 
-class RefusalTest(PrepareTest):
+class TestRefusal(PrepareCase):
     def test_incomplete_folder_is_not_completed_silently(self):
         write_record_files(self.spec, self.directory / self.spec.folder)
         (self.directory / self.spec.folder / "data_batch_4.bin").unlink()
@@ -131,7 +128,7 @@ class RefusalTest(PrepareTest):
         write_python_layout(self.spec, self.directory / "cifar-10-batches-py")
         (self.directory / "cifar-10-batches-py" / "test_batch").write_bytes(b"cos\nsystem\n.")
         self.assert_refused("test_batch.*os.system", self.spec, self.directory)
-        self.assertFalse((self.directory / self.spec.folder).exists())
+        assert not (self.directory / self.spec.folder).exists()
 
     def test_incomplete_archive(self):
         write_record_files(self.spec, self.directory / self.spec.folder)
@@ -155,9 +152,9 @@ class RefusalTest(PrepareTest):
         )
 
 
-class DownloadTest(PrepareTest):
-    def setUp(self):
-        super().setUp()
+class TestDownload(PrepareCase):
+    @pytest.fixture(autouse=True)
+    def _set_up_more(self, _set_up):
         self.content = write_record_files(self.spec, self.directory / self.spec.folder)
         self.archive = self.write_archive(self.spec.folder, "cifar-10-binary.tar.gz")
         server = http.server.ThreadingHTTPServer(
@@ -171,9 +168,11 @@ class DownloadTest(PrepareTest):
             server.server_close()
             thread.join()
 
-        self.stop_server = stop
         self.url = f"http://127.0.0.1:{server.server_address[1]}/"
         self.target = self.directory / "target"
+        self.stop_server = stop
+        yield
+        stop()
 
     def published(self, md5: str | None = None) -> RecordDataset:
         if md5 is None:
@@ -181,23 +180,20 @@ class DownloadTest(PrepareTest):
         return replace(self.spec, archive=replace(self.spec.archive, md5=md5, base_url=self.url))
 
     def test_absent_data_is_downloaded(self):
-        self.addCleanup(self.stop_server)
         data = prepare_dataset(self.published(), self.target)
         self.assert_content(data, self.content)
-        self.assertCountEqual(os.listdir(data.train_files[0].parent), self.content)
-        self.assertIn(f"Downloading {self.url}", self.progress.getvalue())
+        assert sorted(os.listdir(data.train_files[0].parent)) == sorted(self.content)
+        assert f"Downloading {self.url}" in self.told()
 
     def test_wrong_checksum(self):
-        self.addCleanup(self.stop_server)
         self.assert_refused(
             "download failed.*hash.*put cifar-10-binary.tar.gz from http.* in .*target",
             self.published("0" * 32),
             self.target,
         )
-        self.assertEqual(os.listdir(self.target), [])
+        assert os.listdir(self.target) == []
 
     def test_not_found(self):
-        self.addCleanup(self.stop_server)
         self.archive.rename(self.directory / "renamed")
         self.assert_refused("download failed.*404", self.published("0" * 32), self.target)
 
@@ -209,4 +205,4 @@ class DownloadTest(PrepareTest):
             self.published(),
             self.target,
         )
-        self.assertFalse((self.target / self.spec.folder).exists())
+        assert not (self.target / self.spec.folder).exists()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
-import unittest
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,9 +26,10 @@ class _Command:
         return os.system, ("touch executed",)
 
 
-class LoadBatchTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+class TestLoadBatch:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         self.path = self.folder / "data_batch_1"
 
     def load(self, content: bytes) -> np.ndarray:
@@ -36,10 +37,10 @@ class LoadBatchTest(unittest.TestCase):
         return load_batch(self.path, 20, ("labels",))
 
     def assert_refused(self, pattern: str, content: bytes) -> None:
-        with self.assertRaisesRegex(UserError, pattern) as caught:
+        with pytest.raises(UserError, match=pattern) as caught:
             self.load(content)
-        self.assertIn(str(self.path), str(caught.exception))
-        self.assertNotIn("\n", str(caught.exception))
+        assert str(self.path) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
     def test_written_by_python_2(self):
         np.testing.assert_array_equal(self.load(python2_pickle(PIXELS, LABELS)), RECORDS)
@@ -53,16 +54,15 @@ class LoadBatchTest(unittest.TestCase):
                 content = pickle.dumps(batch, protocol=protocol)
                 np.testing.assert_array_equal(self.load(content), RECORDS, f"{protocol=}")
 
-    def test_command_is_refused_by_name_and_not_executed(self):
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
+    def test_command_is_refused_by_name_and_not_executed(self, monkeypatch):
+        monkeypatch.chdir(self.folder)
         for content in (
             pickle.dumps({"data": PIXELS, "labels": LABELS, "extra": _Command()}),
             b"cposix\nsystem\n(S'touch executed'\ntR.",
             b"(S'touch executed'\niposix\nsystem\n.",
         ):
             self.assert_refused(r"refers to posix\.system.*not executed", content)
-        self.assertEqual(os.listdir(self.folder), ["data_batch_1"])
+        assert os.listdir(self.folder) == ["data_batch_1"]
 
     def test_anything_but_plain_data_is_refused_by_name(self):
         for module, name in (
@@ -95,11 +95,11 @@ class LoadBatchTest(unittest.TestCase):
     def test_far_too_large_file(self):
         self.path.touch()
         os.truncate(self.path, largest_pickle(20) + 1)
-        with self.assertRaisesRegex(UserError, "far more than 20 samples need"):
+        with pytest.raises(UserError, match="far more than 20 samples need"):
             load_batch(self.path, 20, ("labels",))
 
     def test_missing_file(self):
-        with self.assertRaisesRegex(UserError, "data_batch_1: No such file"):
+        with pytest.raises(UserError, match="data_batch_1: No such file"):
             load_batch(self.path, 20, ("labels",))
 
     @settings(max_examples=50, deadline=None)
@@ -110,7 +110,7 @@ class LoadBatchTest(unittest.TestCase):
         )
 
 
-class ConvertTest(unittest.TestCase):
+class TestConvert:
     def test_every_file_of_both_data_sets(self):
         for name in ("cifar10", "cifar100"):
             with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ class ConvertTest(unittest.TestCase):
                 spec = small_spec(name)
                 expected = write_python_layout(spec, source)
                 convert_python_layout(spec, source, target)
-                self.assertCountEqual(os.listdir(target), expected)
+                assert sorted(os.listdir(target)) == sorted(expected)
                 for file_name, records in expected.items():
                     written = np.fromfile(target / file_name, np.uint8)
                     np.testing.assert_array_equal(written, records.ravel())

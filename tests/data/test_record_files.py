@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import unittest
-from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import DATASETS
@@ -15,21 +13,22 @@ from dbsl_tf.data.record_files import checked_data
 from tests.data.small_data import small_spec, write_record_files
 
 
-class CheckedDataTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+class TestCheckedData:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         self.spec = small_spec()
         self.content = write_record_files(self.spec, self.folder)
 
     def assert_refused(self, pattern: str, spec=None) -> None:
-        with self.assertRaisesRegex(UserError, pattern) as caught:
+        with pytest.raises(UserError, match=pattern) as caught:
             checked_data(spec or self.spec, self.folder)
-        self.assertNotIn("\n", str(caught.exception))
+        assert "\n" not in str(caught.value)
 
     def test_good_files_in_official_order(self):
         data = checked_data(self.spec, self.folder)
-        self.assertEqual([path.name for path in data.train_files], list(self.spec.train_files))
-        self.assertEqual([path.name for path in data.test_files], list(self.spec.test_files))
+        assert [path.name for path in data.train_files] == list(self.spec.train_files)
+        assert [path.name for path in data.test_files] == list(self.spec.test_files)
 
     def test_truncated(self):
         os.truncate(self.folder / "data_batch_3.bin", 20 * 3073 - 1)
@@ -78,7 +77,7 @@ class CheckedDataTest(unittest.TestCase):
     def test_files_are_left_as_they_are(self):
         os.truncate(self.folder / "data_batch_3.bin", 5)
         self.assert_refused("data_batch_3.bin")
-        self.assertEqual((self.folder / "data_batch_3.bin").stat().st_size, 5)
+        assert (self.folder / "data_batch_3.bin").stat().st_size == 5
         np.testing.assert_array_equal(
             np.fromfile(self.folder / "data_batch_1.bin", np.uint8),
             self.content["data_batch_1.bin"].ravel(),

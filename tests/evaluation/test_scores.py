@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import unittest
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,23 +23,23 @@ from dbsl_tf.evaluation.scores import Scores
 SCORES = Scores(["ant", "bee", 'cat "x", y'], 0.5, 9, np.array([[3, 0, 1], [0, 0, 0], [0, 3, 3]]))
 
 
-class ScoresTest(unittest.TestCase):
+class TestScores:
     def test_by_hand(self):
-        self.assertEqual((SCORES.samples, SCORES.accuracy, SCORES.top5_accuracy), (10, 0.6, 0.9))
-        self.assertEqual(SCORES.class_accuracies, [0.75, None, 0.5])
+        assert (SCORES.samples, SCORES.accuracy, SCORES.top5_accuracy) == (10, 0.6, 0.9)
+        assert SCORES.class_accuracies == [0.75, None, 0.5]
 
     def test_json_holds_all_of_it(self):
         content = json.loads(json.dumps(SCORES.as_dict()))
-        self.assertEqual(content["classes"][0], {"name": "ant", "samples": 4, "accuracy": 0.75})
-        self.assertEqual(content["confusion"], [[3, 0, 1], [0, 0, 0], [0, 3, 3]])
-        self.assertEqual((content["loss"], content["accuracy"]), (0.5, 0.6))
+        assert content["classes"][0] == {"name": "ant", "samples": 4, "accuracy": 0.75}
+        assert content["confusion"] == [[3, 0, 1], [0, 0, 0], [0, 3, 3]]
+        assert (content["loss"], content["accuracy"]) == (0.5, 0.6)
 
     def test_csv(self):
         header, *rows = csv.reader(io.StringIO(SCORES.to_csv()))
-        self.assertEqual(header[:4], ["class", "samples", "accuracy", "predicted ant"])
-        self.assertEqual(rows[0], ["ant", "4", "0.75", "3", "0", "1"])
-        self.assertEqual(rows[1][:3], ["bee", "0", ""])
-        self.assertEqual(rows[2][0], 'cat "x", y')
+        assert header[:4] == ["class", "samples", "accuracy", "predicted ant"]
+        assert rows[0] == ["ant", "4", "0.75", "3", "0", "1"]
+        assert rows[1][:3] == ["bee", "0", ""]
+        assert rows[2][0] == 'cat "x", y'
 
     @given(st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=4, max_size=4))
     def test_the_accuracy_is_that_of_the_classes_weighted(self, confusion):
@@ -51,23 +52,21 @@ class ScoresTest(unittest.TestCase):
             for accuracy, row in zip(scores.class_accuracies, matrix)
             if accuracy is not None
         )
-        self.assertAlmostEqual(scores.accuracy, weighted / scores.samples)
+        assert scores.accuracy == pytest.approx(weighted / scores.samples)
 
     def test_what_is_printed_names_the_worst_of_many_classes(self):
         console = Console(file=io.StringIO(), width=100)
         print_scores(SCORES, console)
-        self.assertIn(
-            "loss 0.5000, top-1 60.00%, top-5 90.00% of 10 images", console.file.getvalue()
-        )
-        self.assertRegex(console.file.getvalue(), r'cat "x", y +│ +6 +│ +50\.00% +│ +bee \(3\)')
+        assert "loss 0.5000, top-1 60.00%, top-5 90.00% of 10 images" in console.file.getvalue()
+        assert re.search(r'cat "x", y +│ +6 +│ +50\.00% +│ +bee \(3\)', console.file.getvalue())
         matrix = 10 * np.eye(30, dtype=int)
         matrix[17, 3] = 5
         console = Console(file=io.StringIO(), width=100)
         print_scores(Scores([str(n) for n in range(30)], 1.0, 0, matrix), console)
         shown = console.file.getvalue()
-        self.assertIn("the 10 worst of 30 classes", shown)
-        self.assertRegex(shown, r"│ 17 +│ +15 +│ +66\.67% │ +3 \(5\)")
-        self.assertNotIn("│ 29 ", shown)
+        assert "the 10 worst of 30 classes" in shown
+        assert re.search(r"│ 17 +│ +15 +│ +66\.67% │ +3 \(5\)", shown)
+        assert "│ 29 " not in shown
 
     def test_a_picture_of_few_and_of_many_classes(self):
         with TemporaryDirectory() as folder:
@@ -79,9 +78,5 @@ class ScoresTest(unittest.TestCase):
                 path = Path(folder) / f"{classes}.svg"
                 plot_scores(scores, "a title", path)
                 content = path.read_text()
-                self.assertIn("<svg", content)
-                self.assertIn("a title", content)
-
-
-if __name__ == "__main__":
-    unittest.main()
+                assert "<svg" in content
+                assert "a title" in content

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
-import unittest
 from pathlib import Path
-from unittest import mock
+
+import pytest
 
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.config import load_config
@@ -26,11 +24,12 @@ def _profile(sizes: tuple[int, ...] = (4, 64), b: float = 0.01, resolution: int 
     return Profile((fit,), "ols")
 
 
-class CachedProfileTest(unittest.TestCase):
-    def setUp(self):
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.enterContext(mock.patch.dict(os.environ, {"XDG_CACHE_HOME": folder}))
-        self.enterContext(mock.patch.object(subprocess, "run", self._measure))
+class TestCachedProfile:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path, monkeypatch):
+        folder = str(tmp_path)
+        monkeypatch.setenv("XDG_CACHE_HOME", folder)
+        monkeypatch.setattr(subprocess, "run", self._measure)
         self.measured = _profile()
         self.measurements = 0
         self.lines: list[str] = []
@@ -49,57 +48,53 @@ class CachedProfileTest(unittest.TestCase):
 
     def test_it_is_measured_once(self):
         path = self.ask()
-        self.assertEqual(load_profile(path), self.measured)
-        self.assertIn("measuring it first", self.lines[-1])
-        self.assertEqual(self.ask("dual_batch.extra_time_ratio=1.15"), path)
-        self.assertEqual(self.measurements, 1)
-        self.assertEqual(self.lines[-1], f"time model: measured before, {path}")
+        assert load_profile(path) == self.measured
+        assert "measuring it first" in self.lines[-1]
+        assert self.ask("dual_batch.extra_time_ratio=1.15") == path
+        assert self.measurements == 1
+        assert self.lines[-1] == f"time model: measured before, {path}"
 
     def test_an_impossible_plan_is_told_at_once_and_costs_no_profile(self):
         path = self.ask()
         kept = path.read_bytes()
-        with self.assertRaisesRegex(UserError, "extra_time_ratio"):
+        with pytest.raises(UserError, match="extra_time_ratio"):
             self.ask(IMPOSSIBLE)
-        self.assertEqual(self.measurements, 1)
-        self.assertEqual(path.read_bytes(), kept)
+        assert self.measurements == 1
+        assert path.read_bytes() == kept
 
     def test_a_profile_measured_for_an_impossible_plan_serves_a_possible_one(self):
         path = self.ask(IMPOSSIBLE)
-        self.assertEqual(self.ask(), path)
-        self.assertEqual(self.measurements, 1)
+        assert self.ask() == path
+        assert self.measurements == 1
 
     def test_one_for_other_batches_is_measured_again(self):
         self.measured = _profile(sizes=(4, 32))
         path = self.ask()
         self.measured = _profile()
-        self.assertEqual(self.ask(), path)
-        self.assertEqual(self.measurements, 2)
-        self.assertEqual(load_profile(path), self.measured)
+        assert self.ask() == path
+        assert self.measurements == 2
+        assert load_profile(path) == self.measured
 
     def test_one_that_cannot_be_read_is_measured_again(self):
         path = self.ask()
         path.write_text("{}")
         self.ask()
-        self.assertEqual(self.measurements, 2)
-        self.assertEqual(load_profile(path), self.measured)
+        assert self.measurements == 2
+        assert load_profile(path) == self.measured
 
     def test_one_that_gives_no_time_model_is_not_kept(self):
         self.measured = _profile(b=-0.001)
-        with self.assertRaisesRegex(UserError, "the profile's b"):
+        with pytest.raises(UserError, match="the profile's b"):
             self.ask()
         self.measured = _profile()
         self.ask()
-        self.assertEqual(self.measurements, 2)
+        assert self.measurements == 2
 
     def test_a_failed_measurement_leaves_the_profile_that_was_there(self):
         self.measured = _profile(sizes=(4, 32))
         path = self.ask()
         kept = path.read_bytes()
         self.measured = None
-        with self.assertRaisesRegex(ClusterError, "could not be measured"):
+        with pytest.raises(ClusterError, match="could not be measured"):
             self.ask()
-        self.assertEqual(path.read_bytes(), kept)
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert path.read_bytes() == kept

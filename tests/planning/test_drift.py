@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unittest
+import pytest
 
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.planning.drift import DriftWatch
@@ -25,45 +25,45 @@ def observe(drift: DriftWatch, worker: int, slowness: list[float]) -> None:
         drift.observe(worker, samples=1000, steps=10, seconds=1.2 * factor)
 
 
-class DriftWatchTest(unittest.TestCase):
+class TestDriftWatch:
     def test_the_median_of_the_latest_three_counts_and_the_first_is_left_out(self):
         drift = watch()
         observe(drift, 0, [9.0, 1.02])
-        self.assertEqual(drift.factors, [1.0] * 4)
+        assert drift.factors == [1.0] * 4
         observe(drift, 0, [1.06])
-        self.assertAlmostEqual(drift.factors[0], 1.04)
-        self.assertFalse(drift.drifted)
+        assert drift.factors[0] == pytest.approx(1.04)
+        assert not drift.drifted
         observe(drift, 0, [1.5, 1.4])
-        self.assertAlmostEqual(drift.factors[0], 1.4)
-        self.assertTrue(drift.drifted)
+        assert drift.factors[0] == pytest.approx(1.4)
+        assert drift.drifted
 
     def test_a_faster_worker_is_a_drift_too(self):
         drift = watch()
         observe(drift, 3, [1.0, 0.85, 0.85, 0.85])
-        self.assertTrue(drift.drifted)
+        assert drift.drifted
 
     def test_the_fitting_plan_gives_a_slow_worker_less_so_that_all_finish_together(self):
         drift = watch()
         observe(drift, 3, [2.0] * 4)
         plan = drift.fitting_plan()
-        self.assertLess(plan.workers[3].samples, 0.6 * plan.workers[2].samples)
+        assert plan.workers[3].samples < 0.6 * plan.workers[2].samples
         # By its observed speed the slow worker finishes within a step of the others.
         slow = plan.workers[3]
         seconds = 2 * MODEL.training_seconds(slow.samples, slow.batch)
-        self.assertAlmostEqual(seconds, slow.predicted_seconds, places=6)
+        assert seconds == pytest.approx(slow.predicted_seconds)
         step = 2 * MODEL.batch_seconds(100)
         for worker in plan.workers:
-            self.assertLess(abs(worker.predicted_seconds - seconds), step)
+            assert abs(worker.predicted_seconds - seconds) < step
 
     def test_after_adoption_the_observed_speed_is_what_is_expected(self):
         drift = watch()
         observe(drift, 3, [2.0] * 4)
         drift.adopt()
-        self.assertFalse(drift.drifted)
+        assert not drift.drifted
         observe(drift, 3, [2.0] * 4)
-        self.assertAlmostEqual(drift.factors[3], 1.0)
+        assert drift.factors[3] == pytest.approx(1.0)
         observe(drift, 3, [1.0] * 4)
-        self.assertAlmostEqual(drift.factors[3], 0.5)
+        assert drift.factors[3] == pytest.approx(0.5)
 
     def test_what_a_slow_worker_has_shown_survives_the_adoption_for_another(self):
         drift = watch()
@@ -71,8 +71,4 @@ class DriftWatchTest(unittest.TestCase):
         observe(drift, 0, [0.8] * 3)
         drift.adopt()
         observe(drift, 3, [9.0, 2.0])
-        self.assertAlmostEqual(drift.factors[3], 2.0)
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert drift.factors[3] == pytest.approx(2.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import unittest
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
+
+import pytest
 
 from dbsl_tf import plot, report
 from dbsl_tf.common.errors import UserError
@@ -28,9 +28,10 @@ HYBRID = (
 )
 
 
-class DamagedFilesTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(TemporaryDirectory()))
+class TestDamagedFiles:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        self.folder = tmp_path
         fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
         self.run = make_run(self.folder / "run", "schedule.epochs=3", faults=[fault])
         drift = DriftRecord(commit=6, factors=(1.0, 1.5), adopted=False, plan=None, problem="x")
@@ -39,9 +40,9 @@ class DamagedFilesTest(unittest.TestCase):
 
     def told(self, command: Callable[[list[str]], int], *options: str) -> str:
         """What a command says of the run."""
-        with self.assertRaises(UserError) as caught:
+        with pytest.raises(UserError) as caught:
             command([str(self.run.path), *options])
-        return str(caught.exception)
+        return str(caught.value)
 
     def check_damage(self, file: Path, content: str, expected: str) -> None:
         """The report and a figure name the file and the reason, with this content."""
@@ -53,16 +54,18 @@ class DamagedFilesTest(unittest.TestCase):
                 self.told(report.main),
                 self.told(plot.main, "--kind", "balance", "--output", figure),
             ):
-                self.assertIn(file.name, message)
-                self.assertIn(expected, message)
-                self.assertNotIn("\n", message)
+                assert file.name in message
+                assert expected in message
+                assert "\n" not in message
         finally:
             file.write_text(before)
 
-    def check_values(self, file: Path, cases: list[tuple[tuple[str | int, ...], Any]]) -> None:
+    def check_values(
+        self, subtests, file: Path, cases: list[tuple[tuple[str | int, ...], Any]]
+    ) -> None:
         """A JSON file with one value replaced, found by its keys and indices."""
         for place, value in cases:
-            with self.subTest(file.name, place=place, value=str(value)[:20]):
+            with subtests.test(file.name, place=place, value=str(value)[:20]):
                 content = json.loads(file.read_text())
                 inside = content
                 for key in place[:-1]:
@@ -72,13 +75,14 @@ class DamagedFilesTest(unittest.TestCase):
 
     def test_what_is_not_damaged_is_shown(self):
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            self.assertEqual(report.main([str(self.run.path)]), 0)
-        self.assertEqual(output.getvalue(), f"{self.run.report}\n")
+            assert report.main([str(self.run.path)]) == 0
+        assert output.getvalue() == f"{self.run.report}\n"
         page = self.run.report.read_text()
-        self.assertIn("worker 0 1.00, worker 1 1.50; the plan stayed", page)
+        assert "worker 0 1.00, worker 1 1.50; the plan stayed" in page
 
-    def test_summary(self):
+    def test_summary(self, subtests):
         self.check_values(
+            subtests,
             self.run.summary,
             [
                 *((("wall_seconds",), value) for value in ("x", [1.0], NAN, INFINITE, HUGE, True)),
@@ -87,11 +91,12 @@ class DamagedFilesTest(unittest.TestCase):
             ],
         )
 
-    def test_plan(self):
+    def test_plan(self, subtests):
         keys = ("worker", "batch", "samples", "steps", "update_factor", "predicted_seconds")
         stage = ("first_epoch", "last_epoch", "resolution", "learning_rate", "dropout")
         stage += ("small_batch", "large_batch", "small_samples", "large_samples")
         self.check_values(
+            subtests,
             self.run.plan,
             [
                 (("realised_extra_time_ratio",), "x"),
@@ -110,7 +115,7 @@ class DamagedFilesTest(unittest.TestCase):
         plan["per_worker"] = ["x"]
         self.check_damage(self.run.plan, json.dumps(plan), "per_worker")
 
-    def test_json_that_cannot_be_read(self):
+    def test_json_that_cannot_be_read(self, subtests):
         for file in (self.run.summary, self.run.plan, self.run.data):
             for content, expected in (
                 ("[]", "no JSON object"),
@@ -118,10 +123,10 @@ class DamagedFilesTest(unittest.TestCase):
                 ('{"x": ' + "9" * 5000 + "}", "cannot be read"),
                 ("[" * 100_000, "cannot be read"),
             ):
-                with self.subTest(file.name, content=content[:10]):
+                with subtests.test(file.name, content=content[:10]):
                     self.check_damage(file, content, expected)
 
-    def test_history(self):
+    def test_history(self, subtests):
         counts = ("commit", "worker", "resolution", "batch", "samples", "steps", "staleness")
         numbers = ("started", "seconds", "loop_seconds", "learning_rate", "update_factor")
         numbers += ("train_loss", "train_accuracy")
@@ -146,7 +151,7 @@ class DamagedFilesTest(unittest.TestCase):
         cases += [("drift", "factors", value) for value in (1.0, {"0": 1.0}, ["x"], [NAN])]
         lines = self.run.history.read_text().splitlines()
         for kind, key, value in cases:
-            with self.subTest(kind, key=key, value=str(value)[:20]):
+            with subtests.test(kind, key=key, value=str(value)[:20]):
                 changed = [json.loads(line) for line in lines]
                 next(event for event in changed if event["event"] == kind)[key] = value
                 text = "".join(json.dumps(event) + "\n" for event in changed)
@@ -154,26 +159,26 @@ class DamagedFilesTest(unittest.TestCase):
 
     def test_history_that_is_no_text(self):
         self.run.history.write_bytes(b"\xff\xfe\n")
-        self.assertIn("history.jsonl cannot be read ('utf-8' codec", self.told(report.main))
+        assert "history.jsonl cannot be read ('utf-8' codec" in self.told(report.main)
 
-    def check_configuration(self, section: str, key: str, values: Iterable[Any]) -> None:
+    def check_configuration(self, subtests, section: str, key: str, values: Iterable[Any]) -> None:
         before = self.run.configuration.read_text()
         for value in values:
-            with self.subTest(section, key=key, value=value):
+            with subtests.test(section, key=key, value=value):
                 content = read_yaml(before)
                 content[section][key] = value
                 self.check_damage(self.run.configuration, write_yaml(content), f"{section}.{key}")
 
-    def test_configuration(self):
+    def test_configuration(self, subtests):
         for key in ("a", "b", "overhead"):
-            self.check_configuration("time_model", key, ("x", "", ["x"], NAN, INFINITE, True))
+            self.check_configuration(
+                subtests, "time_model", key, ("x", "", ["x"], NAN, INFINITE, True)
+            )
 
-    def test_configuration_of_the_hybrid(self):
+    def test_configuration_of_the_hybrid(self, subtests):
         self.run = make_run(self.folder / "hybrid", "schedule.epochs=4", *HYBRID)
         for key in ("a", "b", "overhead"):
-            self.check_configuration("progressive", key, ("x", [0.1, "x"], [0.1, NAN]))
-        self.check_configuration("progressive", "resolutions", ("x", [[16], 32], [16.5, 32]))
-
-
-if __name__ == "__main__":
-    unittest.main()
+            self.check_configuration(subtests, "progressive", key, ("x", [0.1, "x"], [0.1, NAN]))
+        self.check_configuration(
+            subtests, "progressive", "resolutions", ("x", [[16], 32], [16.5, 32])
+        )

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import json
-import unittest
-from pathlib import Path
-from tempfile import TemporaryDirectory
+
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.stored_run import StoredRun
 from tests.support.small_runs import tiny_config, write_run
 
 
-class StoredRunTest(unittest.TestCase):
-    def setUp(self):
-        folder = Path(self.enterContext(TemporaryDirectory()))
+class TestStoredRun:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path):
+        folder = tmp_path
         self.run = write_run(folder / "run", tiny_config(folder), {})
 
     def test_facts_of_the_data(self):
         facts = StoredRun.read(self.run.path).facts
-        self.assertEqual((facts["name"], facts["classes"]), ("digits", 10))
-        self.assertEqual(len(facts["mean"]), 3)
+        assert (facts["name"], facts["classes"]) == ("digits", 10)
+        assert len(facts["mean"]) == 3
 
     def test_an_imported_history_has_no_model(self):
         self.run.data.unlink()
         self.run.configuration.write_text("cluster: {workers: 2}")
-        with self.assertRaisesRegex(UserError, "has no data.json and so no model"):
+        with pytest.raises(UserError, match="has no data.json and so no model"):
             StoredRun.read(self.run.path)
 
-    def test_damaged_facts_are_told(self):
+    def test_damaged_facts_are_told(self, subtests):
         facts = json.loads(self.run.data.read_text())
         for content, expected in (
             ([], "it holds no JSON object"),
@@ -44,12 +44,8 @@ class StoredRunTest(unittest.TestCase):
                 "standard_deviation is nan, not a finite number",
             ),
         ):
-            with self.subTest(expected):
+            with subtests.test(expected):
                 self.run.data.write_text(json.dumps(content))
-                with self.assertRaises(UserError) as caught:
+                with pytest.raises(UserError) as caught:
                     StoredRun.read(self.run.path)
-                self.assertIn(f"data.json cannot be read ({expected}", str(caught.exception))
-
-
-if __name__ == "__main__":
-    unittest.main()
+                assert f"data.json cannot be read ({expected}" in str(caught.value)

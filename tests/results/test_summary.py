@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unittest
 from importlib import metadata
+
+import pytest
 
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.results.summary import summarize
@@ -23,7 +24,7 @@ def schedule(small_workers: int):
     return constant_schedule(plan_dual_batch(demand, extra_time_ratio=1.2), epochs=3)
 
 
-class SummaryTest(unittest.TestCase):
+class TestSummary:
     def test_medians_imbalance_and_extra_time(self):
         # k = 1.2: a large worker has 600 of 1000 samples, 500 in the baseline. Its median of
         # 3 s makes the baseline 2.5 s; the small worker's 3.3 s is 1.32 times that.
@@ -39,14 +40,14 @@ class SummaryTest(unittest.TestCase):
             evaluation_record(commit=5, test_accuracy=0.8, test_loss=0.4),
         ]
         summary = summarize(schedule(small_workers=1), commits, evaluations, wall_seconds=8.0)
-        self.assertEqual(summary["commits"], 5)
-        self.assertEqual(summary["samples"], 2400)
-        self.assertEqual(summary["images_per_second"], 300)
-        self.assertEqual((summary["test_accuracy"], summary["test_loss"]), (0.8, 0.4))
-        self.assertEqual(summary["best_test_accuracy"], 0.9)
-        self.assertAlmostEqual(summary["load_imbalance"], 1.1)
-        self.assertAlmostEqual(summary["realised_extra_time_ratio"], 1.32)
-        self.assertEqual(summary["mean_staleness"], 1.0)
+        assert summary["commits"] == 5
+        assert summary["samples"] == 2400
+        assert summary["images_per_second"] == 300
+        assert (summary["test_accuracy"], summary["test_loss"]) == (0.8, 0.4)
+        assert summary["best_test_accuracy"] == 0.9
+        assert summary["load_imbalance"] == pytest.approx(1.1)
+        assert summary["realised_extra_time_ratio"] == pytest.approx(1.32)
+        assert summary["mean_staleness"] == 1.0
 
     def test_extra_time_where_other_plans_held_before(self):
         # By the plan a large worker's 600 samples in 6 steps take 0.72 s; this one's 300 in 3
@@ -60,7 +61,7 @@ class SummaryTest(unittest.TestCase):
             commit_record(commit=4, role="small", samples=400, seconds=3.3),
         ]
         summary = summarize(schedule(1), commits, [evaluation_record()], wall_seconds=8.0)
-        self.assertAlmostEqual(summary["realised_extra_time_ratio"], 3.3 / (5 * 0.6))
+        assert summary["realised_extra_time_ratio"] == pytest.approx(3.3 / (5 * 0.6))
 
     def test_with_one_role_only_there_is_no_imbalance(self):
         large = summarize(
@@ -69,13 +70,13 @@ class SummaryTest(unittest.TestCase):
             [evaluation_record()],
             wall_seconds=2.0,
         )
-        self.assertIsNone(large["load_imbalance"])
-        self.assertAlmostEqual(large["realised_extra_time_ratio"], 1.0)
+        assert large["load_imbalance"] is None
+        assert large["realised_extra_time_ratio"] == pytest.approx(1.0)
         small = summarize(
             schedule(small_workers=2), [commit_record()], [evaluation_record()], wall_seconds=2.0
         )
-        self.assertIsNone(small["load_imbalance"])
-        self.assertIsNone(small["realised_extra_time_ratio"])
+        assert small["load_imbalance"] is None
+        assert small["realised_extra_time_ratio"] is None
 
     def test_a_role_that_the_plan_has_no_more_is_not_compared(self):
         commits = [
@@ -84,15 +85,11 @@ class SummaryTest(unittest.TestCase):
         ]
         evaluations = [evaluation_record(commit=2)]
         summary = summarize(schedule(small_workers=0), commits, evaluations, wall_seconds=8.0)
-        self.assertIsNone(summary["load_imbalance"])
-        self.assertIsNone(summary["median_small_seconds"])
-        self.assertAlmostEqual(summary["realised_extra_time_ratio"], 1.0)
-        self.assertEqual(summary["small_mini_epochs"], 1)
+        assert summary["load_imbalance"] is None
+        assert summary["median_small_seconds"] is None
+        assert summary["realised_extra_time_ratio"] == pytest.approx(1.0)
+        assert summary["small_mini_epochs"] == 1
 
     def test_versions_are_those_installed(self):
         summary = summarize(schedule(0), [commit_record()], [evaluation_record()], 1.0)
-        self.assertEqual(summary["versions"]["tensorflow"], metadata.version("tensorflow"))
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert summary["versions"]["tensorflow"] == metadata.version("tensorflow")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,13 +11,14 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_coordinator.py"
 
 
-def run(*arguments: str, seconds: float = 20) -> subprocess.CompletedProcess:
+def run(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
-class BenchmarkCoordinatorTest(unittest.TestCase):
+class TestBenchmarkCoordinator:
     @pytest.mark.cluster
+    @pytest.mark.slow
     def test_commits_of_no_work_are_counted_and_timed(self) -> None:
         self.check_figures()
 
@@ -30,21 +30,17 @@ class BenchmarkCoordinatorTest(unittest.TestCase):
         with TemporaryDirectory() as folder:
             output = Path(folder) / "coordinator.json"
             sizes = ["--workers", "2", "--parameters", "1000", "--epochs", "10"]
-            done = run(*sizes, *options, "--output", str(output), seconds=120)
-            self.assertEqual(done.returncode, 0, done.stderr)
+            done = run(*sizes, *options, "--output", str(output))
+            assert done.returncode == 0, done.stderr
             (row,) = json.loads(output.read_text())["results"]
         # Of 20, from the third on.
-        self.assertEqual((row["workers"], row["parameters"], row["commits"]), (2, 1000, 17))
-        self.assertEqual(row["in_process"], bool(options))
-        self.assertGreater(row["commits_per_second"], 0)
-        self.assertGreater(row["processor_milliseconds"], 0)
+        assert (row["workers"], row["parameters"], row["commits"]) == (2, 1000, 17)
+        assert row["in_process"] == bool(options)
+        assert row["commits_per_second"] > 0
+        assert row["processor_milliseconds"] > 0
 
     def test_mistakes_are_named(self) -> None:
         for mistake in (["--workers", "0"], ["--workers", "2;3"], ["--epochs", "9"]):
             done = run(*mistake)
-            self.assertEqual(done.returncode, 2)
-            self.assertIn(f"{mistake[1]}", done.stderr.splitlines()[-1])
-
-
-if __name__ == "__main__":
-    unittest.main()
+            assert done.returncode == 2
+            assert f"{mistake[1]}" in done.stderr.splitlines()[-1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unittest
-
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.scenario import Randomness, Scenario
 from dbsl_tf.simulation.simulator import simulate
@@ -31,7 +29,7 @@ def commits_of(scenario: Scenario) -> list[dict]:
     ]
 
 
-class CheckSimulationTest(unittest.TestCase):
+class TestCheckSimulation:
     def test_a_run_is_told_from_every_second_epoch(self):
         for rule in (Synchronization(), Synchronization(in_rounds=True), Synchronization(bound=1)):
             truth = Scenario(
@@ -45,12 +43,12 @@ class CheckSimulationTest(unittest.TestCase):
             commits = commits_of(truth)
             fitted = fit(commits, rule, truth.epochs)
             for found, expected in zip(fitted.training_seconds, truth.training_seconds):
-                self.assertAlmostEqual(found, expected, delta=0.05)
-            self.assertAlmostEqual(fitted.randomness.variation, 0.05, delta=0.01)
+                assert abs(found - expected) < 0.05
+            assert abs(fitted.randomness.variation - 0.05) < 0.01
             real, simulated = real_figures(commits, 3), simulated_figures(fitted)
-            self.assertAlmostEqual(simulated.epoch_seconds / real.epoch_seconds, 1, delta=0.03)
-            self.assertLess(distance(real.staleness, simulated.staleness), 0.1)
+            assert abs(simulated.epoch_seconds / real.epoch_seconds - 1) < 0.03
+            assert distance(real.staleness, simulated.staleness) < 0.1
 
     def test_distance(self):
-        self.assertEqual(distance({0: 0.5, 1: 0.5}, {1: 0.5, 2: 0.5}), 0.5)
-        self.assertEqual(distance({0: 1.0}, {0: 1.0}), 0)
+        assert distance({0: 0.5, 1: 0.5}, {1: 0.5, 2: 0.5}) == 0.5
+        assert distance({0: 1.0}, {0: 1.0}) == 0

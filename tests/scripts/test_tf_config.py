@@ -20,7 +20,6 @@ def tf_config(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(ROOT / "scripts" / "tf_config.py"), *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unittest
 
 from simpy import Environment
 
@@ -27,9 +26,9 @@ def ends(starts, size=10.0, bandwidth=5.0, receiver=math.inf) -> list[float]:
     return [done[index] for index in range(len(starts))]
 
 
-class SharedLinkTest(unittest.TestCase):
+class TestSharedLink:
     def check(self, found, expected) -> None:
-        self.assertEqual([round(value, 9) for value in found], expected)
+        assert [round(value, 9) for value in found] == expected
 
     def test_alone(self):
         self.check(ends([1.0]), [3.0])
@@ -47,16 +46,16 @@ class SharedLinkTest(unittest.TestCase):
 
     def test_the_clock_of_a_long_run_ends_short_transfers(self):
         start = 1e9
-        self.assertEqual(ends([start, start], size=1e-12), [start, start])
+        assert ends([start, start], size=1e-12) == [start, start]
 
     def test_what_takes_no_time(self):
         env = Environment()
-        self.assertTrue(SharedLink(env, 10, math.inf, math.inf).free)
-        self.assertTrue(SharedLink(env, 0, 5, 5).free)
-        self.assertFalse(SharedLink(env, 10, math.inf, 5).free)
+        assert SharedLink(env, 10, math.inf, math.inf).free
+        assert SharedLink(env, 0, 5, 5).free
+        assert not SharedLink(env, 10, math.inf, 5).free
 
 
-class LockTest(unittest.TestCase):
+class TestLock:
     def test_who_comes_first_has_it_first(self):
         env = Environment()
         lock, got = Lock(env), []
@@ -69,5 +68,5 @@ class LockTest(unittest.TestCase):
         for arguments in (("b", 1.0, 2.0), ("a", 0.0, 3.0), ("c", 9.0, 1.0)):
             env.process(hold(*arguments))
         env.run()
-        self.assertEqual(got, [("a", 3.0), ("b", 5.0), ("c", 10.0)])
-        self.assertEqual(lock.busy_seconds, 6.0)
+        assert got == [("a", 3.0), ("b", 5.0), ("c", 10.0)]
+        assert lock.busy_seconds == 6.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
-import unittest
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,7 +108,7 @@ class BesideTheCoordinator:
         assert sum(allowed[w] for w in present) == self.clocks.allowed_present()
 
 
-class RulesTest(unittest.TestCase):
+class TestRules:
     @settings(max_examples=150)
     @given(RULES, st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
     def test_they_decide_as_the_coordinator_does(self, rule, workers, epochs, seed):
@@ -126,10 +126,10 @@ class RulesTest(unittest.TestCase):
         clocks = Clocks(3, Synchronization(bound=0))
         idle = IdleWorkers(clocks, [2, 0])
         clocks.merged(2)  # 1 ahead of the others
-        self.assertEqual(idle.take(), 0)
-        with self.assertRaises(LookupError):
+        assert idle.take() == 0
+        with pytest.raises(LookupError):
             idle.take()
         idle.add(0)
         clocks.merged(0)
         clocks.merged(1)
-        self.assertEqual([idle.take(), idle.take()], [2, 0])
+        assert [idle.take(), idle.take()] == [2, 0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
@@ -35,43 +36,43 @@ def points_of(*sizes: int, **keys):
     return scale(sizes, config_of, lambda size: lambda commits: None)
 
 
-class ScalingTest(unittest.TestCase):
+class TestScaling:
     def test_servers_saturate_where_their_merges_take_all_the_time(self):
         # A mini-epoch takes about 8 s, a merge 0.5 s with the messages: 16 workers keep it busy.
         points = points_of(
             2, 8, 32, 64, samples_per_worker=12500, commit_seconds=0.5, merge_seconds_per_byte=0
         )
         at = saturation(points)
-        self.assertAlmostEqual(at, 8.4 / 0.5, delta=1)
+        assert abs(at - 8.4 / 0.5) < 1
         few, _, more, most = (point.outcome for point in points)
-        self.assertEqual((few.bottleneck, most.bottleneck), ("workers' compute", "merging"))
-        self.assertAlmostEqual(few.epoch_seconds, 8.4, delta=0.6)
+        assert (few.bottleneck, most.bottleneck) == ("workers' compute", "merging")
+        assert abs(few.epoch_seconds - 8.4) < 0.6
         # Beyond it, an epoch takes what its merges take.
-        self.assertAlmostEqual(most.epoch_seconds, 64 * 0.5, delta=2.5)
-        self.assertAlmostEqual(most.epoch_seconds / more.epoch_seconds, 2, delta=0.3)
-        self.assertGreater(most.mean_staleness, 3 * few.mean_staleness)
+        assert abs(most.epoch_seconds - 64 * 0.5) < 2.5
+        assert abs(most.epoch_seconds / more.epoch_seconds - 2) < 0.3
+        assert most.mean_staleness > 3 * few.mean_staleness
 
     def test_no_saturation_within_the_sizes(self):
-        self.assertIsNone(saturation(points_of(2, 4, samples_per_worker=12500)))
+        assert saturation(points_of(2, 4, samples_per_worker=12500)) is None
         slow = points_of(2, 4, samples_per_worker=12500, commit_seconds=100)
-        self.assertIsNone(saturation(slow))
+        assert saturation(slow) is None
 
     def test_a_size_without_a_plan_is_named(self):
         points = points_of(4, 60000)
-        self.assertIsNone(points[1].outcome)
-        self.assertIn("exceeds the number of training samples", points[1].problem)
-        with self.assertRaisesRegex(UserError, "exceeds the number of training samples"):
+        assert points[1].outcome is None
+        assert "exceeds the number of training samples" in points[1].problem
+        with pytest.raises(UserError, match="exceeds the number of training samples"):
             points_of(60000)
 
     def test_sizes(self):
-        self.assertEqual(parse_sizes("16, 4,4"), (4, 16))
+        assert parse_sizes("16, 4,4") == (4, 16)
         for wrong in ("", "4,x", "0", "2.5"):
-            with self.assertRaisesRegex(UserError, "--workers has"):
+            with pytest.raises(UserError, match="--workers has"):
                 parse_sizes(wrong)
-        self.assertEqual(scaled_small_workers(3, 4, 1000), 750)
+        assert scaled_small_workers(3, 4, 1000) == 750
 
     def test_the_figure_is_written(self):
         with TemporaryDirectory() as folder:
             path = Path(folder) / "scaling.svg"
             plot_scaling(points_of(4, 512, samples_per_worker=12500), path)
-            self.assertIn("parameter servers", path.read_text())
+            assert "parameter servers" in path.read_text()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unittest
 from pathlib import Path
+
+import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
@@ -33,7 +34,7 @@ def of(name: str, *overrides: str) -> Scenario:
     return scenario_from_config(load_config(CONFIGS / name, overrides))[0]
 
 
-class PublishedTest(unittest.TestCase):
+class TestPublished:
     def test_mini_epochs_take_as_long_as_the_authors_measured(self):
         # Their times have no network in them.
         free = ["simulate.server_bandwidth=null", "simulate.worker_bandwidth=null"]
@@ -59,40 +60,40 @@ class PublishedTest(unittest.TestCase):
             roles = [scenario.roles[worker] == role for worker in outcome.workers]
             seconds = (outcome.finished - outcome.started)[roles].mean()
             for measured in hosts:
-                self.assertLess(abs(seconds / measured - 1), PUBLISHED_ERROR)
+                assert abs(seconds / measured - 1) < PUBLISHED_ERROR
             # All finish together, so an epoch is a mini-epoch.
-            self.assertAlmostEqual(outcome.epoch_seconds / seconds, 1, delta=0.01)
+            assert abs(outcome.epoch_seconds / seconds - 1) < 0.01
 
 
-class FromConfigTest(unittest.TestCase):
+class TestFromConfig:
     def test_the_model_is_that_of_the_configuration(self):
         scenario = of("cifar100_compsac.yaml")
         # ResNet-18 with 100 classes: trainable float32 weights, and statistics.
-        self.assertEqual(scenario.model_bytes, 4 * (11_220_132 + 9_600))
-        self.assertEqual(scenario.shard_bytes, scenario.model_bytes)
+        assert scenario.model_bytes == 4 * (11_220_132 + 9_600)
+        assert scenario.shard_bytes == scenario.model_bytes
         kept = of("cifar100_compsac.yaml", "optimizer.state=keep")
-        self.assertGreater(kept.model_bytes, 1.99 * scenario.model_bytes)
+        assert kept.model_bytes > 1.99 * scenario.model_bytes
 
     def test_servers_divide_the_model(self):
         shared = of("cifar100_compsac.yaml", "cluster.parameter_servers=4")
-        self.assertEqual(shared.shard_bytes, shared.model_bytes / 4)
+        assert shared.shard_bytes == shared.model_bytes / 4
         given = of(
             "cifar100_compsac.yaml", "cluster.parameter_servers=4", "simulate.model_bytes=4MB"
         )
-        self.assertEqual((given.model_bytes, given.shard_bytes), (4_000_000, 1_000_000))
+        assert (given.model_bytes, given.shard_bytes) == (4_000_000, 1_000_000)
 
     def test_a_smaller_transfer_type_is_sent_and_not_stored(self):
         full = of("cifar100_compsac.yaml")
         half = of("cifar100_compsac.yaml", "cluster.transfer_dtype=bfloat16")
-        self.assertEqual(half.model_bytes, full.model_bytes / 2)
-        self.assertEqual(half.merge_seconds, full.merge_seconds)
-        self.assertEqual(half.copy_seconds, full.copy_seconds)
-        self.assertGreater(half.copy_seconds, 0)
+        assert half.model_bytes == full.model_bytes / 2
+        assert half.merge_seconds == full.merge_seconds
+        assert half.copy_seconds == full.copy_seconds
+        assert half.copy_seconds > 0
         given = of(
             "cifar100_compsac.yaml", "cluster.transfer_dtype=bfloat16", "simulate.model_bytes=4MB"
         )
-        self.assertEqual(given.model_bytes, 4_000_000)
-        self.assertAlmostEqual(given.merge_seconds, 2 * 4_000_000 * 1e-9)
+        assert given.model_bytes == 4_000_000
+        assert given.merge_seconds == pytest.approx(2 * 4_000_000 * 1e-9)
 
     def test_data_may_grow_with_the_cluster(self):
         few = of("cifar100_compsac.yaml", "simulate.samples_per_worker=12500")
@@ -102,8 +103,8 @@ class FromConfigTest(unittest.TestCase):
             "cluster.workers=100000",
             "dual_batch.small_workers=75000",
         )
-        self.assertEqual(many.training_seconds[0], few.training_seconds[0])
-        self.assertEqual(many.workers, 100_000)
+        assert many.training_seconds[0] == few.training_seconds[0]
+        assert many.workers == 100_000
 
     def test_a_measured_overhead_is_not_counted_twice(self):
         plain, measured, given = (
@@ -114,14 +115,14 @@ class FromConfigTest(unittest.TestCase):
                 ["time_model.overhead=0.5", "simulate.overhead=0.2"],
             )
         )
-        self.assertLess(abs(sum(plain.training_seconds) - sum(given.training_seconds)), 0.5)
+        assert abs(sum(plain.training_seconds) - sum(given.training_seconds)) < 0.5
         mini_epoch = measured.training_seconds[1] + measured.exchange_seconds
-        self.assertAlmostEqual(mini_epoch - given.training_seconds[1], 0.3)
+        assert mini_epoch - given.training_seconds[1] == pytest.approx(0.3)
 
     def test_classes_that_nobody_knows(self):
-        with self.assertRaisesRegex(UserError, "give simulate.model_bytes"):
+        with pytest.raises(UserError, match="give simulate.model_bytes"):
             of("imagenet_hybrid.yaml", "simulate.samples_per_worker=1000")
         scenario = of(
             "imagenet_hybrid.yaml", "simulate.samples_per_worker=1000", "simulate.model_bytes=47MB"
         )
-        self.assertEqual(scenario.model_bytes, 47_000_000)
+        assert scenario.model_bytes == 47_000_000

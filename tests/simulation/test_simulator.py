@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import unittest
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,22 +22,22 @@ def two_workers(*training_seconds: float, epochs: int = 2, **others) -> Scenario
     return Scenario(("small", "large"), training_seconds, epochs, **others)
 
 
-class ByHandTest(unittest.TestCase):
+class TestByHand:
     def check(self, outcome, merged_at, workers, staleness) -> None:
         np.testing.assert_allclose(outcome.merged_at, merged_at)
-        self.assertEqual(outcome.workers.tolist(), workers)
-        self.assertEqual(outcome.staleness.tolist(), staleness)
+        assert outcome.workers.tolist() == workers
+        assert outcome.staleness.tolist() == staleness
 
     def test_asp_lets_everybody_go_on(self):
         outcome = simulate(two_workers(2.0, 3.0))
         self.check(outcome, [2, 3, 4, 6], [0, 1, 0, 1], [0, 1, 1, 1])
-        self.assertEqual(outcome.epoch_ends.tolist(), [3, 6])
-        self.assertEqual(outcome.epoch_seconds, 3)
-        self.assertEqual(outcome.staleness_histogram, {0: 1, 1: 3})
-        self.assertAlmostEqual(outcome.load_imbalance, 2 / 3)
+        assert outcome.epoch_ends.tolist() == [3, 6]
+        assert outcome.epoch_seconds == 3
+        assert outcome.staleness_histogram == {0: 1, 1: 3}
+        assert outcome.load_imbalance == pytest.approx(2 / 3)
         # 10 of 12 worker seconds: worker 0 has nothing to do from 4 s on.
-        self.assertAlmostEqual(outcome.worker_shares["training"], 10 / 12)
-        self.assertAlmostEqual(outcome.worker_shares["waiting"], 2 / 12)
+        assert outcome.worker_shares["training"] == pytest.approx(10 / 12)
+        assert outcome.worker_shares["waiting"] == pytest.approx(2 / 12)
 
     def test_the_way_of_a_mini_epoch(self):
         scenario = Scenario(
@@ -58,10 +58,10 @@ class ByHandTest(unittest.TestCase):
         self.check(outcome, [6.55, 13.1], [0, 0], [0, 0])
         np.testing.assert_allclose(outcome.started, [0.1, 6.65])
         np.testing.assert_allclose(outcome.finished - outcome.started, [5.6, 5.6])
-        self.assertAlmostEqual(scenario.undisturbed_rate, 1 / 6.55)
-        self.assertAlmostEqual(outcome.utilisation["server network"], 2 / 6.55)
-        self.assertAlmostEqual(outcome.utilisation["merging"], 0.8 / 6.55)
-        self.assertEqual(outcome.bottleneck, "server network")
+        assert scenario.undisturbed_rate == pytest.approx(1 / 6.55)
+        assert outcome.utilisation["server network"] == pytest.approx(2 / 6.55)
+        assert outcome.utilisation["merging"] == pytest.approx(0.8 / 6.55)
+        assert outcome.bottleneck == "server network"
 
     def test_one_merge_at_a_time(self):
         outcome = simulate(two_workers(1.0, 1.0, epochs=1, merge_seconds=0.5))
@@ -91,10 +91,10 @@ class ByHandTest(unittest.TestCase):
         outcome = simulate(scenario, draws=draws)
         # Worker 0 is away from 1 s to 5 s; worker 1 takes mini-epoch 0 up at 3 s.
         self.check(outcome, [3, 6, 7, 9], [1, 1, 0, 1], [0, 0, 1, 1])
-        self.assertEqual(outcome.numbers.tolist(), [1, 0, 2, 3])
-        self.assertEqual(outcome.failures, 1)
-        self.assertAlmostEqual(outcome.worker_shares["down"], 4 / 18)
-        self.assertAlmostEqual(outcome.worker_shares["lost"], 1 / 18)
+        assert outcome.numbers.tolist() == [1, 0, 2, 3]
+        assert outcome.failures == 1
+        assert outcome.worker_shares["down"] == pytest.approx(4 / 18)
+        assert outcome.worker_shares["lost"] == pytest.approx(1 / 18)
 
     def test_a_round_goes_on_without_a_failed_worker(self):
         scenario = two_workers(2.0, 3.0, epochs=1, synchronization=BSP)
@@ -104,7 +104,7 @@ class ByHandTest(unittest.TestCase):
         outcome = simulate(scenario, draws=draws)
         self.check(outcome, [6, 6], [1, 1], [0, 0])
         # Only until the run is over.
-        self.assertAlmostEqual(outcome.worker_shares["down"], 5 / 12)
+        assert outcome.worker_shares["down"] == pytest.approx(5 / 12)
 
     def test_stragglers_are_drawn_with_their_mean(self):
         for distribution in ("constant", "exponential", "pareto"):
@@ -115,8 +115,8 @@ class ByHandTest(unittest.TestCase):
                 straggler_distribution=distribution,
             )
             factors = np.array(Draws(randomness, 1, 100_000).factors)
-            self.assertAlmostEqual(factors.mean(), 2.0, delta=0.05)
-            self.assertGreater(factors.min(), 0)
+            assert abs(factors.mean() - 2.0) < 0.05
+            assert factors.min() > 0
 
 
 SCENARIOS = st.builds(
@@ -155,18 +155,18 @@ SCENARIOS = st.builds(
 )
 
 
-class AlwaysTest(unittest.TestCase):
+class TestAlways:
     @settings(max_examples=150)
     @given(SCENARIOS)
     def test_every_mini_epoch_is_merged_once(self, scenario):
         outcome = simulate(scenario)
         total = scenario.epochs * scenario.workers
-        self.assertEqual(sorted(outcome.numbers.tolist()), list(range(total)))
-        self.assertTrue((np.diff(outcome.merged_at) >= 0).all())
-        self.assertTrue((outcome.staleness >= 0).all())
-        self.assertTrue((outcome.finished <= outcome.merged_at).all())
-        self.assertLessEqual(max(outcome.utilisation.values()), 1 + 1e-6)
-        self.assertAlmostEqual(sum(outcome.worker_shares.values()), 1)
+        assert sorted(outcome.numbers.tolist()) == list(range(total))
+        assert (np.diff(outcome.merged_at) >= 0).all()
+        assert (outcome.staleness >= 0).all()
+        assert (outcome.finished <= outcome.merged_at).all()
+        assert max(outcome.utilisation.values()) <= 1 + 1e-6
+        assert sum(outcome.worker_shares.values()) == pytest.approx(1)
 
     @settings(max_examples=100)
     @given(SCENARIOS)
@@ -175,10 +175,10 @@ class AlwaysTest(unittest.TestCase):
         outcome = simulate(scenario)
         total = scenario.epochs * scenario.workers
         rate = sum(1 / seconds for seconds in scenario.training_seconds)
-        self.assertGreaterEqual(outcome.seconds * (1 + 1e-9), total / rate)
+        assert outcome.seconds * (1 + 1e-9) >= total / rate
         if scenario.synchronization.in_rounds:
             slowest = scenario.epochs * max(scenario.training_seconds)
-            self.assertGreaterEqual(outcome.seconds * (1 + 1e-9), slowest)
+            assert outcome.seconds * (1 + 1e-9) >= slowest
 
     @settings(max_examples=100)
     @given(SCENARIOS, st.floats(1, 100))
@@ -192,7 +192,7 @@ class AlwaysTest(unittest.TestCase):
             randomness=Randomness(),
         )
         faster = replace(equal, server_bandwidth=equal.server_bandwidth * times)
-        self.assertLessEqual(simulate(faster).seconds, simulate(equal).seconds * (1 + 1e-9))
+        assert simulate(faster).seconds <= simulate(equal).seconds * (1 + 1e-9)
 
     @settings(max_examples=60)
     @given(SCENARIOS, st.integers(0, 3))
@@ -202,9 +202,9 @@ class AlwaysTest(unittest.TestCase):
         clocks = np.zeros(scenario.workers)
         for worker in simulate(scenario).workers:
             clocks[worker] += 1
-            self.assertLessEqual(clocks[worker] - clocks.min(), bound + 1)
+            assert clocks[worker] - clocks.min() <= bound + 1
 
     @settings(max_examples=30)
     @given(SCENARIOS)
     def test_the_same_seed_gives_the_same_run(self, scenario):
-        self.assertEqual(simulate(scenario).as_dict(), simulate(scenario).as_dict())
+        assert simulate(scenario).as_dict() == simulate(scenario).as_dict()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import unittest
+import re
 
+import pytest
 from rich.console import Console
 
 from dbsl_tf.sweeping.grid import Point
@@ -23,25 +24,21 @@ ROWS = [
 ]
 
 
-class TableTest(unittest.TestCase):
+class TestTable:
     def test_statistics(self):
         average, deviation = ROWS[0].statistics("test_accuracy")
-        self.assertAlmostEqual(average, 0.93)
-        self.assertAlmostEqual(deviation, (0.0026 / 2) ** 0.5)  # of a sample: by n - 1
-        self.assertEqual(ROWS[1].statistics("test_accuracy"), (0.5, None))
-        self.assertIsNone(ROWS[0].statistics("realised_extra_time_ratio"))
-        self.assertIsNone(ROWS[0].statistics("wall_seconds"))
-        self.assertEqual(rows_as_json(ROWS)[1]["test_accuracy"]["standard_deviation"], None)
+        assert average == pytest.approx(0.93)
+        assert deviation == pytest.approx((0.0026 / 2) ** 0.5)  # of a sample: by n - 1
+        assert ROWS[1].statistics("test_accuracy") == (0.5, None)
+        assert ROWS[0].statistics("realised_extra_time_ratio") is None
+        assert ROWS[0].statistics("wall_seconds") is None
+        assert rows_as_json(ROWS)[1]["test_accuracy"]["standard_deviation"] is None
 
     def test_what_is_printed(self):
         console = Console(file=io.StringIO(), width=120)
         print_rows(ROWS, console)
         lines = [line for line in console.file.getvalue().splitlines() if "│" in line]
-        self.assertRegex(
-            lines[0], r"bsp +│ +3/4 +│ +93\.00 ± 3\.61 +│ 1\.5000 ± 0\.0000 │ +- +│ +- "
+        assert re.search(
+            r"bsp +│ +3/4 +│ +93\.00 ± 3\.61 +│ 1\.5000 ± 0\.0000 │ +- +│ +- ", lines[0]
         )
-        self.assertRegex(lines[1], r"asp +│ +1/1 +│ +50\.00 │ +- +│")
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert re.search(r"asp +│ +1/1 +│ +50\.00 │ +- +│", lines[1])
