@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from dbsl_tf.coordinator import moments
+from dbsl_tf.coordinator.messages import MiniEpochResult, Orders
+from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
-from dbsl_tf.training.local_loop import Trained, evaluate, train_steps
+from dbsl_tf.training.local_loop import Sums, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
-
-Closure = Callable[..., dict[str, tf.Tensor]]
 
 
 def mini_epoch_closure(
@@ -23,24 +23,23 @@ def mini_epoch_closure(
     """A mini-epoch: pull once, train locally, push once (Lu et al., COMPSAC 2022, section III).
 
     The closure takes the per-worker iterator of batches, the variables of the slot to push into
-    and the orders, all of shape [workers], of which the worker picks its own: `steps` and `seeds`
-    (int64), `learning_rates` (float32) and `allowed` (bool). A worker that is not allowed to
-    begin returns at once. The result is a dictionary of scalars.
+    and the `Orders`, of which the worker picks its own, and returns a `MiniEpochResult`. A worker
+    that is not allowed to begin returns at once.
     """
 
     @engine.closure
     def mini_epoch(
-        batches: Iterator, slot: Sequence[tf.Variable], orders: Mapping[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
+        batches: Iterator, slot: Sequence[tf.Variable], orders: Orders
+    ) -> MiniEpochResult:
         worker = Engine.worker_index()
-        mine = {name: tf.gather(values, worker) for name, values in orders.items()}
+        mine = Orders(*(tf.gather(values, worker) for values in orders))
         with tf.control_dependencies([moments.passing(moments.BEFORE_PULL, worker)]):
             started = tf.timestamp()
         # Not within the branch: what the pull's lock is held for must not wait for this worker.
         with tf.control_dependencies([started]):
             pulled = exchange.pull(slot, worker)
 
-        def train() -> dict[str, tf.Tensor]:
+        def train() -> MiniEpochResult:
             loop = _train(network, optimizer, batches, worker, mine, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.velocity)
@@ -50,20 +49,20 @@ def mini_epoch_closure(
             with tf.control_dependencies([passed]):
                 trained_here = tf.constant(True)
             sums = loop.trained.sums
-            return {
-                "trained": trained_here,
-                "worker": worker,
-                "pulled_commit": pulled.commit,
-                "loss": sums.loss,
-                "correct": sums.correct,
-                "samples": sums.samples,
-                "finite": _all_finite([sums.loss, *pieces]),
-                "started": started,
-                "seconds": finished - started,
-                "loop_seconds": loop.finished - loop.started,
-            }
+            return MiniEpochResult(
+                trained=trained_here,
+                worker=worker,
+                pulled_commit=pulled.commit,
+                loss=sums.loss,
+                correct=sums.correct,
+                samples=sums.samples,
+                finite=_all_finite([sums.loss, *pieces]),
+                started=started,
+                seconds=finished - started,
+                loop_seconds=loop.finished - loop.started,
+            )
 
-        return tf.cond(mine["allowed"], train, lambda: _nothing(worker))
+        return tf.cond(mine.allowed, train, lambda: _nothing(worker))
 
     return mini_epoch
 
@@ -81,7 +80,7 @@ def _train(
     optimizer: SGD,
     batches: Iterator,
     worker: tf.Tensor,
-    orders: Mapping[str, tf.Tensor],
+    mine: Orders,
     pulled: Pulled,
 ) -> _Loop:
     with tf.control_dependencies(pulled.weights):
@@ -94,9 +93,9 @@ def _train(
             optimizer,
             pulled.weights,
             batches,
-            orders["steps"],
-            orders["learning_rates"],
-            orders["seeds"],
+            mine.steps,
+            mine.learning_rates,
+            mine.seeds,
             pulled.velocity,
         )
     with tf.control_dependencies(trained.weights):
@@ -121,20 +120,20 @@ def _push(
         return tf.timestamp()
 
 
-def _nothing(worker: tf.Tensor) -> dict[str, tf.Tensor]:
+def _nothing(worker: tf.Tensor) -> MiniEpochResult:
     none, no_time = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
-    return {
-        "trained": tf.constant(False),
-        "worker": worker,
-        "pulled_commit": none,
-        "loss": tf.constant(0.0),
-        "correct": none,
-        "samples": none,
-        "finite": tf.constant(True),
-        "started": no_time,
-        "seconds": no_time,
-        "loop_seconds": no_time,
-    }
+    return MiniEpochResult(
+        trained=tf.constant(False),
+        worker=worker,
+        pulled_commit=none,
+        loss=tf.constant(0.0),
+        correct=none,
+        samples=none,
+        finite=tf.constant(True),
+        started=no_time,
+        seconds=no_time,
+        loop_seconds=no_time,
+    )
 
 
 def _all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -156,10 +155,10 @@ def evaluation_closure(
     """
 
     @engine.closure
-    def evaluation(start: tf.Tensor, stop: tf.Tensor) -> dict[str, tf.Tensor]:
+    def evaluation(start: tf.Tensor, stop: tf.Tensor) -> Sums:
         passed = moments.passing(moments.DURING_EVALUATION, Engine.worker_index())
         with tf.control_dependencies([passed]):
             weights = exchange.pull_snapshot()
-        return evaluate(network, weights, test_dataset(start, stop))._asdict()
+        return evaluate(network, weights, test_dataset(start, stop))
 
     return evaluation

@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.config import Config
-from dbsl_tf.coordinator.closures import Closure, evaluation_closure, mini_epoch_closure
+from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.models import build_model
 from dbsl_tf.results.checkpoints import Checkpoint

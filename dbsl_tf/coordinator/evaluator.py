@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dbsl_tf.coordinator.closures import Closure
+from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.results.records import EvaluationRecord
 from dbsl_tf.shared_model.shared_model import SharedModel
@@ -69,7 +69,7 @@ class Evaluator:
         bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
         sums = self._engine.call_each(closure, shares, self._worker_timeout)
-        samples = sum(int(part["samples"]) for part in sums)
+        samples = sum(int(part.samples) for part in sums)
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
         return EvaluationRecord(
@@ -77,8 +77,8 @@ class Evaluator:
             commit=commit,
             epoch=epoch,
             resolution=resolution,
-            test_loss=sum(float(part["loss"]) for part in sums) / samples,
-            test_accuracy=sum(int(part["correct"]) for part in sums) / samples,
+            test_loss=sum(float(part.loss) for part in sums) / samples,
+            test_accuracy=sum(int(part.correct) for part in sums) / samples,
             samples=samples,
             seconds=time.monotonic() - began,
         )

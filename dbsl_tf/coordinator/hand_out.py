@@ -67,10 +67,10 @@ class HandOut:
             self._dispatcher.give_back(mini_epoch.number)
             # Until the worker has come to, it may still write to the slot.
             result, hung = call.result(), True
-        returned = Returned(mini_epoch, int(result["worker"]), slot, result)
+        returned = Returned(mini_epoch, int(result.worker), slot, result)
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
         self._engine.roster.answered(returned.worker)
-        if counts and result["trained"] and result["finite"]:
+        if counts and result.trained and result.finite:
             return returned
         self._slots.give_back(slot)
         if counts:
@@ -78,10 +78,10 @@ class HandOut:
         return None
 
     def _give_back(self, returned: Returned) -> None:
-        if returned.result["trained"]:
+        if returned.result.trained:
             self._reject(returned)
         self._dispatcher.give_back(returned.mini_epoch.number)
-        if not returned.result["trained"]:
+        if not returned.result.trained:
             time.sleep(_PAUSE)
 
     def _reject(self, returned: Returned) -> None:

@@ -43,7 +43,7 @@ class Merger:
             factor = _plan(returned).update_factor
             commit = self._shared_model.merge(returned.slot, returned.worker, factor)
             self._slots.give_back(returned.slot)
-            staleness = commit - 1 - int(returned.result["pulled_commit"])
+            staleness = commit - 1 - int(returned.result.pulled_commit)
             return [self._record(returned, commit, staleness)]
         self._round.append(returned)
         if len(self._round) < self._round_size:
@@ -68,7 +68,7 @@ class Merger:
 
     def _record(self, returned: Returned, commit: int, staleness: int) -> CommitRecord:
         worker, result = _plan(returned), returned.result
-        samples = int(result["samples"])
+        samples = int(result.samples)
         return CommitRecord(
             commit=commit,
             epoch=(commit - 1) // self._workers + 1,
@@ -78,14 +78,14 @@ class Merger:
             batch=worker.batch,
             samples=samples,
             steps=worker.steps,
-            started=float(result["started"]),
-            seconds=float(result["seconds"]),
-            loop_seconds=float(result["loop_seconds"]),
+            started=float(result.started),
+            seconds=float(result.seconds),
+            loop_seconds=float(result.loop_seconds),
             learning_rate=returned.mini_epoch.learning_rates[worker.index],
             update_factor=worker.update_factor,
             staleness=staleness,
-            train_loss=float(result["loss"]) / samples,
-            train_accuracy=int(result["correct"]) / samples,
+            train_loss=float(result.loss) / samples,
+            train_accuracy=int(result.correct) / samples,
         )
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from dbsl_tf.coordinator.closures import Closure
+from dbsl_tf.coordinator.messages import MiniEpochResult, Orders
+from dbsl_tf.engine.closure import Closure
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.stored_model import Slot
@@ -33,9 +31,9 @@ class Stage:
     learning_rates: Callable[[float], Sequence[float]]
 
     @property
-    def steps(self) -> np.ndarray:
-        """Steps of every worker, int64 [workers]."""
-        return np.array([worker.steps for worker in self.plan.workers], np.int64)
+    def steps(self) -> list[int]:
+        """Steps of every worker."""
+        return [worker.steps for worker in self.plan.workers]
 
 
 class Streams:
@@ -88,25 +86,9 @@ class MiniEpoch:
     seeds: Sequence[int]
     allowed: Sequence[bool]
 
-    def orders(self) -> dict[str, np.ndarray]:
-        """What the closure takes; see `mini_epoch_closure`."""
-        return {
-            "steps": self.stage.steps,
-            "learning_rates": np.array(self.learning_rates, np.float32),
-            "seeds": np.array(self.seeds, np.int64),
-            "allowed": np.array(self.allowed, bool),
-        }
-
-
-def same_orders(steps: Sequence[int], learning_rate: float = 0.0) -> dict[str, np.ndarray]:
-    """Orders that differ by steps alone, [workers]; a mini-epoch of no steps loads the closure."""
-    workers = len(steps)
-    return {
-        "steps": np.array(steps, np.int64),
-        "learning_rates": np.full(workers, learning_rate, np.float32),
-        "seeds": np.zeros(workers, np.int64),
-        "allowed": np.ones(workers, bool),
-    }
+    def orders(self) -> Orders:
+        """What the closure takes."""
+        return Orders.of(self.stage.steps, self.learning_rates, self.seeds, self.allowed)
 
 
 @dataclass(frozen=True)
@@ -117,10 +99,10 @@ class Returned:
         mini_epoch: what was ordered.
         worker: index of the worker that trained it.
         slot: where its weights are.
-        result: the scalars of the closure.
+        result: what the closure returned.
     """
 
     mini_epoch: MiniEpoch
     worker: int
     slot: Slot
-    result: dict[str, Any]
+    result: MiniEpochResult

@@ -12,7 +12,8 @@ from dbsl_tf.coordinator.evaluations import Evaluations
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.hand_out import HandOut
 from dbsl_tf.coordinator.merger import Merger
-from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams, same_orders
+from dbsl_tf.coordinator.messages import Orders
+from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.engine.background import in_thread
 from dbsl_tf.engine.engine import Engine
@@ -173,7 +174,7 @@ class Trainer:
         merged = self._dispatcher.merged
         epoch = min(self._calendar.epochs_done(merged) + 1, self._calendar.epochs)
         stage = self._stages.at(epoch, merged)
-        orders = same_orders([0] * self._engine.workers)
+        orders = Orders.same([0] * self._engine.workers)
         slots = [self._slots.take() for _ in range(self._engine.workers)]
         self._shared_model.warm_up(slots)
         self._engine.call_each(

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
 from dbsl_tf.engine.roster import Roster
 from dbsl_tf.engine.worker_watch import CallWatch, PortWatch
@@ -134,22 +135,19 @@ class Engine:
         as_it_is = tf.autograph.experimental.do_not_convert(lambda _context=None: dataset_fn())
         return iter(self._coordinator.create_per_worker_dataset(as_it_is))
 
-    def closure(self, function: Callable) -> Callable:
-        """`function`, to be run by `start` and `call_each`: graph code that returns tensors.
+    def closure(self, function: Callable) -> Closure:
+        """`function`, to be run by `start` and `call_each`; see `Closure`.
 
         The worker that takes it up says so first, by the ticket of the call.
         """
 
-        @tf.function(autograph=False)
-        def announced(ticket: tf.Tensor, *arguments: Any) -> Any:
+        def announce(ticket: tf.Tensor) -> tf.Tensor:
             place = tf.reshape(self.worker_index(), [1, 1])
-            taken = self._taken.scatter_nd_update(place, tf.reshape(ticket, [1]))
-            with tf.control_dependencies([taken]):
-                return function(*arguments)
+            return self._taken.scatter_nd_update(place, tf.reshape(ticket, [1]))
 
-        return announced
+        return Closure(function, announce)
 
-    def start(self, closure: Callable, *arguments: Any) -> Call:
+    def start(self, closure: Closure, *arguments: Any) -> Call:
         """Have some idle worker run `closure`.
 
         If the worker dies meanwhile, another one runs the closure again from its start; so it is
@@ -165,12 +163,12 @@ class Engine:
         call.future.add_done_callback(lambda _: self._watch.finished(call.ticket))
         return call
 
-    def _schedule(self, call: Call, closure: Callable, arguments: Sequence[Any]) -> _RemoteValue:
+    def _schedule(self, call: Call, closure: Closure, arguments: Sequence[Any]) -> _RemoteValue:
         ticket = next(self._tickets)
         with self._scheduling:
             self._scheduling_since = time.monotonic()
             try:
-                remote = self._schedule_past_errors(closure, (np.int64(ticket), *arguments))
+                remote = self._schedule_past_errors(*closure.bind(ticket, arguments))
             finally:
                 self._scheduling_since = None
         # Not before: the first time, scheduling traces.
@@ -180,35 +178,35 @@ class Engine:
         call.ticket = ticket
         return remote
 
-    def _schedule_past_errors(self, closure: Callable, arguments: Sequence[Any]) -> _RemoteValue:
+    def _schedule_past_errors(self, function: Callable, arguments: Sequence[Any]) -> _RemoteValue:
         # What an earlier call failed with is raised here, once, and by that call's result too.
         for _ in range(_TRIES - 1):
             try:
-                return self._coordinator.schedule(closure, args=arguments)
+                return self._coordinator.schedule(function, args=arguments)
             except Exception as error:
                 if server_is_gone(error):
                     raise
-        return self._coordinator.schedule(closure, args=arguments)
+        return self._coordinator.schedule(function, args=arguments)
 
     def _fetch(
-        self, call: Call, remote: _RemoteValue, closure: Callable, arguments: Sequence[Any]
+        self, call: Call, remote: _RemoteValue, closure: Closure, arguments: Sequence[Any]
     ) -> Any:
         for _ in range(_TRIES - 1):
             try:
-                return _value(remote)
+                return closure.result(_value(remote))
             except tf.errors.OpError as error:
                 if not deserves_another_try(error):
                     raise
                 remote = self._schedule(call, closure, arguments)
-        return _value(remote)
+        return closure.result(_value(remote))
 
-    def call(self, closure: Callable, *arguments: Any) -> Any:
+    def call(self, closure: Closure, *arguments: Any) -> Any:
         """Run `closure` on some idle worker and wait for its result."""
         return self.start(closure, *arguments).result()
 
     def call_each(
         self,
-        closure: Callable,
+        closure: Closure,
         argument_lists: Sequence[Sequence[Any]],
         timeout: float | None = None,
     ) -> list[Any]:
@@ -227,7 +225,7 @@ class Engine:
         ]
 
     def _first_result(
-        self, calls: list[Call], closure: Callable, arguments: Sequence[Any], timeout: float | None
+        self, calls: list[Call], closure: Closure, arguments: Sequence[Any], timeout: float | None
     ) -> Any:
         while True:
             for call in calls:

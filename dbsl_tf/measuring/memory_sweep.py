@@ -110,7 +110,7 @@ class MemorySweep:
         ]
         if results is None:
             return None
-        slowest = max(float(result["loop_seconds"]) for result in results.values())
+        slowest = max(float(result.loop_seconds) for result in results.values())
         self._seconds_per_sample = slowest / _WARM_UP_STEPS / size
         return slowest / _WARM_UP_STEPS
 

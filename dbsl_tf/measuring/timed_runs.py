@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.coordinator.components import Components
-from dbsl_tf.coordinator.stage import same_orders
+from dbsl_tf.coordinator.messages import MiniEpochResult, Orders
 from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
 Report = Callable[[str], None]
@@ -111,7 +111,7 @@ class TimedRuns:
                 break
             time.sleep(_SHORT_SECONDS)
 
-    def run(self, steps: Sequence[int]) -> dict[int, dict[str, Any]] | None:
+    def run(self, steps: Sequence[int]) -> dict[int, MiniEpochResult] | None:
         """Run so many steps on each worker.
 
         Returns:
@@ -120,11 +120,11 @@ class TimedRuns:
         results = self._components.engine.call_each(
             self._components.mini_epochs[self.resolution],
             [
-                (self._batches, slot.variables(), same_orders(steps, self._learning_rate))
+                (self._batches, slot.variables(), Orders.same(steps, self._learning_rate))
                 for slot in self._slots
             ],
         )
-        by_worker = {int(result["worker"]): result for result in results}
+        by_worker = {int(result.worker): result for result in results}
         return by_worker if len(by_worker) == self.workers else None
 
     def time_rounds(
@@ -189,15 +189,15 @@ def _another_fits(passed: float, done: float, seconds: float) -> bool:
 
 
 def _samples(
-    worker: int, pair: RunPair, short: dict[str, Any], long: dict[str, Any]
+    worker: int, pair: RunPair, short: MiniEpochResult, long: MiniEpochResult
 ) -> tuple[StepSample, OverheadSample]:
     """The time of a step is the difference of two runs: what a run pays once is not in it.
 
     What the short run took beyond its steps is the overhead of a mini-epoch.
     """
     few, many = pair.short_steps[worker], pair.long_steps[worker]
-    step = (float(long["loop_seconds"]) - float(short["loop_seconds"])) / (many - few)
+    step = (float(long.loop_seconds) - float(short.loop_seconds)) / (many - few)
     return (
         StepSample(worker, pair.batches[worker], step),
-        OverheadSample(worker, float(short["seconds"]) - few * step),
+        OverheadSample(worker, float(short.seconds) - few * step),
     )

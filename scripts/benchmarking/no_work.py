@@ -70,21 +70,23 @@ def no_work(engine: Any):
     """The closure of a mini-epoch in which nothing is pulled, trained or pushed."""
     import tensorflow as tf
 
+    from dbsl_tf.coordinator.messages import MiniEpochResult
+
     @engine.closure
-    def mini_epoch(batches: Any, slot: Any, orders: Any) -> dict[str, tf.Tensor]:
+    def mini_epoch(batches: Any, slot: Any, orders: Any) -> MiniEpochResult:
         none, at_once = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
-        return {
-            "trained": tf.constant(True),
-            "worker": engine.worker_index(),
-            "pulled_commit": none,
-            "loss": tf.constant(0.0),
-            "correct": none,
-            "samples": tf.constant(1, tf.int64),
-            "finite": tf.constant(True),
-            "started": tf.timestamp(),
-            "seconds": at_once,
-            "loop_seconds": at_once,
-        }
+        return MiniEpochResult(
+            trained=tf.constant(True),
+            worker=engine.worker_index(),
+            pulled_commit=none,
+            loss=tf.constant(0.0),
+            correct=none,
+            samples=tf.constant(1, tf.int64),
+            finite=tf.constant(True),
+            started=tf.timestamp(),
+            seconds=at_once,
+            loop_seconds=at_once,
+        )
 
     return mini_epoch
 
@@ -93,12 +95,10 @@ def no_evaluation(engine: Any):
     """The closure of an evaluation that only counts its samples."""
     import tensorflow as tf
 
+    from dbsl_tf.training.local_loop import Sums
+
     @engine.closure
-    def evaluation(start: tf.Tensor, stop: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            "loss": tf.constant(0.0),
-            "correct": tf.constant(0, tf.int64),
-            "samples": stop - start,
-        }
+    def evaluation(start: tf.Tensor, stop: tf.Tensor) -> Sums:
+        return Sums(tf.constant(0.0), tf.constant(0, tf.int64), stop - start)
 
     return evaluation

@@ -69,7 +69,7 @@ def hammer(engine, killed_after, transfer_type):
     snapshot_commit = model.take_snapshot()
     weights = model.read_snapshot()
     pulls = [{key: float(value) for key, value in pull.items()} for pull in pulls]
-    return pulls, commits, snapshot_commit, weights, closure.experimental_get_tracing_count()
+    return pulls, commits, snapshot_commit, weights, closure.traces
 
 
 def push_a_small_difference(engine, transfer_type):

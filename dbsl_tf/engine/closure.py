@@ -1,0 +1,113 @@
+"""A function that workers run, and how its numbers get there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dbsl_tf.engine.byte_layout import ByteLayout
+
+_ON_CHIEF = "/job:chief/replica:0/task:0/device:CPU:0"
+
+
+class Closure:
+    """Graph code that workers run; made by `Engine.closure`.
+
+    Arguments that are numpy values, or tuples of nothing else, are sent as one tensor, and all
+    that the function returns as another: every tensor costs a message, and time of the coordinator.
+
+    Args:
+        function: takes tensors where the call has numpy values, and returns tensors of known
+            shapes in any structure.
+        announce: run first on the worker, with the ticket of the call (int64 scalar).
+    """
+
+    def __init__(
+        self, function: Callable, announce: Callable[[tf.Tensor], tf.Operation | tf.Tensor]
+    ) -> None:
+        self._function = function
+        self._announce = announce
+        self._functions: dict[Hashable, tuple[ByteLayout, Callable]] = {}
+        self._result: tuple[Any, ByteLayout] | None = None
+
+    @property
+    def traces(self) -> int:
+        """How often the function was traced."""
+        return sum(f.experimental_get_tracing_count() for _, f in self._functions.values())
+
+    def bind(self, ticket: int, arguments: Sequence[Any]) -> tuple[Callable, tuple[Any, ...]]:
+        """What a call is to TensorFlow: a tf.function, and its arguments."""
+        structure = tuple(_number_type(argument) for argument in arguments)
+        if structure not in self._functions:
+            self._functions[structure] = self._make_function(structure)
+        layout, function = self._functions[structure]
+        numbers = [np.int64(ticket)]
+        for argument, kind in zip(arguments, structure):
+            if kind is not None:
+                numbers += argument if isinstance(argument, tuple) else [argument]
+        # Made here, not on the worker: that would wait for it with the interpreter's lock held.
+        with tf.device(_ON_CHIEF):
+            joined = tf.constant(layout.join_arrays(numbers))
+        others = [a for a, kind in zip(arguments, structure) if kind is None]
+        return function, (joined, *others)
+
+    def result(self, joined: np.ndarray) -> Any:
+        """What the function returned, as numpy values, from what `bind`'s function did."""
+        structure, layout = self._result
+        return tf.nest.pack_sequence_as(structure, layout.part_arrays(joined))
+
+    def _make_function(
+        self, structure: Sequence[_NumberType | None]
+    ) -> tuple[ByteLayout, Callable]:
+        parts = [part for kind in structure if kind is not None for part in kind[1]]
+        layout = ByteLayout(
+            [np.dtype(np.int64), *(type_ for type_, _ in parts)],
+            [(), *(shape for _, shape in parts)],
+        )
+
+        @tf.function(autograph=False)
+        def call(joined: tf.Tensor, *others: Any) -> tf.Tensor:
+            ticket, *numbers = layout.part(joined)
+            arguments = _arguments(structure, numbers, others)
+            with tf.control_dependencies([self._announce(ticket)]):
+                return self._joined_result(self._function(*arguments))
+
+        return layout, call
+
+    def _joined_result(self, result: Any) -> tf.Tensor:
+        values = [tf.convert_to_tensor(value) for value in tf.nest.flatten(result)]
+        layout = ByteLayout([v.dtype.as_numpy_dtype for v in values], [v.shape for v in values])
+        self._result = tf.nest.map_structure(lambda _: None, result), layout
+        return layout.join(values)
+
+
+_NumberType = tuple[type | None, tuple[tuple[np.dtype, tuple[int, ...]], ...]]
+
+
+def _number_type(argument: Any) -> _NumberType | None:
+    """Types and shapes of what is sent as bytes, with the type of tuple; None for all else."""
+    values = argument if isinstance(argument, tuple) else (argument,)
+    if not all(isinstance(value, (np.ndarray, np.generic)) for value in values):
+        return None
+    kind = type(argument) if isinstance(argument, tuple) else None
+    return kind, tuple((value.dtype, value.shape) for value in values)
+
+
+def _arguments(
+    structure: Sequence[_NumberType | None], numbers: Sequence[tf.Tensor], others: Sequence[Any]
+) -> list[Any]:
+    """The arguments of the function, put together again."""
+    numbers, others, arguments = iter(numbers), iter(others), []
+    for kind in structure:
+        if kind is None:
+            arguments.append(next(others))
+            continue
+        values = [next(numbers) for _ in kind[1]]
+        if kind[0] is None:
+            arguments += values
+        else:
+            arguments.append(kind[0](values) if kind[0] is tuple else kind[0](*values))
+    return arguments
