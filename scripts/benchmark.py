@@ -1,6 +1,6 @@
 """Measures dbsl_tf beside the alternatives, all on the same work and the same cores.
 
-    python scripts/benchmark.py --output bench.json [--plot bench.png] [key=value ...]
+    python -m scripts.benchmark --output bench.json [--plot bench.png] [key=value ...]
 
 The peers run one after the other, in each repeat in the opposite order of the repeat before, so
 that a machine that becomes faster or slower favours none; medians over the repeats count, and each
@@ -17,30 +17,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
+from dbsl_tf.command_line import run
+from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.figure_files import check_figure_path, save_figure
+from dbsl_tf.common.files import check_writable, write_whole_text
+from dbsl_tf.config import load_config
+from dbsl_tf.data.configured import prepare_data
+from scripts.benchmarking import report
+from scripts.benchmarking.link import check_link
+from scripts.benchmarking.measurements import WARM_UP, measure
+from scripts.benchmarking.report import Kind
+from scripts.benchmarking.supervision import PeerFailed, Watched, run_peer
+
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT)]
-
-from benchmarking import report  # noqa: E402
-from benchmarking.link import check_link  # noqa: E402
-from benchmarking.measurements import WARM_UP, measure  # noqa: E402
-from benchmarking.report import Kind  # noqa: E402
-from benchmarking.supervision import PeerFailed, Watched, run_peer  # noqa: E402
-from rich.console import Console  # noqa: E402
-
-from dbsl_tf.command_line import run  # noqa: E402
-from dbsl_tf.common.errors import ClusterError, UserError  # noqa: E402
-from dbsl_tf.common.figure_files import check_figure_path, save_figure  # noqa: E402
-from dbsl_tf.common.files import check_writable, write_whole_text  # noqa: E402
-from dbsl_tf.config import load_config  # noqa: E402
-from dbsl_tf.data.configured import prepare_data  # noqa: E402
 
 # Module of each peer, and whether it runs under Keras 3 and tf-keras both.
 PEERS = {
-    "ceiling": ("benchmarking.ceiling", False),
-    "dbsl_tf": ("benchmarking.product", False),
-    "gradient_push": ("benchmarking.gradient_push", False),
-    "original": ("benchmarking.original", True),
-    "keras_fit": ("benchmarking.keras_fit", True),
+    "ceiling": ("scripts.benchmarking.ceiling", False),
+    "dbsl_tf": ("scripts.benchmarking.product", False),
+    "gradient_push": ("scripts.benchmarking.gradient_push", False),
+    "original": ("scripts.benchmarking.original", True),
+    "keras_fit": ("scripts.benchmarking.keras_fit", True),
 }
 KERAS = ("keras", "tf_keras")
 METHOD = (
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     kinds = kinds_of(options)
     for model in options.models:
         prepare_data(load_config(*configuration(options, model)).data)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
+    os.environ["PYTHONPATH"] = str(ROOT)
     console, failures = Console(stderr=True), []
     runs: dict[Kind, dict[int, dict]] = {kind: {} for kind in kinds}
     for repeat in range(options.repeats):

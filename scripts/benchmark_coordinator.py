@@ -1,6 +1,6 @@
 """Measures what a commit costs the coordinator, with mini-epochs that do no work.
 
-    python scripts/benchmark_coordinator.py [--workers 2,8,32] [--parameters 100000,10000000]
+    python -m scripts.benchmark_coordinator [--workers 2,8,32] [--parameters 100000,10000000]
         [--epochs 100] [--in-process] --output FILE
 
 A real cluster on this machine, one after the other for each number of workers and size of model.
@@ -28,15 +28,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from dbsl_tf.common.files import check_writable, write_whole_text
+from scripts.benchmarking.no_work import make_trainer
+
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT)]
-
-import numpy as np  # noqa: E402
-from benchmarking.no_work import make_trainer  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-
-from dbsl_tf.common.files import check_writable, write_whole_text  # noqa: E402
 
 SECONDS_TO_START = 120
 SECONDS_A_CELL = 900
@@ -64,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
 def run_cell(cell: str, options: argparse.Namespace) -> dict[str, Any]:
     """`measure` in a process, and a network, of its own."""
     own_network = ["-m", "dbsl_tf.cluster.namespaces", "--try"]
-    measuring = [sys.executable, __file__, "--cell", cell, "--epochs", str(options.epochs)]
+    program = [sys.executable, "-m", "scripts.benchmark_coordinator"]
+    measuring = [*program, "--cell", cell, "--epochs", str(options.epochs)]
     if options.in_process:
         measuring.append("--in-process")
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """Compares the plan with what happens: dual-batch and all-large mini-epochs in turn, in one run.
 
-    python scripts/check_balance.py --config FILE [--repeats N] [key.sub=value ...]
+    python -m scripts.check_balance --config FILE [--repeats N] [key.sub=value ...]
 
 On one cluster, the mini-epochs of the plan and those of the plan without small workers follow one
 another in the order dual, all-large, all-large, dual, so that both meet the machine at the same
@@ -20,15 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
+from dbsl_tf.config import Config, load_config
+from dbsl_tf.data.configured import epoch_samples, prepare_data
+from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.planning import DualBatchPlan, plan_from_config
+from dbsl_tf.profiling.time_models import time_models_from_config
 
-from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster  # noqa: E402
-from dbsl_tf.config import Config, load_config  # noqa: E402
-from dbsl_tf.data.configured import epoch_samples, prepare_data  # noqa: E402
-from dbsl_tf.data.prepare import PreparedData  # noqa: E402
-from dbsl_tf.planning import DualBatchPlan, plan_from_config  # noqa: E402
-from dbsl_tf.profiling.time_models import time_models_from_config  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 ORDER = ("dual", "all-large", "all-large", "dual")
 

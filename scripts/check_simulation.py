@@ -1,6 +1,6 @@
 """Compares a simulated run with a real one on this machine.
 
-    python scripts/check_simulation.py --config FILE [key.sub=value ...]
+    python -m scripts.check_simulation --config FILE [key.sub=value ...]
 
 Trains for real, without evaluations and checkpoints in between; the first quarter warms up. Every
 second epoch of the others tells how long training, exchange of the weights and merging take here
@@ -28,14 +28,13 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from dbsl_tf.config import load_config
+from dbsl_tf.results.history import read_events
+from dbsl_tf.schedules.synchronization import Synchronization
+from dbsl_tf.simulation.scenario import Randomness, Scenario
+from dbsl_tf.simulation.simulator import simulate
 
-from dbsl_tf.config import load_config  # noqa: E402
-from dbsl_tf.results.history import read_events  # noqa: E402
-from dbsl_tf.schedules.synchronization import Synchronization  # noqa: E402
-from dbsl_tf.simulation.scenario import Randomness, Scenario  # noqa: E402
-from dbsl_tf.simulation.simulator import simulate  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 LARGEST_TIME_ERROR = 0.05
 LARGEST_DISTANCE = 0.1

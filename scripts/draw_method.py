@@ -1,6 +1,6 @@
 """Draws the two halves of the method from the plans of configs/cifar100_hybrid.yaml.
 
-    python scripts/draw_method.py [--output docs] [--format svg]
+    python -m scripts.draw_method [--output docs] [--format svg]
 
 Writes dual_batch and hybrid; the same plans and version of matplotlib give the same files.
 """
@@ -8,7 +8,6 @@ Writes dual_batch and hybrid; the same plans and version of matplotlib give the 
 from __future__ import annotations
 
 import argparse
-import sys
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,19 +16,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from dbsl_tf.config import load_config  # noqa: E402
-from dbsl_tf.data.configured import epoch_samples  # noqa: E402
-from dbsl_tf.planning import (  # noqa: E402
+from dbsl_tf.config import load_config
+from dbsl_tf.data.configured import epoch_samples
+from dbsl_tf.planning import (
     DualBatchPlan,
     PlannedSubStage,
     TrainingSchedule,
     WorkerPlan,
     schedule_plan_from_config,
 )
-from dbsl_tf.profiling.time_models import time_models_by_resolution  # noqa: E402
+from dbsl_tf.profiling.time_models import time_models_by_resolution
+
+ROOT = Path(__file__).parents[1]
 
 # All grey: a print without colour loses nothing.
 INK, SMALL, LARGE, BASELINE = "0.15", "0.87", "0.68", "1.0"

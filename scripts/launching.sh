@@ -60,7 +60,7 @@ check_options() {
 # where the processes run.
 lay_out_cluster() {
     local listing name address tf_config
-    listing="$("$python" scripts/tf_config.py "$@" --config "$config" "${overrides[@]}")"
+    listing="$("$python" -m scripts.tf_config "$@" --config "$config" "${overrides[@]}")"
     while read -r name address tf_config; do
         names+=("$name")
         addresses+=("$address")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Print the TF_CONFIG of one process of a cluster, or of all of them.
 
-    python scripts/tf_config.py --chief a --ps a --worker b,c --role worker --index 1
-    python scripts/tf_config.py --hosts-file hosts.txt --role chief
-    python scripts/tf_config.py --hosts-pattern 'train-{role}-{index}.train' --workers 4 --role ps
+    python -m scripts.tf_config --chief a --ps a --worker b,c --role worker --index 1
+    python -m scripts.tf_config --hosts-file hosts.txt --role chief
+    python -m scripts.tf_config --hosts-pattern 'train-{role}-{index}.train' --workers 4 --role ps
 
 With --config FILE [key=value ...] the numbers of workers and parameter servers are those of the
 configuration; hosts that are listed must agree with it. Without --role it prints a line for every
@@ -13,24 +13,21 @@ process: its name, its address and its TF_CONFIG. Needs no TensorFlow.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from dbsl_tf.cluster.layout import (  # noqa: E402
+from dbsl_tf.cluster.layout import (
     Hosts,
     hosts_of_file,
     hosts_of_nodes,
     hosts_of_pattern,
     tasks,
 )
-from dbsl_tf.cluster.local import free_ports  # noqa: E402
-from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, checked_task  # noqa: E402
-from dbsl_tf.command_line import run  # noqa: E402
-from dbsl_tf.common.errors import UserError  # noqa: E402
+from dbsl_tf.cluster.local import free_ports
+from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, checked_task
+from dbsl_tf.command_line import run
+from dbsl_tf.common.errors import UserError
 
 _SOURCES = "--chief with --ps and --worker, --hosts-file, --hosts-pattern or --nodes"
 
@@ -52,7 +49,7 @@ def _count(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="scripts/tf_config.py",
+        prog="python -m scripts.tf_config",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -74,3 +74,22 @@ class TestStructure:
                 with subtests.test(file.relative_to(PACKAGE).as_posix()):
                     modules = {module.split(".")[0] for module in imports_of(file)}
                     assert not modules & {"tensorflow", "keras_core", "keras_cv"}
+
+
+class TestHabits:
+    def files(self, *folders: str) -> list[Path]:
+        return [
+            file
+            for folder in folders
+            for file in sorted((PACKAGE.parent / folder).rglob("*.py"))
+            if file != Path(__file__)
+        ]
+
+    def test_nobody_edits_the_path(self) -> None:
+        for file in self.files("dbsl_tf", "scripts", "tests"):
+            assert "sys.path" not in file.read_text(encoding="utf-8"), file
+
+    def test_tests_have_one_style(self) -> None:
+        """tf.test.TestCase where TensorFlow is used, plain pytest elsewhere."""
+        for file in self.files("tests"):
+            assert "unittest.TestCase" not in file.read_text(encoding="utf-8"), file

@@ -1,6 +1,6 @@
 """Peer: the bare local training loop of dbsl_tf, one process for each worker, no cluster.
 
-    python -m benchmarking.ceiling --config FILE [--mini-epochs N] [key=value ...]
+    python -m scripts.benchmarking.ceiling --config FILE [--mini-epochs N] [key=value ...]
 
 Each process trains on from its own weights; nothing is sent or merged. What a cluster costs is the
 difference to this.
@@ -12,9 +12,9 @@ import json
 import sys
 import time
 
-from benchmarking.processes import print_result, run_workers, use_threads, wait_for_others
-from benchmarking.workload import Workload, parse_workload, peer_parser
 from dbsl_tf.common.quiet import import_tensorflow_quietly
+from scripts.benchmarking.processes import print_result, run_workers, use_threads, wait_for_others
+from scripts.benchmarking.workload import Workload, parse_workload, peer_parser
 
 
 def main(arguments: list[str]) -> None:
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     if options.worker is not None:
         print(json.dumps(train(workload, options.worker)))
         return
-    results = run_workers("benchmarking.ceiling", arguments, len(workload.workers))
+    results = run_workers("scripts.benchmarking.ceiling", arguments, len(workload.workers))
     records = [record for result in results for record in result["mini_epochs"]]
     print_result(records, min(r["started"] for r in records), results[0]["model_bytes"])
 

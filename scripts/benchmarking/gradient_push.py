@@ -1,6 +1,6 @@
 """Peer: parameter-server training as TensorFlow's tutorial writes it, a gradient every step.
 
-    python -m benchmarking.gradient_push --config FILE [--mini-epochs N] [key=value ...]
+    python -m scripts.benchmarking.gradient_push --config FILE [--mini-epochs N] [key=value ...]
 
 `ParameterServerStrategy`, `ClusterCoordinator` and a tf-keras model (Keras 3 does not run under
 this strategy): every scheduled step reads the variables from the parameter server and applies its
@@ -15,14 +15,14 @@ import os
 import sys
 import time
 
-from benchmarking.keras_choice import import_keras, model_bytes
-from benchmarking.processes import cores_of, print_result, start
-from benchmarking.workload import Workload, parse_workload, peer_parser
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.quiet import import_tensorflow_quietly
+from scripts.benchmarking.keras_choice import import_keras, model_bytes
+from scripts.benchmarking.processes import cores_of, print_result, start
+from scripts.benchmarking.workload import Workload, parse_workload, peer_parser
 
-MODULE = "benchmarking.gradient_push"
+MODULE = "scripts.benchmarking.gradient_push"
 
 
 def main(arguments: list[str]) -> None:

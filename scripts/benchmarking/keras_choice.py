@@ -7,8 +7,8 @@ import time
 from types import ModuleType
 from typing import Any
 
-from benchmarking.workload import Workload
 from dbsl_tf.common.quiet import import_tensorflow_quietly
+from scripts.benchmarking.workload import Workload
 
 KERAS = ("keras", "tf_keras")
 

@@ -1,6 +1,7 @@
 """Peer: Keras `fit` in one process on all cores.
 
-    python -m benchmarking.keras_fit --config FILE [--keras keras|tf_keras] [--mini-epochs N]
+    python -m scripts.benchmarking.keras_fit --config FILE [--keras keras|tf_keras]
+        [--mini-epochs N]
 
 An epoch has the samples of all workers' mini-epochs, in batches of the large batch.
 """
@@ -9,15 +10,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarking.keras_choice import (
+from scripts.benchmarking.keras_choice import (
     add_keras_option,
     compiled_model,
     import_keras,
     model_bytes,
     timing_callback,
 )
-from benchmarking.processes import print_result, use_threads
-from benchmarking.workload import parse_workload, peer_parser
+from scripts.benchmarking.processes import print_result, use_threads
+from scripts.benchmarking.workload import parse_workload, peer_parser
 
 
 def main(arguments: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Becomes a command whose processes reach each other no faster than over a network.
 
-    python -m benchmarking.link GBIT COMMAND ARGUMENT...
+    python -m scripts.benchmarking.link GBIT COMMAND ARGUMENT...
 
 slows loopback down, so it belongs into a network namespace of its own. Everything sent, whichever
 way, shares the link. Needs root and `tc` (iproute2).

@@ -1,6 +1,6 @@
 """Peer: the original design: `fit` for each mini-epoch, whole models by pickled RPC.
 
-    python -m benchmarking.original --config FILE [--keras keras|tf_keras] [--mini-epochs N]
+    python -m scripts.benchmarking.original --config FILE [--keras keras|tf_keras] [--mini-epochs N]
 
 One process holds the weights and merges with numpy; each worker asks it for them, trains its
 mini-epoch by Keras `fit`, and sends what it arrived at (Lu et al., COMPSAC 2022, section III).
@@ -17,23 +17,23 @@ from multiprocessing.managers import BaseManager
 
 import numpy as np
 
-from benchmarking.keras_choice import (
+from scripts.benchmarking.keras_choice import (
     add_keras_option,
     compiled_model,
     import_keras,
     model_bytes,
     timing_callback,
 )
-from benchmarking.processes import (
+from scripts.benchmarking.processes import (
     print_result,
     run_workers,
     start,
     use_threads,
     wait_for_others,
 )
-from benchmarking.workload import Workload, parse_workload, peer_parser
+from scripts.benchmarking.workload import Workload, parse_workload, peer_parser
 
-MODULE = "benchmarking.original"
+MODULE = "scripts.benchmarking.original"
 ADDRESS = "BENCHMARK_ADDRESS"
 # Nobody else is in the peer's network.
 KEY = b"benchmark"

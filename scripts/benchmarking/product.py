@@ -1,6 +1,6 @@
 """Peer: dbsl_tf by its own command line, with its cluster of server processes.
 
-    python -m benchmarking.product --config FILE [--mini-epochs N] [key=value ...]
+    python -m scripts.benchmarking.product --config FILE [--mini-epochs N] [key=value ...]
 
 Nothing is evaluated or saved before the last mini-epoch, as no other peer does either.
 """
@@ -12,11 +12,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarking.processes import print_result, start
-from benchmarking.workload import parse_workload, peer_parser
 from dbsl_tf.results.checkpoints import Checkpoints
 from dbsl_tf.results.history import read_events
 from dbsl_tf.results.run_directory import RunDirectory
+from scripts.benchmarking.processes import print_result, start
+from scripts.benchmarking.workload import parse_workload, peer_parser
 
 
 def main(arguments: list[str]) -> None:

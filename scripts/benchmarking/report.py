@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarking.measurements import medians, ratio_to_ceiling
 from dbsl_tf.common.versions import package_versions
+from scripts.benchmarking.measurements import medians, ratio_to_ceiling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarking.measurements import Sample
-from benchmarking.processes import ROLE, start
+from scripts.benchmarking.measurements import Sample
+from scripts.benchmarking.processes import ROLE, start
 
 SAMPLE_SECONDS = 0.5
 _ROLES = {"ps": "server"}
@@ -61,7 +61,7 @@ def run_peer(command: list[str], timeout: float, network_gbit: float | None = No
         wrapped = [*_NAMESPACE, "--try", sys.executable, *command]
     else:
         # Never the machine's own loopback.
-        link = [sys.executable, "-m", "benchmarking.link", str(network_gbit)]
+        link = [sys.executable, "-m", "scripts.benchmarking.link", str(network_gbit)]
         wrapped = [*_NAMESPACE, *link, sys.executable, *command]
     with tempfile.TemporaryFile("w+") as messages:
         process = start(

@@ -9,12 +9,19 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 import pytest
-from benchmarking.link import check_link
-from benchmarking.measurements import Sample, at, by_worker, measure, medians, ratio_to_ceiling
-from benchmarking.report import cells, figure, label, results, table
-from benchmarking.supervision import run_peer
 
 from dbsl_tf.common.errors import UserError
+from scripts.benchmarking.link import check_link
+from scripts.benchmarking.measurements import (
+    Sample,
+    at,
+    by_worker,
+    measure,
+    medians,
+    ratio_to_ceiling,
+)
+from scripts.benchmarking.report import cells, figure, label, results, table
+from scripts.benchmarking.supervision import run_peer
 from tests.support.patience import at_most
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +186,7 @@ print(time.monotonic() - began)
             check_link(0.1)
         except UserError as error:
             pytest.skip(str(error))
-        found = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
+        found = {"PYTHONPATH": str(ROOT)}
         with mock.patch.dict(os.environ, found):
             peer = run_peer(["-c", self.TRANSFER], timeout=at_most(6), network_gbit=0.1)
         # 5 MB of 0.1 Gbit/s; the burst goes ahead of it. Unlimited it takes some milliseconds.
@@ -203,6 +210,7 @@ class TestCommand:
                 assert told in done.stderr
 
     @pytest.mark.cluster
+    @pytest.mark.slow
     def test_the_bare_loop_is_measured(self) -> None:
         with TemporaryDirectory() as folder:
             output = Path(folder) / "bench.json"
@@ -224,7 +232,7 @@ class TestCommand:
 
 def _benchmark(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "scripts/benchmark.py", *arguments],
+        [sys.executable, "-m", "scripts.benchmark", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

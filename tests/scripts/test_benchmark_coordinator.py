@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_coordinator.py"
+ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "scripts.benchmark_coordinator", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 class TestBenchmarkCoordinator:

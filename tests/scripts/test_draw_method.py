@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_both_drawings_are_svg_and_come_out_the_same_again(tmp_path: Path) -> None:
     for folder in ("one", "two"):
-        command = [sys.executable, "scripts/draw_method.py", "--output", str(tmp_path / folder)]
+        command = [sys.executable, "-m", "scripts.draw_method", "--output", str(tmp_path / folder)]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     for name in ("dual_batch.svg", "hybrid.svg"):
         drawing = (tmp_path / "one" / name).read_text()

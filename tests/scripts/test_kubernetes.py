@@ -61,7 +61,7 @@ def test_replicas_are_those_of_the_configuration(configuration: Path):
 def test_a_pod_finds_its_task_by_its_name(configuration: Path, role: str):
     """The container's own command, with a `python` that shows the TF_CONFIG it is given."""
     program = f"""#!/usr/bin/env bash
-    [ "$1" != -m ] || {{ echo "$TF_CONFIG"; exit; }}
+    [ "$2" != dbsl_tf.train ] || {{ echo "$TF_CONFIG"; exit; }}
     exec {sys.executable} "$@"
     """
     write_program(configuration / "bin" / "python", program)

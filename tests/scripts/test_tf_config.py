@@ -1,4 +1,4 @@
-"""scripts/tf_config.py: what it prints is what the commands read."""
+"""python -m scripts.tf_config: what it prints is what the commands read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ LISTED = ["--chief", "host0", "--ps", "host0", "--worker", "host1,host2"]
 
 def tf_config(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "tf_config.py"), *arguments],
+        [sys.executable, "-m", "scripts.tf_config", *arguments],
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
@@ -69,7 +70,7 @@ def test_free_ports_are_all_different():
 def test_it_needs_no_tensorflow():
     program = (
         "import runpy, sys; sys.argv = ['tf_config.py', '--help']\n"
-        "try: runpy.run_path('scripts/tf_config.py', run_name='script')\n"
+        "try: runpy.run_module('scripts.tf_config', run_name='script')\n"
         "finally: print([name for name in sys.modules if name in ('tensorflow', 'pydantic')])"
     )
     result = subprocess.run(
