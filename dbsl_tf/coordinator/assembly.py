@@ -13,6 +13,7 @@ from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.merger import Merger
+from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.coordinator.stage import Stage, Streams
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.coordinator.trainer import Trainer
@@ -76,6 +77,7 @@ def build_trainer(
     synchronization = Synchronization.of(config.sync.mode, config.sync.staleness)
     calendar = calendar_from_config(config)
     slots = SlotPool(shared_model, workers)
+    records = RecordWriter(observers)
     trainer = Trainer(
         engine=components.engine,
         shared_model=shared_model,
@@ -85,7 +87,7 @@ def build_trainer(
             watches,
             partial(_stage, config, components, streams),
             config.dual_batch.replan,
-            observers,
+            records.drifted,
         ),
         dispatcher=Dispatcher(
             total=calendar.total,
@@ -100,11 +102,12 @@ def build_trainer(
         checkpointer=Checkpointer(
             checkpoints,
             shared_model,
+            records,
             wall_seconds=checkpoint.wall_seconds if checkpoint else 0.0,
             fail=lambda error: trainer.fail(error),
         ),
         streams=streams,
-        observers=observers,
+        records=records,
         seed=config.run.seed,
         worker_timeout=worker_timeout,
         check=check,

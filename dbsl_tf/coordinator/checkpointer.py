@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.engine.background import Background
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
@@ -27,6 +28,7 @@ class Checkpointer:
     Args:
         checkpoints: where to.
         shared_model: whose weights.
+        records: a checkpoint is written only when all that was told before it is.
         wall_seconds: time trained before this process took over.
         fail: told when a checkpoint cannot be written.
     """
@@ -35,11 +37,13 @@ class Checkpointer:
         self,
         checkpoints: Checkpoints,
         shared_model: SharedModel,
+        records: RecordWriter,
         wall_seconds: float,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._checkpoints = checkpoints
         self._shared_model = shared_model
+        self._records = records
         self._wall_seconds = wall_seconds
         self._began = time.monotonic()
         self._background = Background(fail)
@@ -58,7 +62,7 @@ class Checkpointer:
         """Read the weights now, while nothing is merged, and write them beside the training."""
         checkpoint = self._take(progress)
         if checkpoint is not None:
-            self._background.start(lambda: self._checkpoints.save(checkpoint))
+            self._background.start(lambda: self._write(checkpoint))
 
     def save_and_wait(self, progress: Progress) -> None:
         """The same, done when this returns.
@@ -70,7 +74,12 @@ class Checkpointer:
         checkpoint = self._take(progress)
         self._background.wait()
         if checkpoint is not None:
-            self._checkpoints.save(checkpoint)
+            self._write(checkpoint)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        # A run that goes on from it would lack the records of commits that it holds.
+        self._records.flush()
+        self._checkpoints.save(checkpoint)
 
     def _take(self, progress: Progress) -> Checkpoint | None:
         """The present state; None where it is saved already."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.stage import Stage
 from dbsl_tf.planning import DualBatchPlan, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
 from dbsl_tf.planning.progressive import TrainingSchedule
-from dbsl_tf.results.records import CommitRecord, DriftRecord, Observer
+from dbsl_tf.results.records import CommitRecord, DriftRecord
 from dbsl_tf.schedules.progressive import ResolutionSettings
 
 
@@ -23,7 +23,7 @@ class Stages:
         watches: compare times with the plan, one for each resolution.
         make_stage: makes the stage of a plan and its settings.
         replan: whether a plan that no longer fits is replaced at the next epoch.
-        observers: told of a drift.
+        report: told of a drift.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class Stages:
         watches: Mapping[int, DriftWatch],
         make_stage: Callable[[DualBatchPlan, ResolutionSettings], Stage],
         replan: bool,
-        observers: Sequence[Observer],
+        report: Callable[[DriftRecord], None],
     ) -> None:
         self._schedule = schedule
         self._plans = dict(schedule.plans)
         self._watches = watches
         self._make_stage = make_stage
         self._replan = replan
-        self._observers = observers
+        self._tell = report
         self._reported = False
         self._stages: dict[int, Stage] = {}
         self._newest_epoch = 0
@@ -89,7 +89,7 @@ class Stages:
         return stage
 
     def _report(self, watch: DriftWatch, commit: int, adopted: bool) -> DualBatchPlan | None:
-        """Tell the observers; the plan that fits, None where there is none."""
+        """Tell of a drift; the plan that fits, None where there is none."""
         factors = watch.factors
         try:
             plan, problem = watch.fitting_plan(), None
@@ -104,6 +104,5 @@ class Stages:
             plan=None if plan is None else plan.as_dict(),
             problem=problem,
         )
-        for observer in self._observers:
-            observer.drifted(record)
+        self._tell(record)
         return plan

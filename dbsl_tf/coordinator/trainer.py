@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.dispatcher import Dispatcher
@@ -13,6 +14,7 @@ from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.coordinator.hand_out import HandOut
 from dbsl_tf.coordinator.merger import Merger
 from dbsl_tf.coordinator.messages import Orders
+from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned, Streams
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.engine.background import in_thread
@@ -20,13 +22,15 @@ from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.failures import naming_lost_servers
 from dbsl_tf.engine.stalls import StallWatch
 from dbsl_tf.engine.watched_run import run_watched
-from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
+from dbsl_tf.results.records import CommitRecord, FaultRecord
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.slots import SlotPool
 
 # Tracing, and loading the closures on every worker, may take so many seconds.
 _READY_SECONDS = 600.0
+# How long a run that fails waits for the records of what it has merged.
+_LAST_RECORDS_SECONDS = 5.0
 
 
 class Trainer:
@@ -46,7 +50,7 @@ class Trainer:
         evaluator: evaluates the global weights.
         checkpointer: saves them.
         streams: what each worker has taken from its streams of training data.
-        observers: told of every commit and evaluation, in order.
+        records: told of every commit and evaluation, in order; started by the trainer.
         seed: of dropout.
         worker_timeout: seconds a mini-epoch may take before another worker gets it too; None:
             for ever.
@@ -66,7 +70,7 @@ class Trainer:
         evaluator: Evaluator,
         checkpointer: Checkpointer,
         streams: Streams,
-        observers: Sequence[Observer],
+        records: RecordWriter,
         seed: int,
         worker_timeout: float | None = None,
         check: Callable[[], None] = lambda: None,
@@ -81,22 +85,17 @@ class Trainer:
         self._evaluator = evaluator
         self._checkpointer = checkpointer
         self._streams = streams
-        self._observers = observers
+        self._records = records
         self._seed = seed
         self._check = check
-        self._hand_out = HandOut(
-            engine, dispatcher, slots, lambda record: self._tell("survived", record), worker_timeout
-        )
+        self._hand_out = HandOut(engine, dispatcher, slots, records.survived, worker_timeout)
         self._stalls = StallWatch(engine, worker_timeout)
-        # The order of commits, and the calls of observers; the first may wait for an evaluation,
-        # which needs the second.
+        # Held for what happens in the order of commits.
         self._ordering = threading.Lock()
-        self._observing = threading.Lock()
-        self._evaluations = Evaluations(
-            evaluator, calendar, lambda record: self._tell("evaluated", record), self.fail
-        )
+        self._evaluations = Evaluations(evaluator, calendar, records.evaluated, self.fail)
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
+        records.start(self.fail)
         engine.roster.subscribe(self._roster_changed)
 
     def warm_up(self) -> None:
@@ -138,6 +137,9 @@ class Trainer:
             self._raise_failure()
         finally:
             self.stop()
+            # One that failed is known already.
+            with suppress(Exception):
+                self._records.flush(_LAST_RECORDS_SECONDS)
 
     def stop(self) -> None:
         """Begin nothing more and merge nothing more."""
@@ -189,6 +191,7 @@ class Trainer:
         if not self._dispatcher.finished or self._ordering.locked() or self._evaluations.busy:
             return False
         self._checkpointer.wait()
+        self._records.flush()
         return True
 
     def _raise_failure(self) -> None:
@@ -213,7 +216,7 @@ class Trainer:
         with self._ordering:
             # A new stage is made known to all workers, which would wait for one that hangs.
             all_present = len(self._engine.roster.present) == workers
-            with self._stalls.bounded("begin the next stage"), self._observing:
+            with self._stalls.bounded("begin the next stage"):
                 stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
         # In a round it must not matter which worker takes which number.
         seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
@@ -234,9 +237,8 @@ class Trainer:
                 records = self._merger.commit(returned)
             for record in records:
                 self._streams.took(record.resolution, record.worker, record.samples)
-                self._tell("committed", record)
-                with self._observing:
-                    self._stages.observe(record, returned.mini_epoch.stage)
+                self._records.committed(record)
+                self._stages.observe(record, returned.mini_epoch.stage)
             self._dispatcher.was_merged([record.worker for record in records])
             if records:
                 self._after_commit(records[-1])
@@ -269,14 +271,4 @@ class Trainer:
         else:
             kind = "absent"
             message = f"worker {worker} takes no part ({reason}); others train its share"
-        record = FaultRecord(self._dispatcher.merged, kind, worker, message)
-        try:
-            self._tell("survived", record)
-        except BaseException as error:
-            # Whoever watches the workers has to go on.
-            self.fail(error)
-
-    def _tell(self, what: str, record: object) -> None:
-        with self._observing:
-            for observer in self._observers:
-                getattr(observer, what)(record)
+        self._records.survived(FaultRecord(self._dispatcher.merged, kind, worker, message))

@@ -22,6 +22,7 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
     from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.merger import Merger
+    from dbsl_tf.coordinator.record_writer import RecordWriter
     from dbsl_tf.coordinator.stage import Stage, Streams
     from dbsl_tf.coordinator.stages import Stages
     from dbsl_tf.coordinator.trainer import Trainer
@@ -44,23 +45,32 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
     settings = ResolutionSettings(RESOLUTION, 0.0, 1)
     stage = Stage(settings, plan, no_work(engine), batches, lambda epoch: [0.0] * workers)
     sub_stage = PlannedSubStage(SubStage(1, epochs, 0.0, 0.0, settings), plan)
+    records = RecordWriter([clock])
     watch = DriftWatch([model] * workers, lambda _: plan)
     trainer = Trainer(
         engine=engine,
         shared_model=shared_model,
         slots=slots,
         stages=Stages(
-            TrainingSchedule((sub_stage,)), {RESOLUTION: watch}, lambda *_: stage, False, []
+            TrainingSchedule((sub_stage,)),
+            {RESOLUTION: watch},
+            lambda *_: stage,
+            False,
+            records.drifted,
         ),
         dispatcher=Dispatcher(workers * epochs, 0, [0] * workers, Synchronization(), engine.roster),
         merger=Merger(shared_model, slots, workers, in_rounds=False),
         calendar=Calendar(workers, epochs, eval_every=epochs, checkpoint_every=epochs),
         evaluator=Evaluator(engine, shared_model, {RESOLUTION: no_evaluation(engine)}, workers),
         checkpointer=Checkpointer(
-            Checkpoints(folder, keep=1), shared_model, 0.0, lambda error: trainer.fail(error)
+            Checkpoints(folder, keep=1),
+            shared_model,
+            records,
+            0.0,
+            lambda error: trainer.fail(error),
         ),
         streams=Streams(workers, {}),
-        observers=[clock],
+        records=records,
         seed=0,
     )
     return trainer

@@ -38,7 +38,7 @@ class TestStages:
             for resolution, given in models.items()
         }
         schedule = schedule_plan_from_config(self.config, samples, models)
-        return Stages(schedule, watches, self.make, replan, [])
+        return Stages(schedule, watches, self.make, replan, lambda record: None)
 
     def make(self, plan, settings) -> Stage:
         self.made.append(settings.resolution)

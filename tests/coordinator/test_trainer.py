@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def train(engine, case: Case):
     from dbsl_tf.coordinator.dispatcher import Dispatcher
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.merger import Merger
+    from dbsl_tf.coordinator.record_writer import RecordWriter
     from dbsl_tf.coordinator.stage import Stage, Streams
     from dbsl_tf.coordinator.stages import Stages
     from dbsl_tf.coordinator.trainer import Trainer
@@ -126,11 +128,26 @@ def train(engine, case: Case):
 
     records, models = [], [initial]
 
+    class ModelsOfCommits(Merger):
+        """Keeps the weights of every commit."""
+
+        def commit(self, returned):
+            merged = super().commit(returned)
+            shared.take_snapshot()
+            models.extend(shared.read_snapshot() for _ in merged)
+            return merged
+
+    class CheckpointsNoted(Checkpoints):
+        """Says after which records each was written."""
+
+        def save(self, checkpoint):
+            records.append({"event": "checkpoint", "commit": checkpoint.commit})
+            return super().save(checkpoint)
+
     class Recorder:
         def committed(self, record):
+            time.sleep(0.02)  # a slow disk: a checkpoint could be faster
             records.append(record.as_dict())
-            shared.take_snapshot()
-            models.append(shared.read_snapshot())
 
         def evaluated(self, record):
             records.append(record.as_dict())
@@ -144,12 +161,12 @@ def train(engine, case: Case):
     def test_dataset(start, stop):
         return tf.data.Dataset.from_tensors((tests[0][start:stop], tests[1][start:stop]))
 
-    recorder = Recorder()
+    writer = RecordWriter([Recorder()])
     time_models = [TimeModel(1.0, 1.0) if case.replan else MODEL] * 2
     watch = DriftWatch(time_models, lambda _: plan(1.3))
     rule = Synchronization.of(case.mode, case.staleness)
     evaluation = evaluation_closure(engine, shared.exchange, network, test_dataset)
-    checkpoints = Checkpoints(Path(tempfile.mkdtemp()), keep=1)
+    checkpoints = CheckpointsNoted(Path(tempfile.mkdtemp()), keep=1)
     trainer = Trainer(
         engine=engine,
         shared_model=shared,
@@ -159,15 +176,17 @@ def train(engine, case: Case):
             {RESOLUTION: watch},
             make_stage,
             case.replan,
-            [recorder] if case.replan else [],
+            writer.drifted if case.replan else lambda record: None,
         ),
         dispatcher=Dispatcher(2 * case.epochs, 0, [0, 0], rule, engine.roster),
-        merger=Merger(shared, slots, 2, rule.in_rounds),
+        merger=ModelsOfCommits(shared, slots, 2, rule.in_rounds),
         calendar=Calendar(2, case.epochs, eval_every=case.epochs, checkpoint_every=1),
         evaluator=Evaluator(engine, shared, {RESOLUTION: evaluation}, 7),
-        checkpointer=Checkpointer(checkpoints, shared, 0.0, lambda error: trainer.fail(error)),
+        checkpointer=Checkpointer(
+            checkpoints, shared, writer, 0.0, lambda error: trainer.fail(error)
+        ),
         streams=Streams(2, {}),
-        observers=[recorder],
+        records=writer,
         seed=0,
         worker_timeout=60.0,
     )
@@ -217,6 +236,13 @@ class TrainerTest(tf.test.TestCase):
         self.check_learning_rates(commits, case.epochs)
         self.check_evaluation(records, total, g[-1])
         self.check_checkpoint(saved, commits, g[-1])
+        self.check_no_checkpoint_is_ahead_of_the_records(records)
+
+    def check_no_checkpoint_is_ahead_of_the_records(self, records):
+        written = [n for n, record in enumerate(records) if record["event"] == "checkpoint"]
+        self.assertNotEmpty(written)
+        for n in written:
+            self.assertGreaterEqual(len(commits_of(records[:n])), records[n]["commit"])
 
     def check_learning_rates(self, commits, epochs):
         """The two mini-epochs of epoch 0 have the full rate, whoever trained them."""

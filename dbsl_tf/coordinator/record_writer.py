@@ -1,0 +1,100 @@
+"""Tells the observers of a run, beside the run."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dbsl_tf.results.records import (
+    CommitRecord,
+    DriftRecord,
+    EvaluationRecord,
+    FaultRecord,
+    Observer,
+)
+
+# Who makes records waits for the observers where so many are behind.
+_MOST = 1000
+
+
+class RecordWriter:
+    """An observer that passes on what it is told, in order, in one thread: nobody waits for files.
+
+    Thread-safe. When an observer fails, that ends the run, and it is told nothing more.
+
+    Args:
+        observers: told one after the other.
+    """
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[str, Any]] = deque()
+        self._taken = self._told = 0
+        self._error: BaseException | None = None
+
+    def start(self, fail: Callable[[BaseException], None]) -> None:
+        """Begin to pass on; `fail` is told of what an observer raises."""
+
+        def pass_on() -> None:
+            try:
+                while True:
+                    self._pass_next_on()
+            except BaseException as error:
+                with self._changed:
+                    self._error = error
+                    self._changed.notify_all()
+                fail(error)
+
+        threading.Thread(target=pass_on, name="records", daemon=True).start()
+
+    def committed(self, record: CommitRecord) -> None:
+        self._take("committed", record)
+
+    def evaluated(self, record: EvaluationRecord) -> None:
+        self._take("evaluated", record)
+
+    def drifted(self, record: DriftRecord) -> None:
+        self._take("drifted", record)
+
+    def survived(self, record: FaultRecord) -> None:
+        self._take("survived", record)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the observers know all that was told before.
+
+        Args:
+            timeout: seconds it may take; None: as long as it takes.
+
+        Returns:
+            Whether they do.
+
+        Raises:
+            Exception: that of an observer that failed.
+        """
+        with self._changed:
+            taken = self._taken
+            self._changed.wait_for(lambda: self._told >= taken or self._error, timeout)
+            if self._error is not None:
+                raise self._error
+            return self._told >= taken
+
+    def _take(self, what: str, record: Any) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < _MOST or self._error)
+            if self._error is None:
+                self._waiting.append((what, record))
+                self._taken += 1
+                self._changed.notify_all()
+
+    def _pass_next_on(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting)
+            what, record = self._waiting.popleft()
+        for observer in self._observers:
+            getattr(observer, what)(record)
+        with self._changed:
+            self._told += 1
+            self._changed.notify_all()

@@ -1,0 +1,91 @@
+"""Records are told in order, beside the run; no cluster."""
+
+from __future__ import annotations
+
+import threading
+import unittest.mock
+
+import pytest
+
+from dbsl_tf.coordinator import record_writer
+from dbsl_tf.coordinator.record_writer import RecordWriter
+from dbsl_tf.results.records import FaultRecord
+from tests.support.records import commit_record, evaluation_record
+
+SOON = 60.0
+
+
+class Slow:
+    """An observer that waits until it is released."""
+
+    def __init__(self) -> None:
+        self.begun, self.released = threading.Event(), threading.Event()
+        self.told: list[object] = []
+
+    def committed(self, record) -> None:
+        self.begun.set()
+        self.released.wait(SOON)
+        self.told.append(record.commit)
+
+    def evaluated(self, record) -> None:
+        self.told.append(record)
+
+    survived = drifted = evaluated
+
+
+class Failing(Slow):
+    def committed(self, record) -> None:
+        raise OSError("the disk is full")
+
+
+class TestRecordWriter:
+    def started(self, *observers) -> RecordWriter:
+        self.failed, self.failures = threading.Event(), []
+        writer = RecordWriter(observers)
+        writer.start(lambda error: (self.failures.append(error), self.failed.set()))
+        return writer
+
+    def test_nobody_waits_for_the_observers_who_are_told_all_in_order(self):
+        slow = Slow()
+        writer = self.started(slow)
+        evaluation, fault = evaluation_record(), FaultRecord(2, "back", 0, "it is back")
+        writer.committed(commit_record(commit=1))
+        assert slow.begun.wait(SOON)
+        writer.committed(commit_record(commit=2))
+        writer.evaluated(evaluation)
+        writer.survived(fault)
+        assert slow.told == []
+        assert not writer.flush(0.05)
+        slow.released.set()
+        assert writer.flush(SOON)
+        assert slow.told == [1, 2, evaluation, fault]
+
+    def test_who_is_far_ahead_waits(self):
+        slow = Slow()
+        with unittest.mock.patch.object(record_writer, "_MOST", 3):
+            writer = self.started(slow)
+            writer.committed(commit_record())
+            assert slow.begun.wait(SOON)
+            for _ in range(3):
+                writer.committed(commit_record())
+            one_more = threading.Thread(
+                target=writer.committed, args=(commit_record(commit=9),), daemon=True
+            )
+            one_more.start()
+            one_more.join(0.1)
+            assert one_more.is_alive()
+            slow.released.set()
+            one_more.join(SOON)
+            assert writer.flush(SOON)
+        assert slow.told == [1, 1, 1, 1, 9]
+
+    def test_an_observer_that_fails_ends_the_run_and_holds_nobody_up(self):
+        with unittest.mock.patch.object(record_writer, "_MOST", 3):
+            writer = self.started(Failing())
+            writer.committed(commit_record())
+            assert self.failed.wait(SOON)
+            for _ in range(10):
+                writer.committed(commit_record())
+        assert isinstance(self.failures[0], OSError)
+        with pytest.raises(OSError, match="disk is full"):
+            writer.flush()
