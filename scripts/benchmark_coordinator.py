@@ -6,12 +6,13 @@
 A real cluster on this machine, one after the other for each number of workers and size of model.
 Its workers answer at once, without pulling or pushing; handing out, merging on the parameter
 server, records and the order of commits are those of a training. Measured from the end of the first
-tenth of the commits to the last commit: commits a second, and the processor time of the
-coordinator's process for each.
+tenth of the commits to the last commit: commits a second, the median of ten equal parts of them,
+and the processor time for each, of the coordinator's process and of all servers together.
 
 The servers are processes, which use the same cores: commits a second say what this machine can do,
-processor time what the coordinator needs wherever it runs. With --in-process they are servers in
-the coordinator's process, whose processor time then is that of the whole cluster.
+processor time what the coordinator needs wherever it runs. The last column is what the cores would
+allow if they did nothing else. With --in-process there are no processes but the coordinator's,
+whose processor time then is that of the whole cluster.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.files import check_writable, write_whole_text
 from scripts.benchmarking.no_work import make_trainer
 
@@ -39,6 +41,8 @@ ROOT = Path(__file__).parents[1]
 
 SECONDS_TO_START = 120
 SECONDS_A_CELL = 900
+# The commits measured are divided into so many parts, for the median.
+PARTS = 10
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
             console.print(f"{workers} workers, {parameters:,} parameters", highlight=False)
             results.append(run_cell(cell, options))
             write_whole_text(options.output, json.dumps({"results": results}, indent=2) + "\n")
-    show(results, "all servers" if options.in_process else "coordinator")
+    show(results)
     return 0
 
 
@@ -111,12 +115,23 @@ def numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def show(results: Sequence[dict[str, Any]], whose: str) -> None:
-    """Print the table; `whose` processor time it is."""
-    table = Table("workers", "parameters", "commits a second", f"{whose}, CPU ms a commit")
+def show(results: Sequence[dict[str, Any]]) -> None:
+    """Print the table."""
+    cores = len(available_cores())
+    table = Table(
+        *("workers", "parameters", "commits a second", "coordinator, CPU ms a commit"),
+        *("servers, CPU ms a commit", f"{cores} core(s) allow"),
+    )
     for row in results:
-        figures = f"{row['commits_per_second']:.1f}", f"{row['processor_milliseconds']:.2f}"
-        table.add_row(str(row["workers"]), f"{row['parameters']:,}", *figures)
+        mine, servers = row["processor_milliseconds"], row["server_milliseconds"]
+        table.add_row(
+            str(row["workers"]),
+            f"{row['parameters']:,}",
+            f"{row['commits_per_second']:.1f}",
+            f"{mine:.2f}",
+            "among those" if servers is None else f"{servers:.2f}",
+            f"{1000 * cores / (mine + (servers or 0.0)):.1f}",
+        )
     Console().print(table)
 
 
@@ -127,16 +142,18 @@ def measure(workers: int, parameters: int, epochs: int, in_process: bool) -> dic
     from dbsl_tf.common.quiet import import_tensorflow_quietly
 
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        processes: list[int] = []
         if in_process:
             import_tensorflow_quietly()
             task, _servers = serve_in_process(workers)
         else:
-            task = running.enter_context(LocalCluster(workers, 1, Path(folder) / "logs")).task
+            cluster = running.enter_context(LocalCluster(workers, 1, Path(folder) / "logs"))
+            task, processes = cluster.task, [p.pid for p in cluster.processes.values()]
             import_tensorflow_quietly()
         wait_for_servers(task, SECONDS_TO_START)
         from dbsl_tf.engine.engine import Engine
 
-        clock = CommitClock()
+        clock = CommitClock(workers * epochs, processes)
         trainer = make_trainer(Engine(task), clock, parameters, epochs, Path(folder))
         trainer.warm_up()
         trainer.run()
@@ -178,15 +195,26 @@ def serve_in_process(workers: int) -> tuple[Any, list[Any]]:
 
 
 class CommitClock:
-    """Notes at every commit the time, and the processor time of this process."""
+    """Notes the time of every commit, and at the ends of what is measured the processor time.
 
-    def __init__(self) -> None:
-        self._times: list[tuple[float, float]] = []
+    Args:
+        commits: of the run; measured is from the end of their first tenth to the last.
+        processes: the servers'.
+    """
+
+    def __init__(self, commits: int, processes: Sequence[int]) -> None:
+        self._first, self._last = commits // 10 + 1, commits
+        self._processes = processes
+        self._times: list[float] = []
+        self._used: list[tuple[float, float]] = []
         self._faults: list[str] = []
 
     def committed(self, record: Any) -> None:
         """Note the times."""
-        self._times.append((time.monotonic(), time.process_time()))
+        self._times.append(time.monotonic())
+        if record.commit in (self._first, self._last):
+            servers = sum(processor_seconds(process) for process in self._processes)
+            self._used.append((time.process_time(), servers))
 
     def evaluated(self, record: Any) -> None:
         """The one at the end is not measured."""
@@ -195,7 +223,7 @@ class CommitClock:
         """Note a fault, such as a lost worker."""
         self._faults.append(record.message)
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float | None]:
         """From the end of the first tenth of the commits to the last.
 
         Raises:
@@ -203,14 +231,22 @@ class CommitClock:
         """
         if self._faults:
             raise RuntimeError("; ".join(self._faults))
-        times = np.array(self._times)[len(self._times) // 10 :]
+        times = np.array(self._times[self._first - 1 :])
         commits = len(times) - 1
-        seconds, processor_seconds = times[-1] - times[0]
+        ends = np.linspace(0, commits, PARTS + 1).astype(int)
+        mine, servers = 1000 * np.subtract(*self._used[::-1]) / commits
         return {
             "commits": commits,
-            "commits_per_second": commits / seconds,
-            "processor_milliseconds": 1000 * processor_seconds / commits,
+            "commits_per_second": float(np.median(np.diff(ends) / np.diff(times[ends]))),
+            "processor_milliseconds": mine,
+            "server_milliseconds": servers if self._processes else None,
         }
+
+
+def processor_seconds(process: int) -> float:
+    """The processor time that a process has used, from Linux's /proc."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -167,4 +167,9 @@ def _learning_rates(
         scale_factor(config.optimizer.lr_scaling, worker.batch, base_batch)
         for worker in plan.workers
     ]
-    return lambda epoch: [schedule.learning_rate(epoch) * factor for factor in factors]
+
+    def learning_rates(epoch: float) -> list[float]:
+        rate = schedule.learning_rate(epoch)
+        return [rate * factor for factor in factors]
+
+    return learning_rates

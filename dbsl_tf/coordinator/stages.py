@@ -56,7 +56,7 @@ class Stages:
             return
         watch = self._watches[record.resolution]
         watch.observe(record.worker, record.samples, record.steps, record.loop_seconds)
-        if watch.drifted and not (self._replan or self._reported):
+        if not (self._replan or self._reported) and watch.drifted:
             self._reported = True
             self._report(watch, record.commit, adopted=False)
 

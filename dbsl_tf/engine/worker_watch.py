@@ -56,7 +56,7 @@ class CallWatch:
             self._finished[ticket] = time.monotonic()
             self._started.pop(ticket, None)
             if len(self._finished) > _REMEMBERED:
-                del self._finished[min(self._finished)]
+                del self._finished[next(iter(self._finished))]
 
     @property
     def reading_seconds(self) -> float:

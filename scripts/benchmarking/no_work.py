@@ -56,7 +56,7 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
             {RESOLUTION: watch},
             lambda *_: stage,
             False,
-            records.drifted,
+            lambda drift: None,
         ),
         dispatcher=Dispatcher(workers * epochs, 0, [0] * workers, Synchronization(), engine.roster),
         merger=Merger(shared_model, slots, workers, in_rounds=False),

@@ -38,6 +38,10 @@ class TestBenchmarkCoordinator:
         assert row["in_process"] == bool(options)
         assert row["commits_per_second"] > 0
         assert row["processor_milliseconds"] > 0
+        if options:
+            assert row["server_milliseconds"] is None
+        else:
+            assert row["server_milliseconds"] >= 0
 
     def test_mistakes_are_named(self) -> None:
         for mistake in (["--workers", "0"], ["--workers", "2;3"], ["--epochs", "9"]):
