@@ -142,8 +142,10 @@ class Engine:
         """
 
         def announce(ticket: tf.Tensor) -> tf.Tensor:
-            place = tf.reshape(self.worker_index(), [1, 1])
-            return self._taken.scatter_nd_update(place, tf.reshape(ticket, [1]))
+            taken = tf.stack([self.worker_index(), ticket])
+            # Sent to the parameter server as one tensor.
+            with tf.device(self._taken.device):
+                return self._taken.scatter_nd_update(taken[tf.newaxis, :1], taken[1:])
 
         return Closure(function, announce)
 

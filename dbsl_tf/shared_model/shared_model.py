@@ -59,7 +59,7 @@ class SharedModel:
         return self._stored.new_slot()
 
     def warm_up(self, slots: Sequence[Slot]) -> None:
-        """Trace everything that training needs.
+        """Trace everything that training needs; once, before it.
 
         Each function is made known to every worker when it is traced, which would wait for one
         that hangs.
@@ -68,7 +68,10 @@ class SharedModel:
             slots: as many as there are workers.
         """
         slot, worker, factor = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
-        self._merge_on_servers.get_concrete_function(slot.weights, slot.velocity, worker, factor)
+        # From now on no call has to look for the trace that fits it.
+        self._merge_on_servers = self._merge_on_servers.get_concrete_function(
+            slot.weights, slot.velocity, worker, factor
+        )
         self._merge_round_on_servers.get_concrete_function(
             [slot.weights for slot in slots],
             [slot.velocity for slot in slots],
