@@ -10,7 +10,13 @@ import keras_cv
 import tensorflow as tf
 
 from dbsl_tf.data.draws import SeededDraws
-from dbsl_tf.data.keras_cv_layers import CutMix, MixUp, RandAugment, WholePixelCrop
+from dbsl_tf.data.keras_cv_layers import (
+    CutMix,
+    MixUp,
+    RandAugment,
+    RandomFlip,
+    WholePixelCrop,
+)
 
 # A step takes and returns images, float32 [B, H, W, 3] in 0 … 255, and labels, float32
 # [B, classes] that sum to 1. B may be unknown when traced, and 1.
@@ -89,13 +95,11 @@ def _of_images_and_labels(layer: Callable[[dict], dict]) -> BatchTransform:
 
 
 def _random_crop(image_size: int, *, padding: int) -> BatchTransform:
-    crop = WholePixelCrop(image_size, padding)
-    border = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
-    return _of_images(lambda images: crop(tf.pad(images, border)))
+    return _of_images(WholePixelCrop(image_size, padding))
 
 
 def _random_flip(image_size: int, *, mode: str) -> BatchTransform:
-    return _of_images(keras_cv.layers.RandomFlip(mode, dtype="float32"))
+    return _of_images(RandomFlip(mode, dtype="float32"))
 
 
 def _random_translation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.data.augmentation import Step, build_augmentation
@@ -235,5 +236,11 @@ def test_dataset(
 
 
 def _normalise(spec: DatasetSpec, images: tf.Tensor) -> tf.Tensor:
-    mean = 255.0 * tf.constant(spec.mean)
-    return (images - mean) / (255.0 * tf.constant(spec.standard_deviation))
+    # Row by row: with the three values of a pixel alone this takes three times as long.
+    width, channels = images.shape[2:]
+    mean, deviation = (
+        tf.constant(255.0 * np.tile(values, width), tf.float32)
+        for values in (spec.mean, spec.standard_deviation)
+    )
+    rows = tf.reshape(images, [-1, width * channels])
+    return tf.reshape((rows - mean) / deviation, tf.shape(images))

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from dbsl_tf.data.augmentation import build_augmentation
-from dbsl_tf.data.draws import stateless_seeds
+from dbsl_tf.data.draws import SeededDraws, stateless_seeds
+from dbsl_tf.data.keras_cv_layers import RandomFlip
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,18 @@ class RandomFlipTest(tf.test.TestCase):
             counts = [sum(np.array_equal(one, kind) for one in flipped.numpy()) for kind in kinds]
             self.assertEqual(sum(counts), 200)
             self.assertGreater(min(counts), 200 // len(kinds) // 2)
+
+    def test_mirrors_what_the_stock_layer_mirrors(self):
+        images = _images(50)
+        for mode in ("horizontal", "vertical", "horizontal_and_vertical"):
+            flipped = []
+            for layer in (keras_cv.layers.RandomFlip, RandomFlip):
+                draws = SeededDraws()
+                tf.random.set_global_generator(draws)
+                self.addCleanup(tf.random.set_global_generator, None)
+                with draws.seeded(_seed(3)):
+                    flipped.append(layer(mode, dtype="float32")(images))
+            self.assertAllEqual(*flipped)
 
 
 class RandomCutoutTest(tf.test.TestCase):
