@@ -4,17 +4,20 @@
 
 The peers run one after the other, in each repeat in the opposite order of the repeat before, so
 that a machine that becomes faster or slower favours none; medians over the repeats count, and each
-peer is compared with the ceiling of its own repeat. docs/performance.md says what the peers are and
-how they are measured. Needs: pip install -r requirements.txt -r requirements-benchmark.txt
+peer is compared with the ceiling of its own repeat. What the file of results has already is not
+measured again: what takes hours can be done in parts, one --models after the other.
+docs/performance.md says what the peers are and how they are measured. Needs: pip install
+-r requirements.txt -r requirements-benchmark.txt
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -22,26 +25,45 @@ from rich.console import Console
 from dbsl_tf.command_line import run
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.figure_files import check_figure_path, save_figure
-from dbsl_tf.common.files import check_writable, write_whole_text
+from dbsl_tf.common.files import check_writable
 from dbsl_tf.config import load_config
 from dbsl_tf.data.configured import prepare_data
 from scripts.benchmarking import report
+from scripts.benchmarking.instruction_sets import INSTRUCTION_SETS
+from scripts.benchmarking.keras_choice import KERAS
 from scripts.benchmarking.link import check_link
 from scripts.benchmarking.measurements import WARM_UP, measure
+from scripts.benchmarking.pytorch import FORMS
 from scripts.benchmarking.report import Kind
+from scripts.benchmarking.stored_runs import StoredRuns
 from scripts.benchmarking.supervision import PeerFailed, Watched, run_peer
 
 ROOT = Path(__file__).parents[1]
 
-# Module of each peer, and whether it runs under Keras 3 and tf-keras both.
+
+@dataclass(frozen=True)
+class Peer:
+    """How a peer is run.
+
+    Attributes:
+        module: that runs it.
+        option: of the module, which chooses the form; None where there is one only.
+        package: that it needs beside those of dbsl_tf; None where that is its form.
+    """
+
+    module: str
+    option: str | None = None
+    package: str | None = None
+
+
 PEERS = {
-    "ceiling": ("scripts.benchmarking.ceiling", False),
-    "dbsl_tf": ("scripts.benchmarking.product", False),
-    "gradient_push": ("scripts.benchmarking.gradient_push", False),
-    "original": ("scripts.benchmarking.original", True),
-    "keras_fit": ("scripts.benchmarking.keras_fit", True),
+    "ceiling": Peer("scripts.benchmarking.ceiling"),
+    "dbsl_tf": Peer("scripts.benchmarking.product"),
+    "gradient_push": Peer("scripts.benchmarking.gradient_push", package="tf_keras"),
+    "original": Peer("scripts.benchmarking.original", "keras"),
+    "keras_fit": Peer("scripts.benchmarking.keras_fit", "keras"),
+    "pytorch": Peer("scripts.benchmarking.pytorch", "form", "torch"),
 }
-KERAS = ("keras", "tf_keras")
 METHOD = (
     "images/s: each worker from the beginning of its second mini-epoch to that of its last, added "
     "up; without start-up, evaluation and checkpoints. CPU seconds of all processes of the peer, "
@@ -56,13 +78,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run the peers in turn, and report."""
     options = parse(arguments)
     kinds = kinds_of(options)
+    settings = {model: settings_of(options, model) for model in options.models}
+    stored = StoredRuns(options.output, METHOD, settings, report.machine())
     for model in options.models:
         prepare_data(load_config(*configuration(options, model)).data)
     os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ.update(INSTRUCTION_SETS.get(options.isa, {}))
     console, failures = Console(stderr=True), []
-    runs: dict[Kind, dict[int, dict]] = {kind: {} for kind in kinds}
     for repeat in range(options.repeats):
         for kind in kinds if repeat % 2 == 0 else kinds[::-1]:
+            if stored.has(kind, repeat):
+                continue
             name = " ".join(filter(None, kind))
             console.print(f"repeat {repeat + 1} of {options.repeats}: {name}", highlight=False)
             try:
@@ -71,12 +97,10 @@ def main(arguments: Sequence[str]) -> int:
                 failures.append(f"{name}: {failure}")
                 console.print(f"failed: {failure}", highlight=False, markup=False)
                 continue
-            runs[kind][repeat] = figures(watched)
-            speed = runs[kind][repeat]["images_per_second"]
-            console.print(f"  {speed:.1f} images/s", highlight=False)
-            # Hours of measuring must not be lost with the last run.
-            write(options, runs)
-    show(options, report.results(runs))
+            measured = figures(watched)
+            console.print(f"  {measured['images_per_second']:.1f} images/s", highlight=False)
+            stored.add(kind, repeat, measured)
+    show(options, report.results(stored.runs))
     if failures:
         raise ClusterError(f"{len(failures)} run(s) failed: {'; '.join(failures)}")
     return 0
@@ -95,9 +119,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--config", help="configuration; default scripts/benchmarking/MODEL.yaml for each model"
     )
     parser.add_argument("--peers", type=_names, default=list(PEERS), help="default all")
-    parser.add_argument("--models", type=_names, default=["resnet20", "resnet18"])
+    parser.add_argument(
+        "--models",
+        type=_names,
+        default=["resnet8", "resnet20", "resnet18"],
+        help="default resnet8,resnet20,resnet18; there are resnet50 and mobilenet_v2 too",
+    )
     parser.add_argument(
         "--keras", type=_names, default=list(KERAS), help="for original and keras_fit; default both"
+    )
+    parser.add_argument(
+        "--pytorch", type=_names, default=list(FORMS), help="for pytorch; default both"
+    )
+    parser.add_argument(
+        "--isa",
+        choices=INSTRUCTION_SETS,
+        help="have every peer do without wider instructions than these; default: all there are",
     )
     parser.add_argument("--repeats", type=int, default=3, help="default 3")
     parser.add_argument(
@@ -114,13 +151,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=float,
         help="have all traffic of a peer share a link of so many Gbit/s; default: loopback's speed",
     )
-    parser.add_argument("--output", type=Path, required=True, help="file for the results, JSON")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="file for the results, JSON; what it has is kept"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the tables in Markdown, as for a document"
+    )
     parser.add_argument("--plot", type=Path, help="file for bars, .png, .pdf or .svg")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_intermixed_args(arguments)
     for option, given, known in (
         ("--peers", options.peers, PEERS),
         ("--keras", options.keras, KERAS),
+        ("--pytorch", options.pytorch, FORMS),
     ):
         for name in given:
             if name not in known:
@@ -129,6 +172,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--repeats is {options.repeats}; give 1 or more")
     if options.mini_epochs < WARM_UP + 2:
         raise UserError(f"--mini-epochs is {options.mini_epochs}; give {WARM_UP + 2} or more")
+    for name, form, _ in kinds_of(options):
+        package = PEERS[name].package or form
+        if package and not find_spec(package):
+            raise UserError(
+                f"--peers has {name}, which needs {package}: pip install -r "
+                "requirements-benchmark.txt, or give others"
+            )
     check_link(options.network_gbit)
     check_writable(options.output)
     if options.plot:
@@ -142,12 +192,23 @@ def _names(text: str) -> list[str]:
 
 def kinds_of(options: argparse.Namespace) -> list[Kind]:
     """What is run in each repeat, models one after the other."""
+    chosen = {"keras": options.keras, "form": options.pytorch, None: [None]}
     return [
-        (peer, keras, model)
+        (peer, form, model)
         for model in options.models
         for peer in options.peers
-        for keras in (options.keras if PEERS[peer][1] else [None])
+        for form in chosen[PEERS[peer].option]
     ]
+
+
+def settings_of(options: argparse.Namespace, model: str) -> dict:
+    """Whatever the figures of a model depend on, but for the machine."""
+    return {
+        "mini_epochs": options.mini_epochs,
+        "network_gbit": options.network_gbit,
+        "isa": options.isa,
+        "workload": load_config(*configuration(options, model)).model_dump(mode="json"),
+    }
 
 
 def configuration(options: argparse.Namespace, model: str) -> tuple[str, list[str]]:
@@ -164,11 +225,12 @@ def configuration(options: argparse.Namespace, model: str) -> tuple[str, list[st
 
 def command(options: argparse.Namespace, kind: Kind) -> list[str]:
     """Arguments of Python that run a peer."""
-    peer, keras, model = kind
+    name, form, model = kind
+    peer = PEERS[name]
     config, overrides = configuration(options, model)
-    choice = ["--keras", keras] if keras else []
+    choice = [f"--{peer.option}", form] if form else []
     mini_epochs = ["--mini-epochs", str(options.mini_epochs)]
-    return ["-m", PEERS[peer][0], "--config", config, *choice, *mini_epochs, *overrides]
+    return ["-m", peer.module, "--config", config, *choice, *mini_epochs, *overrides]
 
 
 def figures(watched: Watched) -> dict:
@@ -177,31 +239,13 @@ def figures(watched: Watched) -> dict:
     return {**measured, "peak_bytes": watched.peak_bytes, "own_network": int(watched.own_network)}
 
 
-def write(options: argparse.Namespace, runs: dict[Kind, dict[int, dict]]) -> None:
-    """Write what there is so far."""
-    content = {
-        "results": report.results(runs),
-        "machine": report.machine(),
-        "method": {
-            "text": METHOD,
-            "repeats": options.repeats,
-            "mini_epochs": options.mini_epochs,
-            "network_gbit": options.network_gbit,
-            "workloads": {
-                model: load_config(*configuration(options, model)).model_dump(mode="json")
-                for model in options.models
-            },
-        },
-    }
-    write_whole_text(options.output, json.dumps(content, indent=1) + "\n")
-
-
 def show(options: argparse.Namespace, entries: list[dict]) -> None:
     """Print the tables and draw the bars."""
-    # Wide enough for every column where the output goes to a file.
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    # Wide enough for every column, and in Markdown for every line.
+    width = 200 if options.markdown else None if sys.stdout.isatty() else 140
+    console = Console(width=width)
     for model in options.models:
-        console.print(report.table(entries, model, options.network_gbit))
+        console.print(report.table(entries, model, options.network_gbit, options.markdown))
     if options.plot and entries:
         save_figure(report.figure(entries, options.network_gbit), options.plot)
 

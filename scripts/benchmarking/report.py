@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CEILING = "ceiling"
-PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "tf-keras", "numpy")
-# Peer, the Keras it runs (None where it has no choice), model.
+PANELS_IN_A_ROW = 3
+PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "tf-keras", "numpy", "torch")
+# Peer, its form (None where it has only one), model.
 Kind = tuple[str, str | None, str]
 
 
@@ -27,7 +29,7 @@ def results(runs: Mapping[Kind, Mapping[int, Mapping[str, Any]]]) -> list[dict[s
         runs: the figures of every run, by kind and number of the repeat.
     """
     entries = []
-    for (peer, keras, model), by_repeat in runs.items():
+    for (peer, form, model), by_repeat in runs.items():
         if not by_repeat:
             continue
         speeds = {repeat: run["images_per_second"] for repeat, run in by_repeat.items()}
@@ -38,7 +40,7 @@ def results(runs: Mapping[Kind, Mapping[int, Mapping[str, Any]]]) -> list[dict[s
         entries.append(
             {
                 "peer": peer,
-                "keras": keras,
+                "form": form,
                 "model": model,
                 **medians(list(by_repeat.values())),
                 "ratio_to_ceiling": ratio_to_ceiling(speeds, ceiling),
@@ -76,17 +78,21 @@ def _processor() -> str:
 
 
 def label(entry: Mapping[str, Any]) -> str:
-    """A peer's name, with the Keras it ran where there is a choice."""
-    return f"{entry['peer']} ({entry['keras']})" if entry["keras"] else entry["peer"]
+    """A peer's name, with its form where it has several."""
+    return f"{entry['peer']} ({entry['form']})" if entry["form"] else entry["peer"]
 
 
 def table(
-    entries: Sequence[Mapping[str, Any]], model: str, network_gbit: float | None = None
+    entries: Sequence[Mapping[str, Any]],
+    model: str,
+    network_gbit: float | None = None,
+    markdown: bool = False,
 ) -> Table:
-    """The results of one model."""
+    """The results of one model; `markdown` as for a document."""
+    from rich.box import HEAVY_HEAD, MARKDOWN
     from rich.table import Table
 
-    made = Table(title=_title(model, network_gbit))
+    made = Table(title=_title(model, network_gbit), box=MARKDOWN if markdown else HEAVY_HEAD)
     made.add_column("peer")
     for heading in (
         "images/s",
@@ -138,8 +144,11 @@ def figure(entries: Sequence[Mapping[str, Any]], network_gbit: float | None = No
     from matplotlib.figure import Figure
 
     models = list(dict.fromkeys(entry["model"] for entry in entries))
-    made = Figure(figsize=(5.5 * len(models), 3.5), layout="constrained")
-    for axes, model in zip(made.subplots(1, len(models), squeeze=False)[0], models):
+    columns = min(len(models), PANELS_IN_A_ROW)
+    rows = math.ceil(len(models) / columns)
+    made = Figure(figsize=(5.5 * columns, 3.5 * rows), layout="constrained")
+    for number, model in enumerate(models, 1):
+        axes = made.add_subplot(rows, columns, number)
         shown = [entry for entry in entries if entry["model"] == model][::-1]
         speeds = [entry["images_per_second"] for entry in shown]
         repeats = [entry["images_per_second_of_repeats"] for entry in shown]

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
+from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
 from scripts.benchmarking.link import check_link
@@ -21,6 +25,7 @@ from scripts.benchmarking.measurements import (
     ratio_to_ceiling,
 )
 from scripts.benchmarking.report import cells, figure, label, results, table
+from scripts.benchmarking.stored_runs import StoredRuns
 from scripts.benchmarking.supervision import run_peer
 from tests.support.patience import at_most
 
@@ -152,6 +157,14 @@ class TestReport:
         assert len(made.columns) == 1 + len(cells(entries[1]))
         assert table(entries, "resnet18").row_count == 0
 
+    def test_a_table_for_a_document(self) -> None:
+        console = Console(width=200, file=io.StringIO())
+        console.print(table(results(self.RUNS), "resnet20", markdown=True))
+        lines = [line.strip() for line in console.file.getvalue().splitlines() if "|" in line]
+        assert re.match(r"\| peer +\| +images/s \|.* others' cores \|$", lines[0])
+        assert re.match(r"\|-+\|", lines[1])
+        assert re.match(r"\| keras_fit \(tf_keras\) \| +40.0 \|", lines[-1])
+
     def test_the_figure_has_a_panel_a_model_and_a_bar_a_peer(self) -> None:
         entries = results({**self.RUNS, ("ceiling", None, "resnet18"): {0: _run(7.0)}})
         panels = figure(entries).axes
@@ -194,13 +207,50 @@ print(time.monotonic() - began)
         assert peer.printed < at_most(0.4)
 
 
+class TestStoredRuns:
+    MACHINE: ClassVar = {"processor": "a", "versions": {"numpy": "2"}}
+    SETTINGS: ClassVar = {"mini_epochs": 5, "workload": {"stages": (1, 2)}}
+
+    def _open(self, path: Path, **changes: Any) -> StoredRuns:
+        of_model = {name: self.SETTINGS | changes for name in ("resnet8", "resnet18")}
+        return StoredRuns(path, "how", of_model, self.MACHINE)
+
+    def test_what_is_there_is_kept(self, tmp_path: Path) -> None:
+        path = tmp_path / "bench.json"
+        stored = StoredRuns(path, "how", {"resnet20": {"mini_epochs": 9}}, self.MACHINE)
+        stored.add(("ceiling", None, "resnet20"), 0, _run(100.0))
+        self._open(path).add(("pytorch", "eager", "resnet18"), 1, _run(50.0))
+        again = self._open(path)
+        content = json.loads(path.read_text())
+        assert content["results"] == results(again.runs)
+        assert [e["model"] for e in content["results"]] == ["resnet20", "resnet18"]
+        assert content["settings"]["resnet20"] == {"mini_epochs": 9}
+        assert again.has(("ceiling", None, "resnet20"), 0)
+        assert again.has(("pytorch", "eager", "resnet18"), 1)
+        assert not again.has(("pytorch", "eager", "resnet18"), 0)
+        assert not again.has(("pytorch", "compiled", "resnet18"), 1)
+
+    def test_unlike_runs_are_not_mixed(self, tmp_path: Path) -> None:
+        path = tmp_path / "bench.json"
+        self._open(path).add(("ceiling", None, "resnet8"), 0, _run(100.0))
+        with pytest.raises(UserError, match=r"of resnet8 with other settings \(mini_epochs"):
+            self._open(path, mini_epochs=4)
+        with pytest.raises(UserError, match="on another machine"):
+            StoredRuns(path, "how", {}, {"processor": "b"})
+        for text in ("no JSON", "[]", '{"runs": []}'):
+            path.write_text(text)
+            with pytest.raises(UserError, match="no file of results; give another file"):
+                self._open(path)
+
+
 class TestCommand:
     def test_mistakes_are_told_in_one_line(self, subtests) -> None:
         for arguments, told in (
             (["--peers", "ceiling,mxnet"], "--peers is mxnet; give some of ceiling, dbsl_tf"),
             (["--repeats", "0"], "--repeats is 0; give 1 or more"),
             (["--mini-epochs", "2"], "--mini-epochs is 2; give 3 or more"),
-            (["--models", "resnet8"], "--models is resnet8"),
+            (["--pytorch", "jit"], "--pytorch is jit; give some of eager, compiled"),
+            (["--models", "resnet32"], "--models is resnet32"),
             (["--network-gbit", "0"], "--network-gbit is 0; give more than 0"),
         ):
             with subtests.test(str(arguments)), TemporaryDirectory() as folder:
@@ -211,23 +261,38 @@ class TestCommand:
 
     @pytest.mark.cluster
     @pytest.mark.slow
-    def test_the_bare_loop_is_measured(self) -> None:
-        with TemporaryDirectory() as folder:
-            output = Path(folder) / "bench.json"
-            done = _benchmark(
-                *("--peers", "ceiling", "--models", "resnet8", "--repeats", "1"),
-                *("--config", "configs/quickstart.yaml", "--mini-epochs", "3"),
-                *("--output", str(output), "data.train_samples=128", f"data.dir={folder}"),
-            )
-            assert done.returncode == 0, done.stderr
-            content = json.loads(output.read_text())
+    def test_the_bare_loop_is_measured(self, tmp_path: Path) -> None:
+        content, shown = _measured(tmp_path, "--peers", "ceiling")
         entry = content["results"][0]
         assert (entry["peer"], entry["model"]) == ("ceiling", "resnet8")
         assert entry["images_per_second"] > 0
         assert entry["ratio_to_ceiling"] == 1.0
         assert entry["peak_bytes"]["worker"] > 50e6
         assert "cores_used" in content["machine"]
-        assert "resnet8" in done.stdout
+        assert "resnet8" in shown
+
+    @pytest.mark.cluster
+    @pytest.mark.slow
+    def test_pytorch_is_measured(self, tmp_path: Path) -> None:
+        pytest.importorskip("torch", reason="only the benchmark needs PyTorch")
+        content, _ = _measured(tmp_path, "--peers", "pytorch", "--pytorch", "eager")
+        entry = content["results"][0]
+        assert (entry["peer"], entry["form"]) == ("pytorch", "eager")
+        assert entry["images_per_second"] > 0
+        assert entry["startup_seconds"] > 0
+
+
+def _measured(folder: Path, *peers: str) -> tuple[dict, str]:
+    """What a short measurement writes and prints."""
+    output = folder / "bench.json"
+    done = _benchmark(
+        *(*peers, "--models", "resnet8", "--repeats", "1"),
+        *("--config", "configs/quickstart.yaml", "--mini-epochs", "3"),
+        *("--output", str(output), "data.train_samples=128", f"data.dir={folder}"),
+        "data.augment=[random_flip]",
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(output.read_text()), done.stdout
 
 
 def _benchmark(*arguments: str) -> subprocess.CompletedProcess:

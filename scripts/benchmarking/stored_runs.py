@@ -1,0 +1,90 @@
+"""The file of the results, to which every run is added when it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import write_whole_text
+from scripts.benchmarking import report
+from scripts.benchmarking.report import Kind
+
+
+class StoredRuns:
+    """The figures of every run, by kind and number of the repeat.
+
+    A file that exists is gone on with: what it holds is kept.
+
+    Args:
+        path: of the file.
+        method: how the figures are measured, in words.
+        settings: of each model that is measured: whatever the figures depend on.
+        machine: what they are measured on.
+
+    Raises:
+        UserError: the file is not of this kind, or of another machine, or has runs of one of these
+            models under other settings.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        method: str,
+        settings: Mapping[str, Mapping[str, Any]],
+        machine: Mapping[str, Any],
+    ) -> None:
+        self._path = path
+        self._method = method
+        # As they are after having been written and read.
+        self._settings, self._machine = json.loads(json.dumps([settings, machine]))
+        self.runs: dict[Kind, dict[int, dict]] = {}
+        if path.exists() and path.stat().st_size:
+            self._go_on(_content(path))
+
+    def _go_on(self, content: Mapping[str, Any]) -> None:
+        if content["machine"] != self._machine:
+            raise self._other("on another machine or with other versions of the packages")
+        for model, known in content["settings"].items():
+            if self._settings.setdefault(model, known) != known:
+                changed = [key for key in known if known[key] != self._settings[model].get(key)]
+                raise self._other(f"of {model} with other settings ({', '.join(changed)})")
+        for run in content["runs"]:
+            kind = (run["peer"], run["form"], run["model"])
+            self.runs.setdefault(kind, {})[run["repeat"]] = run["figures"]
+
+    def _other(self, how: str) -> UserError:
+        return UserError(f"--output is {self._path}, which has runs {how}; give another file")
+
+    def has(self, kind: Kind, repeat: int) -> bool:
+        """Whether this run is done already."""
+        return repeat in self.runs.get(kind, {})
+
+    def add(self, kind: Kind, repeat: int, figures: dict) -> None:
+        """Add a run and write the file."""
+        self.runs.setdefault(kind, {})[repeat] = figures
+        runs = [
+            {"peer": peer, "form": form, "model": model, "repeat": number, "figures": each}
+            for (peer, form, model), repeats in self.runs.items()
+            for number, each in repeats.items()
+        ]
+        content = {
+            "results": report.results(self.runs),
+            "machine": self._machine,
+            "method": self._method,
+            "settings": self._settings,
+            "runs": runs,
+        }
+        write_whole_text(self._path, json.dumps(content, indent=1) + "\n")
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if {"machine", "settings", "runs"} <= content.keys():
+            return content
+    except (ValueError, AttributeError):
+        pass
+    raise UserError(f"--output is {path}, which is no file of results; give another file")
