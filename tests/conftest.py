@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from dbsl_tf.common import onednn
-from tests.support import patience
+from tests.support import isolation, patience
 
 # Before any test loads TensorFlow, and as the product does.
 onednn.apply("auto")
@@ -19,8 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Other tests run at the same time: how long an example takes says nothing.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
-
-MISSED_TIME_LIMITS = ["TimeoutExpired", "did not end in", "gave no result in", "cannot be reached"]
 
 # What the longest test takes, in seconds.
 LONGEST = 90
@@ -50,10 +48,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
     items.sort(key=_place)
-    for item in items:
-        # On a loaded machine real processes can miss a time limit.
-        if item.get_closest_marker("cluster"):
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=MISSED_TIME_LIMITS))
 
 
 def _place(item: pytest.Item) -> int:
@@ -61,3 +55,8 @@ def _place(item: pytest.Item) -> int:
     if item.get_closest_marker("cluster") is None:
         return 0
     return 1 if item.path.parent == Path(__file__).parent else 2
+
+
+def pytest_sessionfinish() -> None:
+    """End what tests have shared."""
+    isolation.end_shared_cluster()

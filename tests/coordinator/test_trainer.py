@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.shared_model.merge import MERGE_RULES
-from tests.support.isolation import on_cluster
+from tests.support.isolation import on_shared_cluster
+from tests.support.patience import at_most
 from tests.support.schedules import constant_schedule
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
 
@@ -188,7 +189,7 @@ def train(engine, case: Case):
         streams=Streams(2, {}),
         records=writer,
         seed=0,
-        worker_timeout=60.0,
+        worker_timeout=at_most(6),
     )
     trainer.warm_up()
     trainer.run()
@@ -210,9 +211,10 @@ def spread(commits) -> int:
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("shared cluster")
 class TrainerTest(tf.test.TestCase):
     def check_history(self, case: Case):
-        records, models, saved = on_cluster(train, case, workers=2)
+        records, models, saved = on_shared_cluster(train, case)
         commits = commits_of(records)
         total = 2 * case.epochs
         self.assertEqual([c["commit"] for c in commits], list(range(1, total + 1)))
@@ -281,7 +283,7 @@ class TrainerTest(tf.test.TestCase):
 
     def test_bsp_averages_a_mini_epoch_of_every_worker(self):
         case = Case(mode="bsp", keep_momentum=True, epochs=4)
-        records, models, saved = on_cluster(train, case, workers=2)
+        records, models, saved = on_shared_cluster(train, case)
         commits = commits_of(records)
         self.assertEqual([c["commit"] for c in commits], list(range(1, 9)))
         self.assertEqual([c["worker"] for c in commits], [0, 1] * 4)
@@ -306,16 +308,16 @@ class TrainerTest(tf.test.TestCase):
 
     def test_ssp_holds_the_faster_worker(self):
         bound = 1
-        free = commits_of(on_cluster(train, Case(epochs=7, slow=True), workers=2)[0])
+        free = commits_of(on_shared_cluster(train, Case(epochs=7, slow=True))[0])
         self.assertGreater(spread(free), bound + 1)
         case = Case(epochs=7, slow=True, mode="ssp", staleness=bound)
-        held = commits_of(on_cluster(train, case, workers=2)[0])
+        held = commits_of(on_shared_cluster(train, case)[0])
         self.assertEqual([c["commit"] for c in held], list(range(1, 15)))
         self.assertIn(spread(held), (bound, bound + 1))
 
     def test_replanning_begins_with_an_epoch_and_keeps_mini_epochs_whole(self):
         epochs = 12
-        records, _, _ = on_cluster(train, Case(epochs=epochs, replan=True), workers=2)
+        records, _, _ = on_shared_cluster(train, Case(epochs=epochs, replan=True))
         commits = commits_of(records)
         self.assertEqual([c["commit"] for c in commits], list(range(1, 2 * epochs + 1)))
         drifts = [record for record in records if record["event"] == "drift"]

@@ -16,12 +16,12 @@ from tests.support.commands import check_one_line_mistake
 from tests.support.launching import (
     CONFIGURATION,
     environment,
-    processes_with,
     run,
     start,
-    wait_until,
+    wait_until_gone,
     warnings,
 )
+from tests.support.patience import at_most, wait_until
 
 
 @pytest.fixture
@@ -80,6 +80,7 @@ def test_a_mistake_is_named_in_one_line(tmp_path: Path, arguments, named):
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_it_trains_and_leaves_no_process(tmp_path: Path, training):
     result = run("launch_local.sh", *training, env=environment(tmp_path))
     assert result.returncode == 0, result.stderr
@@ -93,20 +94,26 @@ def test_it_trains_and_leaves_no_process(tmp_path: Path, training):
         "worker-0.log",
         "worker-1.log",
     }
-    wait_until(lambda: not processes_with(str(tmp_path)), 10)
+    wait_until_gone(tmp_path)
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_everything(tmp_path: Path, training, sent):
     env = environment(tmp_path)
     process = start("launch_local.sh", *training, "schedule.epochs=1000", env=env)
     try:
         history = tmp_path / "run" / "history.jsonl"
-        wait_until(lambda: history.exists() and history.stat().st_size > 0, 90)
+        wait_until(
+            lambda: history.exists() and history.stat().st_size > 0,
+            20,
+            alive=lambda: process.poll() is None,
+        )
         os.kill(process.pid, sent)
-        process.wait(60)
-        wait_until(lambda: not processes_with(str(tmp_path)), 20)
+        process.wait()
+        wait_until_gone(tmp_path)
     finally:
         process.kill()
     output, errors = process.communicate()
@@ -118,18 +125,19 @@ def test_a_signal_ends_everything(tmp_path: Path, training, sent):
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_server_that_cannot_start_is_named(tmp_path: Path, training):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        result = run(
-            "launch_local.sh", *training, "--port", str(port - 2), "cluster.connect_timeout=8",
-            env=environment(tmp_path),
-        )  # fmt: skip
+        # As long as the worker may need to start.
+        timeout = f"cluster.connect_timeout={at_most(2)}"
+        ports = ["--port", str(port - 2)]
+        result = run("launch_local.sh", *training, *ports, timeout, env=environment(tmp_path))
     assert result.returncode == 2
     assert f"worker-0 ended with status 2: error: worker-0 cannot listen at port {port}" in (
         result.stderr
     )
     assert f"worker-0 at 127.0.0.1:{port} cannot be reached" in result.stderr
-    wait_until(lambda: not processes_with(str(tmp_path)), 10)
+    wait_until_gone(tmp_path)

@@ -15,9 +15,8 @@ from tests.support.launching import (
     CONFIGURATION,
     ROOT,
     environment,
-    processes_with,
     run,
-    wait_until,
+    wait_until_gone,
     warnings,
     write_program,
 )
@@ -60,6 +59,7 @@ def ssh_environment(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_it_trains_over_ssh_and_leaves_no_process(tmp_path: Path, training):
     result = run("launch_ssh.sh", *training, "--chief", "ssh", env=ssh_environment(tmp_path))
     assert result.returncode == 0, result.stderr
@@ -70,7 +70,7 @@ def test_it_trains_over_ssh_and_leaves_no_process(tmp_path: Path, training):
     assert [line["commit"] for line in events if line["event"] == "commit"] == [1, 2]
     # One check of each machine, then one connection for each process.
     assert len((tmp_path / "ssh.log").read_text().splitlines()) == 2 + 4
-    wait_until(lambda: not processes_with(str(tmp_path)), 10)
+    wait_until_gone(tmp_path)
 
 
 def test_a_dry_run_prints_what_ssh_would_run(tmp_path: Path, training):

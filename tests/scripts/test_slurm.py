@@ -15,9 +15,8 @@ from tests.support.launching import (
     CONFIGURATION,
     ROOT,
     environment,
-    processes_with,
     run,
-    wait_until,
+    wait_until_gone,
     write_program,
 )
 
@@ -160,4 +159,4 @@ def test_it_trains_and_ends_the_step(tmp_path: Path, training):
     events = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").open()]
     assert [line["commit"] for line in events if line["event"] == "commit"] == [1, 2]
     assert "worker-1 serves" in (tmp_path / "logs" / "task-2.log").read_text()
-    wait_until(lambda: not processes_with(str(tmp_path)), 10)
+    wait_until_gone(tmp_path)

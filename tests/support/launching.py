@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.patience import wait_until
 from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
-data: {name: digits, train_samples: 300}
+data: {name: digits, train_samples: 300, augment: []}
 model: {name: resnet8}
-cluster: {workers: 2, parameter_servers: 1, connect_timeout: 60}
+cluster: {workers: 2, parameter_servers: 1}
 dual_batch: {small_workers: 1, large_batch: 50, extra_time_ratio: 1.1}
 time_model: {a: 0.001, b: 0.01}
 schedule: {epochs: 1}
@@ -54,13 +54,11 @@ def start(launcher: str, *arguments: str, env: Mapping[str, str]) -> subprocess.
     )
 
 
-def run(
-    launcher: str, *arguments: str, env: Mapping[str, str], seconds: float = 150
-) -> subprocess.CompletedProcess[str]:
+def run(launcher: str, *arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a script of `scripts/` to its end."""
     process = start(launcher, *arguments, env=env)
     try:
-        output, errors = process.communicate(timeout=seconds)
+        output, errors = process.communicate()
     finally:
         process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
@@ -84,14 +82,6 @@ def processes_with(text: str) -> list[str]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float) -> None:
-    """Wait for `condition` to hold.
-
-    Raises:
-        AssertionError: it does not within `seconds`.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s")
-        time.sleep(0.1)
+def wait_until_gone(folder: Path) -> None:
+    """Wait until no process is left whose command line names `folder`."""
+    wait_until(lambda: not processes_with(str(folder)), 2)

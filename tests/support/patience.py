@@ -17,7 +17,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 _VARIABLE = "DBSL_TF_TESTS_SLOWNESS"
 # What `_COMMAND` takes on two idle cores with AVX2, in seconds.
-_USUAL_SECONDS = 1.0
+_USUAL_SECONDS = 0.5
 _COMMAND = (sys.executable, "-c", "import dbsl_tf.plan, numpy, rich.console")
 # A machine may be busy with something else, and become so after the measurement.
 _MARGIN = 10

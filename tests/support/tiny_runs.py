@@ -7,21 +7,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import tensorflow as tf
 
 from dbsl_tf.coordinator import moments
 from tests.support.faults import mark_of, pipe_of
 from tests.support.networks import silent_isolation
+from tests.support.patience import wait_until
 from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
-data: {name: digits, train_samples: 300, augment: [random_translation]}
+data: {name: digits, train_samples: 300, augment: []}
 model: {name: resnet8, dropout: 0.1}
 cluster: {workers: 2, parameter_servers: 2, isolation: ISOLATION}
 dual_batch: {small_workers: 1, large_batch: 50, extra_time_ratio: 1.1}
@@ -29,6 +30,8 @@ time_model: {a: 0.001, b: 0.01}
 optimizer: {base_lr: 0.02, lr_scaling: sqrt}
 schedule: {epochs: 3, milestones: [2], gamma: 0.5, eval_every: 2}
 """
+# Seconds that a run usually goes without a line or a commit at most: when it loads the network.
+LONGEST_SILENCE = 20
 
 
 class TinyRunCase(tf.test.TestCase):
@@ -75,13 +78,9 @@ class TinyRunCase(tf.test.TestCase):
         self.addCleanup(process.kill)
         return process
 
-    def finish(self, process: subprocess.Popen, seconds: float = 150) -> tuple[int, str, str]:
-        """Exit status, output and errors of a command."""
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            self.fail(f"the run did not end in {seconds:g} s: {self.printed(process)}")
+    def finish(self, process: subprocess.Popen) -> tuple[int, str, str]:
+        """Exit status, output and errors of a command that goes on as long as it gets on."""
+        self._wait(lambda: process.poll() is not None, process)
         return process.returncode, *self.printed(process)
 
     def printed(self, process: subprocess.Popen) -> list[str]:
@@ -89,19 +88,24 @@ class TinyRunCase(tf.test.TestCase):
         return [stream.read_text() for stream in self._streams[process.pid]]
 
     def wait_until(
-        self,
-        condition: Callable[[], bool],
-        process: subprocess.Popen,
-        seconds: float = 90,
-        pause: float = 0.05,
+        self, condition: Callable[[], object], process: subprocess.Popen, pause: float = 0.05
     ) -> None:
-        """Wait for something to happen while a command runs."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                self.fail(f"the run ended or hung: {self.printed(process)}")
-            time.sleep(pause)
+        """Wait for something to happen while a command runs, and gets on."""
+        self._wait(condition, process, alive=lambda: process.poll() is None, pause=pause)
+
+    def _wait(
+        self, condition: Callable[[], object], process: subprocess.Popen, **options: Any
+    ) -> None:
+        files = [*self._streams[process.pid], self.run / "history.jsonl"]
+
+        def progress() -> list[int]:
+            return [file.stat().st_size for file in files if file.exists()]
+
+        try:
+            wait_until(condition, LONGEST_SILENCE, progress=progress, **options)
+        except AssertionError as error:
+            process.kill()
+            self.fail(f"the run hangs, or has ended: {error}: {self.printed(process)}")
 
     def wait_for_commits(self, count: int, process: subprocess.Popen) -> None:
         """Wait until the history has so many commits."""
@@ -171,10 +175,7 @@ class TinyRunCase(tf.test.TestCase):
 
     def check_nothing_is_left(self) -> None:
         """No server is alive a moment after its coordinator has ended, and no temporary file."""
-        deadline = time.monotonic() + 10
-        while server_pids(self.run) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self.assertEqual(server_pids(self.run), [])
+        wait_until(lambda: not server_pids(self.run), 1)
         self.assertEqual([path.name for path in self.temporary.iterdir()], [])
 
 
