@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +21,14 @@ from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
+from dbsl_tf.profiling.precision_choice import PrecisionChoice
+from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
 from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
 from dbsl_tf.results.resuming import changes, check_same_classes
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.schedules.progressive import resolution_settings
 
 
@@ -34,7 +37,7 @@ class Run:
     """What a run does, and where it begins.
 
     Attributes:
-        config: the resolved configuration.
+        config: the resolved configuration, `compute.precision` not auto any more.
         directory: where its results go.
         time_models: one a worker, for each resolution.
         schedule: what every worker trains in every epoch.
@@ -42,6 +45,7 @@ class Run:
         checkpoint: what it goes on from; None: it begins.
         history: its records; while it is open no other process goes on with the run.
         changes: what its configuration has different since then, in words.
+        precision_choice: what auto came to; None: the precision was given.
     """
 
     config: Config
@@ -52,6 +56,19 @@ class Run:
     checkpoint: Checkpoint | None
     history: History
     changes: Sequence[str]
+    precision_choice: PrecisionChoice | None = None
+
+    def to_yaml(self) -> str:
+        """The configuration to keep: auto stays auto."""
+        asked = "auto" if self.precision_choice else self.config.compute.precision
+        return self.config.with_precision(asked).to_yaml()
+
+    def plan_as_dict(self) -> dict[str, Any]:
+        """The content of plan.json."""
+        values = {**self.schedule.plain.as_dict(), **self.schedule.as_dict()}
+        if self.precision_choice:
+            values["precision_choice"] = self.precision_choice.as_dict()
+        return values
 
 
 def begin_or_resume(
@@ -86,9 +103,8 @@ def begin_or_resume(
         facts = _facts(data)
         run = _begin_or_resume(config, options, directory, facts, history, console)
         directory.write_json(directory.data, facts)
-        directory.write_text(directory.configuration, run.config.to_yaml())
-        schedule = run.schedule
-        directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
+        directory.write_text(directory.configuration, run.to_yaml())
+        directory.write_json(directory.plan, run.plan_as_dict())
         # It is that of a run which now goes on.
         directory.summary.unlink(missing_ok=True)
         undoing.pop_all()
@@ -107,7 +123,7 @@ def _begin_or_resume(
 
     report = partial(tell, console)
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
-    checkpoint, changed = None, []
+    checkpoint, changed, choice = None, [], None
     if directory.resumes(config.run.resume):
         before = load_config(directory.configuration)
         if config.time_model == type(config.time_model)():
@@ -119,7 +135,15 @@ def _begin_or_resume(
             check_same_classes(directory.read_json(directory.data), facts)
         checkpoint = checkpoints.latest(report)
         _check_unfinished(config, directory, checkpoint)
+        if before.compute.precision == "auto":
+            choice = read_precision_choice(directory)
+    if config.compute.precision == "auto":
+        choice = choice or _settled_precision(config, options, report)
+        config = config.with_precision(choice.precision)
+    else:
+        choice = None
     config = _with_time_model(config, options, console)
+    warn_of_unsuitable_profile(config)
     if checkpoint is not None and _time_models_stay(before, config, checkpoint):
         time_models = {
             resolution: [TimeModel(*coefficients) for coefficients in models]
@@ -128,7 +152,17 @@ def _begin_or_resume(
     else:
         time_models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
-    return Run(config, directory, time_models, schedule, checkpoints, checkpoint, history, changed)
+    return Run(
+        config,
+        directory,
+        time_models,
+        schedule,
+        checkpoints,
+        checkpoint,
+        history,
+        changed,
+        choice,
+    )
 
 
 def _facts(data: PreparedData) -> dict[str, Any]:
@@ -156,6 +190,14 @@ def _time_models_stay(before: Config, now: Config, checkpoint: Checkpoint) -> bo
     given = (before.time_model, before.progressive) == (now.time_model, now.progressive)
     resolutions = {settings.resolution for settings in resolution_settings(now)}
     return given and resolutions == set(checkpoint.time_models)
+
+
+def _settled_precision(
+    config: Config, options: Namespace, report: Callable[[str], None]
+) -> PrecisionChoice:
+    from dbsl_tf.measuring.precision import settle_precision
+
+    return settle_precision(config, options.config, options.overrides, report)
 
 
 def _with_time_model(config: Config, options: Namespace, console: Console) -> Config:

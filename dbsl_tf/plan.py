@@ -12,6 +12,7 @@ from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.configured import epoch_samples
+from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -65,6 +66,7 @@ def _plan(options: argparse.Namespace, config: Config) -> None:
     models = time_models_by_resolution(config)
     schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
     warn_of_crowding(config)
+    warn_of_unsuitable_profile(config)
     if options.json:
         _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
     elif config.progressive.mode == "off":
@@ -92,6 +94,7 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
     asked = config.dual_batch
     cells = sweep(demand, ratios, asked.update_factor)
     warn_of_crowding(config)
+    warn_of_unsuitable_profile(config)
     if options.json:
         # A configuration without a plan of its own is what a sweep helps to mend.
         try:

@@ -108,6 +108,11 @@ def _measured(
     from dbsl_tf.measuring.profile_cluster import profile_cluster
 
     report = partial(tell, Console(stderr=options.json))
+    if config.compute.precision == "auto":
+        from dbsl_tf.measuring.precision import settle_precision
+
+        choice = settle_precision(config, options.config, options.overrides, report)
+        config = config.with_precision(choice.precision)
     return profile_cluster(config, report, method=options.method), output
 
 

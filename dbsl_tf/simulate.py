@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -63,6 +64,7 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
 
     scenario, _ = scenario_from_config(config)
     warn_of_crowding(config)
+    warn_of_unsuitable_profile(config)
     with LateProgress() as progress:
         outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))
     if options.json:

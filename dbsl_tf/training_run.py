@@ -18,10 +18,12 @@ from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.telling import tell
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
 from dbsl_tf.results.outcome import print_outcome
@@ -64,7 +66,11 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         display = Display(console, run.schedule.plain, config.schedule.epochs, history.commits)
         observers = [history, display, *_event_files(run, stack)]
         with waiting(console, "loading the network on the workers"):
-            trainer = _ready_trainer(run, data, cluster, observers, lambda: cluster.check(report))
+            check = partial(cluster.check, report)
+            trainer = _ready_trainer(run, data, cluster, observers, check)
+            processors = _processors(trainer, check)
+        if remark := onednn_remark(config.compute, processors):
+            report(remark)
         try:
             with display:
                 trainer.run(evaluate_first=_evaluation_is_missing(run, history))
@@ -74,7 +80,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         summary = summarize(
             run.schedule, history.commits, history.evaluations, trainer.wall_seconds
         )
-        summary["compute"] = config.compute.model_dump()
+        summary["compute"] = compute_record(config.compute, processors, run.precision_choice)
         directory.write_json(directory.summary, summary)
     with waiting(console, f"writing {directory.model.name}"):
         _export(directory)
@@ -112,6 +118,15 @@ def _ready_trainer(
     return trainer
 
 
+def _processors(trainer: Trainer, check: Callable[[], None]) -> list[WorkerProcessor]:
+    """What the workers compute with."""
+    # Imported here because they load TensorFlow.
+    from dbsl_tf.engine.watched_run import run_watched
+    from dbsl_tf.measuring.processor_reading import read_processors
+
+    return run_watched(partial(read_processors, trainer.engine), check, _BUILDING_SECONDS)
+
+
 def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
     """What writes the event files, until `stack` is closed; none where they are not wanted."""
     if not run.config.run.tensorboard:
@@ -123,7 +138,7 @@ def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
     board = TensorBoard(
         run.directory.tensorboard,
         after,
-        run.config.to_yaml(),
+        run.to_yaml(),
         run.schedule.highest_resolution,
     )
     return [stack.enter_context(board)]

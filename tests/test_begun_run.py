@@ -17,8 +17,12 @@ from dbsl_tf.begun_run import Run, begin_or_resume
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import dataset_spec
 from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.measuring import precision as measuring
+from dbsl_tf.profiling.precision_choice import PrecisionChoice
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_objects import read_precision_choice
+from dbsl_tf.results.stored_run import StoredRun
 from tests.data.small_images import CLASSES, write_image_folder, write_photo
 from tests.support.small_runs import tiny_config
 
@@ -129,6 +133,59 @@ class TestFailure(TrainingRunCase):
         with pytest.raises(UserError, match="is not empty"):
             self.begin()
         assert self.files() == {"notes.txt": b"mine"}
+
+
+class TestPrecision(TrainingRunCase):
+    """What auto came to holds for the whole run, whatever it would come to later."""
+
+    @pytest.fixture(autouse=True)
+    def _set_up_more(self, _set_up, monkeypatch):
+        self.fastest = "mixed_bfloat16"
+        monkeypatch.setattr(measuring, "settle_precision", self._settle)
+
+    def _settle(self, *_: object) -> PrecisionChoice:
+        return PrecisionChoice(self.fastest, "as it is faster", {})
+
+    def test_the_configuration_keeps_auto_and_the_run_has_the_choice(self):
+        run = self.begin("compute.precision=auto")
+        with run.history:
+            assert run.config.precision == "mixed_bfloat16"
+        assert "precision: auto" in self.directory.configuration.read_text()
+        assert StoredRun.read(self.directory.path).config.precision == "mixed_bfloat16"
+
+    def test_going_on_keeps_the_choice(self):
+        with self.begin("compute.precision=auto").history:
+            self.checkpoint(2)
+        self.fastest = "float32"
+        for _ in range(2):
+            run = self.begin("compute.precision=auto")
+            with run.history:
+                assert (run.config.precision, run.changes) == ("mixed_bfloat16", [])
+
+    def test_going_on_with_auto_where_there_was_none_settles_it(self):
+        self.interrupted()
+        run = self.begin("compute.precision=auto")
+        with run.history:
+            assert run.config.precision == "mixed_bfloat16"
+        assert run.changes == ["compute.precision was float32, now auto"]
+
+    def test_a_precision_given_later_counts(self):
+        with self.begin("compute.precision=auto").history:
+            self.checkpoint(2)
+        run = self.begin("compute.precision=float32")
+        with run.history:
+            assert run.config.precision == "float32"
+        assert read_precision_choice(self.directory) is None
+
+    def test_a_run_of_before_these_keys_goes_on(self):
+        self.interrupted()
+        kept = self.directory.configuration.read_text()
+        older = "".join(line for line in kept.splitlines(True) if "onednn" not in line)
+        assert older != kept
+        self.directory.configuration.write_text(older)
+        run = self.begin()
+        with run.history:
+            assert (run.config.precision, run.changes) == ("float32", [])
 
 
 class TestOtherClasses(TrainingRunCase):

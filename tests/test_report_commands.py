@@ -83,6 +83,7 @@ def test_a_report_of_one_run_lies_in_its_directory(tmp_path: Path) -> None:
         "worker 1 is <lost>",
         "large_batch: 64",
         "tensorflow",
+        "AMD EPYC 7B13, AVX2",
         "Mini-epochs of every worker",
     ):
         assert expected in page.text

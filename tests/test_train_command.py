@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
+from dbsl_tf.common.onednn import decide
+from dbsl_tf.common.processor import this_processor
 from tests.data.small_images import BAD, write_bad_images, write_image_folder
 from tests.support.event_files import curves
 from tests.support.tiny_runs import ROOT, TinyRunCase
@@ -46,8 +48,7 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual([line["epoch"] for line in evaluations], [2, 3])
         self.assertEqual({line["samples"] for line in evaluations}, {360})
         self.assertEqual(summary["commits"], 6)
-        expected = {"precision": "float32", "xla": False, "onednn": "auto"}
-        self.assertEqual(summary["compute"], expected)
+        self.check_what_it_computed_with(summary["compute"])
         self.assertEqual(summary["samples"], sum(commit["samples"] for commit in commits))
         self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
         self.assertIn(f"{summary['test_accuracy']:.2%}", output)
@@ -67,6 +68,7 @@ class TrainCommandTest(TinyRunCase):
             "profile.memory_budget=400MiB",
             "schedule.epochs=1",
             "dual_batch.extra_time_ratio=1.01",
+            "compute.precision=auto",
         ]
         status, output, errors = self.finish(self.start(*overrides))
         self.assertEqual((status, errors), (0, ""))
@@ -74,6 +76,7 @@ class TrainCommandTest(TinyRunCase):
         (profile,) = (self.folder / "cache" / "dbsl_tf" / "profiles").iterdir()
         kept = profile.read_bytes()
         plan = json.loads((self.run / "plan.json").read_text())
+        self.check_precision_was_settled(plan["precision_choice"], json.loads(kept), output)
         self.assertGreater(plan["overhead_seconds"], 0)
         commits = self.events("commit")
         self.assertLen(commits, 2)
@@ -126,6 +129,39 @@ class TrainCommandTest(TinyRunCase):
             evaluated = [e["resolution"] for e in evaluations if e["commit"] == number]
             # At that of the mini-epoch merged last, and at the highest.
             self.assertEqual(evaluated, sorted({commits[number]["resolution"], 32}))
+
+    def check_precision_was_settled(self, choice: dict, profile: dict, output: str):
+        """Everything but the configuration, where auto stays, has what auto came to."""
+        summary = json.loads((self.run / "summary.json").read_text())
+        self.assertIn(f"compute.precision=auto: {choice['precision']}, {choice['reason']}", output)
+        self.assertEqual(profile["settings"]["precision"], choice["precision"])
+        self.assertEqual(profile["settings"]["onednn"], summary["compute"]["onednn"])
+        self.assertEqual(summary["compute"]["precision"], choice["precision"])
+        self.assertEqual(summary["compute"]["precision_choice"], choice)
+        self.assertIn("precision: auto\n", (self.run / "config.yaml").read_text())
+
+    def check_what_it_computed_with(self, compute: dict):
+        """The workers have found that oneDNN is on, as it is on x86 if the tester allows it."""
+        workers = compute.pop("workers")
+        here = this_processor()
+        self.assertEqual([worker["worker"] for worker in workers], [0, 1])
+        for worker in workers:
+            self.assertEqual(worker["processor"], here.name)
+            self.assertEqual(worker["instructions"], here.instructions)
+        decision = decide("auto", os.environ)
+        onednn = {worker["onednn"] for worker in workers}
+        if decision.on is not None:
+            self.assertEqual(onednn, {decision.on})
+        self.assertEqual(
+            compute,
+            {
+                "precision": "float32",
+                "precision_choice": None,
+                "xla": False,
+                "onednn": onednn.pop(),
+                "onednn_reason": decision.reason,
+            },
+        )
 
     def check_configuration_repeats(self):
         from dbsl_tf.config import load_config

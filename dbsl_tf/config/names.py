@@ -18,6 +18,7 @@ ModelName = Literal[
 ]
 Stem = Literal["cifar", "imagenet"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+PrecisionSetting = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 TransferType = Literal["float32", "bfloat16"]
 Rounding = Literal["nearest", "floor"]
 UpdateFactor = Literal["linear", "sqrt", "none"]

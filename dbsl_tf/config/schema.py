@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection, SyncSection
 from dbsl_tf.config.data_section import DataSection
-from dbsl_tf.config.names import Stem
+from dbsl_tf.config.names import Precision, PrecisionSetting, Stem
 from dbsl_tf.config.progressive_section import ProgressiveSection, check_progressive
 from dbsl_tf.config.run_sections import CheckpointSection, RunSection
 from dbsl_tf.config.section import Section, across_keys
@@ -61,23 +62,53 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _large_enough_for_bfloat16(self) -> Config:
-        key, smallest = "data.image_size", self.data.resolution
-        if self.progressive.mode != "off":
-            key, smallest = "progressive.resolutions", min(self.progressive.resolutions)
-        # A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs
-        # (TensorFlow 2.21 with oneDNN): taps beyond the pixel get what lay in memory.
-        if (
-            self.compute.precision == "mixed_bfloat16"
-            and self.stem == "imagenet"
-            and smallest < _SMALLEST_IN_BFLOAT16
-        ):
+        if self.compute.precision == "mixed_bfloat16" and not self.allows_bfloat16:
+            off = self.progressive.mode == "off"
             raise across_keys(
-                (key, "model.stem", "compute.precision"),
-                smallest,
+                (
+                    "data.image_size" if off else "progressive.resolutions",
+                    "model.stem",
+                    "compute.precision",
+                ),
+                self._smallest_resolution,
                 f"give at least {_SMALLEST_IN_BFLOAT16}, as the imagenet stem in mixed_bfloat16 "
                 "needs, or model.stem=cifar, or compute.precision=float32",
             )
         return self
+
+    @property
+    def allows_bfloat16(self) -> bool:
+        """Whether the images are large enough for mixed_bfloat16.
+
+        A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs (TensorFlow
+        2.21 with oneDNN): taps beyond the pixel get what lay in memory.
+        """
+        return self.stem != "imagenet" or self._smallest_resolution >= _SMALLEST_IN_BFLOAT16
+
+    @property
+    def _smallest_resolution(self) -> int:
+        if self.progressive.mode == "off":
+            return self.data.resolution
+        return min(self.progressive.resolutions)
+
+    @property
+    def precision(self) -> Precision:
+        """`compute.precision` where it is settled.
+
+        Raises:
+            UserError: it is auto, which only training and profiling settle.
+        """
+        if self.compute.precision == "auto":
+            raise UserError(
+                "compute.precision is auto, which only dbsl_tf.train and dbsl_tf.profile measure; "
+                "give float32, mixed_bfloat16 or mixed_float16"
+            )
+        return self.compute.precision
+
+    def with_precision(self, precision: PrecisionSetting) -> Config:
+        """The same with another `compute.precision`."""
+        compute = self.compute.model_copy(update={"precision": precision})
+        return self.model_copy(update={"compute": compute})
 
     @property
     def stem(self) -> Stem:

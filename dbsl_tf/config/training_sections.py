@@ -16,7 +16,7 @@ from dbsl_tf.config.names import (
     LearningRateScaling,
     ModelName,
     OptimizerState,
-    Precision,
+    PrecisionSetting,
     Stem,
 )
 from dbsl_tf.config.section import Section, across_keys
@@ -39,10 +39,12 @@ class ModelSection(Section):
 class ComputeSection(Section):
     """How the workers compute."""
 
-    precision: Precision = Field(
+    precision: PrecisionSetting = Field(
         "float32",
         description="of the layers up to the pooling; weights, batch statistics, classifier and "
-        "loss are float32 with any, and mixed_float16 scales the loss",
+        "loss are float32 with any, and mixed_float16 scales the loss; auto: mixed_bfloat16 where "
+        "processors or GPUs compute in it and it is measured to be faster when the run begins, "
+        "else float32",
     )
     xla: bool = Field(
         False, description="compile the training step by XLA, once for each batch size"

@@ -58,6 +58,7 @@ def build_components(
     cluster: ReadyCluster,
     checkpoint: Checkpoint | None = None,
     worker_timeout: float | None = None,
+    engine: Engine | None = None,
 ) -> Components:
     """Connect to the cluster and build what trains on it.
 
@@ -68,8 +69,9 @@ def build_components(
         checkpoint: what to go on from; None: fresh weights.
         worker_timeout: seconds after which a worker's share of an evaluation is given to another
             one too; None: never.
+        engine: the cluster, where this process has connected to it already.
     """
-    engine = Engine(cluster.task)
+    engine = engine or Engine(cluster.task)
     settings = resolution_settings(config)
     networks = {part.dropout: _network(config, data, part.dropout) for part in settings}
     highest = settings[-1]
@@ -159,12 +161,12 @@ def _network(config: Config, data: PreparedData, dropout: float) -> Network:
         dropout,
         seed=config.run.seed,
         stem=config.stem,
-        precision=config.compute.precision,
+        precision=config.precision,
     )
     return Network(
         model,
         decay_all=config.optimizer.decay_normalization,
-        compute=Compute(config.compute.precision, config.compute.xla),
+        compute=Compute(config.precision, config.compute.xla),
     )
 
 

@@ -107,6 +107,11 @@ class Trainer:
         run_watched(self._load_closures, self._check, _READY_SECONDS)
 
     @property
+    def engine(self) -> Engine:
+        """The connected cluster."""
+        return self._engine
+
+    @property
     def wall_seconds(self) -> float:
         """Time trained so far, also before interruptions."""
         return self._checkpointer.wall_seconds

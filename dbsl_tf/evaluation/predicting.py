@@ -49,7 +49,7 @@ def evaluate_on_test_set(
             settings.dropout,
             seed=config.run.seed,
             stem=config.stem,
-            precision=config.compute.precision,
+            precision=config.precision,
         )
     )
     check_weights_fit(network.initial_weights(), weights)

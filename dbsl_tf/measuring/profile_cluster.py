@@ -15,10 +15,11 @@ from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.processor import onednn_of_all, processor_name
 from dbsl_tf.config import Config
 from dbsl_tf.data.configured import epoch_samples, prepare_data
 from dbsl_tf.planning import TimeModel, plan_from_config
-from dbsl_tf.profiling.cache import cache_path, processor_name
+from dbsl_tf.profiling.cache import cache_path
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
 from dbsl_tf.schedules.progressive import resolution_settings
@@ -58,7 +59,7 @@ def profile_cluster(
         from dbsl_tf.engine.watched_run import run_watched
         from dbsl_tf.measuring.profiling_run import measure
 
-        measurements = run_watched(
+        measurements, processors = run_watched(
             partial(measure, config, data, cluster, report), lambda: cluster.check(report)
         )
     # Imported late: it knows scipy, which takes a second.
@@ -67,8 +68,9 @@ def profile_cluster(
     settings = {
         "model": config.model.name,
         "stem": config.stem,
-        "precision": config.compute.precision,
+        "precision": config.precision,
         "xla": config.compute.xla,
+        "onednn": onednn_of_all(processors),
         "resolutions": list(measurements),
         "data": config.data.name,
         "epoch_samples": epoch_samples(config.data),
@@ -79,6 +81,7 @@ def profile_cluster(
         "cores": len(available_cores()),
         "threads_per_worker": cluster.threads_per_worker,
         "workers": config.cluster.workers,
+        "processors": [worker.as_dict() for worker in processors],
     }
     return profile_measurements(
         measurements, settings, machine, method, memory_budget=config.profile.memory_budget
@@ -112,6 +115,8 @@ def cached_profile(
     seconds = config.profile.seconds * len(resolution_settings(config))
     report(f"no time_model in the configuration: measuring it first, about {seconds:.0f} s, once")
     command = [sys.executable, "-m", "dbsl_tf.profile", "--config", config_file, *overrides]
+    # Where it was auto, what that came to.
+    command.append(f"compute.precision={config.precision}")
     # Whoever needs the profile warns itself.
     status = subprocess.run(
         [*command, "--output", str(path)], check=False, env={**os.environ, CROWDING_IS_KNOWN: "1"}

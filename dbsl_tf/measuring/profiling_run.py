@@ -6,15 +6,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
 from dbsl_tf.cluster.connecting import ReadyCluster
+from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.measuring.memory_sweep import MemorySweep
 from dbsl_tf.measuring.operating_points import measurement_of, time_operating_points
+from dbsl_tf.measuring.processor_reading import read_processors
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns
 from dbsl_tf.profiling.measurement import Measurement
 from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
@@ -28,6 +31,18 @@ _SWEEP_ROUNDS = 4
 _MERGES = 5
 
 
+class Measured(NamedTuple):
+    """What was measured at each resolution of the run, from low to high, and on what.
+
+    Attributes:
+        measurements: by resolution; at the highest also memory, merges and an evaluation.
+        processors: of the workers.
+    """
+
+    measurements: dict[int, Measurement]
+    processors: list[WorkerProcessor]
+
+
 def sweep_sizes(largest: int) -> list[int]:
     """Batch sizes from 4 (or `largest`) to `largest`, evenly spaced on a logarithmic scale."""
     smallest = min(_SMALLEST_BATCH, largest)
@@ -35,9 +50,7 @@ def sweep_sizes(largest: int) -> list[int]:
     return sorted({int(round(size)) for size in sizes})
 
 
-def measure(
-    config: Config, data: PreparedData, cluster: ReadyCluster, report: Report
-) -> dict[int, Measurement]:
+def measure(config: Config, data: PreparedData, cluster: ReadyCluster, report: Report) -> Measured:
     """Time training steps of several batch sizes, mini-epochs, merges and an evaluation.
 
     Every figure comes from the closure that training runs: pull, steps, push. All workers run it
@@ -55,15 +68,12 @@ def measure(
         cluster: whose servers answer.
         report: told in a line what is being done.
 
-    Returns:
-        What was measured at each resolution of the run, from low to high; at the highest also
-        memory, merges and an evaluation.
-
     Raises:
         ClusterError: the workers would not run at the same time.
         UserError: too few batch sizes could be timed.
     """
     components = build_components(config, data, cluster)
+    processors = read_processors(components.engine)
     highest, *lower = reversed(resolution_settings(config))
     # The highest first: memory is measured as the most a process ever had.
     memory, timed = _measure_resolution(config, components, cluster, highest, report, True)
@@ -79,7 +89,7 @@ def measure(
         merge_seconds=_time_merges(components),
         evaluation_seconds=_time_evaluation(components),
     )
-    return dict(sorted(measurements.items()))
+    return Measured(dict(sorted(measurements.items())), processors)
 
 
 def _measure_resolution(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.onednn import decide
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.common.versions import package_versions
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
@@ -25,12 +25,12 @@ def cache_path(
     """Returns the file for the profile of a configuration on a device.
 
     Whatever changes the time of a mini-epoch leads to another file: model, optimiser, precision,
-    XLA, resolution, data, augmentation, devices, servers, transfers, the version of TensorFlow. It
-    lies in the user's cache folder.
+    XLA, oneDNN, resolution, data, augmentation, devices, servers, transfers, the version of
+    TensorFlow. It lies in the user's cache folder.
 
     Args:
         config: of the run.
-        device: what computes, such as `processor_name()` or the name of a GPU.
+        device: what computes, such as `common.processor.processor_name()` or the name of a GPU.
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
         servers: their addresses; none: they are processes of this machine.
     """
@@ -40,6 +40,7 @@ def cache_path(
         "stem": config.stem,
         "precision": config.compute.precision,
         "xla": config.compute.xla,
+        "onednn": decide(config.compute.onednn, os.environ).on,
         "resolutions": resolutions,
         "data": config.data.name,
         "files": str(config.data.dir) if config.data.name == IMAGE_FOLDER else None,
@@ -59,18 +60,11 @@ def cache_path(
     return user_cache_folder() / "profiles" / name
 
 
-def processor_name() -> str:
-    """Returns the name of this machine's processor and its cores, as in "AMD EPYC, 2 cores"."""
-    return f"{_processor_model()}, {os.cpu_count()} cores"
+def precision_path(profile: Path, large_batch: int) -> Path:
+    """Returns the file for the precision that `compute.precision: auto` came to.
 
-
-def _processor_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() == "model name" and value.strip():
-            return value.strip()
-    return platform.processor() or platform.machine() or "unknown processor"
+    Args:
+        profile: `cache_path` of the configuration, with auto.
+        large_batch: samples in the batches that it was measured with.
+    """
+    return profile.parents[1] / "precisions" / f"{profile.stem}-{large_batch}.json"

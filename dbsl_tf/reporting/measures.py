@@ -10,7 +10,14 @@ from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
 
-_WORK = ("schedule.epochs", "model.name", "data.name", "data.train_samples", "compute.precision")
+_WORK = (
+    "schedule.epochs",
+    "model.name",
+    "data.name",
+    "data.train_samples",
+    "compute.precision",
+    "compute.xla",
+)
 
 
 @dataclass(frozen=True)
@@ -193,7 +200,8 @@ def time_against_all_large(groups: Sequence[Group]) -> list[float | None]:
     """Mean wall time of each group over that of the group without small workers.
 
     Of the finished runs. None where that cannot be told: no such group or several, or runs of
-    another length, network, data set, precision or number of workers.
+    another length, network, data set, precision or number of workers, with XLA or oneDNN and
+    without.
     """
     all_large = [group for group in groups if group.small_workers == 0]
     if len(all_large) != 1 or len(groups) == 1:
@@ -216,4 +224,5 @@ def _finished_seconds(group: Group) -> float | None:
 def _work(group: Group) -> tuple:
     """What must be the same for times to be compared."""
     run = group.runs[0]
-    return run.workers, *(run.config.get(key) for key in _WORK)
+    onednn = {run.onednn for run in group.runs if run.finished}
+    return run.workers, onednn, *(run.config.get(key) for key in _WORK)

@@ -10,6 +10,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.flat import flat
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 from dbsl_tf.planning.time_model import TimeModel
+from dbsl_tf.profiling.precision_choice import stored_choice
 from dbsl_tf.reporting.history_times import timed_history
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.results.checked_values import (
@@ -64,6 +65,9 @@ def read_run(path: Path) -> RecordedRun:
     directory.check_has_history()
     text, config = _configuration(directory.configuration)
     plan = _plan(directory)
+    if config.get("compute.precision") == "auto":
+        choice = stored_choice(plan.get("precision_choice"))
+        config["compute.precision"] = choice.precision if choice else "auto"
     events = read_events(directory.history)
     workers = _workers(config, plan, events)
     try:

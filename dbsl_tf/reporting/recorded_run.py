@@ -136,7 +136,8 @@ class RecordedRun:
 
     Attributes:
         path: its directory.
-        config: every key that config.yaml gives, by dotted name.
+        config: every key that config.yaml gives, by dotted name; in the place of a precision of
+            auto that which was chosen.
         config_text: config.yaml as it is; empty where there is none.
         plan: plan.json; empty where there is none.
         data: data.json, likewise.
@@ -171,6 +172,13 @@ class RecordedRun:
     @property
     def seed(self) -> int | None:
         return self.config.get("run.seed")
+
+    @property
+    def onednn(self) -> bool | None:
+        """Whether it computed with oneDNN; None: its workers were not alike, or not recorded."""
+        compute = self.summary.get("compute")
+        held = compute.get("onednn") if isinstance(compute, Mapping) else None
+        return held if isinstance(held, bool) else None
 
     @property
     def finished(self) -> bool:

@@ -13,6 +13,7 @@ from dbsl_tf.reporting.markup import Markup, element, table, together, with_symb
 from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.run_tables import (
+    compute_table,
     event_table,
     happened_table,
     plan_tables,
@@ -66,6 +67,7 @@ def run_section(run: RecordedRun, group: Group, name: str, single: bool) -> Mark
         ),
         element("h3", "Configuration and versions"),
         settings_part(run),
+        compute_table(run),
         versions_table(run),
     )
     if single:

@@ -150,6 +150,39 @@ def settings_part(run: RecordedRun) -> Markup:
     )
 
 
+def compute_table(run: RecordedRun) -> Markup:
+    """What the workers computed with, which is known of finished runs."""
+    compute = run.summary.get("compute")
+    if not isinstance(compute, Mapping) or "onednn" not in compute:
+        return element("p", "What the workers computed with is recorded when a run is finished.")
+    rows = [
+        ("precision", str(compute.get("precision"))),
+        ("XLA", _on(compute.get("xla"))),
+        ("oneDNN", f"{_on(compute['onednn'])} ({_reason(compute.get('onednn_reason'))})"),
+    ]
+    workers = compute.get("workers")
+    for worker in workers if isinstance(workers, list) else ():
+        if isinstance(worker, Mapping):
+            facts = (worker.get("processor"), worker.get("instructions"))
+            text = ", ".join(str(fact) for fact in facts if fact) or "not known"
+            if compute["onednn"] is None:
+                text += f", oneDNN {_on(worker.get('onednn'))}"
+            rows.append((f"processor of worker {worker.get('worker')}", text))
+    return table("Computing", ("", ""), rows, texts=2)
+
+
+def _on(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "not the same on all workers"
+
+
+def _reason(reason: Any) -> str:
+    """Who decided it, see `dbsl_tf.common.onednn.Decision`."""
+    known = {"key": "compute.onednn", "environment": "TF_ENABLE_ONEDNN_OPTS", "auto": "by itself"}
+    return known.get(str(reason), "TensorFlow's choice")
+
+
 def versions_table(run: RecordedRun) -> Markup:
     """Versions of the software, which are known of finished runs."""
     versions = run.summary.get("versions")

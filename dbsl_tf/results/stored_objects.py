@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.profiling.precision_choice import PrecisionChoice, stored_choice
 from dbsl_tf.results.checked_values import check_known, damaged
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -41,3 +42,14 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
     except ValueError as error:
         raise damaged(directory.summary, str(error)) from error
     return summary
+
+
+def read_precision_choice(directory: RunDirectory) -> PrecisionChoice | None:
+    """What `compute.precision: auto` came to in a run, by its plan.json; None: it says nothing.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if not directory.plan.exists():
+        return None
+    return stored_choice(read_object(directory, directory.plan).get("precision_choice"))

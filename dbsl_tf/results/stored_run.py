@@ -12,7 +12,7 @@ from dbsl_tf.config import Config, load_config
 from dbsl_tf.results.checked_values import damaged, finite_number, whole_number
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
-from dbsl_tf.results.stored_objects import read_object
+from dbsl_tf.results.stored_objects import read_object, read_precision_choice
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class StoredRun:
 
     Attributes:
         directory: its files.
-        config: what it was trained with.
+        config: what it was trained with; its precision is that which auto came to.
         facts: of its data, see `dbsl_tf.data.dataset.dataset_facts`.
     """
 
@@ -48,6 +48,9 @@ class StoredRun:
                 "none; name the directory of a run of dbsl_tf.train"
             )
         config = load_config(directory.configuration)
+        if config.compute.precision == "auto":
+            choice = read_precision_choice(directory)
+            config = config.with_precision(choice.precision if choice else "float32")
         return cls(directory, config, _facts(directory))
 
     def checkpoint(self, commit: int | None = None) -> Checkpoint:

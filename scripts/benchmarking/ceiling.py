@@ -46,7 +46,7 @@ def train(workload: Workload, worker: int) -> dict:
     network = Network(
         workload.model(keras_core),
         decay_all=section.decay_normalization,
-        compute=Compute(workload.config.compute.precision, workload.config.compute.xla),
+        compute=Compute(workload.config.precision, workload.config.compute.xla),
     )
     optimizer = SGD(section.momentum, section.nesterov, section.weight_decay, section.decay_mode)
     batches = iter(workload.dataset(plan.batch, plan.samples, worker, threads))

@@ -25,7 +25,7 @@ def import_keras(name: str, workload: Workload) -> ModuleType:
         import tf_keras as keras
     else:
         import keras
-    keras.mixed_precision.set_global_policy(workload.config.compute.precision)
+    keras.mixed_precision.set_global_policy(workload.config.precision)
     return keras
 
 

@@ -93,7 +93,7 @@ def training_step(
     import torch
     from torch.nn import functional
 
-    half = workload.config.compute.precision != "float32"
+    half = workload.config.precision != "float32"
     optimizer = sgd(workload, model)
 
     def loss_of(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +123,7 @@ def sgd(workload: Workload, model: nn.Module) -> optim.SGD:
     """
     from torch import optim
 
-    section, precision = workload.config.optimizer, workload.config.compute.precision
+    section, precision = workload.config.optimizer, workload.config.precision
     if section.decay_mode != "l2" or precision == "mixed_float16":
         sys.exit(
             "error: the peer pytorch has neither optimizer.decay_mode decoupled nor "

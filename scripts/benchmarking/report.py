@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.versions import package_versions
@@ -57,24 +56,18 @@ def machine() -> dict[str, Any]:
     import psutil
 
     from dbsl_tf.common.cores import available_cores
+    from dbsl_tf.common.processor import this_processor
 
+    processor = this_processor()
     return {
-        "processor": _processor(),
+        "processor": processor.name,
+        "instructions": processor.instructions,
         "cores_used": len(available_cores()),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.platform(),
         "versions": package_versions(*PACKAGES),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def label(entry: Mapping[str, Any]) -> str:

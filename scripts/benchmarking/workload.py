@@ -67,7 +67,7 @@ class Workload:
             self.config.model.dropout,
             seed=self.config.run.seed,
             stem=self.config.stem,
-            precision=self.config.compute.precision,
+            precision=self.config.precision,
         )
 
     @staticmethod

@@ -76,7 +76,7 @@ def test_precision_and_xla(short: Path) -> None:
     config = load_config(short, ["compute.precision=mixed_float16", "compute.xla=true"])
     assert (config.compute.precision, config.compute.xla) == ("mixed_float16", True)
     message = _refusal(short, "compute.precision=half")
-    assert "one of float32, mixed_bfloat16, mixed_float16" in message
+    assert "one of auto, float32, mixed_bfloat16, mixed_float16" in message
     too_small = ["model.stem=imagenet", "data.image_size=24", "compute.precision=mixed_bfloat16"]
     assert "data.image_size is 24; give at least 32" in _refusal(short, *too_small)
     assert load_config(short, too_small[:2]).data.resolution == 24

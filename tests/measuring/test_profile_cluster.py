@@ -34,7 +34,7 @@ class TestCachedProfile:
         self.measurements = 0
         self.lines: list[str] = []
 
-    def _measure(self, command: list[str], check: bool) -> subprocess.CompletedProcess:
+    def _measure(self, command: list[str], **_: object) -> subprocess.CompletedProcess:
         """Stands for the process that measures: it leaves `self.measured`."""
         self.measurements += 1
         if self.measured is not None:

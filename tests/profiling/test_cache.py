@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.config import load_config
-from dbsl_tf.profiling.cache import cache_path, processor_name
+from dbsl_tf.profiling.cache import cache_path
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
@@ -35,6 +35,7 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path(threads=2),
         _path("compute.precision=mixed_bfloat16"),
         _path("compute.xla=true"),
+        _path("compute.onednn=off"),
         _path("cluster.parameter_servers=2"),
         _path("optimizer.state=keep"),
         _path("cluster.transfer_dtype=bfloat16"),
@@ -54,8 +55,3 @@ def test_the_name_tells_what_it_is_for() -> None:
 def test_it_lies_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert _path().parent == tmp_path / "dbsl_tf" / "profiles"
-
-
-def test_the_processor_has_a_name() -> None:
-    name, cores = processor_name().rsplit(", ", 1)
-    assert name and cores.endswith(" cores")

@@ -8,9 +8,11 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from dbsl_tf.common.processor import Processor, WorkerProcessor
 from dbsl_tf.config import load_config
 from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
 from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.results.compute_record import compute_record
 from dbsl_tf.results.history import History
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord
 from dbsl_tf.results.run_directory import RunDirectory
@@ -59,8 +61,14 @@ def make_run(
         if commits is None and evaluate:
             seconds = max(record.started + record.seconds for record in done) - START
             summary = summarize(schedule, history.commits, history.evaluations, seconds)
+            summary["compute"] = compute_record(config.compute, _processors(config.cluster.workers))
             directory.write_json(directory.summary, summary)
     return directory
+
+
+def _processors(workers: int) -> list[WorkerProcessor]:
+    processor = Processor("AMD EPYC 7B13", frozenset({"avx", "avx2"}))
+    return [WorkerProcessor(worker, processor, onednn=True) for worker in range(workers)]
 
 
 def append_event(directory: RunDirectory, **event: object) -> None:

@@ -1,0 +1,77 @@
+"""Settles `compute.precision: auto`, by measuring where there is something to gain."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dbsl_tf.cluster.local import visible_gpus
+from dbsl_tf.cluster.task import task_from_environment
+from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.common.processor import processor_name, this_processor
+from dbsl_tf.config import Config
+from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16
+from dbsl_tf.profiling.cache import cache_path, precision_path
+from dbsl_tf.profiling.precision_choice import PrecisionChoice, stored_choice, unmeasured
+from dbsl_tf.schedules.progressive import resolution_settings
+
+
+def settle_precision(
+    config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
+) -> PrecisionChoice:
+    """What `compute.precision: auto` comes to for a run, on the workers that are going to train.
+
+    It is measured in a process of its own, once: the result is kept beside the profiles.
+
+    Args:
+        config: of the run, with auto.
+        config_file, overrides: where it came from.
+        report: told in a line what happens, and what was chosen.
+
+    Raises:
+        ClusterError: the measurement failed; its own message has been shown.
+    """
+    choice = _settle(config, config_file, overrides, report)
+    report(str(choice))
+    return choice
+
+
+def _settle(
+    config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
+) -> PrecisionChoice:
+    if not config.allows_bfloat16:
+        return unmeasured("as the images are too small for mixed_bfloat16 with the imagenet stem")
+    task = task_from_environment(os.environ)
+    if task is None and not (visible_gpus() or this_processor().has_bfloat16):
+        return unmeasured(NO_BFLOAT16)
+    servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
+    threads = max(1, len(available_cores()) // config.cluster.workers)
+    profile = cache_path(config, processor_name(), threads, servers)
+    path = precision_path(profile, resolution_settings(config)[-1].large_batch)
+    kept = _kept(path)
+    if kept is not None:
+        return kept
+    report("compute.precision is auto: measuring float32 and mixed_bfloat16, once")
+    command = [sys.executable, "-m", "dbsl_tf.measuring.precision_comparison"]
+    command += ["--config", config_file, "--output", str(path), *overrides]
+    status = subprocess.run(command, check=False).returncode
+    kept = _kept(path)
+    if status or kept is None:
+        raise ClusterError(
+            f"the precisions could not be compared (status {status}), see above; give "
+            "compute.precision"
+        )
+    return kept
+
+
+def _kept(path: Path) -> PrecisionChoice | None:
+    """The choice that was made before; None: there is none that can be read."""
+    try:
+        return stored_choice(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,165 @@
+"""Measures which precision a run is faster in: `python -m dbsl_tf.measuring.precision_comparison`.
+
+It has a process of its own, as a process connects to a cluster only once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.task import task_from_environment
+from dbsl_tf.command_line import config_parser, parse_config, run
+from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.processor import WorkerProcessor
+from dbsl_tf.common.telling import tell
+from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.profiling.precision_choice import (
+    CANDIDATES,
+    PrecisionChoice,
+    choose,
+    unmeasured,
+)
+from dbsl_tf.schedules.progressive import resolution_settings
+
+if TYPE_CHECKING:
+    from dbsl_tf.cluster.connecting import ReadyCluster
+    from dbsl_tf.config import Config
+    from dbsl_tf.data.prepare import PreparedData
+    from dbsl_tf.engine.engine import Engine
+    from dbsl_tf.measuring.timed_runs import TimedRuns
+
+NO_BFLOAT16 = "as no processor or GPU of the workers computes in bfloat16"
+# Of each precision in turn. A run is to be long enough that what it pays once does not count.
+_ROUNDS = 5
+_RUN_SECONDS = 1.0
+_MOST_SECONDS = 60.0
+_WARM_UP_STEPS = 2
+_TRIES = 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure on the workers of a configuration, and write what is chosen as JSON."""
+    parser = config_parser(
+        "dbsl_tf.measuring.precision_comparison", "Measure which precision a run is faster in."
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    options, config = parse_config(parser, arguments)
+    from rich.console import Console
+
+    task = task_from_environment(os.environ)
+    if task is not None:
+        check_size(config, task)
+    data = prepare_data(config.data)
+    report = partial(tell, Console())
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        ready_cluster(config, task, Path(logs)) as cluster,
+    ):
+        from dbsl_tf.engine.watched_run import run_watched
+
+        choice = run_watched(
+            partial(choose_on_cluster, config, data, cluster), partial(cluster.check, report)
+        )
+    write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")
+    return 0
+
+
+def choose_on_cluster(config: Config, data: PreparedData, cluster: ReadyCluster) -> PrecisionChoice:
+    """Which precision to train in, by what the workers are and how fast they turn out to be.
+
+    Args:
+        config: of the run.
+        data: to train on.
+        cluster: whose servers answer.
+    """
+    # Imported here because they load TensorFlow.
+    import tensorflow as tf
+
+    from dbsl_tf.engine.engine import Engine
+    from dbsl_tf.measuring.processor_reading import read_processors
+
+    engine = Engine(cluster.task)
+    on_gpus = bool(tf.config.list_logical_devices("GPU"))  # of all workers
+    if not may_gain(read_processors(engine), on_gpus):
+        return unmeasured(NO_BFLOAT16)
+    return choose(compare(config, data, cluster, engine))
+
+
+def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
+    """Whether bfloat16 is worth measuring: every worker can compute in it."""
+    return on_gpus or bool(workers) and all(each.processor.has_bfloat16 for each in workers)
+
+
+def compare(
+    config: Config, data: PreparedData, cluster: ReadyCluster, engine: Engine
+) -> list[dict[str, float]]:
+    """Train some steps with the large batch in one precision and the other, in turn.
+
+    All workers train at once, as in the run, with its network at its highest resolution.
+
+    Args:
+        config: of the run; its precision does not count.
+        data: to train on.
+        cluster: whose servers answer.
+        engine: the same, connected.
+
+    Returns:
+        Of each round: images/s of all workers together, by precision.
+
+    Raises:
+        ClusterError: the workers would not run at the same time.
+    """
+    from dbsl_tf.coordinator.components import build_components
+    from dbsl_tf.measuring.timed_runs import TimedRuns
+
+    settings = resolution_settings(config)[-1]
+    batch, rate = settings.large_batch, config.optimizer.base_lr * 1e-3
+    runs = {}
+    for precision in CANDIDATES:
+        chosen = config.with_precision(precision)
+        components = build_components(chosen, data, cluster, engine=engine)
+        runs[precision] = TimedRuns(components, settings.resolution, rate)
+        runs[precision].load([[batch]] * engine.workers)
+    steps = {name: _steps_of_a_run(timed) for name, timed in runs.items()}
+    rounds: list[dict[str, float]] = []
+    began = time.monotonic()
+    while not rounds or (len(rounds) < _ROUNDS and time.monotonic() - began < _MOST_SECONDS):
+        rounds.append({name: _speed(timed, steps[name], batch) for name, timed in runs.items()})
+    return rounds
+
+
+def _steps_of_a_run(runs: TimedRuns) -> int:
+    """As many as take about `_RUN_SECONDS`, found out by a few."""
+    _loop_seconds(runs, _WARM_UP_STEPS)
+    step = max(_loop_seconds(runs, _WARM_UP_STEPS)) / _WARM_UP_STEPS
+    return max(_WARM_UP_STEPS, math.ceil(_RUN_SECONDS / step))
+
+
+def _speed(runs: TimedRuns, steps: int, batch: int) -> float:
+    """Images/s of all workers together."""
+    return sum(steps * batch / seconds for seconds in _loop_seconds(runs, steps))
+
+
+def _loop_seconds(runs: TimedRuns, steps: int) -> list[float]:
+    """Seconds that each worker takes for so many steps, all at the same time."""
+    for _ in range(_TRIES):
+        # None where one worker has done another's work.
+        if (results := runs.run([steps] * runs.workers)) is not None:
+            return [float(result["loop_seconds"]) for result in results.values()]
+    raise ClusterError(
+        "the workers do not run at the same time: one is hung or dead; start its server again"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

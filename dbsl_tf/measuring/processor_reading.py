@@ -1,0 +1,74 @@
+"""What the workers compute with, read inside a closure: processor, and whether oneDNN is on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from dbsl_tf.common.processor import CPU_INFO, Processor, WorkerProcessor
+from dbsl_tf.engine.engine import Engine
+
+_KEYS = r"(?i)(model name|flags|features)\s*:.*"
+_BYTES = 16_384
+# One worker may take the call of another, as they are short.
+_TRIES = 10
+
+
+def read_processors(engine: Engine) -> list[WorkerProcessor]:
+    """What every worker that answers computes with, by index."""
+    closure = engine.closure(worker_processor)
+    found: dict[int, WorkerProcessor] = {}
+    for _ in range(_TRIES):
+        for reading in engine.call_each(closure, [()] * engine.workers):
+            read = _read(reading)
+            found[read.worker] = read
+        if len(found) == engine.workers:
+            break
+    return [found[worker] for worker in sorted(found)]
+
+
+def worker_processor() -> dict[str, tf.Tensor]:
+    """In a closure: what the worker computes with.
+
+    `worker` is its index (int64 scalar), `cpu_info` lines of its /proc/cpuinfo on its first
+    processors, padded with zeros (uint8 [bytes]), `onednn` whether oneDNN operations are on (bool
+    scalar).
+    """
+    return {
+        "worker": Engine.worker_index(),
+        "cpu_info": _cpu_info(),
+        "onednn": _onednn_is_on(),
+    }
+
+
+def _cpu_info() -> tf.Tensor:
+    text = (
+        tf.data.TextLineDataset(tf.io.matching_files(CPU_INFO))  # none where there is no such file
+        .filter(lambda line: tf.strings.regex_full_match(line, _KEYS))
+        .take(2)
+        .reduce(tf.constant(""), lambda text, line: tf.strings.join([text, line, "\n"]))
+    )
+    # What a closure returns has a size that is known beforehand.
+    return tf.ensure_shape(tf.io.decode_raw(text, tf.uint8, fixed_length=_BYTES), [_BYTES])
+
+
+def _onednn_is_on() -> tf.Tensor:
+    """Whether a convolution of images with the channels first can be computed on the CPU.
+
+    Only oneDNN's can: this tells what holds in the process, whatever its environment says.
+    """
+
+    def convolve(_: tf.Tensor) -> tf.Tensor:
+        with tf.device("/cpu:0"):
+            image, kernel = tf.ones([1, 1, 2, 2]), tf.ones([1, 1, 1, 1])
+            return tf.nn.conv2d(image, kernel, 1, "VALID", data_format="NCHW")
+
+    done = tf.data.Dataset.range(1).map(convolve).ignore_errors()
+    return done.reduce(tf.constant(False), lambda *_: True)
+
+
+def _read(reading: dict[str, Any]) -> WorkerProcessor:
+    text = bytes(reading["cpu_info"]).rstrip(b"\0").decode(errors="replace")
+    processor = Processor.of(text.splitlines())
+    return WorkerProcessor(int(reading["worker"]), processor, bool(reading["onednn"]))

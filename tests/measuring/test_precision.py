@@ -1,0 +1,103 @@
+"""When the precisions are compared, and how long the result is kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.common.processor import Processor, WorkerProcessor
+from dbsl_tf.config import load_config
+from dbsl_tf.measuring import precision
+from dbsl_tf.measuring.precision_comparison import may_gain
+from dbsl_tf.profiling.precision_choice import PrecisionChoice, choose
+
+CONFIG = str(Path(__file__).parents[2] / "configs" / "quickstart.yaml")
+AVX2 = Processor("AMD EPYC", frozenset({"avx2"}))
+BFLOAT16 = Processor("AMD EPYC", frozenset({"avx2", "avx512f", "avx512_bf16"}))
+
+
+class TestSettlePrecision:
+    @pytest.fixture(autouse=True)
+    def _set_up(self, tmp_path, monkeypatch):
+        self.cache = tmp_path
+        for name, value in (
+            ("XDG_CACHE_HOME", str(tmp_path)),
+            ("TF_CONFIG", ""),
+            ("CUDA_VISIBLE_DEVICES", ""),
+        ):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(subprocess, "run", self._compare)
+        self.processor = BFLOAT16
+        monkeypatch.setattr(precision, "this_processor", lambda: self.processor)
+        self.speeds: dict[str, float] | None = {"float32": 100.0, "mixed_bfloat16": 180.0}
+        self.comparisons = 0
+        self.lines: list[str] = []
+
+    def _compare(self, command: list[str], check: bool) -> subprocess.CompletedProcess:
+        """Stands for the process that compares: it finds `self.speeds`."""
+        self.comparisons += 1
+        if self.speeds is None:
+            return subprocess.CompletedProcess(command, 1)
+        output = Path(command[command.index("--output") + 1])
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(choose([self.speeds]).as_dict()))
+        return subprocess.CompletedProcess(command, 0)
+
+    def settle(self, *overrides: str) -> PrecisionChoice:
+        config = load_config(CONFIG, ["compute.precision=auto", *overrides])
+        return precision.settle_precision(config, CONFIG, overrides, self.lines.append)
+
+    def test_it_is_measured_once_where_the_processor_has_bfloat16(self):
+        choice = self.settle()
+        assert choice.precision == "mixed_bfloat16"
+        assert "measuring float32 and mixed_bfloat16" in self.lines[0]
+        assert self.lines[1] == str(choice)
+        self.speeds = {"float32": 100.0, "mixed_bfloat16": 50.0}
+        assert self.settle("schedule.epochs=99") == choice
+        assert self.comparisons == 1
+
+    def test_other_steps_are_measured_anew(self):
+        self.settle()
+        self.speeds = {"float32": 100.0, "mixed_bfloat16": 50.0}
+        for change in ("dual_batch.large_batch=32", "model.name=resnet20", "compute.onednn=off"):
+            assert self.settle(change).precision == "float32"
+        assert self.comparisons == 4
+
+    def test_other_processors_are_not_tried(self):
+        self.processor = AVX2
+        assert self.settle().precision == "float32"
+        assert self.comparisons == 0
+        assert "no processor or GPU of the workers computes in bfloat16" in self.lines[-1]
+
+    def test_a_gpu_is(self, monkeypatch):
+        self.processor = AVX2
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        assert self.settle().precision == "mixed_bfloat16"
+
+    def test_images_that_are_too_small_for_it_are_not(self):
+        choice = self.settle("model.stem=imagenet", "data.image_size=24")
+        assert (choice.precision, self.comparisons) == ("float32", 0)
+
+    def test_what_was_kept_and_cannot_be_read_is_measured_again(self):
+        self.settle()
+        (kept,) = self.cache.rglob("precisions/*.json")
+        kept.write_text("{")
+        assert self.settle().precision == "mixed_bfloat16"
+        assert self.comparisons == 2
+
+    def test_a_comparison_that_fails_says_what_to_do(self):
+        self.speeds = None
+        with pytest.raises(ClusterError, match="give compute.precision"):
+            self.settle()
+
+
+def test_every_worker_has_to_compute_in_it() -> None:
+    able, unable = (WorkerProcessor(0, each, True) for each in (BFLOAT16, AVX2))
+    assert may_gain([able, able], on_gpus=False)
+    assert not may_gain([able, unable], on_gpus=False)
+    assert not may_gain([], on_gpus=False)
+    assert may_gain([unable], on_gpus=True)
