@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dbsl_tf.config import Config
     from dbsl_tf.data.prepare import PreparedData
     from dbsl_tf.engine.engine import Engine
-    from dbsl_tf.measuring.timed_runs import TimedRuns
+    from dbsl_tf.measuring.timed_runs import Report, TimedRuns
 
 NO_BFLOAT16 = "as no processor or GPU of the workers computes in bfloat16"
 # Of each precision in turn. A run is to be long enough that what it pays once does not count.
@@ -68,19 +68,23 @@ def main(arguments: Sequence[str]) -> int:
         from dbsl_tf.engine.watched_run import run_watched
 
         choice = run_watched(
-            partial(choose_on_cluster, config, data, cluster), partial(cluster.check, report)
+            partial(choose_on_cluster, config, data, cluster, report),
+            partial(cluster.check, report),
         )
     write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")
     return 0
 
 
-def choose_on_cluster(config: Config, data: PreparedData, cluster: ReadyCluster) -> PrecisionChoice:
+def choose_on_cluster(
+    config: Config, data: PreparedData, cluster: ReadyCluster, report: Report
+) -> PrecisionChoice:
     """Which precision to train in, by what the workers are and how fast they turn out to be.
 
     Args:
         config: of the run.
         data: to train on.
         cluster: whose servers answer.
+        report: told in a line what is being done.
     """
     # Imported here because they load TensorFlow.
     import tensorflow as tf
@@ -92,7 +96,7 @@ def choose_on_cluster(config: Config, data: PreparedData, cluster: ReadyCluster)
     on_gpus = bool(tf.config.list_logical_devices("GPU"))  # of all workers
     if not may_gain(read_processors(engine), on_gpus):
         return unmeasured(NO_BFLOAT16)
-    return choose(compare(config, data, cluster, engine))
+    return choose(compare(config, data, cluster, engine, report))
 
 
 def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
@@ -101,7 +105,7 @@ def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
 
 
 def compare(
-    config: Config, data: PreparedData, cluster: ReadyCluster, engine: Engine
+    config: Config, data: PreparedData, cluster: ReadyCluster, engine: Engine, report: Report
 ) -> list[dict[str, float]]:
     """Train some steps with the large batch in one precision and the other, in turn.
 
@@ -112,6 +116,7 @@ def compare(
         data: to train on.
         cluster: whose servers answer.
         engine: the same, connected.
+        report: told in a line what is being done.
 
     Returns:
         Of each round: images/s of all workers together, by precision.
@@ -126,6 +131,7 @@ def compare(
     batch, rate = settings.large_batch, config.optimizer.base_lr * 1e-3
     runs = {}
     for precision in CANDIDATES:
+        report(f"comparing precisions: loading the network in {precision}")
         chosen = config.with_precision(precision)
         components = build_components(chosen, data, cluster, engine=engine)
         runs[precision] = TimedRuns(components, settings.resolution, rate)
@@ -134,6 +140,7 @@ def compare(
     rounds: list[dict[str, float]] = []
     began = time.monotonic()
     while not rounds or (len(rounds) < _ROUNDS and time.monotonic() - began < _MOST_SECONDS):
+        report(f"comparing precisions: round {len(rounds) + 1} of {_ROUNDS} at most")
         rounds.append({name: _speed(timed, steps[name], batch) for name, timed in runs.items()})
     return rounds
 
@@ -155,7 +162,7 @@ def _loop_seconds(runs: TimedRuns, steps: int) -> list[float]:
     for _ in range(_TRIES):
         # None where one worker has done another's work.
         if (results := runs.run([steps] * runs.workers)) is not None:
-            return [float(result["loop_seconds"]) for result in results.values()]
+            return [float(result.loop_seconds) for result in results.values()]
     raise ClusterError(
         "the workers do not run at the same time: one is hung or dead; start its server again"
     )
