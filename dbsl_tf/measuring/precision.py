@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dbsl_tf.cluster.local import visible_gpus
 from dbsl_tf.cluster.task import task_from_environment
-from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError
-from dbsl_tf.common.processor import processor_name, this_processor
+from dbsl_tf.common.processor import this_processor
 from dbsl_tf.config import Config
 from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16
-from dbsl_tf.profiling.cache import cache_path, precision_path
+from dbsl_tf.measuring.profile_cluster import profile_path
+from dbsl_tf.profiling.cache import precision_path
 from dbsl_tf.profiling.precision_choice import PrecisionChoice, stored_choice, unmeasured
 from dbsl_tf.schedules.progressive import resolution_settings
 
@@ -49,10 +49,7 @@ def _settle(
     task = task_from_environment(os.environ)
     if task is None and not (visible_gpus() or this_processor().has_bfloat16):
         return unmeasured(NO_BFLOAT16)
-    servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
-    threads = max(1, len(available_cores()) // config.cluster.workers)
-    profile = cache_path(config, processor_name(), threads, servers)
-    path = precision_path(profile, resolution_settings(config)[-1].large_batch)
+    path = precision_path(profile_path(config), resolution_settings(config)[-1].large_batch)
     kept = _kept(path)
     if kept is not None:
         return kept

@@ -88,6 +88,14 @@ def profile_cluster(
     )
 
 
+def profile_path(config: Config) -> Path:
+    """Where the profile of a configuration is kept, for the cluster that this process would use."""
+    threads = max(1, len(available_cores()) // config.cluster.workers)
+    task = task_from_environment(os.environ)
+    servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
+    return cache_path(config, processor_name(), threads, servers)
+
+
 def cached_profile(
     config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
 ) -> Path:
@@ -105,10 +113,7 @@ def cached_profile(
         UserError: no plan can be made by the profile that is there, which is kept; or no time
             model from the one that was measured, which is not.
     """
-    threads = max(1, len(available_cores()) // config.cluster.workers)
-    task = task_from_environment(os.environ)
-    servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
-    path = cache_path(config, processor_name(), threads, servers)
+    path = profile_path(config)
     if path.exists() and _serves(path, config):
         report(f"time model: measured before, {path}")
         return path
