@@ -256,6 +256,8 @@ class Trainer:
             self._evaluate(record.commit, record.resolution)
 
     def _save(self) -> None:
+        # A slow disk is no server that hangs.
+        self._checkpointer.wait()
         with self._stalls.bounded("read the weights"):
             self._checkpointer.save(self._progress())
 
