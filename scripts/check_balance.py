@@ -89,9 +89,9 @@ def measure(
                 sys.exit("error: a worker did the work of another: is one hung or dead?")
             for worker in plans[kind].workers:
                 result = results[worker.index]
-                assert int(result["samples"]) == worker.samples
+                assert int(result.samples) == worker.samples
                 role = worker.role if kind == "dual" else kind
-                seconds[role].append(float(result["seconds"]))
+                seconds[role].append(float(result.seconds))
         measured.append(seconds)
     return measured[1:]
 
