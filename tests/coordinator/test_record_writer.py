@@ -10,9 +10,10 @@ import pytest
 from dbsl_tf.coordinator import record_writer
 from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.results.records import FaultRecord
+from tests.support.patience import at_most
 from tests.support.records import commit_record, evaluation_record
 
-SOON = 60.0
+SOON = at_most(6)
 
 
 class Slow:
