@@ -4,8 +4,8 @@
 
 The peers run one after the other, in each repeat in the opposite order of the repeat before, so
 that a machine that becomes faster or slower favours none; medians over the repeats count, and each
-peer is compared with the ceiling of its own repeat. What the file of results has already is not
-measured again: what takes hours can be done in parts, one --models after the other.
+peer is compared with the ceiling of its own repeat. Runs that are already in the file of results
+are not measured again: what takes hours can be done in parts, one model after another.
 docs/performance.md says what the peers are and how they are measured. Needs: pip install
 -r requirements.txt -r requirements-benchmark.txt
 """
@@ -123,7 +123,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--models",
         type=_names,
         default=["resnet8", "resnet20", "resnet18"],
-        help="default resnet8,resnet20,resnet18; there are resnet50 and mobilenet_v2 too",
+        help="default resnet8,resnet20,resnet18; also resnet50 and mobilenet_v2",
     )
     parser.add_argument(
         "--keras", type=_names, default=list(KERAS), help="for original and keras_fit; default both"
@@ -134,7 +134,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--isa",
         choices=INSTRUCTION_SETS,
-        help="have every peer do without wider instructions than these; default: all there are",
+        help="have every peer use no wider instructions than these; default: all there are",
     )
     parser.add_argument("--repeats", type=int, default=3, help="default 3")
     parser.add_argument(
@@ -152,7 +152,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="have all traffic of a peer share a link of so many Gbit/s; default: loopback's speed",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="file for the results, JSON; what it has is kept"
+        "--output", type=Path, required=True, help="file for the results, JSON; runs in it are kept"
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print the tables in Markdown, as for a document"

@@ -25,7 +25,7 @@ def warn_of_crowding(config: Config) -> None:
     os.environ[CROWDING_IS_KNOWN] = "1"
     print(
         f"warning: {workers} workers share {cores} core(s) of this machine: mini-epochs take "
-        "longer than a plan for workers with a core each says, and its k and balance do not hold; "
+        "longer than in a plan that assumes a core for each, whose k and balance then do not hold; "
         f"give cluster.workers={cores} at most, or start the cluster on more machines (TF_CONFIG)",
         file=sys.stderr,
         flush=True,

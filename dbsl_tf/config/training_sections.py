@@ -26,7 +26,7 @@ class ModelSection(Section):
     """The network."""
 
     name: ModelName = Field(
-        description="network; residual ones with 18, 34 and 50 layers start 64 wide, others 16"
+        description="network; residual networks of 18, 34 and 50 layers start 64 wide, others 16"
     )
     stem: Stem | None = Field(
         None,
@@ -43,7 +43,7 @@ class ComputeSection(Section):
         "float32",
         description="of the layers up to the pooling; weights, batch statistics, classifier and "
         "loss are float32 with any, and mixed_float16 scales the loss; auto: mixed_bfloat16 where "
-        "processors or GPUs compute in it and it is measured to be faster when the run begins, "
+        "processors or GPUs support it and it is measured to be faster when the run begins, "
         "else float32",
     )
     xla: bool = Field(
@@ -51,9 +51,9 @@ class ComputeSection(Section):
     )
     onednn: OneDnn = Field(
         "auto",
-        description="TensorFlow's oneDNN operations, which most processors compute faster with; "
-        "auto: on with x86 processors, unless TF_ENABLE_ONEDNN_OPTS is set; on and off count more "
-        "than that variable",
+        description="TensorFlow's oneDNN operations, which are faster on most processors; auto: on "
+        "for x86 processors, unless TF_ENABLE_ONEDNN_OPTS says otherwise; on and off override "
+        "that variable",
     )
 
 

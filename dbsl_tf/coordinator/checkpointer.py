@@ -28,7 +28,7 @@ class Checkpointer:
     Args:
         checkpoints: where to.
         shared_model: whose weights.
-        records: a checkpoint is written only when all that was told before it is.
+        records: flushed before a checkpoint is written.
         wall_seconds: time trained before this process took over.
         fail: told when a checkpoint cannot be written.
     """
@@ -77,7 +77,7 @@ class Checkpointer:
             self._write(checkpoint)
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        # A run that goes on from it would lack the records of commits that it holds.
+        # A run resumed from it would lack the records of commits that it contains.
         self._records.flush()
         self._checkpoints.save(checkpoint)
 

@@ -1,4 +1,4 @@
-"""Tells the observers of a run, beside the run."""
+"""Passes the records of a run on to its observers, beside the training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from dbsl_tf.results.records import (
     Observer,
 )
 
-# Who makes records waits for the observers where so many are behind.
+# With so many records waiting, whoever makes another one waits for the observers.
 _MOST = 1000
 
 
 class RecordWriter:
-    """An observer that passes on what it is told, in order, in one thread: nobody waits for files.
+    """An observer that passes on what it is told, in order, in a thread of its own.
 
-    Thread-safe. When an observer fails, that ends the run, and it is told nothing more.
+    So no commit waits for files. Thread-safe. An observer that fails ends the run; from then on
+    none of them is told anything.
 
     Args:
         observers: told one after the other.
@@ -36,7 +37,7 @@ class RecordWriter:
         self._error: BaseException | None = None
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
-        """Begin to pass on; `fail` is told of what an observer raises."""
+        """Begin to pass records on; `fail` is given what an observer raises."""
 
         def pass_on() -> None:
             try:
@@ -63,16 +64,16 @@ class RecordWriter:
         self._take("survived", record)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the observers know all that was told before.
+        """Wait until the observers have been told of every record taken so far.
 
         Args:
             timeout: seconds it may take; None: as long as it takes.
 
         Returns:
-            Whether they do.
+            Whether they have been.
 
         Raises:
-            Exception: that of an observer that failed.
+            Exception: what an observer has raised.
         """
         with self._changed:
             taken = self._taken

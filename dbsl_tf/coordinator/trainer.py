@@ -142,7 +142,7 @@ class Trainer:
             self._raise_failure()
         finally:
             self.stop()
-            # One that failed is known already.
+            # What an observer has raised is known already.
             with suppress(Exception):
                 self._records.flush(_LAST_RECORDS_SECONDS)
 

@@ -58,7 +58,7 @@ def unsuitable(measured: Mapping[str, Any], config: Config) -> str | None:
         for name, value in expected.items()
         if measured.get(name) is not None and value is not None and measured[name] != value
     ]
-    remedy = "measure anew with python -m dbsl_tf.profile"
+    remedy = "measure again with python -m dbsl_tf.profile"
     if others:
         return f"has {', '.join(others)}: its times are not those of this run; {remedy}"
     if "precision" in measured and "onednn" not in measured and expected["onednn"]:

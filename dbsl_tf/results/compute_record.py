@@ -36,7 +36,7 @@ def compute_record(
 
 
 def onednn_remark(section: ComputeSection, workers: Sequence[WorkerProcessor]) -> str | None:
-    """A line where workers do not compute as this process was told to; None: they do."""
+    """A line if workers differ from this process in whether oneDNN is on; None: they do not."""
     decision = decide(section.onednn, os.environ)
     other = [worker.worker for worker in workers if decision.on not in (None, worker.onednn)]
     if not other:

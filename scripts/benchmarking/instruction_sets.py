@@ -1,10 +1,10 @@
-"""Has a processor do without its widest instructions, to see how a lesser one would do."""
+"""Keeps libraries from a processor's widest instructions, to see how a lesser one would do."""
 
 from __future__ import annotations
 
-# Of each choice the environment that every library in use heeds. TensorFlow's own kernels (Eigen)
-# are compiled for AVX and dispatch nothing: they are the same on every processor, apart from the
-# matrix products that oneDNN makes for them.
+# For each choice, the environment variables of every library in use. TensorFlow's own kernels
+# (Eigen) are compiled for AVX and dispatch nothing: they are the same on every processor, apart
+# from the matrix products that oneDNN computes for them.
 INSTRUCTION_SETS = {
     "avx2": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",  # of TensorFlow and of PyTorch

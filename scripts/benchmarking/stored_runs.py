@@ -1,4 +1,4 @@
-"""The file of the results, to which every run is added when it is done."""
+"""The file of results, to which every run is added when it is done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scripts.benchmarking.report import Kind
 class StoredRuns:
     """The figures of every run, by kind and number of the repeat.
 
-    A file that exists is gone on with: what it holds is kept.
+    An existing file is continued: the runs in it are kept.
 
     Args:
         path: of the file.
@@ -87,4 +87,4 @@ def _content(path: Path) -> Mapping[str, Any]:
             return content
     except (ValueError, AttributeError):
         pass
-    raise UserError(f"--output is {path}, which is no file of results; give another file")
+    raise UserError(f"--output is {path}, which is not a file of results; give another file")

@@ -239,7 +239,7 @@ class TestStoredRuns:
             StoredRuns(path, "how", {}, {"processor": "b"})
         for text in ("no JSON", "[]", '{"runs": []}'):
             path.write_text(text)
-            with pytest.raises(UserError, match="no file of results; give another file"):
+            with pytest.raises(UserError, match="not a file of results; give another file"):
                 self._open(path)
 
 
