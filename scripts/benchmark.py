@@ -172,6 +172,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--repeats is {options.repeats}; give 1 or more")
     if options.mini_epochs < WARM_UP + 2:
         raise UserError(f"--mini-epochs is {options.mini_epochs}; give {WARM_UP + 2} or more")
+    for model in options.models:
+        configuration(options, model)
+    check_link(options.network_gbit)
+    check_writable(options.output)
+    if options.plot:
+        check_figure_path(options.plot)
     for name, form, _ in kinds_of(options):
         package = PEERS[name].package or form
         if package and not find_spec(package):
@@ -179,10 +185,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                 f"--peers has {name}, which needs {package}: pip install -r "
                 "requirements-benchmark.txt, or give others"
             )
-    check_link(options.network_gbit)
-    check_writable(options.output)
-    if options.plot:
-        check_figure_path(options.plot)
     return options
 
 

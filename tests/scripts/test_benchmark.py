@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
+from scripts.benchmark import parse
 from scripts.benchmarking.link import check_link
 from scripts.benchmarking.measurements import (
     Sample,
@@ -258,6 +259,19 @@ class TestCommand:
                 assert done.returncode == 2, done.stderr
                 assert len(done.stderr.splitlines()) == 1
                 assert told in done.stderr
+
+    def test_packages_are_asked_for_where_all_else_is_right(self, tmp_path, monkeypatch) -> None:
+        """As on a machine that has only what the tests need."""
+        for package in ("torch", "tf_keras"):
+            monkeypatch.setitem(sys.modules, package, None)
+        for arguments, told in (
+            (["--models", "resnet32"], "--models is resnet32"),
+            (["--network-gbit", "0"], "--network-gbit is 0"),
+            (["--peers", "pytorch"], "--peers has pytorch, which needs torch: pip install"),
+            (["--peers", "original"], "--peers has original, which needs tf_keras: pip install"),
+        ):
+            with pytest.raises(UserError, match=told):
+                parse([*arguments, "--output", str(tmp_path / "bench.json")])
 
     @pytest.mark.cluster
     @pytest.mark.slow
