@@ -37,9 +37,7 @@ def main(arguments: list[str]) -> None:
     if options.worker is not None:
         print(json.dumps(train(workload, options.worker, options.form)))
         return
-    results = run_workers(
-        "scripts.benchmarking.pytorch", arguments, len(workload.workers), **MEMORY
-    )
+    results = run_workers(MODULE, arguments, len(workload.workers), **MEMORY)
     records = [record for result in results for record in result["mini_epochs"]]
     print_result(records, min(r["started"] for r in records), results[0]["model_bytes"])
 
