@@ -154,7 +154,8 @@ def compute_table(run: RecordedRun) -> Markup:
     """What the workers computed with, which is known of finished runs."""
     compute = run.summary.get("compute")
     if not isinstance(compute, Mapping) or "onednn" not in compute:
-        return element("p", "What the workers computed with is recorded when a run is finished.")
+        text = "is not recorded" if run.finished else "is recorded when a run is finished"
+        return element("p", f"What the workers computed with {text}.")
     rows = [
         ("precision", str(compute.get("precision"))),
         ("XLA", _on(compute.get("xla"))),
