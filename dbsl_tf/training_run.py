@@ -15,9 +15,11 @@ from rich.console import Console
 from dbsl_tf.begun_run import Run
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.cluster.crowding import warn_of_crowding
+from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.restarting import restarts_so_far
-from dbsl_tf.cluster.task import Task
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
+from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.patience import Limits, communicate
 from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.telling import tell
@@ -34,12 +36,6 @@ from dbsl_tf.schedules.calendar import calendar_from_config
 
 if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer
-
-# What saving the weights may take when a run is interrupted, in seconds.
-_SAVING_SECONDS = 20.0
-_EXPORT_SECONDS = 300.0
-# What connecting to a cluster whose servers answer, and building what trains on it, may take.
-_BUILDING_SECONDS = 600.0
 
 
 def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> None:
@@ -67,7 +63,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         observers = [history, display, *_event_files(run, stack)]
         with waiting(console, "loading the network on the workers"):
             check = partial(cluster.check, report)
-            trainer = _ready_trainer(run, data, cluster, observers, check)
+            trainer = _ready_trainer(run, data, cluster, observers, check, cluster.watch(report))
             processors = _processors(trainer, check)
         if remark := onednn_remark(config.compute, processors):
             report(remark)
@@ -75,7 +71,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
             with display:
                 trainer.run(evaluate_first=_evaluation_is_missing(run, history))
         except KeyboardInterrupt:
-            _save_and_tell(run, trainer, console)
+            _save_and_tell(run, trainer, cluster, console)
             raise
         summary = summarize(
             run.schedule, history.commits, history.evaluations, trainer.wall_seconds
@@ -83,7 +79,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         summary["compute"] = compute_record(config.compute, processors, run.precision_choice)
         directory.write_json(directory.summary, summary)
     with waiting(console, f"writing {directory.model.name}"):
-        _export(directory)
+        _export(directory, cluster.limits)
     print_outcome(console, run.schedule.plain, summary, directory)
 
 
@@ -93,8 +89,12 @@ def _ready_trainer(
     cluster: ReadyCluster,
     observers: Sequence[Observer],
     check: Callable[[], None],
+    look: Callable[[], None],
 ) -> Trainer:
-    """Connect to the cluster, build what trains on it, and have every worker load it."""
+    """Connect to the cluster, build what trains on it, and have every worker load it.
+
+    `check` is called while it trains, `look` while it loads.
+    """
     # Imported here because they load TensorFlow.
     from dbsl_tf.coordinator.assembly import build_trainer
     from dbsl_tf.engine.watched_run import run_watched
@@ -112,8 +112,8 @@ def _ready_trainer(
             check,
         )
 
-    trainer = run_watched(build, check, _BUILDING_SECONDS)
-    trainer.warm_up()
+    trainer = run_watched(build, look, cluster.limits.standstill)
+    trainer.warm_up(look)
     remove_generated_files()
     return trainer
 
@@ -124,7 +124,7 @@ def _processors(trainer: Trainer, check: Callable[[], None]) -> list[WorkerProce
     from dbsl_tf.engine.watched_run import run_watched
     from dbsl_tf.measuring.processor_reading import read_processors
 
-    return run_watched(partial(read_processors, trainer.engine), check, _BUILDING_SECONDS)
+    return run_watched(partial(read_processors, trainer.engine), check)
 
 
 def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
@@ -169,22 +169,27 @@ def _evaluation_is_missing(run: Run, history: History) -> bool:
     )
 
 
-def _export(directory: RunDirectory) -> None:
+def _export(directory: RunDirectory, limits: Limits) -> None:
     """Write the model in a process of its own.
 
     While this one is connected to a cluster, every new operation of TensorFlow waits for workers
     that hang.
     """
-    try:
-        result = subprocess.run(
-            [sys.executable, "-m", "dbsl_tf.export", str(directory.path)],
-            capture_output=True,
-            text=True,
-            timeout=_EXPORT_SECONDS,
-        )
-        problem = result.stderr.strip() if result.returncode else None
-    except subprocess.TimeoutExpired:
-        problem = f"not done within {_EXPORT_SECONDS:.0f} s"
+    with subprocess.Popen(
+        [sys.executable, "-m", "dbsl_tf.export", str(directory.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            _, errors = communicate(process, limits)
+            problem = errors.strip() if process.returncode else None
+        except subprocess.TimeoutExpired:
+            process.kill()
+            problem = f"nothing was done for {limits.standstill:.0f} s"
+        except BaseException:
+            process.kill()
+            raise
     if problem is not None:
         raise UserError(
             f"{directory.model} could not be written, all else was: {problem}; try python -m "
@@ -192,10 +197,19 @@ def _export(directory: RunDirectory) -> None:
         )
 
 
-def _save_and_tell(run: Run, trainer: Trainer, console: Console) -> None:
+def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: Console) -> None:
+    """Save for as long as the parameter servers answer, or until the second Ctrl-C."""
     trainer.stop()
-    saved = trainer.save_now(_SAVING_SECONDS)
-    what = "saved" if saved else "not saved in time; the last checkpoint is there"
+    holders = [s for s in cluster.task.addresses.servers() if s.role == PARAMETER_SERVER]
+    silence = SilenceWatch(holders, cluster.limits.answer)
+    what = "saved"
+    try:
+        with waiting(console, "saving the weights (Ctrl-C again: leave the last checkpoint)"):
+            trainer.save_now(silence.check)
+    except (ClusterError, UserError) as error:
+        what = f"not saved, the last checkpoint is there ({error})"
+    except KeyboardInterrupt:
+        what = "not saved, the last checkpoint is there"
     tell(
         console,
         f"{what}: go on with python -m dbsl_tf.train --config {run.directory.configuration} "

@@ -56,4 +56,4 @@ for i in "${!names[@]}"; do
     start_server "${names[i]}" bash scripts/until_eof.sh TERM 10 "${command[@]}"
 done
 make_command 0
-run_chief bash scripts/until_eof.sh INT 60 "${command[@]}"
+run_chief bash scripts/until_eof.sh INT "$saving_seconds" "${command[@]}"

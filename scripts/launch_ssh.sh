@@ -71,7 +71,7 @@ over_ssh() {
     local host="$1"
     shift
     command=(
-        ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15
+        ssh -o BatchMode=yes -o ConnectTimeout=60 -o ServerAliveInterval=15 -o ServerAliveCountMax=20
         "$host" "cd ${directory@Q} && ${*@Q}"
     )
 }
@@ -89,9 +89,9 @@ make_command() {
 
 make_chief_command() {
     if [ "$chief" = ssh ]; then
-        make_command 0 INT 60
+        make_command 0 INT "$saving_seconds"
     else
-        command=(bash scripts/until_eof.sh INT 60 env "TF_CONFIG=${tf_configs[0]}"
+        command=(bash scripts/until_eof.sh INT "$saving_seconds" env "TF_CONFIG=${tf_configs[0]}"
             "$python" -m dbsl_tf.train --config "$config" "${overrides[@]}")
     fi
 }

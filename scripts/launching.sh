@@ -5,6 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# A chief that was interrupted saves for as long as that goes on, and then ends by itself: only one
+# that hangs is killed, after so many seconds. A second Ctrl-C has it end without.
+# shellcheck disable=SC2034 # the launchers read it
+saving_seconds=900
+
 # Each job is a process group of its own: Ctrl-C reaches the launcher alone, which ends the rest.
 set -m
 
@@ -112,24 +117,30 @@ start_server() {
 run_chief() {
     trap end_chief INT TERM HUP
     "$@" < "/dev/fd/$chief_lifeline" {servers_lifeline}>&- {chief_lifeline}>&- &
-    local chief=$! status=0
+    local status=0
+    chief_process=$!
     while :; do
         # A signal to the launcher ends `wait` early.
-        wait "$chief" && status=0 || status=$?
-        kill -0 "$chief" 2> /dev/null || break
+        wait "$chief_process" && status=0 || status=$?
+        kill -0 "$chief_process" 2> /dev/null || break
     done
     return "$status"
 }
 
 end_chief() {
-    [ -z "$chief_lifeline" ] || exec {chief_lifeline}>&-
-    chief_lifeline=''
+    if [ -n "$chief_lifeline" ]; then
+        exec {chief_lifeline}>&-
+        chief_lifeline=''
+    elif [ -n "$chief_process" ]; then
+        kill -s INT -- "-$chief_process" 2> /dev/null || true
+    fi
 }
 
 end_servers() {
     local late
     # From here on nothing is to be cut short.
     trap '' INT TERM HUP
+    chief_process=''
     end_chief
     exec {servers_lifeline}>&-
     [ ${#servers[@]} -gt 0 ] || return 0
@@ -145,5 +156,5 @@ end_servers() {
 
 launcher="scripts/$(basename "${BASH_SOURCE[-1]}")"
 # shellcheck disable=SC2034 # the launchers read them
-config='' python='' port='' logs='' dry_run='' taken=0
+config='' python='' port='' logs='' dry_run='' chief_process='' taken=0
 overrides=() names=() addresses=() tf_configs=() servers=()

@@ -8,13 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.patience import Limits, Standstill
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config
+
+# What a server is given to answer a probe, in seconds.
+_SHORTEST_ANSWER, _LONGEST_ANSWER = 1.0, 10.0
+# Servers that are still seen to start get so many times the time to wait.
+_EXTENDED = 10
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,28 @@ class ReadyCluster:
         task: the chief's.
         threads_per_worker: cores that one worker may use; -1 where it is not known here and
             tf.data is to find out.
+        limits: of this machine.
         check: raises a `ClusterError` when the run cannot go on, starts dead workers again, and
             passes a line on each to its argument. A cluster of TF_CONFIG is not checked.
     """
 
     task: Task
     threads_per_worker: int
+    limits: Limits = Limits()
     check: Callable[[Callable[[str], None]], None] = lambda report: None
+
+    def watch(self, report: Callable[[str], None]) -> Callable[[], None]:
+        """What to call again and again while the servers load something.
+
+        It does what `check` does, and raises a `ParameterServerLost` when a server does not answer.
+        """
+        silence = SilenceWatch(self.task.addresses.servers(), self.limits.restart)
+
+        def look() -> None:
+            self.check(report)
+            silence.check()
+
+        return look
 
 
 @contextmanager
@@ -57,45 +79,64 @@ def ready_cluster(
     if task is not None:
         check_own_port(task)
         bypass_proxies(task)
-        import_tensorflow_quietly()
+        limits = _load_tensorflow()
         wait_for_servers(task, timeout)
-        yield ReadyCluster(task, threads_per_worker=-1)
+        yield ReadyCluster(task, threads_per_worker=-1, limits=limits)
         return
     with LocalCluster(
         config.cluster.workers, config.cluster.parameter_servers, log_directory, restarts
     ) as local:
         bypass_proxies(local.task)
         # Importing takes as long as the servers need to start: do both at once.
-        import_tensorflow_quietly()
+        limits = _load_tensorflow()
 
         def check() -> None:
             for line in local.dead().values():
                 raise UserError(f"a server of the local cluster could not start: {line}")
 
-        wait_for_servers(local.task, timeout, check)
-        yield ReadyCluster(local.task, local.threads_per_worker, local.check)
+        standstill = Standstill(process.pid for process in local.processes.values())
+        wait_for_servers(local.task, timeout, check, lambda: standstill.seconds)
+        yield ReadyCluster(local.task, local.threads_per_worker, limits, local.check)
 
 
-def wait_for_servers(task: Task, timeout: float, check: Callable[[], None] = lambda: None) -> None:
+def _load_tensorflow() -> Limits:
+    began = time.monotonic()
+    import_tensorflow_quietly()
+    return Limits(loading=time.monotonic() - began)
+
+
+def wait_for_servers(
+    task: Task,
+    timeout: float,
+    check: Callable[[], None] = lambda: None,
+    standstill: Callable[[], float] | None = None,
+) -> None:
     """Wait until every server answers.
 
     Args:
         task: the chief's task, whose addresses are tried.
         timeout: seconds to wait for all of them together.
         check: called between tries; raises where waiting has become pointless.
+        standstill: seconds since the servers were last seen to be at work on their start, for
+            which the time to wait is extended; None: that cannot be seen.
 
     Raises:
         UserError: a server cannot be reached in time.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     for server in task.addresses.servers():
+        answer = min(timeout, _SHORTEST_ANSWER)
         while True:
             check()
+            waited = time.monotonic() - began
+            idle = waited if standstill is None else min(waited, standstill())
             try:
-                probe(server.address)
+                probe(server.address, answer)
                 break
             except OSError as error:
-                if time.monotonic() > deadline:
+                # A slow machine may take longer for it.
+                answer = min(2 * answer, timeout, _LONGEST_ANSWER)
+                if idle > timeout or waited > _EXTENDED * timeout:
                     raise UserError(
                         f"{server.name} at {server.address} cannot be reached within "
                         f"cluster.connect_timeout={timeout:g} s ({error}): start it, or mend its "

@@ -17,6 +17,7 @@ from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"
+# A server has nothing to save: one that does not act on a signal in this time is killed.
 _STOP_SECONDS = 5.0
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 

@@ -13,6 +13,9 @@ import time
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, Task, host_and_port
 from dbsl_tf.common.errors import UserError
 
+# Long enough for a lost packet to be sent again twice, after 1 s and 2 s more. It is the system
+# that accepts, so the speed of the process that listens does not matter.
+_CONNECTING_SECONDS = 5.0
 # The smallest question of TensorFlow's protocol; its request has no fields.
 _STATUS = "/tensorflow.WorkerService/GetStatus"
 
@@ -45,7 +48,7 @@ def probe(address: str, timeout: float = 1.0) -> None:
 def reachable(address: str) -> bool:
     """Whether something accepts connections at `host:port`; it may hang all the same."""
     try:
-        socket.create_connection(host_and_port(address), 1.0).close()
+        socket.create_connection(host_and_port(address), _CONNECTING_SECONDS).close()
     except OSError:
         return False
     return True

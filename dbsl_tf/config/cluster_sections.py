@@ -21,13 +21,17 @@ class ClusterSection(Section):
     workers: int = Field(2, ge=1, description="workers, n")
     parameter_servers: int = Field(1, ge=1, description="parameter servers")
     connect_timeout: float = Field(
-        120.0, gt=0, description="seconds to wait for all servers of the cluster"
+        120.0,
+        gt=0,
+        description="seconds to wait for all servers of the cluster; those of a local cluster get "
+        "longer while they are still seen to start",
     )
     worker_timeout: float | None = Field(
         None,
         gt=0,
         description="seconds after which a mini-epoch that does not come back is given to another "
-        "worker; null: 10 times its planned time, at least 20; 180 more with compute.xla",
+        "worker; null: 10 times as long as they take here, at least 20 s, where the worker does "
+        "not answer either, and 10 times as long as that where it does",
     )
     max_restarts: int = Field(
         10,

@@ -8,6 +8,7 @@ from functools import partial
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
+from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.config import Config
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import Components, build_components
@@ -31,11 +32,6 @@ from dbsl_tf.schedules.learning_rate import scale_factor, schedule_from_config
 from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.shared_model.slots import SlotPool
-
-_TIMEOUT_FACTOR = 10
-_SHORTEST_TIMEOUT = 20.0
-# XLA compiles the steps of each batch size within the first mini-epoch that has them.
-_COMPILING_SECONDS = 180.0
 
 
 @naming_lost_servers()
@@ -64,7 +60,7 @@ def build_trainer(
         check: see `Trainer`.
     """
     workers = config.cluster.workers
-    worker_timeout = _worker_timeout(config, schedule)
+    worker_timeout = config.cluster.worker_timeout
     components = build_components(config, data, cluster, checkpoint, worker_timeout)
     shared_model = components.shared_model
     merged = checkpoint.commit if checkpoint else 0
@@ -109,7 +105,8 @@ def build_trainer(
         streams=streams,
         records=records,
         seed=config.run.seed,
-        worker_timeout=worker_timeout,
+        # Until one has come back, the plan says how long it takes.
+        times=UsualTimes(cluster.limits, worker_timeout, ratio=1.0),
         check=check,
     )
     return trainer
@@ -135,16 +132,6 @@ def _stage(
 
 def _plan(config: Config, resolution: int, time_models: Sequence[TimeModel]) -> DualBatchPlan:
     return plan_from_config(config, epoch_samples(config.data), time_models, resolution)
-
-
-def _worker_timeout(config: Config, schedule: TrainingSchedule) -> float:
-    """Seconds after which a worker counts as hung."""
-    if config.cluster.worker_timeout is not None:
-        return config.cluster.worker_timeout
-    plans = schedule.plans.values()
-    longest = max(worker.predicted_seconds for plan in plans for worker in plan.workers)
-    compiling = _COMPILING_SECONDS if config.compute.xla else 0.0
-    return max(_TIMEOUT_FACTOR * longest, _SHORTEST_TIMEOUT) + compiling
 
 
 def _mini_epoch_of(plan: DualBatchPlan) -> Callable[[tf.Tensor], tf.Tensor]:

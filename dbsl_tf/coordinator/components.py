@@ -67,11 +67,10 @@ def build_components(
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         checkpoint: what to go on from; None: fresh weights.
-        worker_timeout: seconds after which a worker's share of an evaluation is given to another
-            one too; None: never.
+        worker_timeout: see `Evaluator`.
         engine: the cluster, where this process has connected to it already.
     """
-    engine = engine or Engine(cluster.task)
+    engine = engine or Engine(cluster.task, cluster.limits)
     settings = resolution_settings(config)
     networks = {part.dropout: _network(config, data, part.dropout) for part in settings}
     highest = settings[-1]

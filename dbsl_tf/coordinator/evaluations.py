@@ -39,9 +39,9 @@ class Evaluations:
         """Whether one is going on."""
         return self._background.busy
 
-    def wait(self) -> None:
-        """Wait for the one before: there is one snapshot."""
-        self._background.wait()
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the one before, `timeout` seconds at most: there is one snapshot."""
+        self._background.wait(timeout)
 
     def begin(self, commit: int, resolution: int) -> None:
         """Take a snapshot, and begin to evaluate it; after `wait`.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.results.records import EvaluationRecord
@@ -22,7 +23,7 @@ class Evaluator:
         closures: see `evaluation_closure`; one for each resolution to be evaluated at.
         test_samples: size of the test set.
         worker_timeout: seconds that a share may take before another worker gets it too; None:
-            for ever.
+            as usual, see `UsualTimes`.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Evaluator:
         self._shared_model = shared_model
         self._closures = closures
         self._test_samples = test_samples
-        self._worker_timeout = worker_timeout
+        self._times = {
+            resolution: UsualTimes(engine.limits, worker_timeout) for resolution in closures
+        }
 
     def warm_up(self) -> None:
         """Have every worker load the closures."""
@@ -68,7 +71,10 @@ class Evaluator:
         started, began = time.time(), time.monotonic()
         bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
-        sums = self._engine.call_each(closure, shares, self._worker_timeout)
+        times = self._times[resolution]
+        sums = self._engine.call_each(closure, shares, times.patience(expected=1.0))
+        seconds = time.monotonic() - began
+        times.took(0, seconds, expected=1.0)
         samples = sum(int(part.samples) for part in sums)
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
@@ -80,5 +86,5 @@ class Evaluator:
             test_loss=sum(float(part.loss) for part in sums) / samples,
             test_accuracy=sum(int(part.correct) for part in sums) / samples,
             samples=samples,
-            seconds=time.monotonic() - began,
+            seconds=seconds,
         )

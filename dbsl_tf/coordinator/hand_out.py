@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluations import diverged
 from dbsl_tf.coordinator.stage import MiniEpoch, Returned
@@ -27,8 +28,7 @@ class HandOut:
         dispatcher: whose mini-epochs they are.
         slots: to push into.
         tell: given the record of a result that is thrown away.
-        worker_timeout: seconds a mini-epoch may take before another worker gets it too; None:
-            for ever.
+        times: what mini-epochs take here, and hence when another worker gets one too.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class HandOut:
         dispatcher: Dispatcher,
         slots: SlotPool,
         tell: Callable[[FaultRecord], None],
-        worker_timeout: float | None,
+        times: UsualTimes,
     ) -> None:
         self._engine = engine
         self._dispatcher = dispatcher
         self._slots = slots
         self._tell = tell
-        self._worker_timeout = worker_timeout
+        self._times = times
         self._rejected: Counter[int] = Counter()
 
     def train(self, mini_epoch: MiniEpoch) -> Returned | None:
@@ -62,7 +62,7 @@ class HandOut:
         )
         hung = False
         try:
-            result = call.result(self._worker_timeout)
+            result = call.result(self._times.patience(_longest(mini_epoch)))
         except WorkerHung:
             self._dispatcher.give_back(mini_epoch.number)
             # Until the worker has come to, it may still write to the slot.
@@ -70,6 +70,9 @@ class HandOut:
         returned = Returned(mini_epoch, int(result.worker), slot, result)
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
         self._engine.roster.answered(returned.worker)
+        if result.trained and not hung:
+            planned = _planned(mini_epoch, returned.worker)
+            self._times.took(returned.worker, float(result.seconds), planned)
         if counts and result.trained and result.finite:
             return returned
         self._slots.give_back(slot)
@@ -102,3 +105,13 @@ class HandOut:
                 f"{what}: thrown away, and trained once more from fresh weights",
             )
         )
+
+
+def _planned(mini_epoch: MiniEpoch, worker: int) -> float:
+    """Seconds that a worker takes for it by the plan."""
+    return mini_epoch.stage.plan.workers[worker].predicted_seconds
+
+
+def _longest(mini_epoch: MiniEpoch) -> float:
+    """The same for the slowest worker: any may take it."""
+    return max(worker.predicted_seconds for worker in mini_epoch.stage.plan.workers)

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
+from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluations import Evaluations
@@ -27,10 +29,8 @@ from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.slots import SlotPool
 
-# Tracing, and loading the closures on every worker, may take so many seconds.
-_READY_SECONDS = 600.0
-# How long a run that fails waits for the records of what it has merged.
-_LAST_RECORDS_SECONDS = 5.0
+# How often it is looked whether an evaluation has ended, or is not waited for any more; seconds.
+_PERIOD = 0.2
 
 
 class Trainer:
@@ -52,8 +52,8 @@ class Trainer:
         streams: what each worker has taken from its streams of training data.
         records: told of every commit and evaluation, in order; started by the trainer.
         seed: of dropout.
-        worker_timeout: seconds a mini-epoch may take before another worker gets it too; None:
-            for ever.
+        times: what mini-epochs take here, and hence when another worker gets one too; None:
+            nothing is known of it yet but the plan.
         check: called again and again while the training goes on; what it raises ends it.
     """
 
@@ -72,7 +72,7 @@ class Trainer:
         streams: Streams,
         records: RecordWriter,
         seed: int,
-        worker_timeout: float | None = None,
+        times: UsualTimes | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
@@ -88,8 +88,9 @@ class Trainer:
         self._records = records
         self._seed = seed
         self._check = check
-        self._hand_out = HandOut(engine, dispatcher, slots, records.survived, worker_timeout)
-        self._stalls = StallWatch(engine, worker_timeout)
+        times = times or UsualTimes(engine.limits, ratio=1.0)
+        self._hand_out = HandOut(engine, dispatcher, slots, records.survived, times)
+        self._stalls = StallWatch(engine, engine.limits.patience)
         # Held for what happens in the order of commits.
         self._ordering = threading.Lock()
         self._evaluations = Evaluations(evaluator, calendar, records.evaluated, self.fail)
@@ -98,13 +99,16 @@ class Trainer:
         records.start(self.fail)
         engine.roster.subscribe(self._roster_changed)
 
-    def warm_up(self) -> None:
+    def warm_up(self, check: Callable[[], None] = lambda: None) -> None:
         """Have every worker load the closures; nothing is trained.
+
+        Args:
+            check: called again and again meanwhile; what it raises ends it.
 
         Raises:
             ClusterError: a parameter server or every worker is gone.
         """
-        run_watched(self._load_closures, self._check, _READY_SECONDS)
+        run_watched(self._load_closures, check, self._engine.limits.standstill)
 
     @property
     def engine(self) -> Engine:
@@ -128,23 +132,30 @@ class Trainer:
         """
         try:
             self._checkpointer.begin()
-            # History must never be ahead of the first checkpoint.
-            self._checkpointer.save_and_wait(self._progress())
-            if evaluate_first:
-                self._evaluate(self._dispatcher.merged, self._evaluator.highest)
+            run_watched(partial(self._begin_run, evaluate_first), self._look)
             for _ in range(self._engine.workers):
                 in_thread(self._train, self.fail)
             # A thread that waits for a worker that hangs need not come back.
             while self._failure is None and not self._done():
                 time.sleep(0.05)
-                self._check()
-                self._stalls.check()
+                self._look()
             self._raise_failure()
         finally:
             self.stop()
             # What an observer has raised is known already.
             with suppress(Exception):
-                self._records.flush(_LAST_RECORDS_SECONDS)
+                self._records.flush(self._engine.limits.call)
+
+    def _begin_run(self, evaluate_first: bool) -> None:
+        # History must never be ahead of the first checkpoint.
+        with self._stalls.bounded("read the weights"):
+            self._checkpointer.save_and_wait(self._progress())
+        if evaluate_first:
+            self._evaluate(self._dispatcher.merged, self._evaluator.highest)
+
+    def _look(self) -> None:
+        self._check()
+        self._stalls.check()
 
     def stop(self) -> None:
         """Begin nothing more and merge nothing more."""
@@ -157,24 +168,28 @@ class Trainer:
             self._failure = error
         self.stop()
 
-    def save_now(self, timeout: float) -> bool:
+    def save_now(self, check: Callable[[], None]) -> None:
         """After `stop`: save the weights as they are.
 
         Args:
-            timeout: seconds it may take.
+            check: called again and again meanwhile; what it raises ends it.
 
-        Returns:
-            Whether that was done.
+        Raises:
+            ClusterError: a parameter server does not give them.
+            UserError: they cannot be written.
         """
-        saved = threading.Event()
 
+        @naming_lost_servers()
         def save() -> None:
             with self._ordering:
                 self._checkpointer.save_and_wait(self._progress())
-            saved.set()
 
-        in_thread(save, self.fail).join(timeout)
-        return saved.is_set()
+        def look() -> None:
+            check()
+            # Something may be under way still that no saving can come before.
+            self._stalls.check()
+
+        run_watched(save, look, self._engine.limits.standstill)
 
     @naming_lost_servers()
     def _load_closures(self) -> None:
@@ -221,7 +236,7 @@ class Trainer:
         with self._ordering:
             # A new stage is made known to all workers, which would wait for one that hangs.
             all_present = len(self._engine.roster.present) == workers
-            with self._stalls.bounded("begin the next stage"):
+            with self._stalls.bounded("begin the next stage", needs_workers=True):
                 stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
         # In a round it must not matter which worker takes which number.
         seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
@@ -266,7 +281,10 @@ class Trainer:
 
     def _evaluate(self, commit: int, resolution: int) -> None:
         """Begin an evaluation of the weights of this very commit beside the training."""
-        self._evaluations.wait()
+        while self._evaluations.busy and not self._stopping.is_set():
+            self._evaluations.wait(_PERIOD)
+        if self._stopping.is_set():
+            return
         with self._stalls.bounded("copy the weights"):
             self._evaluations.begin(commit, resolution)
 

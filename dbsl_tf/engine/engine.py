@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.cluster.task import Task
+from dbsl_tf.cluster.liveness import Liveness
+from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
+from dbsl_tf.common.patience import Limits, Patience
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
 from dbsl_tf.engine.roster import Roster
@@ -55,28 +57,28 @@ class Call:
         self.ticket = 0
         self.future: Future = Future()
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, patience: Patience | None = None) -> Any:
         """Wait for the result, as numpy values.
 
         Args:
-            timeout: seconds a worker may take, from when it begins; None: for ever.
+            patience: with a worker, from when it begins; None: for ever.
 
         Raises:
-            WorkerHung: the worker that runs it has been at it for longer than that. The call
-                goes on, and may be waited for again.
+            WorkerHung: the worker that runs it hangs. The call goes on, and may be waited for
+                again.
             ParameterServerLost: a parameter server is gone.
         """
-        while not self.is_there(timeout):
+        while not self.is_there(patience):
             pass
         with naming_lost_servers():
             return self.future.result()
 
-    def is_there(self, timeout: float | None = None) -> bool:
+    def is_there(self, patience: Patience | None = None) -> bool:
         """Wait a moment for the result; whether it, or an error, is there. See `result`."""
         if wait([self.future], _PATIENCE).done:
             return True
-        if timeout is not None:
-            self._engine.check_for_hang(self.ticket, timeout)
+        if patience is not None:
+            self._engine.check_for_hang(self.ticket, patience)
         return False
 
 
@@ -88,15 +90,21 @@ class Engine:
 
     Args:
         task: the chief's task.
+        limits: of this machine; None: where nothing is known of it.
 
     Attributes:
+        limits: see above.
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
         roster: which of them take part.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, limits: Limits | None = None) -> None:
         addresses = task.addresses
+        self.limits = limits or Limits()
+        self._servers = addresses.servers()
+        self._worker_addresses = addresses.workers
+        self._liveness = Liveness(self.limits.answer)
         # The chief does not compute: the GPUs of its machine are for the workers.
         tf.config.set_visible_devices([], "GPU")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
@@ -210,29 +218,33 @@ class Engine:
         self,
         closure: Closure,
         argument_lists: Sequence[Sequence[Any]],
-        timeout: float | None = None,
+        patience: Patience | None = None,
     ) -> list[Any]:
         """Like `call` for several sets of arguments at once, spread over the workers.
 
         Args:
             closure: must do no harm when it is run twice.
             argument_lists: one for each call.
-            timeout: see `Call.result`; a call that takes longer is given to another worker too,
+            patience: see `Call.result`; a call whose worker hangs is given to another one too,
                 and counts by whoever is first.
         """
         tries = [[self.start(closure, *arguments)] for arguments in argument_lists]
         return [
-            self._first_result(calls, closure, arguments, timeout)
+            self._first_result(calls, closure, arguments, patience)
             for calls, arguments in zip(tries, argument_lists)
         ]
 
     def _first_result(
-        self, calls: list[Call], closure: Closure, arguments: Sequence[Any], timeout: float | None
+        self,
+        calls: list[Call],
+        closure: Closure,
+        arguments: Sequence[Any],
+        patience: Patience | None,
     ) -> Any:
         while True:
             for call in calls:
                 try:
-                    if call.is_there(timeout):
+                    if call.is_there(patience):
                         return call.result()
                 except WorkerHung:
                     calls.append(self.start(closure, *arguments))
@@ -252,10 +264,26 @@ class Engine:
         since = self._scheduling_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def check_for_hang(self, ticket: int, timeout: float) -> None:
+    def silent_server(self, workers_too: bool) -> str | None:
+        """Ask parameter servers, and perhaps workers, for an answer. Call it again and again.
+
+        Returns:
+            The name of one that has given none for too long; None: there is none.
+        """
+        for server in self._servers:
+            if workers_too or server.role == PARAMETER_SERVER:
+                if self._liveness.silence(server.address) > self.limits.answer:
+                    return server.name
+        return None
+
+    def _is_silent(self, worker: int) -> bool:
+        address = self._worker_addresses[worker]
+        return self._liveness.silence(address) > self.limits.answer
+
+    def check_for_hang(self, ticket: int, patience: Patience) -> None:
         """See `Call.result`."""
         with naming_lost_servers():
-            hang = self._watch.hang(ticket, timeout)
+            hang = self._watch.hang(ticket, patience, self._is_silent)
         if hang is not None:
             self.roster.lost(hang.worker, f"no answer for {hang.seconds:.0f} s")
             raise WorkerHung(hang.worker, hang.seconds)

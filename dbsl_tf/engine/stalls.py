@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dbsl_tf.common.errors import ParameterServerLost
+from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine.engine import Engine
-
-# Without any worker for longer than this, or 10 timeouts, a run gives its cluster up.
-_DESERTED = 600.0
 
 
 class StallWatch:
@@ -18,19 +16,24 @@ class StallWatch:
 
     Args:
         engine: of the cluster.
-        timeout: seconds that none of it may take longer than; None: for ever.
+        patience: with any of it; None: for ever.
     """
 
-    def __init__(self, engine: Engine, timeout: float | None) -> None:
+    def __init__(self, engine: Engine, patience: Patience | None) -> None:
         self._engine = engine
-        self._timeout = timeout
-        self._underway: tuple[str, float] | None = None
+        self._patience = patience
+        self._underway: tuple[str, bool, float] | None = None
         self._deserted_since = time.monotonic()
 
     @contextmanager
-    def bounded(self, what: str) -> Iterator[None]:
-        """`what` must not take longer than the timeout; one thing at a time."""
-        self._underway = what, time.monotonic()
+    def bounded(self, what: str, needs_workers: bool = False) -> Iterator[None]:
+        """`what` must not take longer than there is patience; one thing at a time.
+
+        Args:
+            what: an infinitive, for the error.
+            needs_workers: it waits for workers too, not for parameter servers alone.
+        """
+        self._underway = what, needs_workers, time.monotonic()
         try:
             yield
         finally:
@@ -40,21 +43,24 @@ class StallWatch:
         """Look whether anything takes too long; call it again and again.
 
         Raises:
-            ParameterServerLost: something does.
+            ParameterServerLost: a server hangs, or something would never end.
         """
-        if self._timeout is None:
+        if self._patience is None:
             return
-        what, since = self._underway or ("", time.monotonic())
-        seconds = time.monotonic() - since
-        if seconds > self._timeout:
-            raise ParameterServerLost(f"a server hangs: it took {seconds:.0f} s to {what}, in vain")
-        seconds = self._engine.unanswered_seconds
-        if seconds > self._timeout:
-            raise ParameterServerLost(f"a parameter server has not answered for {seconds:.0f} s")
-        seconds = self._engine.scheduling_seconds
-        if seconds > self._timeout:
-            raise ParameterServerLost(f"the cluster has taken no call for {seconds:.0f} s")
+        what, needs_workers, since = self._underway or ("", False, time.monotonic())
+        self._check(time.monotonic() - since, f"in vain to {what}", needs_workers)
+        self._check(self._engine.unanswered_seconds, "for an answer of a parameter server", False)
+        self._check(self._engine.scheduling_seconds, "for the cluster to take a call", True)
         if self._engine.roster.present:
             self._deserted_since = time.monotonic()
-        elif time.monotonic() - self._deserted_since > max(_DESERTED, 10 * self._timeout):
+        elif time.monotonic() - self._deserted_since > self._patience.most:
             raise ParameterServerLost("no worker has answered for very long")
+
+    def _check(self, seconds: float, waited_for: str, needs_workers: bool) -> None:
+        if seconds <= self._patience.seconds:
+            return
+        silent = self._engine.silent_server(needs_workers)
+        if silent is not None or seconds > self._patience.most:
+            raise ParameterServerLost(
+                f"{silent or 'a server'} hangs: waited {seconds:.0f} s {waited_for}"
+            )

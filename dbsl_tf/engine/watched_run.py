@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.common.patience import Idle
 
 Result = TypeVar("Result")
 
@@ -16,7 +18,7 @@ _PERIOD = 0.2  # seconds
 
 
 def run_watched(
-    work: Callable[[], Result], check: Callable[[], None], timeout: float = math.inf
+    work: Callable[[], Result], check: Callable[[], None], standstill: float = math.inf
 ) -> Result:
     """Run `work` in a thread of its own, while this one stays open to signals and checks.
 
@@ -26,12 +28,11 @@ def run_watched(
     Args:
         work: what to do; its result, or what it raises, is passed on.
         check: called again and again meanwhile; what it raises is passed on at once.
-        timeout: seconds it may take.
+        standstill: seconds for which it may do nothing but wait.
 
     Raises:
-        ClusterError: it takes longer.
+        ClusterError: it waits for longer.
     """
-    deadline = time.monotonic() + timeout
     results: list[Result] = []
     failures: list[BaseException] = []
 
@@ -43,13 +44,28 @@ def run_watched(
 
     thread = threading.Thread(target=guarded, daemon=True)
     thread.start()
+    idle = Idle()
     while thread.is_alive():
         thread.join(_PERIOD)
         check()
-        if time.monotonic() > deadline:
+        # Building and tracing keep this thread itself busy.
+        idle.done(_processor_seconds(thread))
+        if idle.seconds > standstill:
             raise ClusterError(
-                f"the cluster was not ready within {timeout:.0f} s: a server hangs; start it again"
+                f"the cluster has made nothing of it for {standstill:.0f} s, though its servers "
+                "answer: a worker hangs; start it again"
             )
     if failures:
         raise failures[0]
     return results[0]
+
+
+def _processor_seconds(thread: threading.Thread) -> float:
+    """What a thread has computed so far; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    # proc(5): fields 14 and 15, utime and stime; the second one may have blanks in it.
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

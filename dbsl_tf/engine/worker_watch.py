@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbsl_tf.cluster.probing import reachable
+from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine.roster import Roster
 
 # Readings of what workers have begun are this old at most, in seconds.
@@ -64,12 +65,28 @@ class CallWatch:
         since = self._reading_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def hang(self, ticket: int, timeout: float) -> Hang | None:
-        """The worker that has been at the call of this ticket for longer than `timeout` seconds.
+    def hang(
+        self, ticket: int, patience: Patience, is_silent: Callable[[int], bool]
+    ) -> Hang | None:
+        """The worker that hangs at the call of this ticket.
 
         A worker may hang before it can say that it took the call up: then it is one that is at
         nothing else and has given no sign of life since. None: nobody, or the call has to wait.
+
+        Args:
+            ticket: of the call.
+            patience: with whoever is at it.
+            is_silent: asks a worker for an answer; whether it has given none for too long.
         """
+        suspects, seconds = self._suspects(ticket)
+        if seconds > patience.seconds:
+            for worker in suspects:
+                if seconds > patience.most or is_silent(worker):
+                    return Hang(worker, seconds)
+        return None
+
+    def _suspects(self, ticket: int) -> tuple[list[int], float]:
+        """Who may be at the call of this ticket, and for how many seconds."""
         with self._lock:
             now = time.monotonic()
             if now - self._read_at > _FRESH:
@@ -78,12 +95,10 @@ class CallWatch:
             for worker in present:
                 taken, since = self._taken.get(worker, (0, now))
                 if taken == ticket:
-                    return Hang(worker, now - since) if now - since > timeout else None
+                    return [worker], now - since
             given = self._started.get(ticket, now)
-            if now - given <= timeout:
-                return None
-            silent = [w for w in present if self._is_idle(w) and self._last_sign(w) < given]
-            return Hang(min(silent, key=self._last_sign), now - given) if silent else None
+            quiet = [w for w in present if self._is_idle(w) and self._last_sign(w) < given]
+            return sorted(quiet, key=self._last_sign), now - given
 
     def _is_idle(self, worker: int) -> bool:
         taken, _ = self._taken.get(worker, (0, 0.0))

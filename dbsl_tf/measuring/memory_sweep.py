@@ -46,7 +46,7 @@ class MemorySweep:
     def warm_up(self, sizes: Sequence[int]) -> dict[int, float]:
         """Train with each of `sizes`, rising; rough seconds of a step by size."""
         self._load([size for size in sizes for _ in range(2)])
-        return {size: self._train(size) or self._seconds_per_sample * size for size in sizes}
+        return {size: self._train(size) for size in sizes}
 
     def extend(self, budget: int | None, report: Report) -> None:
         """Go on with larger sizes, for some seconds, to check the prediction near its end.
@@ -98,19 +98,17 @@ class MemorySweep:
         batches = [size for size in sizes for _ in range(_WARM_UP_STEPS)]
         self._runs.load([batches] * self._runs.workers)
 
-    def _train(self, size: int) -> float | None:
-        """Train twice and note the memory; seconds of a step, None where they are not known."""
+    def _train(self, size: int) -> float:
+        """Train twice and note the memory; seconds of a step."""
         steps = [_WARM_UP_STEPS] * self._runs.workers
-        self._runs.run(steps)
-        results = self._runs.run(steps)
+        self._runs.run_somewhere(steps)
+        results = self._runs.run_somewhere(steps)
         self.samples += [
             MemorySample(int(reading["worker"]), size, int(reading["peak_bytes"]))
             for reading in self._readings()
             if int(reading["peak_bytes"]) > 0
         ]
-        if results is None:
-            return None
-        slowest = max(float(result.loop_seconds) for result in results.values())
+        slowest = max(float(result.loop_seconds) for result in results)
         self._seconds_per_sample = slowest / _WARM_UP_STEPS / size
         return slowest / _WARM_UP_STEPS
 
@@ -123,4 +121,5 @@ class MemorySweep:
     def _readings(self) -> list[dict]:
         if self._on_gpu:
             return []
-        return self._engine.call_each(self._read_memory, [()] * self._runs.workers)
+        calls = [()] * self._runs.workers
+        return self._engine.call_each(self._read_memory, calls, self._engine.limits.patience)

@@ -20,6 +20,7 @@ from dbsl_tf.profiling.profile_file import Point, Profile
 # compared with one another has to lie close together.
 _PAIR_SECONDS = 0.8
 _FIRST_PART = 0.35  # of the time, after which the plan is made anew
+_MOST_FASTER = 10  # times as fast as another worker, sample by sample
 _MOVED = 0.15  # share by which B_S may differ from the one that was timed
 
 
@@ -86,11 +87,25 @@ def _pair(profile: Profile, mix: Sequence[int]) -> RunPair:
     """A pair of runs of a mix, which end together by each worker's own times so far."""
     times = profile.fits[0]
     points = {worker.worker: worker.points for worker in times.workers}
-    return RunPair.lasting(
-        _PAIR_SECONDS,
-        mix,
-        [_seconds_at(points.get(i, times.points), size) for i, size in enumerate(mix)],
-    )
+    measured = [_seconds_at(points.get(i, times.points), size) for i, size in enumerate(mix)]
+    return RunPair.lasting(_PAIR_SECONDS, mix, plausible_seconds(mix, measured))
+
+
+def plausible_seconds(sizes: Sequence[int], measured: Sequence[float]) -> list[float]:
+    """Seconds of a step of each worker, none much below what the slowest one's suggest.
+
+    Where many workers share cores, the difference of two runs may come out near nothing, and a run
+    of as many such steps would take minutes.
+
+    Args:
+        sizes: samples in a batch of each worker.
+        measured: seconds of its step.
+    """
+    slowest = max(measured)
+    return [
+        max(seconds, slowest * size / max(sizes) / _MOST_FASTER)
+        for size, seconds in zip(sizes, measured)
+    ]
 
 
 def _time_models(profile: Profile, workers: int) -> tuple[TimeModel, ...] | None:

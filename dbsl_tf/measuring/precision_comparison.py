@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
         choice = run_watched(
             partial(choose_on_cluster, config, data, cluster, report),
-            partial(cluster.check, report),
+            cluster.watch(report),
         )
     write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")
     return 0
@@ -92,7 +92,7 @@ def choose_on_cluster(
     from dbsl_tf.engine.engine import Engine
     from dbsl_tf.measuring.processor_reading import read_processors
 
-    engine = Engine(cluster.task)
+    engine = Engine(cluster.task, cluster.limits)
     on_gpus = bool(tf.config.list_logical_devices("GPU"))  # of all workers
     if not may_gain(read_processors(engine), on_gpus):
         return unmeasured(NO_BFLOAT16)

@@ -20,7 +20,7 @@ def read_processors(engine: Engine) -> list[WorkerProcessor]:
     closure = engine.closure(worker_processor)
     found: dict[int, WorkerProcessor] = {}
     for _ in range(_TRIES):
-        for reading in engine.call_each(closure, [()] * engine.workers):
+        for reading in engine.call_each(closure, [()] * engine.workers, engine.limits.patience):
             read = _read(reading)
             found[read.worker] = read
         if len(found) == engine.workers:

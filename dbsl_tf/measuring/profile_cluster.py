@@ -60,7 +60,7 @@ def profile_cluster(
         from dbsl_tf.measuring.profiling_run import measure
 
         measurements, processors = run_watched(
-            partial(measure, config, data, cluster, report), lambda: cluster.check(report)
+            partial(measure, config, data, cluster, report), cluster.watch(report)
         )
     # Imported late: it knows scipy, which takes a second.
     from dbsl_tf.profiling.fitting import profile_measurements

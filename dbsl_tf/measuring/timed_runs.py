@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -24,7 +24,7 @@ _SHORT_STEPS = 2
 # the other's.
 _SHORT_SECONDS = 0.2
 _LEAST_FACTOR = 3  # of the long run, to the short one
-_TRIES = 10
+_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,14 @@ class RunPair:
             tuple(batches),
             tuple(round(short * slowest / step) for step in step_seconds),
             tuple(round(long * slowest / step) for step in step_seconds),
+        )
+
+    def longer(self) -> RunPair:
+        """Runs of twice as many steps."""
+        return replace(
+            self,
+            short_steps=tuple(2 * steps for steps in self.short_steps),
+            long_steps=tuple(2 * steps for steps in self.long_steps),
         )
 
     def sizes_of(self, worker: int) -> list[int]:
@@ -117,15 +125,19 @@ class TimedRuns:
         Returns:
             The closure's results by worker; None where a worker took the run of another.
         """
-        results = self._components.engine.call_each(
+        by_worker = {int(result.worker): result for result in self.run_somewhere(steps)}
+        return by_worker if len(by_worker) == self.workers else None
+
+    def run_somewhere(self, steps: Sequence[int]) -> list[MiniEpochResult]:
+        """The same as often as there are workers, whichever takes how many runs; the results."""
+        return self._components.engine.call_each(
             self._components.mini_epochs[self.resolution],
             [
                 (self._batches, slot.variables(), Orders.same(steps, self._learning_rate))
                 for slot in self._slots
             ],
+            self._components.engine.limits.patience,
         )
-        by_worker = {int(result.worker): result for result in results}
-        return by_worker if len(by_worker) == self.workers else None
 
     def time_rounds(
         self, pairs: Sequence[RunPair], seconds: float, report: Report, what: str
@@ -133,7 +145,8 @@ class TimedRuns:
         """Time the pairs forwards, backwards, forwards and so on for about `seconds`.
 
         Neighbouring rounds have opposite orders, so that a machine that becomes slower or faster
-        bit by bit favours none of them. There are two rounds at least.
+        bit by bit favours none of them. There are two rounds at least. Where many workers share
+        cores, one may end a short run before another has begun its own: then all become longer.
 
         Args:
             pairs: what a round consists of.
@@ -144,31 +157,36 @@ class TimedRuns:
         Raises:
             ClusterError: the workers would not run at the same time.
         """
-        there_and_back = [*pairs, *reversed(pairs)]
-        sizes = [
-            [size for pair in there_and_back for size in pair.sizes_of(worker)]
-            for worker in range(self.workers)
-        ]
         rounds: list[Round] = []
         began, failures = time.monotonic(), 0
-        self.load(sizes)
+        self._load_there_and_back(pairs)
         while not rounds or _another_fits(time.monotonic() - began, len(rounds) / 2, seconds):
             passed = time.monotonic() - began
             report(f"{what}, round {len(rounds) + 1}: {passed:.0f} of about {seconds:.0f} s")
             both = [self._round(pairs), self._round(pairs[::-1])]
             if None in both:
                 failures += 1
-                if failures == _TRIES:
+                present = self._components.engine.roster.present
+                if failures == _TRIES or len(present) < self.workers:
                     raise ClusterError(
                         "the workers do not run at the same time: one is hung or dead; start its "
                         "server again, and measure again"
                     )
+                pairs = [pair.longer() for pair in pairs]
                 # The input pipelines are no longer at the beginning.
-                self.load(sizes)
+                self._load_there_and_back(pairs)
                 continue
-            failures = 0
             rounds += both
         return rounds
+
+    def _load_there_and_back(self, pairs: Sequence[RunPair]) -> None:
+        there_and_back = [*pairs, *reversed(pairs)]
+        self.load(
+            [
+                [size for pair in there_and_back for size in pair.sizes_of(worker)]
+                for worker in range(self.workers)
+            ]
+        )
 
     def _round(self, pairs: Sequence[RunPair]) -> Round | None:
         steps: list[StepSample] = []

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from dbsl_tf.common.patience import Limits, communicate
 from dbsl_tf.sweeping.planned_run import PlannedRun
-
-# What a run that is stopped may take to save its weights and end its servers, in seconds.
-_STOPPING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,11 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
+    """Have a run save and end; a second Ctrl-C cuts that short."""
     # Not SIGINT: a process started in the background may ignore that.
     process.terminate()
     try:
-        _, errors = process.communicate(timeout=_STOPPING_SECONDS)
+        _, errors = communicate(process, Limits())
         sys.stderr.write(errors)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         process.kill()

@@ -14,7 +14,6 @@ import tensorflow as tf
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
 from dbsl_tf.shared_model.merge import MERGE_RULES
 from tests.support.isolation import on_shared_cluster
-from tests.support.patience import at_most
 from tests.support.schedules import constant_schedule
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
 
@@ -189,7 +188,6 @@ def train(engine, case: Case):
         streams=Streams(2, {}),
         records=writer,
         seed=0,
-        worker_timeout=at_most(6),
     )
     trainer.warm_up()
     trainer.run()

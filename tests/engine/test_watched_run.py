@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.engine.watched_run import run_watched
+
+STANDSTILL = 2.0
 
 
 @pytest.fixture
@@ -36,6 +39,16 @@ class TestRunWatched:
         with pytest.raises(ClusterError, match="no worker is left"):
             run_watched(released.wait, check)
 
-    def test_a_deadline_ends_the_waiting(self, released):
-        with pytest.raises(ClusterError, match="not ready within"):
-            run_watched(released.wait, lambda: None, timeout=0.1)
+    def test_so_does_a_standstill(self, released):
+        with pytest.raises(ClusterError, match="nothing of it"):
+            run_watched(released.wait, lambda: None, standstill=0.1)
+
+    def test_work_that_computes_is_no_standstill(self):
+        """For longer than it may stand still, by its own time."""
+
+        def compute():
+            while time.thread_time() < 1.5 * STANDSTILL:
+                pass
+            return "done"
+
+        assert run_watched(compute, lambda: None, standstill=STANDSTILL) == "done"

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine import worker_watch
 from dbsl_tf.engine.roster import Roster
 from dbsl_tf.engine.worker_watch import CallWatch
 
 TIMEOUT = 2.0
+PATIENCE = Patience(TIMEOUT, TIMEOUT)
 
 
 class TestCallWatch:
@@ -34,16 +36,19 @@ class TestCallWatch:
         self.now += 0.001
         return self.now
 
+    def hang(self, ticket, patience=PATIENCE, silent=()):
+        return self.watch.hang(ticket, patience, lambda worker: worker in silent)
+
     def look(self):
         for ticket in (1, 2, 3, 4, 5):
-            self.watch.hang(ticket, 1e9)
+            self.hang(ticket, Patience(1e9, 1e9))
 
     def test_one_that_takes_too_long_hangs(self):
         self.watch.started(4)
         self.taken[1] = 4
-        assert self.watch.hang(4, TIMEOUT) is None
+        assert self.hang(4) is None
         self.now += 2 * TIMEOUT
-        assert self.watch.hang(4, TIMEOUT).worker == 1
+        assert self.hang(4).worker == 1
 
     def test_one_that_was_stopped_before_it_could_say_so_hangs(self):
         for ticket in (4, 5, 6):
@@ -52,7 +57,7 @@ class TestCallWatch:
         self.look()
         self.watch.finished(4)  # worker 0 is idle now, but has been seen since
         self.now += 2 * TIMEOUT
-        assert self.watch.hang(5, TIMEOUT).worker == 1
+        assert self.hang(5).worker == 1
 
     def test_a_call_that_waits_for_busy_workers_is_no_hang(self):
         self.roster.lost(1, "dead")
@@ -60,11 +65,28 @@ class TestCallWatch:
             self.watch.started(ticket)
         self.taken[0], self.taken[2] = 4, 6
         self.now += 2 * TIMEOUT
-        assert self.watch.hang(5, TIMEOUT) is None
+        assert self.hang(5) is None
 
     def test_taking_up_a_call_is_an_answer(self):
         self.roster.lost(2, "hung")
         self.watch.started(4)
         self.taken[2] = 4
-        self.watch.hang(4, TIMEOUT)
+        self.hang(4)
         assert self.roster.present == (0, 1, 2)
+
+    def test_one_that_takes_long_but_answers_does_not_hang(self):
+        self.watch.started(4)
+        self.taken[1] = 4
+        self.look()
+        self.now += 2 * TIMEOUT
+        patience = Patience(TIMEOUT, 1e9)
+        assert self.hang(4, patience, silent=(0, 2)) is None
+        assert self.hang(4, patience, silent=(1,)).worker == 1
+
+    def test_of_those_who_may_have_taken_a_call_up_the_silent_one_hangs(self):
+        self.watch.started(4)
+        self.look()
+        self.now += 2 * TIMEOUT
+        patience = Patience(TIMEOUT, 1e9)
+        assert self.hang(4, patience) is None
+        assert self.hang(4, patience, silent=(2,)).worker == 2

@@ -31,3 +31,7 @@ class TestRunPair:
     def test_runs_of_tiny_steps_are_long_enough_to_overlap(self):
         pair = RunPair.lasting(0.01, (4,), (0.005,))
         assert pair.short_steps[0] * 0.005 >= 0.2
+
+    def test_longer_runs_still_end_together(self):
+        pair = RunPair.lasting(1.0, (30, 128), (0.025, 0.1)).longer()
+        assert (pair.short_steps, pair.long_steps) == ((16, 4), (64, 16))
