@@ -63,8 +63,9 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         observers = [history, display, *_event_files(run, stack)]
         with waiting(console, "loading the network on the workers"):
             check = partial(cluster.check, report)
-            trainer = _ready_trainer(run, data, cluster, observers, check, cluster.watch(report))
-            processors = _processors(trainer, check)
+            look = cluster.watch(report)
+            trainer = _ready_trainer(run, data, cluster, observers, check, look)
+            processors = _processors(trainer, look, cluster.limits.standstill)
         if remark := onednn_remark(config.compute, processors):
             report(remark)
         try:
@@ -118,13 +119,15 @@ def _ready_trainer(
     return trainer
 
 
-def _processors(trainer: Trainer, check: Callable[[], None]) -> list[WorkerProcessor]:
-    """What the workers compute with."""
+def _processors(
+    trainer: Trainer, look: Callable[[], None], standstill: float
+) -> list[WorkerProcessor]:
+    """What the workers compute with; see `run_watched`."""
     # Imported here because they load TensorFlow.
     from dbsl_tf.engine.watched_run import run_watched
     from dbsl_tf.measuring.processor_reading import read_processors
 
-    return run_watched(partial(read_processors, trainer.engine), check)
+    return run_watched(partial(read_processors, trainer.engine), look, standstill)
 
 
 def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
