@@ -14,7 +14,7 @@ from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.processor import this_processor
 from dbsl_tf.config import Config
-from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16
+from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16, NOT_TOGETHER
 from dbsl_tf.measuring.profile_cluster import profile_path
 from dbsl_tf.profiling.cache import precision_path
 from dbsl_tf.profiling.precision_choice import PrecisionChoice, stored_choice, unmeasured
@@ -63,6 +63,9 @@ def _settle(
             f"the precisions could not be compared (status {status}), see above; give "
             "compute.precision"
         )
+    if kept.reason == NOT_TOGETHER:
+        # The machine may be less busy the next time.
+        path.unlink(missing_ok=True)
     return kept
 
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +40,62 @@ if TYPE_CHECKING:
     from dbsl_tf.measuring.timed_runs import Report, TimedRuns
 
 NO_BFLOAT16 = "as no processor or GPU of the workers computes in bfloat16"
+NOT_TOGETHER = (
+    "as the workers did not train at the same time, so that the precisions could not be compared; "
+    "have no more workers than cores, or give compute.precision"
+)
 # Of each precision in turn. A run is to be long enough that what it pays once does not count.
 _ROUNDS = 5
 _RUN_SECONDS = 1.0
 _MOST_SECONDS = 60.0
 _WARM_UP_STEPS = 2
-_TRIES = 10
+
+
+class WorkersApart(Exception):
+    """The workers do not run at the same time, however long their runs are."""
+
+
+@dataclass
+class Candidate:
+    """A precision that is timed.
+
+    Attributes:
+        runs: of its network, whose input pipelines are loaded.
+        batch: samples in a batch.
+        steps: of each run; they become more where runs are too short.
+    """
+
+    runs: TimedRuns
+    batch: int
+    steps: int = _WARM_UP_STEPS
+
+    def settle_steps(self) -> None:
+        """Find out how many steps take about `_RUN_SECONDS`, by a few."""
+        self._loop_seconds()
+        step = max(self._loop_seconds()) / self.steps
+        self.steps = max(self.steps, math.ceil(_RUN_SECONDS / step))
+
+    def speed(self) -> float:
+        """Images/s of all workers together."""
+        seconds = self._loop_seconds()
+        return sum(self.steps * self.batch / each for each in seconds)
+
+    def _loop_seconds(self) -> list[float]:
+        """Seconds that each worker takes for the steps, all at the same time."""
+        began = time.monotonic()
+        while True:
+            # None where one worker has done another's work: with few cores it may end its own run
+            # before the other begins.
+            if (results := self.runs.run([self.steps] * self.runs.workers)) is not None:
+                return [float(result.loop_seconds) for result in results.values()]
+            if not self.runs.all_present:
+                raise ClusterError(
+                    "the workers do not run at the same time: one is hung or dead; start its "
+                    "server again"
+                )
+            if time.monotonic() - began > _MOST_SECONDS:
+                raise WorkersApart
+            self.steps *= 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +111,8 @@ def main(arguments: Sequence[str]) -> int:
     if task is not None:
         check_size(config, task)
     data = prepare_data(config.data)
-    report = partial(tell, Console())
+    # Standard output is that of the command which has precisions compared.
+    report = partial(tell, Console(stderr=True))
     with (
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(config, task, Path(logs)) as cluster,
@@ -96,7 +148,10 @@ def choose_on_cluster(
     on_gpus = bool(tf.config.list_logical_devices("GPU"))  # of all workers
     if not may_gain(read_processors(engine), on_gpus):
         return unmeasured(NO_BFLOAT16)
-    return choose(compare(config, data, cluster, engine, report))
+    try:
+        return choose(compare(config, data, cluster, engine, report))
+    except WorkersApart:
+        return unmeasured(NOT_TOGETHER)
 
 
 def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
@@ -122,50 +177,30 @@ def compare(
         Of each round: images/s of all workers together, by precision.
 
     Raises:
-        ClusterError: the workers would not run at the same time.
+        ClusterError: a worker does not answer.
+        WorkersApart: the workers would not run at the same time.
     """
     from dbsl_tf.coordinator.components import build_components
     from dbsl_tf.measuring.timed_runs import TimedRuns
 
     settings = resolution_settings(config)[-1]
     batch, rate = settings.large_batch, config.optimizer.base_lr * 1e-3
-    runs = {}
+    candidates = {}
     for precision in CANDIDATES:
         report(f"comparing precisions: loading the network in {precision}")
         chosen = config.with_precision(precision)
         components = build_components(chosen, data, cluster, engine=engine)
-        runs[precision] = TimedRuns(components, settings.resolution, rate)
-        runs[precision].load([[batch]] * engine.workers)
-    steps = {name: _steps_of_a_run(timed) for name, timed in runs.items()}
+        runs = TimedRuns(components, settings.resolution, rate)
+        runs.load([[batch]] * engine.workers)
+        candidates[precision] = Candidate(runs, batch)
+    for candidate in candidates.values():
+        candidate.settle_steps()
     rounds: list[dict[str, float]] = []
     began = time.monotonic()
     while not rounds or (len(rounds) < _ROUNDS and time.monotonic() - began < _MOST_SECONDS):
         report(f"comparing precisions: round {len(rounds) + 1} of {_ROUNDS} at most")
-        rounds.append({name: _speed(timed, steps[name], batch) for name, timed in runs.items()})
+        rounds.append({name: candidate.speed() for name, candidate in candidates.items()})
     return rounds
-
-
-def _steps_of_a_run(runs: TimedRuns) -> int:
-    """As many as take about `_RUN_SECONDS`, found out by a few."""
-    _loop_seconds(runs, _WARM_UP_STEPS)
-    step = max(_loop_seconds(runs, _WARM_UP_STEPS)) / _WARM_UP_STEPS
-    return max(_WARM_UP_STEPS, math.ceil(_RUN_SECONDS / step))
-
-
-def _speed(runs: TimedRuns, steps: int, batch: int) -> float:
-    """Images/s of all workers together."""
-    return sum(steps * batch / seconds for seconds in _loop_seconds(runs, steps))
-
-
-def _loop_seconds(runs: TimedRuns, steps: int) -> list[float]:
-    """Seconds that each worker takes for so many steps, all at the same time."""
-    for _ in range(_TRIES):
-        # None where one worker has done another's work.
-        if (results := runs.run([steps] * runs.workers)) is not None:
-            return [float(result.loop_seconds) for result in results.values()]
-    raise ClusterError(
-        "the workers do not run at the same time: one is hung or dead; start its server again"
-    )
 
 
 if __name__ == "__main__":

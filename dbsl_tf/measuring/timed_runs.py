@@ -104,6 +104,11 @@ class TimedRuns:
         self._slots = [components.shared_model.new_slot() for _ in range(self.workers)]
         self._batches: Any = None
 
+    @property
+    def all_present(self) -> bool:
+        """Whether every worker answers, as far as is known."""
+        return len(self._components.engine.roster.present) == self.workers
+
     def load(self, sizes: Sequence[Sequence[int]]) -> None:
         """Start the input pipelines: the batches of each worker have these sizes, over and over."""
         rows = tf.ragged.constant(sizes, tf.int64, inner_shape=())
@@ -166,8 +171,7 @@ class TimedRuns:
             both = [self._round(pairs), self._round(pairs[::-1])]
             if None in both:
                 failures += 1
-                present = self._components.engine.roster.present
-                if failures == _TRIES or len(present) < self.workers:
+                if failures == _TRIES or not self.all_present:
                     raise ClusterError(
                         "the workers do not run at the same time: one is hung or dead; start its "
                         "server again, and measure again"

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.processor import Processor, WorkerProcessor
 from dbsl_tf.config import load_config
-from dbsl_tf.measuring import precision
-from dbsl_tf.measuring.precision_comparison import may_gain
-from dbsl_tf.profiling.precision_choice import PrecisionChoice, choose
+from dbsl_tf.measuring import precision, precision_comparison
+from dbsl_tf.measuring.precision_comparison import (
+    NOT_TOGETHER,
+    Candidate,
+    WorkersApart,
+    may_gain,
+)
+from dbsl_tf.profiling.precision_choice import PrecisionChoice, choose, unmeasured
 
 CONFIG = str(Path(__file__).parents[2] / "configs" / "quickstart.yaml")
 AVX2 = Processor("AMD EPYC", frozenset({"avx2"}))
@@ -44,7 +51,8 @@ class TestSettlePrecision:
             return subprocess.CompletedProcess(command, 1)
         output = Path(command[command.index("--output") + 1])
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(choose([self.speeds]).as_dict()))
+        choice = choose([self.speeds]) if self.speeds else unmeasured(NOT_TOGETHER)
+        output.write_text(json.dumps(choice.as_dict()))
         return subprocess.CompletedProcess(command, 0)
 
     def settle(self, *overrides: str) -> PrecisionChoice:
@@ -89,6 +97,13 @@ class TestSettlePrecision:
         assert self.settle().precision == "mixed_bfloat16"
         assert self.comparisons == 2
 
+    def test_workers_that_were_apart_are_tried_again_in_the_next_run(self):
+        self.speeds = {}
+        choice = self.settle()
+        assert (choice.precision, self.lines[-1]) == ("float32", str(choice))
+        self.speeds = {"float32": 100.0, "mixed_bfloat16": 180.0}
+        assert self.settle().precision == "mixed_bfloat16"
+
     def test_a_comparison_that_fails_says_what_to_do(self):
         self.speeds = None
         with pytest.raises(ClusterError, match="give compute.precision"):
@@ -101,3 +116,42 @@ def test_every_worker_has_to_compute_in_it() -> None:
     assert not may_gain([able, unable], on_gpus=False)
     assert not may_gain([], on_gpus=False)
     assert may_gain([unable], on_gpus=True)
+
+
+class CrowdedRuns:
+    """Stands for the runs of workers that are together only in runs of so many steps."""
+
+    workers = 3
+
+    def __init__(self, enough: float, all_present: bool = True) -> None:
+        self._enough = enough
+        self.all_present = all_present
+
+    def run(self, steps: Sequence[int]) -> dict[int, SimpleNamespace] | None:
+        if min(steps) < self._enough:
+            return None
+        return {
+            worker: SimpleNamespace(loop_seconds=0.1 * count) for worker, count in enumerate(steps)
+        }
+
+
+class TestCandidate:
+    def test_runs_become_longer_until_all_workers_run_at_once(self):
+        candidate = Candidate(CrowdedRuns(enough=5000), batch=8)
+        candidate.settle_steps()
+        assert 5000 <= candidate.steps < 10_000
+        assert candidate.speed() == pytest.approx(3 * 8 / 0.1)
+
+    def test_a_run_takes_about_a_second(self):
+        candidate = Candidate(CrowdedRuns(enough=0), batch=8)
+        candidate.settle_steps()
+        assert candidate.steps == 10
+
+    def test_workers_that_are_never_together_are_given_up(self, monkeypatch):
+        monkeypatch.setattr(precision_comparison, "_MOST_SECONDS", 0.01)
+        with pytest.raises(WorkersApart):
+            Candidate(CrowdedRuns(enough=float("inf")), batch=8).settle_steps()
+
+    def test_a_worker_that_does_not_answer_is_told(self):
+        with pytest.raises(ClusterError, match="one is hung or dead"):
+            Candidate(CrowdedRuns(enough=5, all_present=False), batch=8).speed()

@@ -16,15 +16,20 @@ OVERRIDES = ("compute.precision=auto", "data.train_samples=60", "dual_batch.larg
 
 @pytest.mark.cluster
 class PrecisionComparisonTest(TinyRunCase):
-    def compare(self, *program: str) -> dict:
+    def compare(self, *program: str) -> tuple[dict, list[str]]:
+        """What is chosen, and the lines told meanwhile."""
         output = self.folder / "choice.json"
         process = self.start(*OVERRIDES, f"--output={output}", program=program)
-        status, _, errors = self.finish(process)
-        self.assertEqual((status, errors), (0, ""))
-        return json.loads(output.read_text())
+        status, printed, told = self.finish(process)
+        # Commands with --json print nothing else.
+        self.assertEqual((status, printed), (0, ""))
+        return json.loads(output.read_text()), told.splitlines()
 
     def test_both_are_measured_and_the_faster_one_is_chosen(self):
-        choice = self.compare("-m", "tests.support.compare_precisions")
+        choice, lines = self.compare("-m", "tests.support.compare_precisions")
+        self.assertTrue(lines)
+        for line in lines:
+            self.assertStartsWith(line, "comparing precisions: ")
         speeds = choice["images_per_second"]
         self.assertEqual(set(speeds), {"float32", "mixed_bfloat16"})
         for speed in speeds.values():
@@ -35,6 +40,7 @@ class PrecisionComparisonTest(TinyRunCase):
     def test_processors_without_bfloat16_are_not_measured(self):
         if this_processor().has_bfloat16:
             self.skipTest("this processor has bfloat16")
-        choice = self.compare("-m", "dbsl_tf.measuring.precision_comparison")
+        choice, lines = self.compare("-m", "dbsl_tf.measuring.precision_comparison")
+        self.assertEqual(lines, [])
         self.assertEqual(choice["images_per_second"], {})
         self.assertEqual((choice["precision"], choice["reason"]), ("float32", NO_BFLOAT16))
