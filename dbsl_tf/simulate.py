@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
 
@@ -63,7 +62,6 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.simulation.simulator import simulate
 
     scenario, _ = scenario_from_config(config)
-    warn_of_crowding(config)
     warn_of_unsuitable_profile(config)
     with LateProgress() as progress:
         outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN
 from tests.support.commands import check_one_line_mistake
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/cifar100_compsac.yaml"
-# They plan for more workers than this machine may have cores.
-NOT_ABOUT_CROWDING = {**os.environ, CROWDING_IS_KNOWN: "1"}
 
 
 def _simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +21,6 @@ def _simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env=NOT_ABOUT_CROWDING,
     )
 
 

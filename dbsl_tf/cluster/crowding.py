@@ -1,12 +1,16 @@
-"""Workers of a local cluster that have no core of their own."""
+"""Workers that have no core of their own."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 
 from dbsl_tf.cluster.local import visible_gpus
+from dbsl_tf.cluster.probing import is_here
+from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
 
 # Environment variable: set once the warning was given; holds for what a process starts or becomes.
@@ -16,17 +20,32 @@ CROWDING_IS_KNOWN = "DBSL_TF_CROWDING_IS_KNOWN"
 def warn_of_crowding(config: Config) -> None:
     """Warn on standard error, once, if workers of this machine have to share its cores.
 
-    Where TF_CONFIG names other machines, or workers compute on GPUs, the cores here say nothing.
+    Workers that TF_CONFIG places on other machines do not count; where workers compute on GPUs, the
+    cores say nothing.
     """
-    workers, cores = config.cluster.workers, len(available_cores())
-    elsewhere = bool(os.environ.get("TF_CONFIG")) or visible_gpus()
-    if workers <= cores or elsewhere or CROWDING_IS_KNOWN in os.environ:
+    if CROWDING_IS_KNOWN in os.environ or visible_gpus():
+        return
+    workers, cores = _workers_here(config), len(available_cores())
+    if workers <= cores:
         return
     os.environ[CROWDING_IS_KNOWN] = "1"
     print(
         f"warning: {workers} workers share {cores} core(s) of this machine: mini-epochs take "
         "longer than in a plan that assumes a core for each, whose k and balance then do not hold; "
-        f"give cluster.workers={cores} at most, or start the cluster on more machines (TF_CONFIG)",
+        f"have {cores} at most here (cluster.workers), or start the cluster on more machines "
+        "(TF_CONFIG)",
         file=sys.stderr,
         flush=True,
     )
+
+
+def _workers_here(config: Config) -> int:
+    try:
+        task = task_from_environment(os.environ)
+    except UserError:
+        # Commands that start or join a cluster tell what is wrong with it.
+        return 0
+    if task is None:
+        return config.cluster.workers
+    by_host = Counter(address.rpartition(":")[0] for address in task.addresses.workers)
+    return sum(count for host, count in by_host.items() if is_here(f"{host}:0"))

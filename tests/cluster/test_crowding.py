@@ -37,7 +37,7 @@ def _on_cores_of_this_machine(monkeypatch):
 def test_more_workers_than_cores_are_told_once_in_a_line(capsys):
     line = warned(capsys, CORES + 1)
     assert line.startswith(f"warning: {CORES + 1} workers share {CORES} core(s)")
-    assert f"cluster.workers={CORES} at most" in line
+    assert f"have {CORES} at most here (cluster.workers)" in line
     assert line.count("\n") == 1
     assert warned(capsys, CORES + 1) == ""
 
@@ -46,14 +46,35 @@ def test_a_core_for_each_worker_needs_no_word(capsys):
     assert warned(capsys, CORES) == ""
 
 
-@pytest.mark.parametrize("variable", ["TF_CONFIG", "CUDA_VISIBLE_DEVICES"])
-def test_neither_do_other_machines_or_gpus(capsys, monkeypatch, variable):
-    monkeypatch.setenv(variable, "0")
+def test_neither_do_gpus(capsys, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert warned(capsys, CORES + 1) == ""
 
 
-@pytest.mark.parametrize("arguments", [["plan"], ["plan", "--sweep"], ["simulate"]])
-def test_commands_say_so_beside_their_json(arguments):
+def tf_config(here: int, elsewhere: int) -> str:
+    ports = iter(range(2222, 65536))
+    hosts = ["127.0.0.1"] * here + ["192.0.2.1"] * elsewhere  # TEST-NET-1, RFC 5737
+    servers = [f"{host}:{next(ports)}" for host in ["127.0.0.1"] * 2 + hosts]
+    cluster = {"chief": servers[:1], "ps": servers[1:2], "worker": servers[2:]}
+    return json.dumps({"cluster": cluster, "task": {"type": "chief", "index": 0}})
+
+
+def test_of_tf_config_the_workers_of_this_machine_count(capsys, monkeypatch):
+    """As the launcher for one machine sets it."""
+    monkeypatch.setenv("TF_CONFIG", tf_config(here=CORES, elsewhere=1))
+    assert warned(capsys, CORES + 1) == ""
+    monkeypatch.setenv("TF_CONFIG", tf_config(here=CORES + 1, elsewhere=1))
+    line = warned(capsys, CORES + 2)
+    assert line.startswith(f"warning: {CORES + 1} workers share {CORES} core(s)")
+
+
+def test_a_tf_config_that_cannot_be_read_is_told_by_others(capsys, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "0")
+    assert warned(capsys, CORES + 1) == ""
+
+
+def say_beside_json(*arguments: str) -> str:
+    """What a command says of more workers than cores, beside its JSON."""
     command, *options = arguments
     done = subprocess.run(
         [sys.executable, "-m", f"dbsl_tf.{command}", *CROWDED, *options, "--json"],
@@ -64,4 +85,14 @@ def test_commands_say_so_beside_their_json(arguments):
     )
     assert done.returncode == 0
     assert json.loads(done.stdout)
-    assert done.stderr.count("warning:") == done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["plan", "--sweep"]])
+def test_commands_say_so_beside_their_json(arguments):
+    said = say_beside_json(*arguments)
+    assert said.count("warning:") == said.count("\n") == 1
+
+
+def test_a_simulated_cluster_is_not_on_this_machine():
+    assert say_beside_json("simulate") == ""
