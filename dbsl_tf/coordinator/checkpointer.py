@@ -60,6 +60,8 @@ class Checkpointer:
 
     def save(self, progress: Progress) -> None:
         """Read the weights now, while nothing is merged, and write them beside the training."""
+        # Only then is known what is saved.
+        self._background.wait()
         checkpoint = self._take(progress)
         if checkpoint is not None:
             self._background.start(lambda: self._write(checkpoint))
@@ -71,8 +73,8 @@ class Checkpointer:
             UserError: it cannot be written.
             ParameterServerLost: the weights cannot be read.
         """
-        checkpoint = self._take(progress)
         self._background.wait()
+        checkpoint = self._take(progress)
         if checkpoint is not None:
             self._write(checkpoint)
 
@@ -80,13 +82,13 @@ class Checkpointer:
         # A run resumed from it would lack the records of commits that it contains.
         self._records.flush()
         self._checkpoints.save(checkpoint)
+        self._saved = checkpoint.commit
 
     def _take(self, progress: Progress) -> Checkpoint | None:
         """The present state; None where it is saved already."""
         state = self._shared_model.state()
         if state.commit == self._saved:
             return None
-        self._saved = state.commit
         return Checkpoint(
             commit=state.commit,
             clocks=tuple(progress.clocks),
