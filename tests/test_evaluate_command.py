@@ -33,7 +33,12 @@ class EvaluateCommandTest(tf.test.TestCase):
         return subprocess.run(
             [sys.executable, "-m", "dbsl_tf.evaluate", str(self.run), *map(str, arguments)],
             cwd=ROOT,
-            env={**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")},
+            env={
+                **os.environ,
+                "XDG_CACHE_HOME": str(self.folder / "cache"),
+                # Else a slow machine shows how far it is.
+                "TQDM_DISABLE": "1",
+            },
             capture_output=True,
             text=True,
         )
