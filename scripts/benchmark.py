@@ -12,6 +12,9 @@ docs/performance.md says what the peers are and how they are measured. Needs: pi
 
 from __future__ import annotations
 
+if not __package__:  # started by its path
+    import by_path  # noqa: F401
+
 import argparse
 import os
 import sys

@@ -17,6 +17,9 @@ whose processor time then is that of the whole cluster.
 
 from __future__ import annotations
 
+if not __package__:  # started by its path
+    import by_path  # noqa: F401
+
 import argparse
 import json
 import os

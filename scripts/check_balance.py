@@ -12,6 +12,9 @@ the realised k; the quartiles are of the four mini-epochs of each repeat.
 
 from __future__ import annotations
 
+if not __package__:  # started by its path
+    import by_path  # noqa: F401
+
 import argparse
 import sys
 import tempfile

@@ -13,6 +13,9 @@ so much is chance in a run of this length.
 
 from __future__ import annotations
 
+if not __package__:  # started by its path
+    import by_path  # noqa: F401
+
 import argparse
 import os
 import subprocess

@@ -7,6 +7,9 @@ Writes dual_batch and hybrid; the same plans and version of matplotlib give the 
 
 from __future__ import annotations
 
+if not __package__:  # started by its path
+    import by_path  # noqa: F401
+
 import argparse
 from itertools import accumulate
 from pathlib import Path

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Print the TF_CONFIG of one process of a cluster, or of all of them.
 
     python -m scripts.tf_config --chief a --ps a --worker b,c --role worker --index 1
@@ -11,6 +10,9 @@ process: its name, its address and its TF_CONFIG. Needs no TensorFlow.
 """
 
 from __future__ import annotations
+
+if not __package__:  # started by its path
+    import by_path  # noqa: F401
 
 import argparse
 from collections.abc import Sequence
