@@ -29,10 +29,11 @@ from dbsl_tf.command_line import run
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.figure_files import check_figure_path, save_figure
 from dbsl_tf.common.files import check_writable
+from dbsl_tf.common.onednn import decide
 from dbsl_tf.config import load_config
 from dbsl_tf.data.configured import prepare_data
 from scripts.benchmarking import report
-from scripts.benchmarking.instruction_sets import INSTRUCTION_SETS
+from scripts.benchmarking.instruction_sets import INSTRUCTION_SETS, variables
 from scripts.benchmarking.keras_choice import KERAS
 from scripts.benchmarking.link import check_link
 from scripts.benchmarking.measurements import WARM_UP, measure
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     for model in options.models:
         prepare_data(load_config(*configuration(options, model)).data)
     os.environ["PYTHONPATH"] = str(ROOT)
-    os.environ.update(INSTRUCTION_SETS.get(options.isa, {}))
+    os.environ.update(variables(options.isa, os.environ))
     console, failures = Console(stderr=True), []
     for repeat in range(options.repeats):
         for kind in kinds if repeat % 2 == 0 else kinds[::-1]:
@@ -176,7 +177,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.mini_epochs < WARM_UP + 2:
         raise UserError(f"--mini-epochs is {options.mini_epochs}; give {WARM_UP + 2} or more")
     for model in options.models:
-        configuration(options, model)
+        if load_config(*configuration(options, model)).compute.precision == "auto":
+            raise UserError(
+                "compute.precision is auto, but all peers are to compute in the same precision; "
+                "give float32 or mixed_bfloat16"
+            )
     check_link(options.network_gbit)
     check_writable(options.output)
     if options.plot:
@@ -208,11 +213,14 @@ def kinds_of(options: argparse.Namespace) -> list[Kind]:
 
 def settings_of(options: argparse.Namespace, model: str) -> dict:
     """Whatever the figures of a model depend on, but for the machine."""
+    config = load_config(*configuration(options, model))
     return {
         "mini_epochs": options.mini_epochs,
         "network_gbit": options.network_gbit,
         "isa": options.isa,
-        "workload": load_config(*configuration(options, model)).model_dump(mode="json"),
+        # With auto, the environment has a say in it.
+        "onednn": decide(config.compute.onednn, os.environ).on,
+        "workload": config.model_dump(mode="json"),
     }
 
 

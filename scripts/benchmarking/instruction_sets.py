@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 # For each choice, the environment variables of every library in use. TensorFlow's own kernels
 # (Eigen) are compiled for AVX and dispatch nothing: they are the same on every processor, apart
 # from the matrix products that oneDNN computes for them.
@@ -14,3 +16,19 @@ INSTRUCTION_SETS = {
         "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     },
 }
+# These hold several settings, of which the last one counts.
+_JOINED = ("XLA_FLAGS", "NPY_DISABLE_CPU_FEATURES")
+
+
+def variables(choice: str | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables to set for a choice; what the user has set besides is kept.
+
+    Args:
+        choice: of `INSTRUCTION_SETS`; None: all instructions that there are.
+        environment: the user's.
+    """
+    chosen = dict(INSTRUCTION_SETS.get(choice, {}))
+    for name in _JOINED:
+        if name in chosen and environment.get(name, "").strip():
+            chosen[name] = f"{environment[name].strip()} {chosen[name]}"
+    return chosen

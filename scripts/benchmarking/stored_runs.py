@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
 from scripts.benchmarking import report
 from scripts.benchmarking.report import Kind
+
+
+@dataclass(frozen=True)
+class _Run:
+    peer: str
+    form: str | None
+    model: str
+    repeat: int
+    figures: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.figures.get("images_per_second"), float):
+            raise ValueError("without images_per_second")
+
+
+@dataclass(frozen=True)
+class _Content:
+    machine: dict[str, Any]
+    settings: dict[str, dict[str, Any]]
+    runs: list[_Run]
 
 
 class StoredRuns:
@@ -44,16 +67,17 @@ class StoredRuns:
         if path.exists() and path.stat().st_size:
             self._go_on(_content(path))
 
-    def _go_on(self, content: Mapping[str, Any]) -> None:
-        if content["machine"] != self._machine:
+    def _go_on(self, content: _Content) -> None:
+        if content.machine != self._machine:
             raise self._other("on another machine or with other versions of the packages")
-        for model, known in content["settings"].items():
+        for model, known in content.settings.items():
             if self._settings.setdefault(model, known) != known:
-                changed = [key for key in known if known[key] != self._settings[model].get(key)]
+                present = self._settings[model]
+                keys = sorted({*known, *present})
+                changed = [key for key in keys if known.get(key) != present.get(key)]
                 raise self._other(f"of {model} with other settings ({', '.join(changed)})")
-        for run in content["runs"]:
-            kind = (run["peer"], run["form"], run["model"])
-            self.runs.setdefault(kind, {})[run["repeat"]] = run["figures"]
+        for run in content.runs:
+            self.runs.setdefault((run.peer, run.form, run.model), {})[run.repeat] = run.figures
 
     def _other(self, how: str) -> UserError:
         return UserError(f"--output is {self._path}, which has runs {how}; give another file")
@@ -80,11 +104,10 @@ class StoredRuns:
         write_whole_text(self._path, json.dumps(content, indent=1) + "\n")
 
 
-def _content(path: Path) -> Mapping[str, Any]:
+def _content(path: Path) -> _Content:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if {"machine", "settings", "runs"} <= content.keys():
-            return content
-    except (ValueError, AttributeError):
-        pass
-    raise UserError(f"--output is {path}, which is not a file of results; give another file")
+        return TypeAdapter(_Content).validate_json(path.read_bytes())
+    except ValueError as error:
+        raise UserError(
+            f"--output is {path}, which is not a file of results; give another file"
+        ) from error

@@ -14,8 +14,10 @@ from unittest import mock
 import pytest
 from rich.console import Console
 
+from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import UserError
-from scripts.benchmark import parse
+from scripts.benchmark import parse, settings_of
+from scripts.benchmarking.instruction_sets import variables
 from scripts.benchmarking.link import check_link
 from scripts.benchmarking.measurements import (
     Sample,
@@ -236,12 +238,31 @@ class TestStoredRuns:
         self._open(path).add(("ceiling", None, "resnet8"), 0, _run(100.0))
         with pytest.raises(UserError, match=r"of resnet8 with other settings \(mini_epochs"):
             self._open(path, mini_epochs=4)
+        with pytest.raises(UserError, match=r"of resnet8 with other settings \(onednn"):
+            self._open(path, onednn=True)
         with pytest.raises(UserError, match="on another machine"):
             StoredRuns(path, "how", {}, {"processor": "b"})
+        whole = json.loads(path.read_text())
+        for damage in ({}, {"figures": {}}, {"repeat": "first"}):
+            (run,) = whole["runs"]
+            damaged = run | damage if damage else {"peer": "ceiling"}
+            path.write_text(json.dumps(whole | {"runs": [damaged]}))
+            with pytest.raises(UserError, match="not a file of results; give another file"):
+                self._open(path)
         for text in ("no JSON", "[]", '{"runs": []}'):
             path.write_text(text)
             with pytest.raises(UserError, match="not a file of results; give another file"):
                 self._open(path)
+
+
+class TestInstructionSets:
+    def test_what_the_user_has_set_is_kept(self) -> None:
+        assert variables("avx2", {})["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"
+        set_before = {"XLA_FLAGS": "--xla_dump_to=/tmp/x", "NPY_DISABLE_CPU_FEATURES": "FMA3"}
+        chosen = variables("avx2", set_before)
+        assert chosen["XLA_FLAGS"] == "--xla_dump_to=/tmp/x --xla_cpu_max_isa=AVX2"
+        assert chosen["NPY_DISABLE_CPU_FEATURES"].split()[:2] == ["FMA3", "X86_V4"]
+        assert variables(None, set_before) == {}
 
 
 class TestCommand:
@@ -253,12 +274,19 @@ class TestCommand:
             (["--pytorch", "jit"], "--pytorch is jit; give some of eager, compiled"),
             (["--models", "resnet32"], "--models is resnet32"),
             (["--network-gbit", "0"], "--network-gbit is 0; give more than 0"),
+            (["compute.precision=auto"], "compute.precision is auto, but all peers are to"),
         ):
             with subtests.test(str(arguments)), TemporaryDirectory() as folder:
                 done = _benchmark(*arguments, "--output", f"{folder}/bench.json")
                 assert done.returncode == 2, done.stderr
                 assert len(done.stderr.splitlines()) == 1
                 assert told in done.stderr
+
+    def test_whether_onednn_is_on_belongs_to_the_settings(self, tmp_path, monkeypatch) -> None:
+        options = parse(["--peers", "ceiling", "--output", str(tmp_path / "bench.json")])
+        for value, on in (("0", False), ("1", True)):
+            monkeypatch.setenv(onednn.VARIABLE, value)
+            assert settings_of(options, "resnet8")["onednn"] is on
 
     def test_packages_are_asked_for_where_all_else_is_right(self, tmp_path, monkeypatch) -> None:
         """As on a machine that has only what the tests need."""
