@@ -1,7 +1,7 @@
 """Train a grid of configurations: python -m dbsl_tf.sweep --config FILE --grid key=v1,v2 --seeds 3
 
-The runs go one after the other. Started again, it passes over finished runs and goes on with an
-interrupted one; a run that fails does not stop the others.
+The runs go one after the other. Started again, it skips finished runs and continues an interrupted
+one; a run that fails does not stop the others.
 """
 
 from __future__ import annotations

@@ -215,6 +215,6 @@ def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: C
         what = "not saved, the last checkpoint is there"
     tell(
         console,
-        f"{what}: go on with python -m dbsl_tf.train --config {run.directory.configuration} "
+        f"{what}: continue with python -m dbsl_tf.train --config {run.directory.configuration} "
         f"run.dir={run.directory.path}",
     )

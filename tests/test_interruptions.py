@@ -27,7 +27,7 @@ class InterruptionTest(TinyRunCase):
         process.send_signal(signal.SIGINT)
         status, output, errors = self.finish(process)
         self.assertEqual((status, errors), (130, "interrupted\n"))
-        self.assertIn("not saved, the last checkpoint is there: go on with", output)
+        self.assertIn("not saved, the last checkpoint is there: continue with", output)
         self.check_nothing_is_left()
 
     def test_servers_that_do_not_answer_are_given_up(self):

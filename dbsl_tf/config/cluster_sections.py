@@ -37,7 +37,7 @@ class ClusterSection(Section):
         10,
         ge=0,
         description="how often in a run dead servers of a local cluster are started again, or the "
-        "run goes on from a checkpoint because a parameter server was lost",
+        "run resumes from a checkpoint because a parameter server was lost",
     )
     isolation: Isolation = Field(
         "auto",

@@ -24,7 +24,7 @@ class RunSection(Section):
     )
     resume: Resume = Field(
         "auto",
-        description="whether to go on with the run in run.dir: auto if it has a checkpoint, never, "
+        description="whether to continue the run in run.dir: auto if it has a checkpoint, never, "
         "or must",
     )
     tensorboard: bool = Field(

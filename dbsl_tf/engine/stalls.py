@@ -48,7 +48,7 @@ class StallWatch:
         if self._patience is None:
             return
         what, needs_workers, since = self._underway or ("", False, time.monotonic())
-        self._check(time.monotonic() - since, f"in vain to {what}", needs_workers)
+        self._check(time.monotonic() - since, f"to {what}", needs_workers)
         self._check(self._engine.unanswered_seconds, "for an answer of a parameter server", False)
         self._check(self._engine.scheduling_seconds, "for the cluster to take a call", True)
         if self._engine.roster.present:

@@ -52,7 +52,7 @@ def run_watched(
         idle.done(_processor_seconds(thread))
         if idle.seconds > standstill:
             raise ClusterError(
-                f"the cluster has made nothing of it for {standstill:.0f} s, though its servers "
+                f"the cluster has made no progress for {standstill:.0f} s, though its servers "
                 "answer: a worker hangs; start it again"
             )
     if failures:

@@ -110,13 +110,13 @@ class History:
         except OSError as error:
             print(
                 f"warning: {self._path} cannot be locked ({error.strerror}): see to it that no "
-                "other process goes on with this run",
+                "other process continues this run",
                 file=sys.stderr,
             )
             return
         if not alone:
             raise UserError(
-                f"{self._path} is in use: another process goes on with this run; end it first, or "
+                f"{self._path} is in use: another process continues this run; end it first, or "
                 "give another run.dir"
             )
 
@@ -145,7 +145,7 @@ class History:
     def _cannot_be_written(self, error: OSError) -> UserError:
         return UserError(
             f"{self._path} cannot be written ({error.strerror}): make room or mend the "
-            "permissions, and start the run again: it goes on from its last checkpoint"
+            "permissions, and start the run again: it resumes from its last checkpoint"
         )
 
 

@@ -63,7 +63,7 @@ class RunDirectory:
         if resume == "must":
             raise UserError(
                 f"run.resume=must, but run.dir={self.path} has no checkpoint: give the run.dir of "
-                "the run to go on with, or run.resume=auto"
+                "the run to continue, or run.resume=auto"
             )
         self._check_unused()
         return False

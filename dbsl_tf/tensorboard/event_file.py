@@ -90,6 +90,6 @@ class EventFile:
         reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
         return UserError(
             f"{self._path} cannot be written ({reason}): make room or mend the permissions, or "
-            "give run.tensorboard=false, and start the run again: it goes on from its last "
+            "give run.tensorboard=false, and start the run again: it resumes from its last "
             "checkpoint"
         )
