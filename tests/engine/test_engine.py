@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.isolation import on_cluster, signal_own_worker
+from tests.support.isolation import on_shared_cluster, signal_own_worker
+from tests.support.patience import wait_until
 
-LONG_SECONDS = 3.0
-LONG_CALLS = 5
-PATIENCE = 10.0
+CALLS = 5
 
 
-def closures(engine):
-    """Starters of a call that takes some seconds, and of one that fails; both are traced."""
+def closures(engine, folder):
+    """Starters of a call that leaves a mark and waits, and of one that fails; both are traced.
+
+    The call of a number marks its worker by a file `worker-<index>`, ends when there is a file
+    `<number>`, and doubles the number.
+    """
     import tensorflow as tf
 
+    def is_there(name):
+        return tf.size(tf.io.matching_files(tf.strings.join([folder, "/", name]))) > 0
+
     @engine.closure
-    def wait_and_double(number, seconds):
-        end = tf.timestamp() + seconds
-        waited = tf.while_loop(
-            lambda rounds: tf.timestamp() < end, lambda rounds: [rounds + 1], [tf.constant(0)]
-        )
+    def wait_and_double(number):
+        name = tf.strings.join([folder, "/worker-", tf.strings.as_string(engine.worker_index())])
+        with tf.control_dependencies([tf.io.write_file(name, "")]):
+            waited = tf.while_loop(
+                lambda rounds: tf.logical_not(is_there(tf.strings.as_string(number))),
+                lambda rounds: [rounds + 1],
+                [tf.constant(0)],
+            )
         with tf.control_dependencies(waited):
             return 2 * number
 
@@ -35,12 +45,15 @@ def closures(engine):
         with tf.control_dependencies([tf.debugging.Assert(number < 1, ["above 0:", number])]):
             return tf.identity(number)
 
-    def slow(number, seconds=0.0):
-        return engine.start(wait_and_double, np.int32(number), np.float64(seconds))
+    def start(number):
+        return engine.start(wait_and_double, np.int32(number))
 
-    slow(0).result()
+    Path(folder, "0").touch()
+    start(0).result()
     engine.call(fail, np.int32(0))
-    return slow, lambda: engine.start(fail, np.int32(7))
+    for file in Path(folder).iterdir():
+        file.unlink()
+    return start, lambda: engine.start(fail, np.int32(7))
 
 
 def message_of(call):
@@ -52,47 +65,53 @@ def message_of(call):
         return str(error)
 
 
-def calls_beside_a_failure(engine):
-    """Long calls are under way or wait when another fails, and one is begun after that."""
-    slow, fail = closures(engine)
-    first = slow(0, LONG_SECONDS)
+def calls_beside_a_failure(engine, folder):
+    """Calls are under way or wait when another fails, and one is begun after that."""
+    start, fail = closures(engine, folder)
+    first = start(0)
+    wait_until(lambda: any(Path(folder).iterdir()))
     failing = fail()
-    others = [slow(number, LONG_SECONDS) for number in range(1, LONG_CALLS)]
+    others = [start(number) for number in range(1, CALLS)]
     message = message_of(failing)
-    later = slow(LONG_CALLS)
+    for number in range(CALLS + 1):
+        Path(folder, str(number)).touch()
+    later = start(CALLS)
     return message, [int(call.result()) for call in (first, *others, later)]
 
 
-def a_failure_while_a_worker_hangs(engine):
+def a_failure_while_a_worker_hangs(engine, folder):
     """Worker 1 is stopped in its call, another fails on worker 0, and one is begun after that."""
-    slow, fail = closures(engine)
-    calls = [slow(number, 1.0) for number in range(2)]
-    time.sleep(0.5)
+    start, fail = closures(engine, folder)
+    calls = [start(number) for number in range(2)]
+    wait_until(lambda: all(Path(folder, f"worker-{index}").exists() for index in range(2)))
     signal_own_worker(1, signal.SIGSTOP)
+    for number in range(3):
+        Path(folder, str(number)).touch()
     message_of(fail())
     idle = engine.scheduling_seconds
-    later = threading.Thread(target=lambda: calls.append(slow(2)))
+    later = threading.Thread(target=lambda: calls.append(start(2)))
     later.start()
-    deadline = time.monotonic() + PATIENCE
-    while engine.scheduling_seconds < 1.0 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    waited = engine.scheduling_seconds
+    wait_until(lambda: engine.scheduling_seconds > 1.0)
     signal_own_worker(1, signal.SIGCONT)
-    later.join(PATIENCE)
-    return idle, waited, [int(call.result()) for call in calls], engine.scheduling_seconds
+    later.join()
+    return idle, [int(call.result()) for call in calls], engine.scheduling_seconds
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("shared cluster")
 class EngineTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.enterContext(TemporaryDirectory())
+
     def test_a_call_that_fails_takes_no_other_with_it(self):
-        message, results = on_cluster(calls_beside_a_failure, workers=3)
+        message, results = on_shared_cluster(calls_beside_a_failure, self.folder)
         self.assertRegex(message, r"worker \d failed .InvalidArgumentError.*above 0:")
-        self.assertEqual(results, [2 * number for number in range(LONG_CALLS + 1)])
+        self.assertEqual(results, [2 * number for number in range(CALLS + 1)])
 
     def test_it_is_known_for_how_long_the_cluster_takes_no_call(self):
-        idle, waited, results, at_last = on_cluster(a_failure_while_a_worker_hangs, workers=2)
+        idle, results, at_last = on_shared_cluster(a_failure_while_a_worker_hangs, self.folder)
         self.assertEqual((idle, at_last), (0.0, 0.0))
-        self.assertGreater(waited, 1.0)
         self.assertEqual(results, [0, 2, 4])
 
 

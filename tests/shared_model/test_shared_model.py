@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.isolation import on_cluster, signal_own_worker
+from tests.support.isolation import SHARED_WORKERS, on_cluster, on_shared_cluster, signal_own_worker
 
-WORKERS, ROUNDS, VARIABLES = 3, 30, 12
+ROUNDS, VARIABLES = 30, 12
 DIFFERENCE = 1e-4
 
 
@@ -61,7 +61,8 @@ def hammer(engine, killed_after, transfer_type):
             if commits[-1] in killed_after:
                 signal_own_worker(1 + killed_after.index(commits[-1]))
 
-    threads = [threading.Thread(target=loop, args=(model.new_slot(),)) for _ in range(WORKERS)]
+    slots = [model.new_slot() for _ in range(engine.workers)]
+    threads = [threading.Thread(target=loop, args=(slot,)) for slot in slots]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -73,7 +74,7 @@ def hammer(engine, killed_after, transfer_type):
 
 
 def push_a_small_difference(engine, transfer_type):
-    """Worker 0 adds a little to the weights, and pushes that and a velocity; what came of it."""
+    """One worker adds a little to the weights, and pushes that and a velocity; what came of it."""
     import tensorflow as tf
 
     from dbsl_tf.shared_model.merge import journal
@@ -82,7 +83,7 @@ def push_a_small_difference(engine, transfer_type):
 
     random = np.random.default_rng(0)
     weights = [random.normal(size=shape).astype(np.float32) for shape in ((40, 5), (7,))]
-    velocity = [np.zeros((1, 40, 5), np.float32)]
+    velocity = [np.zeros((engine.workers, 40, 5), np.float32)]
     model = SharedModel(
         engine, ModelState(3, weights, velocity), journal, tf.as_dtype(transfer_type)
     )
@@ -103,10 +104,11 @@ def push_a_small_difference(engine, transfer_type):
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("shared cluster")
 class TransferTest(tf.test.TestCase):
     def check(self, transfer_type, digits):
-        weights, result, commit, state, stored = on_cluster(
-            push_a_small_difference, transfer_type, workers=1
+        weights, result, commit, state, stored = on_shared_cluster(
+            push_a_small_difference, transfer_type
         )
         self.assertEqual((int(result["commit"]), commit, state.commit), (3, 4, 4))
         self.assertAllEqual(result["first"], rounded(weights[0], transfer_type))
@@ -125,17 +127,10 @@ class TransferTest(tf.test.TestCase):
         self.assertEqual(self.check("bfloat16", digits=2**-8), 207 + 200 + 207)
 
 
-@pytest.mark.cluster
-class SharedModelTest(tf.test.TestCase):
-    def check(self, parameter_servers, killed_after=(), transfer_type="float32"):
-        pulls, commits, snapshot_commit, weights, traces = on_cluster(
-            hammer,
-            killed_after,
-            transfer_type,
-            workers=WORKERS,
-            parameter_servers=parameter_servers,
-        )
-        total = WORKERS * ROUNDS
+class HammeredModelTest(tf.test.TestCase):
+    def check(self, hammered, workers):
+        pulls, commits, snapshot_commit, weights, traces = hammered
+        total = workers * ROUNDS
         self.assertEqual(sorted(commits), list(range(1, total + 1)))
         self.assertEqual(snapshot_commit, total)
         self.assertLen(weights, VARIABLES)
@@ -144,21 +139,30 @@ class SharedModelTest(tf.test.TestCase):
         for pull in pulls:
             self.assertEqual(pull["smallest"], pull["commit"])
             self.assertEqual(pull["largest"], pull["commit"])
-        self.assertEqual({pull["worker"] for pull in pulls}, set(range(WORKERS)))
+        self.assertEqual({pull["worker"] for pull in pulls}, set(range(workers)))
         self.assertEqual(traces, 1)
 
-    def test_three_hammering_workers_on_one_parameter_server(self):
-        self.check(parameter_servers=1)
 
-    def test_three_hammering_workers_on_two_parameter_servers(self):
-        self.check(parameter_servers=2)
+@pytest.mark.cluster
+@pytest.mark.xdist_group("shared cluster")
+class HammeringTest(HammeredModelTest):
+    def test_what_workers_push_at_full_speed_is_merged_once(self):
+        self.check(on_shared_cluster(hammer, (), "float32"), SHARED_WORKERS)
 
+
+@pytest.mark.cluster
+class LostWorkersTest(HammeredModelTest):
+    def check_with_kills(self, transfer_type):
+        sizes = dict(workers=3, parameter_servers=2)
+        self.check(on_cluster(hammer, (20, 50), transfer_type, **sizes), workers=3)
+
+    @pytest.mark.slow
     def test_workers_killed_at_full_speed_cost_no_update_and_count_none_twice(self):
-        self.check(parameter_servers=2, killed_after=(20, 50))
+        self.check_with_kills("float32")
 
     def test_so_it_is_with_differences(self):
         # Whole numbers below 256 are exact in bfloat16.
-        self.check(parameter_servers=2, killed_after=(20, 50), transfer_type="bfloat16")
+        self.check_with_kills("bfloat16")
 
 
 if __name__ == "__main__":
