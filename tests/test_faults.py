@@ -114,6 +114,7 @@ class FaultTest(TinyRunCase):
         later = [c for c in self.events("commit") if c["commit"] > resume["commit"]]
         self.assertEqual(len(later) - resume["discarded"], commits - resume["commit"])
 
+    @pytest.mark.slow
     def test_two_interruptions_cost_nothing_that_was_saved(self):
         """First the coordinator is killed while it saves, then it gets a Ctrl-C; then it goes on to
         the end."""

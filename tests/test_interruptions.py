@@ -30,6 +30,7 @@ class InterruptionTest(TinyRunCase):
         self.assertIn("not saved, the last checkpoint is there: continue with", output)
         self.check_nothing_is_left()
 
+    @pytest.mark.slow
     def test_servers_that_do_not_answer_are_given_up(self):
         status, output, errors = self.finish(self.interrupted())
         self.assertEqual((status, errors), (130, "interrupted\n"))

@@ -25,6 +25,7 @@ class PrecisionComparisonTest(TinyRunCase):
         self.assertEqual((status, printed), (0, ""))
         return json.loads(output.read_text()), told.splitlines()
 
+    @pytest.mark.slow
     def test_both_are_measured_and_the_faster_one_is_chosen(self):
         choice, lines = self.compare("-m", "tests.support.compare_precisions")
         self.assertTrue(lines)

@@ -152,6 +152,7 @@ def test_a_mistake_of_the_step_is_named(tmp_path: Path, training, rank, node, no
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_it_trains_and_ends_the_step(tmp_path: Path, training):
     env = job(tmp_path, SLURM_JOB_NODELIST="here", SLURM_JOB_ID=str(os.getpid()))
     result = run("slurm.sbatch", *training, env=env)
