@@ -148,8 +148,8 @@ class Trainer:
 
     def _begin_run(self, evaluate_first: bool) -> None:
         # History must never be ahead of the first checkpoint.
-        with self._stalls.bounded("read the weights"):
-            self._checkpointer.save_and_wait(self._progress())
+        self._save()
+        self._checkpointer.wait()
         if evaluate_first:
             self._evaluate(self._dispatcher.merged, self._evaluator.highest)
 

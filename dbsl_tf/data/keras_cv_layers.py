@@ -55,7 +55,7 @@ class WholePixelCrop(keras_cv.layers.RandomCrop):
 
 
 class RandomFlip(keras_cv.layers.RandomFlip):
-    """The stock layer's draws and images, in a fourth of its time.
+    """The stock layer's draws and images, made faster.
 
     The stock layer compares, mirrors and chooses pixel by pixel, along both axes whatever `mode`
     is.
