@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.engine.byte_layout import ByteLayout
-
-_ON_CHIEF = "/job:chief/replica:0/task:0/device:CPU:0"
+from dbsl_tf.engine.hung_workers import ON_CHIEF
 
 
 class Closure:
@@ -49,7 +48,7 @@ class Closure:
             if kind is not None:
                 numbers += argument if isinstance(argument, tuple) else [argument]
         # Made here, not on the worker: that would wait for it with the interpreter's lock held.
-        with tf.device(_ON_CHIEF):
+        with tf.device(ON_CHIEF):
             joined = tf.constant(layout.join_arrays(numbers))
         others = [a for a, kind in zip(arguments, structure) if kind is None]
         return function, (joined, *others)

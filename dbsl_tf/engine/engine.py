@@ -15,6 +15,7 @@ import tensorflow as tf
 from dbsl_tf.cluster.liveness import Liveness
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common.patience import Limits, Patience
+from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
 from dbsl_tf.engine.roster import Roster
@@ -105,6 +106,7 @@ class Engine:
         self._servers = addresses.servers()
         self._worker_addresses = addresses.workers
         self._liveness = Liveness(self.limits.answer)
+        hung_workers.leave_executors_at_once()
         # The chief does not compute: the GPUs of its machine are for the workers.
         tf.config.set_visible_devices([], "GPU")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
@@ -291,7 +293,7 @@ class Engine:
     @staticmethod
     def worker_index() -> tf.Tensor:
         """Inside a closure or a dataset_fn: the index of the worker that runs it, int64 scalar."""
-        return tf.cast(tf.distribute.coordinator.experimental_get_current_worker_index(), tf.int64)
+        return hung_workers.worker_index()
 
 
 def _value(remote: _RemoteValue) -> Any:
