@@ -24,7 +24,7 @@ def mini_epoch_closure(
 
     The closure takes the per-worker iterator of batches, the variables of the slot to push into
     and the `Orders`, of which the worker picks its own, and returns a `MiniEpochResult`. A worker
-    that is not allowed to begin returns at once.
+    that is not allowed to begin returns at once, as does one whose slot is not intact.
     """
 
     @engine.closure
@@ -35,7 +35,6 @@ def mini_epoch_closure(
         mine = Orders(*(tf.gather(values, worker) for values in orders))
         with tf.control_dependencies([moments.passing(moments.BEFORE_PULL, worker)]):
             started = tf.timestamp()
-        # Not within the branch: what the pull's lock is held for must not wait for this worker.
         with tf.control_dependencies([started]):
             pulled = exchange.pull(slot, worker)
 
@@ -52,7 +51,6 @@ def mini_epoch_closure(
             return MiniEpochResult(
                 trained=trained_here,
                 worker=worker,
-                pulled_commit=pulled.commit,
                 loss=sums.loss,
                 correct=sums.correct,
                 samples=sums.samples,
@@ -62,7 +60,7 @@ def mini_epoch_closure(
                 loop_seconds=loop.finished - loop.started,
             )
 
-        return tf.cond(mine.allowed, train, lambda: _nothing(worker))
+        return tf.cond(tf.logical_and(mine.allowed, pulled.intact), train, lambda: _nothing(worker))
 
     return mini_epoch
 
@@ -125,7 +123,6 @@ def _nothing(worker: tf.Tensor) -> MiniEpochResult:
     return MiniEpochResult(
         trained=tf.constant(False),
         worker=worker,
-        pulled_commit=none,
         loss=tf.constant(0.0),
         correct=none,
         samples=none,

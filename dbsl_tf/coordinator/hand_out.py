@@ -26,7 +26,7 @@ class HandOut:
     Args:
         engine: the connected cluster.
         dispatcher: whose mini-epochs they are.
-        slots: to push into.
+        slots: where those of what came to nothing go.
         tell: given the record of a result that is thrown away.
         times: what mini-epochs take here, and hence when another worker gets one too.
     """
@@ -53,11 +53,10 @@ class HandOut:
             UserError: it was not finite twice in a row.
             ClusterError: a parameter server is gone.
         """
-        slot = self._slots.take()
         call = self._engine.start(
             mini_epoch.stage.mini_epoch,
             mini_epoch.stage.batches,
-            slot.variables(),
+            mini_epoch.slot.variables(),
             mini_epoch.orders(),
         )
         hung = False
@@ -67,7 +66,7 @@ class HandOut:
             self._dispatcher.give_back(mini_epoch.number)
             # Until the worker has come to, it may still write to the slot.
             result, hung = call.result(), True
-        returned = Returned(mini_epoch, int(result.worker), slot, result)
+        returned = Returned(mini_epoch, int(result.worker), result)
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
         self._engine.roster.answered(returned.worker)
         if result.trained and not hung:
@@ -75,7 +74,7 @@ class HandOut:
             self._times.took(returned.worker, float(result.seconds), planned)
         if counts and result.trained and result.finite:
             return returned
-        self._slots.give_back(slot)
+        self._slots.give_back(mini_epoch.slot)
         if counts:
             self._give_back(returned)
         return None

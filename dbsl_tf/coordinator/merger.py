@@ -41,9 +41,9 @@ class Merger:
         """Merge a mini-epoch; the records of what was merged, none while a round is incomplete."""
         if not self._in_rounds:
             factor = _plan(returned).update_factor
-            commit = self._shared_model.merge(returned.slot, returned.worker, factor)
-            self._slots.give_back(returned.slot)
-            staleness = commit - 1 - int(returned.result.pulled_commit)
+            commit = self._shared_model.merge(returned.mini_epoch.slot, returned.worker, factor)
+            self._slots.give_back(returned.mini_epoch.slot)
+            staleness = commit - 1 - returned.mini_epoch.start
             return [self._record(returned, commit, staleness)]
         self._round.append(returned)
         if len(self._round) < self._round_size:
@@ -56,12 +56,12 @@ class Merger:
 
     def _commit_round(self, merged: Sequence[Returned]) -> list[CommitRecord]:
         last = self._shared_model.merge_round(
-            [returned.slot for returned in merged],
+            [returned.mini_epoch.slot for returned in merged],
             [returned.worker for returned in merged],
             [_plan(returned).update_factor for returned in merged],
         )
         for returned in merged:
-            self._slots.give_back(returned.slot)
+            self._slots.give_back(returned.mini_epoch.slot)
         first = last - len(merged) + 1
         # All of a round are one update, made from the same weights.
         return [self._record(returned, first + i, 0) for i, returned in enumerate(merged)]

@@ -45,12 +45,12 @@ class Orders(NamedTuple):
 class MiniEpochResult(NamedTuple):
     """What comes back of a mini-epoch; scalars, tensors in the closure and numpy values after it.
 
-    Where it was not trained, as the worker was not allowed to begin, only the worker counts.
+    Where it was not trained, as the worker was not allowed to begin or the weights to begin with
+    were gone, only the worker counts.
     """
 
     trained: Any  # bool
     worker: Any  # int64, index of the worker
-    pulled_commit: Any  # int64, number of the commit it began with
     loss: Any  # float32, cross-entropy summed over the samples
     correct: Any  # int64, samples classified correctly while training
     samples: Any  # int64

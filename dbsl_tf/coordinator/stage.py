@@ -74,6 +74,8 @@ class MiniEpoch:
 
     Attributes:
         number: its place among all mini-epochs of the run, from 0.
+        slot: what it begins with, and is pushed into.
+        start: the commit of the weights that it begins with.
         stage: the plan it belongs to.
         learning_rates: one for each worker.
         seeds: likewise, of dropout.
@@ -81,6 +83,8 @@ class MiniEpoch:
     """
 
     number: int
+    slot: Slot
+    start: int
     stage: Stage
     learning_rates: Sequence[float]
     seeds: Sequence[int]
@@ -98,11 +102,9 @@ class Returned:
     Attributes:
         mini_epoch: what was ordered.
         worker: index of the worker that trained it.
-        slot: where its weights are.
         result: what the closure returned.
     """
 
     mini_epoch: MiniEpoch
     worker: int
-    slot: Slot
     result: MiniEpochResult

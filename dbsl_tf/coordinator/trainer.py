@@ -238,10 +238,15 @@ class Trainer:
             all_present = len(self._engine.roster.present) == workers
             with self._stalls.bounded("begin the next stage", needs_workers=True):
                 stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
+            slot = self._slots.take()
+            with self._stalls.bounded("copy the weights"):
+                start = self._shared_model.fill(slot)
         # In a round it must not matter which worker takes which number.
         seeds = [epoch * workers + w if in_rounds else number for w in range(workers)]
         return MiniEpoch(
             number=number,
+            slot=slot,
+            start=start,
             stage=stage,
             learning_rates=stage.learning_rates(epoch if in_rounds else number / workers),
             seeds=[self._seed * total + seed for seed in seeds],

@@ -135,6 +135,8 @@ class TimedRuns:
 
     def run_somewhere(self, steps: Sequence[int]) -> list[MiniEpochResult]:
         """The same as often as there are workers, whichever takes how many runs; the results."""
+        for slot in self._slots:
+            self._components.shared_model.fill(slot)
         return self._components.engine.call_each(
             self._components.mini_epochs[self.resolution],
             [

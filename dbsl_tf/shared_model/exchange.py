@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from dbsl_tf.shared_model.stored_model import StoredModel
+from dbsl_tf.shared_model.stored_model import Slot, StoredModel
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,14 @@ class Pulled:
     """In a closure: what a worker begins a mini-epoch with.
 
     Attributes:
-        commit: number of the commit that the weights belong to, int64 scalar.
+        intact: whether these are the weights that the slot was filled with, bool scalar; else a
+            worker that died, and whose mini-epoch this is, had begun to push.
         pieces: the weights as they came, [size] each, float32.
         weights: in the model's order.
         velocity: of the worker's optimiser; empty where it is not kept.
     """
 
-    commit: tf.Tensor
+    intact: tf.Tensor
     pieces: list[tf.Tensor]
     weights: list[tf.Tensor]
     velocity: list[tf.Tensor]
@@ -41,9 +42,9 @@ class Exchange:
         self._stored = stored
 
     def pull(self, variables: Sequence[tf.Variable], worker: tf.Tensor) -> Pulled:
-        """What a worker begins with, all of one commit.
+        """What a worker begins with, all of one commit: what the slot was filled with.
 
-        The weights are copied to its slot on the servers first, and then sent.
+        Nothing is locked, so a worker that hangs in the middle of it holds nobody up.
 
         Args:
             variables: of the slot, as `Slot.variables` lists them.
@@ -51,20 +52,21 @@ class Exchange:
         """
         stored = self._stored
         slot = stored.slot_of(variables)
-        own = slot.pulled if stored.sends_differences else slot.weights
-        commit = stored.copy_weights(own)
-        with tf.control_dependencies([commit]):
-            pieces = [
-                self._from_server(piece.read_value, weight.device)
-                for piece, weight in zip(own, stored.weights)
-            ]
+        sent = [
+            self._on_server(piece.read_value, weight.device)
+            for piece, weight in zip(slot.start, stored.weights)
+        ]
         # Only the merge of a mini-epoch of this worker changes its velocity.
         velocity = [
-            self._from_server(lambda piece=piece: piece.sparse_read(worker), piece.device)
+            tf.cast(
+                self._on_server(lambda piece=piece: piece.sparse_read(worker), piece.device),
+                tf.float32,
+            )
             for piece in stored.velocity
         ]
+        pieces = [tf.cast(piece, tf.float32) for piece in sent]
         return Pulled(
-            commit,
+            self._is_intact(slot, sent),
             pieces,
             stored.packing.unpack(pieces),
             stored.velocity_packing.unpack(velocity),
@@ -107,6 +109,10 @@ class Exchange:
         slot = stored.slot_of(variables)
         devices = [variable.device for variable in [*stored.weights, *stored.velocity]]
         pushed: dict[str, list[tf.Operation]] = {}
+        told = {}
+        for server, flag in zip(stored.servers, slot.pushed):
+            with tf.device(server):
+                told[server] = [flag.assign(True, read_value=False)]
         for place in places:
             device = devices[place]
             before = pushed.setdefault(device, [])
@@ -114,17 +120,25 @@ class Exchange:
             with tf.control_dependencies(before[-1:]):
                 piece = tf.identity(pieces[place])
             value = self._to_server(piece, device)
-            with tf.device(device):
+            with tf.device(device), tf.control_dependencies(told.get(device, [])):
                 if stored.sends_differences and place < len(slot.weights):
                     value = slot.pulled[place].read_value() + value
                 before.append(variables[place].assign(value, read_value=False))
         return tf.group(*sum(pushed.values(), []))
 
-    def _from_server(self, read: Callable[[], tf.Tensor], device: str) -> tf.Tensor:
+    def _is_intact(self, slot: Slot, sent: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Whether no push had begun when these pieces were read from `slot.start`."""
+        flags = []
+        for server, flag in zip(self._stored.servers, slot.pushed):
+            read = [p for p, w in zip(sent, self._stored.weights) if w.device == server]
+            with tf.device(server), tf.control_dependencies(read):
+                flags.append(flag.read_value())
+        return tf.logical_not(tf.reduce_any(tf.stack(flags))) if flags else tf.constant(True)
+
+    def _on_server(self, read: Callable[[], tf.Tensor], device: str) -> tf.Tensor:
         # Rounded where it is, and sent as that.
         with tf.device(device):
-            sent = tf.cast(read(), self._stored.transfer_dtype)
-        return tf.cast(sent, tf.float32)
+            return tf.cast(read(), self._stored.transfer_dtype)
 
     def _to_server(self, value: tf.Tensor, device: str) -> tf.Tensor:
         sent = tf.cast(value, self._stored.transfer_dtype)

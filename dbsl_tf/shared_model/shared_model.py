@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -17,11 +18,12 @@ from dbsl_tf.shared_model.stored_model import ModelState, Slot, StoredModel
 class SharedModel:
     """Global weights g, changed only by whole-model merges, each counted once.
 
-    A worker pushes its weights into a slot that belongs to its mini-epoch alone; the coordinator,
-    the only one who merges, then merges the slot on the parameter servers. A closure that is run
-    again after its worker died only overwrites its slot, so no update is lost or counted twice.
-    Pulls and merges exclude each other by a lock on the server of the commit's number, so a pull
-    never sees half a merge, and the commit number that comes with it is the one of these weights.
+    A mini-epoch has a slot of its own on the parameter servers: the coordinator fills it with the
+    global weights, a worker begins with them and pushes its own weights there, and the coordinator,
+    the only one who merges, merges the slot. A closure that is run again after its worker died
+    either begins with the same weights or says that they are gone, so no update is lost or counted
+    twice. Only the coordinator touches the global weights, one operation at a time, so nobody sees
+    half a merge, and no worker that hangs holds anybody up. Thread-safe.
 
     The velocity of each worker's optimiser, where it is kept, is pushed into the slot too and
     becomes the worker's only with the merge.
@@ -46,6 +48,9 @@ class SharedModel:
         self._merge_rule = merge_rule
         self._stored = StoredModel(engine, state, transfer_dtype)
         self.exchange = Exchange(self._stored)
+        self._lock = threading.Lock()
+        self._commit = state.commit
+        self._fill_on_servers = tf.function(self._fill, autograph=False)
         self._merge_on_servers = tf.function(self._merge, autograph=False)
         self._merge_round_on_servers = tf.function(self._merge_round, autograph=False)
         self._snapshot_on_servers = tf.function(self._take_snapshot, autograph=False)
@@ -69,36 +74,52 @@ class SharedModel:
         """
         slot, worker, factor = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
         # From now on no call has to look for the trace that fits it.
+        self._fill_on_servers = self._fill_on_servers.get_concrete_function(slot.variables())
         self._merge_on_servers = self._merge_on_servers.get_concrete_function(
-            slot.weights, slot.velocity, worker, factor
+            slot.variables(), worker, factor
         )
-        self._merge_round_on_servers.get_concrete_function(
-            [slot.weights for slot in slots],
-            [slot.velocity for slot in slots],
-            tf.fill([len(slots)], worker),
-            tf.fill([len(slots)], factor),
-        )
+        # A run that is resumed in the middle of an epoch has a first round of fewer.
+        for count in range(1, len(slots) + 1):
+            self._merge_round_on_servers.get_concrete_function(
+                [slot.variables() for slot in slots[:count]],
+                tf.fill([count], worker),
+                tf.fill([count], factor),
+            )
         self.take_snapshot()
         self.read_snapshot()
         self.state()
 
+    def fill(self, slot: Slot) -> int:
+        """Give a slot the global weights to begin with, before a mini-epoch gets it.
+
+        Returns:
+            The commit that they belong to.
+        """
+        with self._lock, naming_lost_servers():
+            commit, slot.filled = slot.filled, None
+            if commit != self._commit:
+                commit = int(self._fill_on_servers(slot.variables()))
+            return commit
+
     def merge(self, slot: Slot, worker: int, update_factor: float) -> int:
-        """Merge what `worker` has pushed as one commit.
+        """Merge what `worker` has pushed as one commit, and fill the slot with the outcome.
 
         Returns:
             The commit's number, from 1.
         """
-        with naming_lost_servers():
-            return int(
-                self._merge_on_servers(
-                    slot.weights, slot.velocity, np.int64(worker), np.float32(update_factor)
-                )
+        with self._lock, naming_lost_servers():
+            merged = self._merge_on_servers(
+                slot.variables(), np.int64(worker), np.float32(update_factor)
             )
+            self._commit = slot.filled = int(merged)
+            return self._commit
 
     def merge_round(
         self, slots: Sequence[Slot], workers: Sequence[int], update_factors: Sequence[float]
     ) -> int:
         """BSP: replace g by the mean of all that was pushed, each weighted by its update factor.
+
+        The slots are filled with the outcome.
 
         Args:
             slots: one for each mini-epoch of the round.
@@ -108,19 +129,20 @@ class SharedModel:
         Returns:
             The number of the last commit; every mini-epoch counts as one.
         """
-        with naming_lost_servers():
-            return int(
-                self._merge_round_on_servers(
-                    [slot.weights for slot in slots],
-                    [slot.velocity for slot in slots],
-                    np.array(workers, np.int64),
-                    np.array(update_factors, np.float32),
-                )
+        with self._lock, naming_lost_servers():
+            merged = self._merge_round_on_servers(
+                [slot.variables() for slot in slots],
+                np.array(workers, np.int64),
+                np.array(update_factors, np.float32),
             )
+            self._commit = int(merged)
+            for slot in slots:
+                slot.filled = self._commit
+            return self._commit
 
     def take_snapshot(self) -> int:
         """Copy the global weights on the servers for evaluation; the commit they belong to."""
-        with naming_lost_servers():
+        with self._lock, naming_lost_servers():
             return int(self._snapshot_on_servers())
 
     def read_snapshot(self) -> list[np.ndarray]:
@@ -131,7 +153,7 @@ class SharedModel:
 
     def state(self) -> ModelState:
         """The present state, all of one commit."""
-        with naming_lost_servers():
+        with self._lock, naming_lost_servers():
             commit, *pieces = (value.numpy() for value in self._read_on_servers())
         count = len(self._stored.weights)
         return ModelState(
@@ -140,41 +162,51 @@ class SharedModel:
             self._stored.velocity_packing.unpack_arrays(pieces[count:]),
         )
 
-    def _merge(
-        self,
-        slot: Sequence[tf.Variable],
-        velocity: Sequence[tf.Variable],
-        worker: tf.Tensor,
-        update_factor: tf.Tensor,
-    ) -> tf.Tensor:
-        def merged() -> list[tf.Operation]:
-            assigned = []
-            for weight, pushed in zip(self._stored.weights, slot):
-                with tf.device(weight.device):
-                    value = self._merge_rule(weight, pushed, update_factor)
-                    assigned.append(weight.assign(value, read_value=False))
-            return assigned + self._adopt_velocity(velocity, worker)
+    def _fill(self, variables: Sequence[tf.Variable]) -> tf.Tensor:
+        slot = self._stored.slot_of(variables)
+        weights = [weight.read_value() for weight in self._stored.weights]
+        with tf.control_dependencies(self._refill(slot, weights)):
+            return self._stored.commit.read_value()
 
-        return self._commit_after(merged, 1)
+    def _merge(
+        self, variables: Sequence[tf.Variable], worker: tf.Tensor, update_factor: tf.Tensor
+    ) -> tf.Tensor:
+        slot = self._stored.slot_of(variables)
+        merged, values = [], []
+        for weight, pushed in zip(self._stored.weights, slot.weights):
+            with tf.device(weight.device):
+                values.append(self._merge_rule(weight, pushed, update_factor))
+                merged.append(weight.assign(values[-1], read_value=False))
+        merged += self._adopt_velocity(slot.velocity, worker)
+        return self._count(merged + self._refill(slot, values), 1)
 
     def _merge_round(
         self,
         slots: Sequence[Sequence[tf.Variable]],
-        velocities: Sequence[Sequence[tf.Variable]],
         workers: tf.Tensor,
         update_factors: tf.Tensor,
     ) -> tf.Tensor:
-        def merged() -> list[tf.Operation]:
-            assigned = []
-            for weight, *pushed in zip(self._stored.weights, *slots):
-                with tf.device(weight.device):
-                    value = weighted_mean(pushed, tf.unstack(update_factors, len(pushed)))
-                    assigned.append(weight.assign(value, read_value=False))
-            for velocity, worker in zip(velocities, tf.unstack(workers, len(slots))):
-                assigned += self._adopt_velocity(velocity, worker)
-            return assigned
+        slots = [self._stored.slot_of(variables) for variables in slots]
+        factors = tf.unstack(update_factors, len(slots))
+        merged, values = [], []
+        for weight, *pushed in zip(self._stored.weights, *(slot.weights for slot in slots)):
+            with tf.device(weight.device):
+                values.append(weighted_mean(pushed, factors))
+                merged.append(weight.assign(values[-1], read_value=False))
+        for slot, worker in zip(slots, tf.unstack(workers, len(slots))):
+            merged += self._adopt_velocity(slot.velocity, worker) + self._refill(slot, values)
+        return self._count(merged, len(slots))
 
-        return self._commit_after(merged, len(slots))
+    def _refill(self, slot: Slot, values: Sequence[tf.Tensor]) -> list[tf.Operation]:
+        """Have the next mini-epoch begin with these weights, which were made of the slot's."""
+        filled = []
+        for variable, value in zip(slot.start, values):
+            with tf.device(variable.device), tf.control_dependencies([value]):
+                filled.append(variable.assign(value, read_value=False))
+        for server, flag in zip(self._stored.servers, slot.pushed):
+            with tf.device(server):
+                filled.append(flag.assign(False, read_value=False))
+        return filled
 
     def _adopt_velocity(
         self, pushed: Sequence[tf.Variable], worker: tf.Tensor
@@ -191,22 +223,19 @@ class SharedModel:
                 )
         return adopted
 
-    def _commit_after(self, merged: Callable[[], list[tf.Operation]], count: int) -> tf.Tensor:
-        """Run `merged` under the lock and count its commits; the last one's number."""
-
-        def merge_and_count() -> tf.Tensor:
-            with tf.control_dependencies(merged()), tf.device(self._stored.commit.device):
-                counted = self._stored.commit.assign_add(count, read_value=False)
-            # The lock is held until this value exists: it must depend on every assignment, and be
-            # a value, not a variable that is read later.
-            with tf.control_dependencies([counted]):
-                return self._stored.commit.read_value()
-
-        return self._stored.lock.execute(merge_and_count)
+    def _count(self, merged: Sequence[tf.Operation], count: int) -> tf.Tensor:
+        """Count commits after what they merge; the last one's number."""
+        with tf.control_dependencies(merged), tf.device(self._stored.commit.device):
+            return self._stored.commit.assign_add(count).read_value()
 
     def _take_snapshot(self) -> tf.Tensor:
-        return self._stored.copy_weights(self._stored.snapshot)
+        copied = []
+        for weight, copy in zip(self._stored.weights, self._stored.snapshot):
+            with tf.device(weight.device):
+                copied.append(copy.assign(weight.read_value(), read_value=False))
+        with tf.control_dependencies(copied):
+            return self._stored.commit.read_value()
 
     def _read_state(self) -> list[tf.Tensor]:
         variables = [self._stored.commit, *self._stored.weights, *self._stored.velocity]
-        return self._stored.lock.execute(lambda: [v.read_value() for v in variables])
+        return [variable.read_value() for variable in variables]

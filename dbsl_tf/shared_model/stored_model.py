@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,24 +19,34 @@ _FEWEST_PIECES = 2
 _PIECE_BYTES = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Slot:
-    """The variables that one mini-epoch is pushed into; pass them to its closure.
+    """The variables that one mini-epoch begins with and is pushed into; pass them to its closure.
 
     Attributes:
         weights: in pieces (see `Packing`).
         velocity: of the optimiser, in pieces; empty where it is not kept.
-        pulled: the weights that were pulled, in pieces, where a push sends what was added to them;
-            else empty.
+        pulled: the weights to begin with, in pieces, where a push sends what was added to them;
+            else empty, and it begins with `weights`.
+        pushed: on each server, whether a push has begun to overwrite the weights to begin with,
+            bool scalars; empty where that never happens.
+        filled: the commit whose weights it has; None: they are not known to be those of any.
     """
 
     weights: list[tf.Variable]
     velocity: list[tf.Variable]
     pulled: list[tf.Variable]
+    pushed: list[tf.Variable]
+    filled: int | None = None
 
     def variables(self) -> list[tf.Variable]:
-        """All of them in one list, as closures get them: weights, velocity, pulled."""
-        return [*self.weights, *self.velocity, *self.pulled]
+        """All of them in one list, as closures get them: weights, velocity, pulled, pushed."""
+        return [*self.weights, *self.velocity, *self.pulled, *self.pushed]
+
+    @property
+    def start(self) -> list[tf.Variable]:
+        """The weights that a mini-epoch begins with."""
+        return self.pulled or self.weights
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class StoredModel:
         weights: the global ones, g.
         velocity: [workers, piece] each; empty where it is not kept.
         snapshot: a copy of the weights.
-        lock: to be held to change or to copy the weights.
+        servers: devices that hold weights.
         transfer_dtype: as given.
     """
 
@@ -83,8 +94,7 @@ class StoredModel:
         self.weights = engine.variables(self.packing.pack_arrays(state.weights))
         self.velocity = engine.variables(self.velocity_packing.pack_arrays(state.velocity))
         self.snapshot = self._zeros_like_weights()
-        with tf.device(self.commit.device):
-            self.lock = tf.CriticalSection(name="global_weights")
+        self.servers = list(dict.fromkeys(weight.device for weight in self.weights))
 
     @property
     def sends_differences(self) -> bool:
@@ -99,34 +109,25 @@ class StoredModel:
 
         They are a model copy on the parameter servers, two where differences are sent.
         """
+        pushed = []
+        if not self.sends_differences:
+            for server in self.servers:
+                with tf.device(server):
+                    pushed.append(tf.Variable(False, trainable=False))
         return Slot(
             self._zeros_like_weights(),
             _zeros_beside(self.velocity, [v.shape[1:] for v in self.velocity]),
             self._zeros_like_weights() if self.sends_differences else [],
+            pushed,
         )
 
     def slot_of(self, variables: Sequence[tf.Variable]) -> Slot:
-        """In a closure: the slot whose `variables()` it got."""
-        first, second = len(self.weights), len(self.weights) + len(self.velocity)
-        return Slot(
-            list(variables[:first]), list(variables[first:second]), list(variables[second:])
-        )
-
-    def copy_weights(self, targets: Sequence[tf.Variable]) -> tf.Tensor:
-        """In a graph: copy the weights on the servers, under the lock; the number of their commit.
-
-        Nothing that the lock is held for waits for a worker, so one that hangs holds nobody up.
-        """
-
-        def copy() -> tf.Tensor:
-            copied = []
-            for source, target in zip(self.weights, targets):
-                with tf.device(source.device):
-                    copied.append(target.assign(source.read_value(), read_value=False))
-            with tf.control_dependencies(copied), tf.device(self.commit.device):
-                return self.commit.read_value()
-
-        return self.lock.execute(copy)
+        """In a function: the slot whose `variables()` it got."""
+        variables = iter(variables)
+        weights = list(islice(variables, len(self.weights)))
+        velocity = list(islice(variables, len(self.velocity)))
+        pulled = list(islice(variables, len(weights) if self.sends_differences else 0))
+        return Slot(weights, velocity, pulled, list(variables))
 
     def _zeros_like_weights(self) -> list[tf.Variable]:
         return _zeros_beside(self.weights, [w.shape for w in self.weights])

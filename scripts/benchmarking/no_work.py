@@ -88,7 +88,6 @@ def no_work(engine: Any):
         return MiniEpochResult(
             trained=tf.constant(True),
             worker=engine.worker_index(),
-            pulled_commit=none,
             loss=tf.constant(0.0),
             correct=none,
             samples=tf.constant(1, tf.int64),

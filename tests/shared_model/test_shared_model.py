@@ -39,14 +39,14 @@ def hammer(engine, killed_after, transfer_type):
     @engine.closure
     def closure(slot):
         pulled = model.exchange.pull(slot, engine.worker_index())
-        commit, weights = pulled.commit, pulled.weights
+        weights = pulled.weights
         stacked = tf.stack(weights)
         with tf.control_dependencies(weights):
             pieces = model.exchange.pack(pulled, [tf.ones_like(w) for w in weights], [])
             pushed = model.exchange.push(slot, pieces, range(len(pieces)))
         with tf.control_dependencies([pushed]):
             return {
-                "commit": commit,
+                "intact": pulled.intact,
                 "smallest": tf.reduce_min(stacked),
                 "largest": tf.reduce_max(stacked),
                 "worker": engine.worker_index(),
@@ -56,7 +56,12 @@ def hammer(engine, killed_after, transfer_type):
 
     def loop(slot):
         for _ in range(ROUNDS):
-            pulls.append(engine.call(closure, slot.variables()))
+            intact = False
+            while not intact:
+                commit = model.fill(slot)
+                result = engine.call(closure, slot.variables())
+                intact = bool(result.pop("intact"))
+            pulls.append({"commit": commit, **result})
             commits.append(model.merge(slot, 0, 1.0))
             if commits[-1] in killed_after:
                 signal_own_worker(1 + killed_after.index(commits[-1]))
@@ -96,11 +101,13 @@ def push_a_small_difference(engine, transfer_type):
         pieces = model.exchange.pack(pulled, trained, [pulled.weights[0]])
         pushed = model.exchange.push(variables, pieces, range(len(pieces)))
         with tf.control_dependencies([pushed]):
-            return {"commit": pulled.commit, "first": tf.identity(pulled.weights[0])}
+            return {"intact": pulled.intact, "first": tf.identity(pulled.weights[0])}
 
+    start = model.fill(slot)
     result = engine.call(closure, slot.variables())
     commit = model.merge(slot, 0, 1.0)
-    return weights, result, commit, model.state(), sum(v.shape[0] for v in slot.variables())
+    elements = sum(int(v.shape.num_elements()) for v in slot.variables() if v.dtype == tf.float32)
+    return weights, {"start": start, **result}, commit, model.state(), elements
 
 
 @pytest.mark.cluster
@@ -110,7 +117,8 @@ class TransferTest(tf.test.TestCase):
         weights, result, commit, state, stored = on_shared_cluster(
             push_a_small_difference, transfer_type
         )
-        self.assertEqual((int(result["commit"]), commit, state.commit), (3, 4, 4))
+        self.assertEqual((result["start"], commit, state.commit), (3, 4, 4))
+        self.assertTrue(result["intact"])
         self.assertAllEqual(result["first"], rounded(weights[0], transfer_type))
         for before, after in zip(weights, state.weights, strict=True):
             # Half of it, as the journal's rule with f = 1 takes the mean.
