@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import tensorflow as tf
-
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.config import Config
@@ -19,7 +17,6 @@ from dbsl_tf.coordinator.stage import Stage, Streams
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.coordinator.trainer import Trainer
 from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.data.pipeline import mini_epoch_batches
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.engine.failures import naming_lost_servers
 from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
@@ -123,8 +120,9 @@ def _stage(
         settings=settings,
         plan=plan,
         mini_epoch=components.mini_epochs[settings.resolution],
-        batches=components.make_batches(
-            _mini_epoch_of(plan), streams.taken(settings.resolution), settings.resolution
+        batches=components.batches[settings.resolution].iterator(
+            [worker.batch_sizes for worker in plan.workers],
+            streams.taken(settings.resolution),
         ),
         learning_rates=_learning_rates(config, plan, settings),
     )
@@ -132,16 +130,6 @@ def _stage(
 
 def _plan(config: Config, resolution: int, time_models: Sequence[TimeModel]) -> DualBatchPlan:
     return plan_from_config(config, epoch_samples(config.data), time_models, resolution)
-
-
-def _mini_epoch_of(plan: DualBatchPlan) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Maps a worker's index to the batch sizes of its mini-epoch: its own B_i and d_i."""
-    batches = [worker.batch for worker in plan.workers]
-    samples = [worker.samples for worker in plan.workers]
-    return lambda worker: mini_epoch_batches(
-        tf.gather(tf.constant(batches, tf.int64), worker),
-        tf.gather(tf.constant(samples, tf.int64), worker),
-    )
 
 
 def _learning_rates(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import keras_core
 import numpy as np
@@ -18,6 +17,7 @@ from dbsl_tf.data.pipeline import test_dataset, training_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
+from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.models import build_model
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
@@ -39,17 +39,36 @@ class Components:
         mini_epochs: the closure of one mini-epoch for each resolution, low to high; the same for
             those of the same dropout.
         evaluator: of the global weights.
-        make_batches: makes the per-worker iterator of batches from a function that maps the
-            worker's index (int64 scalar) to its batch sizes (int64 [batches], repeated for ever),
-            from the samples of its stream that each worker has had before, [workers], and from
-            the resolution of the images.
+        batches: for each resolution of the images, what makes the per-worker iterator of batches.
     """
 
     engine: Engine
     shared_model: SharedModel
     mini_epochs: dict[int, Closure]
     evaluator: Evaluator
-    make_batches: Callable[[Callable[[tf.Tensor], tf.Tensor], Sequence[int], int], Iterator]
+    batches: dict[int, WorkerBatches]
+
+
+class WorkerBatches:
+    """The training batches of every worker.
+
+    Args:
+        datasets: of the sizes of all batches in a row, worker by worker; of where those of each
+            worker end, 0 first; and of the samples of its stream that each has had before.
+    """
+
+    def __init__(self, datasets: WorkerDatasets) -> None:
+        self._datasets = datasets
+
+    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
+        """An iterator that stands for one on each worker.
+
+        Args:
+            sizes: the batches of each worker, repeated for ever.
+            samples_before: of its stream that each worker has had before.
+        """
+        ends = np.cumsum([0, *map(len, sizes)])
+        return self._datasets.iterator(np.concatenate(sizes), ends, samples_before)
 
 
 def build_components(
@@ -104,7 +123,12 @@ def build_components(
             data.spec.test_samples,
             worker_timeout,
         ),
-        make_batches=partial(_make_batches, config, data, engine, threads),
+        batches={
+            part.resolution: WorkerBatches(
+                _training_datasets(config, data, engine, threads, place, part.resolution)
+            )
+            for place, part in enumerate(settings)
+        },
     )
 
 
@@ -122,34 +146,35 @@ def _test_batches(
     )
 
 
-def _make_batches(
-    config: Config,
-    data: PreparedData,
-    engine: Engine,
-    threads: int,
-    sizes: Callable[[tf.Tensor], tf.Tensor],
-    samples_before: Sequence[int],
-    resolution: int,
-) -> Iterator:
-    """See `Components.make_batches`, which is the last three arguments."""
-    place = [part.resolution for part in resolution_settings(config)].index(resolution)
+def _training_datasets(
+    config: Config, data: PreparedData, engine: Engine, threads: int, place: int, resolution: int
+) -> WorkerDatasets:
+    """The training data at a resolution; see `WorkerBatches` for what it takes.
+
+    Args:
+        place: of the resolution among those of the run.
+    """
     # Far apart, so that no two workers and resolutions have the same order.
     first_seed = config.run.seed * engine.workers + (place << 32)
 
-    def dataset_fn() -> tf.data.Dataset:
+    def dataset_fn(sizes: tf.Tensor, ends: tf.Tensor, samples_before: tf.Tensor) -> tf.data.Dataset:
         worker = Engine.worker_index()
         return training_dataset(
             data,
             train_samples=config.data.train_samples or data.spec.train_samples,
             augment=config.data.augment,
-            batch_sizes=sizes(worker),
+            batch_sizes=sizes[ends[worker] : ends[worker + 1]],
             seed=tf.constant(first_seed, tf.int64) + worker,
             parallel_calls=threads,
-            first_sample=tf.gather(tf.constant(samples_before, tf.int64), worker),
+            first_sample=samples_before[worker],
             resolution=resolution,
         )
 
-    return engine.per_worker_iterator(dataset_fn)
+    several = tf.TensorSpec([None], tf.int64)
+    one_each = tf.TensorSpec([engine.workers], tf.int64)
+    return engine.worker_datasets(
+        dataset_fn, [several, tf.TensorSpec([engine.workers + 1], tf.int64), one_each]
+    )
 
 
 def _network(config: Config, data: PreparedData, dropout: float) -> Network:

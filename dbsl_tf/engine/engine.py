@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -19,6 +19,7 @@ from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
 from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.engine.worker_watch import CallWatch, PortWatch
 
 # How often a call that waits looks whether its worker hangs, in seconds.
@@ -136,14 +137,19 @@ class Engine:
         with self._strategy.scope():
             return [tf.Variable(value, trainable=False) for value in initial]
 
-    def per_worker_iterator(self, dataset_fn: Callable[[], tf.data.Dataset]) -> Iterator:
-        """An iterator that stands for one dataset on each worker.
+    def worker_datasets(
+        self,
+        dataset_fn: Callable[..., tf.data.Dataset],
+        signature: Sequence[tf.TensorSpec] = (),
+    ) -> WorkerDatasets:
+        """Datasets of one kind, one on each worker.
 
-        `dataset_fn` is traced once and runs on every worker; `worker_index()` inside it tells
-        which. It must create no variable.
+        Args:
+            dataset_fn: traced now, and run on every worker for each iterator; `worker_index()`
+                inside it tells which. It must create no variable.
+            signature: of its arguments.
         """
-        as_it_is = tf.autograph.experimental.do_not_convert(lambda _context=None: dataset_fn())
-        return iter(self._coordinator.create_per_worker_dataset(as_it_is))
+        return WorkerDatasets(dataset_fn, signature, self._coordinator.create_per_worker_dataset)
 
     def closure(self, function: Callable) -> Closure:
         """`function`, to be run by `start` and `call_each`; see `Closure`.

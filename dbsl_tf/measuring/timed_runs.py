@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import tensorflow as tf
-
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.messages import MiniEpochResult, Orders
@@ -111,11 +109,10 @@ class TimedRuns:
 
     def load(self, sizes: Sequence[Sequence[int]]) -> None:
         """Start the input pipelines: the batches of each worker have these sizes, over and over."""
-        rows = tf.ragged.constant(sizes, tf.int64, inner_shape=())
         # Else both would take memory, the old ones and the new.
         self._batches = None
-        self._batches = self._components.make_batches(
-            lambda worker: tf.gather(rows, worker), [0] * self.workers, self.resolution
+        self._batches = self._components.batches[self.resolution].iterator(
+            sizes, [0] * self.workers
         )
         # A worker whose pipeline is ready first would take the run of one that still starts its.
         no_steps = [0] * self.workers

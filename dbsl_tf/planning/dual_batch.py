@@ -52,6 +52,11 @@ class WorkerPlan:
         """Samples in the last batch, 1 to `batch`."""
         return self.samples - (self.steps - 1) * self.batch
 
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Samples in each batch of a mini-epoch, `steps` in number."""
+        return [self.batch] * (self.steps - 1) + [self.last_batch]
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the mini-epoch as JSON values; time in seconds."""
         return {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import tensorflow as tf

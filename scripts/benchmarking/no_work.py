@@ -41,7 +41,7 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
     slots = SlotPool(shared_model, workers)
     model = TimeModel(0.001, 0.01)
     plan = plan_dual_batch(Demand(model, workers, workers, 0, 1, "nearest"), 1.0)
-    batches = engine.per_worker_iterator(lambda: tf.data.Dataset.from_tensors(0).repeat())
+    batches = engine.worker_datasets(lambda: tf.data.Dataset.from_tensors(0).repeat()).iterator()
     settings = ResolutionSettings(RESOLUTION, 0.0, 1)
     stage = Stage(settings, plan, no_work(engine), batches, lambda epoch: [0.0] * workers)
     sub_stage = PlannedSubStage(SubStage(1, epochs, 0.0, 0.0, settings), plan)

@@ -122,7 +122,7 @@ def train(engine, case: Case):
             settings=settings,
             plan=plan,
             mini_epoch=closure,
-            batches=engine.per_worker_iterator(dataset_fn),
+            batches=engine.worker_datasets(dataset_fn).iterator(),
             learning_rates=lambda epoch: [RATES[worker] * 0.5 ** (epoch >= 1) for worker in (0, 1)],
         )
 

@@ -229,6 +229,8 @@ def test_a_plan_is_within_its_bounds(demand: Demand, k: float) -> None:
         assert 0 < worker.update_factor <= 1
         assert 1 <= worker.last_batch <= worker.batch
         assert (worker.steps - 1) * worker.batch + worker.last_batch == worker.samples
+        assert sum(worker.batch_sizes) == worker.samples
+        assert len(worker.batch_sizes) == worker.steps
     # A half for each rounded share; truncation loses less than one for each small worker.
     lost = demand.samples - plan.epoch_samples
     if demand.rounding == "nearest":

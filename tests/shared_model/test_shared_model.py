@@ -105,6 +105,8 @@ def push_a_small_difference(engine, transfer_type):
 
     start = model.fill(slot)
     result = engine.call(closure, slot.variables())
+    # As it is run again after its worker died.
+    result["intact again"] = engine.call(closure, slot.variables())["intact"]
     commit = model.merge(slot, 0, 1.0)
     elements = sum(int(v.shape.num_elements()) for v in slot.variables() if v.dtype == tf.float32)
     return weights, {"start": start, **result}, commit, model.state(), elements
@@ -119,6 +121,8 @@ class TransferTest(tf.test.TestCase):
         )
         self.assertEqual((result["start"], commit, state.commit), (3, 4, 4))
         self.assertTrue(result["intact"])
+        # Where a push overwrites what it began with, that is gone then.
+        self.assertEqual(result["intact again"], transfer_type != "float32")
         self.assertAllEqual(result["first"], rounded(weights[0], transfer_type))
         for before, after in zip(weights, state.weights, strict=True):
             # Half of it, as the journal's rule with f = 1 takes the mean.

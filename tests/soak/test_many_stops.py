@@ -27,7 +27,9 @@ OVERRIDES = (
 
 @pytest.mark.cluster
 class ManyStopsTest(TinyRunCase, parameterized.TestCase):
-    @parameterized.named_parameters(*((f"_{mode}", mode) for mode in ("asp", "ssp", "bsp", "stages")))
+    @parameterized.named_parameters(
+        *((f"_{mode}", mode) for mode in ("asp", "ssp", "bsp", "stages"))
+    )
     @pytest.mark.timeout(0)
     def test_others_go_on_when_a_worker_hangs(self, mode):
         """A worker is stopped at a moment of chance, until the other one has gone on without it."""

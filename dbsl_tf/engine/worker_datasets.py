@@ -1,0 +1,61 @@
+"""Input pipelines that every worker makes for itself, from a function that is traced once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dbsl_tf.engine.hung_workers import ON_CHIEF
+
+
+class WorkerDatasets:
+    """Datasets of one kind, one on each worker; made by `Engine.worker_datasets`.
+
+    Whatever is traced is made known to every worker, and this process waits for all of them with
+    the interpreter's lock held. So it is traced here, once, and takes what differs as arguments.
+
+    Args:
+        function: makes the dataset from tensors on the worker that runs it.
+        signature: of these tensors.
+        create: what ClusterCoordinator makes a dataset on each worker with.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., tf.data.Dataset],
+        signature: Sequence[tf.TensorSpec],
+        create: Callable[[Callable[[], tf.data.Dataset]], Any],
+    ) -> None:
+        traced = tf.function(function, autograph=False)
+        self._function = traced.get_concrete_function(*signature)
+        self._signature = signature
+        self._create = create
+
+    def iterator(self, *values: Any) -> Iterator:
+        """An iterator that stands for one on each worker.
+
+        A worker that is started again begins where its dataset begins.
+
+        Args:
+            values: the tensors of the signature, as numpy values.
+        """
+        with tf.device(ON_CHIEF):
+            arguments = [tf.constant(v, s.dtype) for v, s in zip(values, self._signature)]
+        datasets = self._create(self._function)
+        # What it calls on every worker, which it would call without arguments.
+        datasets._dataset_fn = _Bound(self._function, arguments)
+        return iter(datasets)
+
+
+class _Bound:
+    """A function with its arguments."""
+
+    def __init__(self, function: Callable, arguments: Sequence[tf.Tensor]) -> None:
+        self._function = function
+        self._arguments = arguments
+        self.structured_outputs = function.structured_outputs
+
+    def __call__(self) -> tf.data.Dataset:
+        return self._function(*self._arguments)
