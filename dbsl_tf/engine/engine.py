@@ -107,7 +107,7 @@ class Engine:
         self._servers = addresses.servers()
         self._worker_addresses = addresses.workers
         self._liveness = Liveness(self.limits.answer)
-        hung_workers.leave_executors_at_once()
+        hung_workers.outlive_them()
         # The chief does not compute: the GPUs of its machine are for the workers.
         tf.config.set_visible_devices([], "GPU")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(

@@ -1,19 +1,27 @@
 """What TensorFlow does that would stop this whole process when one worker hangs, done otherwise.
 
-Neither has a public name in TensorFlow; both hold for the version that requirements.txt pins.
+None of it has a public name in TensorFlow; it holds for the version that requirements.txt pins.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 from tensorflow.python.distribute.coordinator import coordinator_context
-from tensorflow.python.eager import executor
+from tensorflow.python.eager import context, executor
 
 ON_CHIEF = "/job:chief/replica:0/task:0/device:CPU:0"
 _OUTSIDE = "the index of a worker is known only in a function that runs on one"
 
 
-def leave_executors_at_once() -> None:
+def outlive_them() -> None:
+    """Make the changes that hold for the whole process, from before it connects to a cluster."""
+    _leave_executors_at_once()
+    # To forget a function is told to every worker with the interpreter's lock held, whenever the
+    # garbage collector comes upon one. There are few, and none is traced while training goes on.
+    context.Context.remove_function = lambda self, name: None
+
+
+def _leave_executors_at_once() -> None:
     """Let go of executors that are not asynchronous without waiting for what others do with them.
 
     ClusterCoordinator's thread of a worker leaves the worker's executor after every call and takes
