@@ -1,47 +1,7 @@
-"""Read a result file of the method's authors: python -m dbsl_tf.import_history FILE.npy
+"""`python -m dbsl_tf.import_history` is `dbsl import_history`: see `dbsl_tf.cli.import_history`."""
 
-Makes a run directory of it, which reports and plots understand. Nothing in the file is executed.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
-from dbsl_tf.command_line import CommandParser, run
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Read a file and write a run directory."""
-    parser = CommandParser(
-        "dbsl_tf.import_history",
-        "Make a run directory, for reports and plots, of a result file of the method's authors. "
-        "Nothing in the file is executed.",
-    )
-    parser.add_argument("file", type=Path, metavar="FILE.npy", help="what their program saved")
-    parser.add_argument(
-        "--output", type=Path, metavar="RUN", help="directory to make (default: runs/FILE)"
-    )
-    parser.add_argument(
-        "--small-workers",
-        type=int,
-        metavar="N",
-        help="workers with the small batch, the first N (default: as the name of the file tells)",
-    )
-    options = parser.parse_args(arguments)
-    from dbsl_tf.authors_files.imported_run import write_imported_run
-    from dbsl_tf.authors_files.reading import read_history
-
-    target = options.output or Path("runs") / options.file.stem
-    history = read_history(options.file)
-    write_imported_run(history, options.file, target, options.small_workers)
-    evaluations = sum(commit.test_loss is not None for commit in history.commits)
-    print(
-        f"{len(history.commits):,} commits of {history.workers} worker(s) and {evaluations:,} "
-        f"evaluations: {target}"
-    )
-    return 0
-
+from dbsl_tf.cli.command_line import run
+from dbsl_tf.cli.import_history import main
 
 if __name__ == "__main__":
     run(main)

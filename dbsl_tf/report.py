@@ -1,68 +1,7 @@
-"""Writes a report of runs: `python -m dbsl_tf.report RUN [RUN ...] [--output FILE.html]`."""
+"""`python -m dbsl_tf.report` is `dbsl report`: see `dbsl_tf.cli.report`."""
 
-from __future__ import annotations
-
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-
-from dbsl_tf.command_line import CommandParser, run
-from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.files import check_writable, write_whole_text
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Reads the runs, writes the page and prints where it is.
-
-    Returns the exit status.
-
-    Raises:
-        UserError: a run cannot be read, or the page cannot be written.
-    """
-    options = _parser().parse_args(arguments)
-    output = options.output or _default_output(options.runs)
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--output is {output}; give a name that ends with .html")
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from dbsl_tf.reporting.comparison import group_runs
-    from dbsl_tf.reporting.page import render_page
-    from dbsl_tf.reporting.reading import read_runs
-
-    groups = group_runs(read_runs(options.runs))
-    check_writable(output)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("drawing", total=len(options.runs) + (len(options.runs) > 1))
-        page = render_page(groups, lambda name: progress.update(task, advance=1, description=name))
-    write_whole_text(output, page)
-    print(output)
-    return 0
-
-
-def _default_output(runs: Sequence[Path]) -> Path:
-    return runs[0] / "report.html" if len(runs) == 1 else Path("report.html")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        "dbsl_tf.report",
-        "Write one HTML page on runs: plan, what happened, curves, timeline, time "
-        "model, configuration; several runs are compared, those that differ in run.seed only as "
-        "mean and standard deviation.",
-    )
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="directory of a run, finished or not"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="what to write (default RUN/report.html; of several runs report.html)",
-    )
-    return parser
-
+from dbsl_tf.cli.command_line import run
+from dbsl_tf.cli.report import main
 
 if __name__ == "__main__":
     run(main)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dbsl_tf.command_line import run
+from dbsl_tf.cli.command_line import run
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.figure_files import check_figure_path, save_figure
 from dbsl_tf.common.files import check_writable

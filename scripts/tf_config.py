@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from dbsl_tf.cli.command_line import run
 from dbsl_tf.cluster.layout import (
     Hosts,
     hosts_of_file,
@@ -28,7 +29,6 @@ from dbsl_tf.cluster.layout import (
 )
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, checked_task
-from dbsl_tf.command_line import run
 from dbsl_tf.common.errors import UserError
 
 _SOURCES = "--chief with --ps and --worker, --hosts-file, --hosts-pattern or --nodes"

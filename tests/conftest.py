@@ -54,7 +54,8 @@ def _place(item: pytest.Item) -> int:
     """What needs no server comes first; of the rest whole runs, which take longest."""
     if item.get_closest_marker("cluster") is None:
         return 0
-    return 1 if item.path.parent == Path(__file__).parent else 2
+    tests = Path(__file__).parent
+    return 1 if item.path.parent in (tests, tests / "cli", tests / "run") else 2
 
 
 def pytest_sessionfinish() -> None:

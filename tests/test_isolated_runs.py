@@ -225,8 +225,8 @@ def test_nothing_starts_a_thread_before_the_isolation(config: Path, tmp_path: Pa
     """Else every run would be started twice."""
     prepare("digits", tmp_path)
     program = f"""
-import dbsl_tf.profile
-import dbsl_tf.train
+import dbsl_tf.cli.profile
+import dbsl_tf.cli.train
 from dbsl_tf.cluster.namespaces import has_threads, usable_way
 from dbsl_tf.config import load_config
 from dbsl_tf.data.configured import prepare_missing

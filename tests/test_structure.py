@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "dbsl_tf"
+from dbsl_tf.cli.commands import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "dbsl_tf"
 WITHOUT_TENSORFLOW = (
     *("authors_files", "config", "planning", "profiling", "reporting", "results", "schedules"),
     *("simulation", "sweeping"),
@@ -37,15 +38,6 @@ def folders() -> dict[str, list[Path]]:
 
 
 class TestStructure:
-    def test_the_package_names_its_commands(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "dbsl_tf"], capture_output=True, text=True, cwd=PACKAGE.parent
-        )
-        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        for command in ("train", "plan", "report", "sweep"):
-            assert f" {command}," in f"{done.stderr},"
-        assert "command_line" not in done.stderr
-
     def test_folders_depend_on_each_other_one_way(self) -> None:
         names = folders().keys()
         needs = {
@@ -77,12 +69,51 @@ class TestStructure:
                     assert not modules & {"tensorflow", "keras_core", "keras_cv"}
 
 
+class TestCommands:
+    def test_the_list_is_complete(self) -> None:
+        """What it names can be run, and a file that could be run is named."""
+        beside = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+        assert beside == set(COMMANDS)
+        parsing = {
+            file.stem
+            for file in (PACKAGE / "cli").glob("*.py")
+            if "parser(" in file.read_text(encoding="utf-8").lower()
+        }
+        # A process that other commands start.
+        unlisted = {"command_line", "dbsl", "compare_precisions"}
+        assert parsing == set(COMMANDS) | unlisted
+
+    def test_they_are_started_by_modules_that_do_nothing_else(self, subtests) -> None:
+        for name in COMMANDS:
+            with subtests.test(name):
+                tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+                kinds = [type(node) for node in tree.body]
+                assert kinds == [ast.Expr, ast.ImportFrom, ast.ImportFrom, ast.If]
+                assert imports_of(PACKAGE / f"{name}.py") == {
+                    f"dbsl_tf.cli.{name}.main",
+                    "dbsl_tf.cli.command_line.run",
+                }
+
+    def test_only_they_parse_arguments(self) -> None:
+        parsing = {
+            file.relative_to(PACKAGE).parts[0]
+            for file in PACKAGE.rglob("*.py")
+            if any(module.split(".")[0] == "argparse" for module in imports_of(file))
+        }
+        assert parsing == {"cli"}
+
+    def test_the_readme_has_them_all(self) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        for name in COMMANDS:
+            assert f"\n| `{name} " in text, name
+
+
 class TestHabits:
     def files(self, *folders: str) -> list[Path]:
         return [
             file
             for folder in folders
-            for file in sorted((PACKAGE.parent / folder).rglob("*.py"))
+            for file in sorted((ROOT / folder).rglob("*.py"))
             if file != Path(__file__)
         ]
 

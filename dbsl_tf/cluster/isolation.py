@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from dbsl_tf.cluster import namespaces
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.program import is_a_command, python_module, start_again
 from dbsl_tf.config.names import Isolation
 
 # Environment variable: set once the command has been started again.
@@ -58,13 +59,8 @@ def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
 
 def _start_again() -> None:
     """Replace this process by the same command, isolated before it imports anything."""
-    started = getattr(sys.modules["__main__"], "__spec__", None)
-    foreign = started is None or not started.name.startswith("dbsl_tf.")
     # A process that is not this command's must stay; threads that Python starts with come again.
-    if foreign or _STARTED_AGAIN in os.environ:
+    if not is_a_command() or _STARTED_AGAIN in os.environ:
         raise namespaces.Refused(namespaces.THREADS)
     os.environ[_STARTED_AGAIN] = "1"
-    sys.stdout.flush()
-    sys.stderr.flush()
-    start = [sys.executable, "-m", namespaces.__spec__.name, namespaces.TRY]
-    os.execv(sys.executable, [*start, sys.executable, *sys.orig_argv[1:]])
+    start_again(through=(*python_module(namespaces.__spec__.name), namespaces.TRY))

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+from dbsl_tf.common.program import python_module
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"
@@ -142,7 +142,7 @@ class LocalCluster:
         with ExitStack() as stack:
             log = stack.enter_context(open(self._log(task.name), "ab"))
             self._processes[task.name] = subprocess.Popen(
-                [sys.executable, "-m", "dbsl_tf.cluster.server"],
+                python_module("dbsl_tf.cluster.server"),
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=log,

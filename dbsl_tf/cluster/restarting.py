@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NoReturn
 
+from dbsl_tf.common.program import start_again
 from dbsl_tf.common.quiet import remove_generated_files
 
 # Environment variable: how often this command has begun anew.
@@ -18,14 +18,12 @@ def restarts_so_far(environment: Mapping[str, str]) -> int:
     return int(environment.get(RESTARTS, "0"))
 
 
-def restart(module: str, arguments: Sequence[str]) -> NoReturn:
-    """Replace this process by `python -m module arguments`; what it began must have ended.
+def restart(*arguments: str) -> NoReturn:
+    """Replace this process by its command with more arguments; what it began must have ended.
 
     A process connects to a cluster once: what TensorFlow keeps of a cluster that lost a parameter
     server cannot be cleared in another way.
     """
     remove_generated_files()
     os.environ[RESTARTS] = str(restarts_so_far(os.environ) + 1)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    start_again(*arguments)

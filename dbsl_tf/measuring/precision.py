@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from dbsl_tf.cluster.local import visible_gpus
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.processor import this_processor
+from dbsl_tf.common.program import python_module
 from dbsl_tf.config import Config
 from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16, NOT_TOGETHER
 from dbsl_tf.measuring.profile_cluster import profile_path
@@ -54,7 +54,7 @@ def _settle(
     if kept is not None:
         return kept
     report("compute.precision is auto: measuring float32 and mixed_bfloat16, once")
-    command = [sys.executable, "-m", "dbsl_tf.measuring.precision_comparison"]
+    command = python_module("dbsl_tf.cli.compare_precisions")
     command += ["--config", config_file, "--output", str(path), *overrides]
     status = subprocess.run(command, check=False).returncode
     kept = _kept(path)

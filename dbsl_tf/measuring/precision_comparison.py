@@ -1,29 +1,15 @@
-"""Measures which precision a run is faster in: `python -m dbsl_tf.measuring.precision_comparison`.
-
-It has a process of its own, as a process connects to a cluster only once.
-"""
+"""Measures which precision a run is faster in."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.cluster.connecting import check_size, ready_cluster
-from dbsl_tf.cluster.task import task_from_environment
-from dbsl_tf.command_line import config_parser, parse_config, run
 from dbsl_tf.common.errors import ClusterError
-from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.processor import WorkerProcessor
-from dbsl_tf.common.telling import tell
-from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.profiling.precision_choice import (
     CANDIDATES,
     PrecisionChoice,
@@ -96,35 +82,6 @@ class Candidate:
             if time.monotonic() - began > _MOST_SECONDS:
                 raise WorkersApart
             self.steps *= 2
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Measure on the workers of a configuration, and write what is chosen as JSON."""
-    parser = config_parser(
-        "dbsl_tf.measuring.precision_comparison", "Measure which precision a run is faster in."
-    )
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
-    options, config = parse_config(parser, arguments)
-    from rich.console import Console
-
-    task = task_from_environment(os.environ)
-    if task is not None:
-        check_size(config, task)
-    data = prepare_data(config.data)
-    # Standard output is that of the command which has precisions compared.
-    report = partial(tell, Console(stderr=True))
-    with (
-        tempfile.TemporaryDirectory() as logs,
-        ready_cluster(config, task, Path(logs)) as cluster,
-    ):
-        from dbsl_tf.engine.watched_run import run_watched
-
-        choice = run_watched(
-            partial(choose_on_cluster, config, data, cluster, report),
-            cluster.watch(report),
-        )
-    write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")
-    return 0
 
 
 def choose_on_cluster(
@@ -201,7 +158,3 @@ def compare(
         report(f"comparing precisions: round {len(rounds) + 1} of {_ROUNDS} at most")
         rounds.append({name: candidate.speed() for name, candidate in candidates.items()})
     return rounds
-
-
-if __name__ == "__main__":
-    run(main)

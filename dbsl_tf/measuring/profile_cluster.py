@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from dbsl_tf.cluster.task import CHIEF, task_from_environment
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.processor import onednn_of_all, processor_name
+from dbsl_tf.common.program import python_module
 from dbsl_tf.config import Config
 from dbsl_tf.data.configured import epoch_samples, prepare_data
 from dbsl_tf.planning import TimeModel, plan_from_config
@@ -119,7 +119,7 @@ def cached_profile(
         return path
     seconds = config.profile.seconds * len(resolution_settings(config))
     report(f"no time_model in the configuration: measuring it first, about {seconds:.0f} s, once")
-    command = [sys.executable, "-m", "dbsl_tf.profile", "--config", config_file, *overrides]
+    command = [*python_module("dbsl_tf.profile"), "--config", config_file, *overrides]
     # Where it was auto, what that came to.
     command.append(f"compute.precision={config.precision}")
     # Whoever needs the profile warns itself.

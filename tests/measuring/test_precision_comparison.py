@@ -41,7 +41,7 @@ class PrecisionComparisonTest(TinyRunCase):
     def test_processors_without_bfloat16_are_not_measured(self):
         if this_processor().has_bfloat16:
             self.skipTest("this processor has bfloat16")
-        choice, lines = self.compare("-m", "dbsl_tf.measuring.precision_comparison")
+        choice, lines = self.compare("-m", "dbsl_tf.cli.compare_precisions")
         self.assertEqual(lines, [])
         self.assertEqual(choice["images_per_second"], {})
         self.assertEqual((choice["precision"], choice["reason"]), ("float32", NO_BFLOAT16))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dbsl_tf import plot, report
+from dbsl_tf.cli import plot, report
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.yaml_text import read_yaml, write_yaml
 from dbsl_tf.results.records import DriftRecord, FaultRecord

@@ -41,14 +41,12 @@ def _replace(source, target):
 
 
 if __name__ == "__main__":
+    import dbsl_tf.cli.train
     import dbsl_tf.common.files
-    import dbsl_tf.train
-    from dbsl_tf.command_line import run
+    from dbsl_tf.cli.command_line import run
 
     _real_replace = os.replace
     dbsl_tf.common.files.os.replace = _replace
-    # When it begins anew, it has to have the moments again.
-    dbsl_tf.train._MODULE = "tests.support.injected_train"
 
     def injected(arguments):
         from dbsl_tf.common.quiet import import_tensorflow_quietly
@@ -57,6 +55,6 @@ if __name__ == "__main__":
         from dbsl_tf.coordinator import moments
 
         moments.passing = _passing
-        return dbsl_tf.train.main(arguments)
+        return dbsl_tf.cli.train.main(arguments)
 
     run(injected)

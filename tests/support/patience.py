@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _VARIABLE = "DBSL_TF_TESTS_SLOWNESS"
 # What `_COMMAND` takes on two idle cores with AVX2, in seconds.
 _USUAL_SECONDS = 0.5
-_COMMAND = (sys.executable, "-c", "import dbsl_tf.plan, numpy, rich.console")
+_COMMAND = (sys.executable, "-c", "import dbsl_tf.cli.plan, numpy, rich.console")
 # A machine may be busy with something else, and become so after the measurement.
 _MARGIN = 10
 

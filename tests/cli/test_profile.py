@@ -14,7 +14,7 @@ import pytest
 from dbsl_tf.profiling.profile_file import load_profile
 from tests.support.commands import check_one_line_mistake
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SWEEP = "tests/profiling/sweeps/gtx1080_resolution_32.csv"
 CONFIG = "configs/quickstart.yaml"
 
@@ -89,8 +89,8 @@ def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str)
 def test_tensorflow_is_not_imported() -> None:
     result = _python(
         "-c",
-        "import sys, dbsl_tf.profile, dbsl_tf.profiling.cache, dbsl_tf.profiling.figures\n"
-        f"dbsl_tf.profile.main(['--from-csv', {SWEEP!r}])\n"
+        "import sys, dbsl_tf.cli.profile, dbsl_tf.profiling.cache, dbsl_tf.profiling.figures\n"
+        f"dbsl_tf.cli.profile.main(['--from-csv', {SWEEP!r}])\n"
         "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
     )
     assert result.returncode == 0, result.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from dbsl_tf.begun_run import Run
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.cluster.liveness import SilenceWatch
@@ -21,6 +19,7 @@ from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.patience import Limits, communicate
 from dbsl_tf.common.processor import WorkerProcessor
+from dbsl_tf.common.program import python_module, typed
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.telling import tell
 from dbsl_tf.common.waiting import waiting
@@ -32,6 +31,7 @@ from dbsl_tf.results.outcome import print_outcome
 from dbsl_tf.results.records import Observer
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
+from dbsl_tf.run.begun_run import Run
 from dbsl_tf.schedules.calendar import calendar_from_config
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
     that hang.
     """
     with subprocess.Popen(
-        [sys.executable, "-m", "dbsl_tf.export", str(directory.path)],
+        [*python_module("dbsl_tf.export"), str(directory.path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -195,8 +195,8 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
             raise
     if problem is not None:
         raise UserError(
-            f"{directory.model} could not be written, all else was: {problem}; try python -m "
-            f"dbsl_tf.export {directory.path}"
+            f"{directory.model} could not be written, all else was: {problem}; try "
+            f"{typed('export')} {directory.path}"
         )
 
 
@@ -215,6 +215,6 @@ def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: C
         what = "not saved, the last checkpoint is there"
     tell(
         console,
-        f"{what}: continue with python -m dbsl_tf.train --config {run.directory.configuration} "
+        f"{what}: continue with {typed('train')} --config {run.directory.configuration} "
         f"run.dir={run.directory.path}",
     )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.commands import check_one_line_mistake
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIG = "configs/cifar100_compsac.yaml"
 
 
@@ -67,7 +67,7 @@ def test_mistakes_are_one_line(arguments: list[str], expected: str) -> None:
 
 def test_tensorflow_is_not_loaded() -> None:
     code = (
-        "import sys; from dbsl_tf.simulate import main; "
+        "import sys; from dbsl_tf.cli.simulate import main; "
         f"main(['--config', {CONFIG!r}]); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""What all entry points share: their options, and what becomes of an exception."""
+"""What all commands share: their options, and what becomes of an exception."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from dbsl_tf.cli.commands import COMMANDS
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
 
 if TYPE_CHECKING:
@@ -29,16 +31,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: what is cleaned up after a Ctrl-C is cleaned up after it too."""
 
 
-class CommandParser(argparse.ArgumentParser):
-    """Reports mistakes as a `UserError`.
+class Parser(argparse.ArgumentParser):
+    """Reports mistakes as a `UserError`, and takes no abbreviations of options."""
 
-    Args:
-        module: the module that is run with `python -m`.
-        description: what the command does, in a sentence.
-    """
-
-    def __init__(self, module: str, description: str) -> None:
-        super().__init__(prog=f"python -m {module}", description=description, allow_abbrev=False)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         if message.endswith("required: --config"):
@@ -46,6 +43,19 @@ class CommandParser(argparse.ArgumentParser):
         elif message.startswith("unrecognized arguments") and "=" in message:
             message += "; write an override as section.key=value, without dashes"
         raise UserError(f"{message}; see {self.prog} --help")
+
+
+class CommandParser(Parser):
+    """The options of a command.
+
+    Args:
+        name: of the command; what it does is in the list of commands.
+        description: what else it does, or all of it where the command is in no list.
+    """
+
+    def __init__(self, name: str, description: str = "") -> None:
+        summary = COMMANDS[name].summary if name in COMMANDS else ""
+        super().__init__(prog=typed(name), description=f"{summary} {description}".strip())
 
 
 class _ConfigParser(CommandParser):
@@ -57,16 +67,16 @@ class _ConfigParser(CommandParser):
 
 
 def config_parser(
-    module: str, description: str, *, config_required: bool = True
+    name: str, description: str = "", *, config_required: bool = True
 ) -> argparse.ArgumentParser:
-    """Returns a parser with the options every entry point has. Parse with `parse_config`.
+    """Returns a parser with the options of all that read a configuration; see `parse_config`.
 
     Args:
-        module: the module that is run with `python -m`.
-        description: what the command does, in a sentence.
+        name: of the command.
+        description: what else it does; see `CommandParser`.
         config_required: False: the command can do without; `parse_config` asks for it all the same.
     """
-    parser = _ConfigParser(module, description)
+    parser = _ConfigParser(name, description)
     parser.add_argument(
         "--config", metavar="FILE", required=config_required, help="configuration, a YAML file"
     )
@@ -107,7 +117,7 @@ def parse_config(
 
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
-    """Runs an entry point on the command line's arguments and exits with its status.
+    """Runs a command on the command line's arguments and exits with its status.
 
     A `UserError` becomes one line on standard error and status 2, a `ClusterError` one and
     status 1, Ctrl-C status 130, SIGTERM 143; when the reader of standard output has gone (as with

@@ -15,7 +15,7 @@ from tests.support.commands import check_one_line_mistake
 from tests.support.run_directories import START, append_event, make_run
 
 pytest.importorskip("matplotlib")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 _VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 
@@ -162,7 +162,7 @@ def test_mistakes_are_told_in_a_line(
 
 def test_the_page_does_without_tensorflow() -> None:
     code = (
-        "import sys; import dbsl_tf.report, dbsl_tf.plot; import dbsl_tf.reporting.page; "
+        "import sys; import dbsl_tf.cli.report, dbsl_tf.cli.plot; import dbsl_tf.reporting.page; "
         "print(any(m.split('.')[0] in ('tensorflow', 'matplotlib') for m in sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -15,7 +15,7 @@ from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN
 from tests.support.commands import check_one_line_mistake
 from tests.support.signals import accept_interrupts
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIG = "configs/cifar100_compsac.yaml"
 # They plan for more workers than this machine may have cores.
 NOT_ABOUT_CROWDING = {**os.environ, CROWDING_IS_KNOWN: "1"}
@@ -187,8 +187,8 @@ def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str)
 def test_tensorflow_is_not_imported() -> None:
     result = _python(
         "-c",
-        "import sys, dbsl_tf.plan, dbsl_tf.schedules\n"
-        f"dbsl_tf.plan.main(['--config', {CONFIG!r}])\n"
+        "import sys, dbsl_tf.cli.plan, dbsl_tf.schedules\n"
+        f"dbsl_tf.cli.plan.main(['--config', {CONFIG!r}])\n"
         "unwanted = {'tensorflow', 'keras', 'keras_core', 'matplotlib', 'scipy'}\n"
         "assert not unwanted & set(sys.modules)",
     )
@@ -198,7 +198,7 @@ def test_tensorflow_is_not_imported() -> None:
 def _run_main(body: str) -> subprocess.CompletedProcess[str]:
     return _python(
         "-c",
-        "import os, signal, socket\nfrom dbsl_tf.command_line import run\n"
+        "import os, signal, socket\nfrom dbsl_tf.cli.command_line import run\n"
         "from dbsl_tf.common.errors import UserError\n"
         f"def main(arguments):\n    {body}\nrun(main)",
         preexec_fn=accept_interrupts,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from argparse import Namespace
 from io import StringIO
 from types import SimpleNamespace
 from unittest import mock
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from dbsl_tf.begun_run import Run, begin_or_resume
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import dataset_spec
 from dbsl_tf.data.configured import prepare_data
@@ -23,6 +21,7 @@ from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.results.stored_run import StoredRun
+from dbsl_tf.run.begun_run import Run, Source, begin_or_resume
 from tests.data.small_images import CLASSES, write_image_folder, write_photo
 from tests.support.small_runs import tiny_config
 
@@ -37,9 +36,9 @@ class TrainingRunCase:
 
     def begin(self, *overrides: str, data: object = DIGITS) -> Run:
         console = Console(file=StringIO())
-        options = Namespace(config=str(self.folder / "tiny.yaml"), overrides=list(overrides))
+        source = Source(str(self.folder / "tiny.yaml"), overrides)
         config = tiny_config(self.folder, *overrides)
-        return begin_or_resume(config, options, self.directory, data, console)
+        return begin_or_resume(config, source, self.directory, data, console)
 
     def checkpoint(self, commit: int) -> None:
         """The run gets a checkpoint."""
@@ -95,7 +94,7 @@ class TestFailure(TrainingRunCase):
         (self.folder / "file").touch()
         self.directory = RunDirectory(self.folder / "file" / "run")
         with (
-            mock.patch("dbsl_tf.begun_run._with_time_model") as measuring,
+            mock.patch("dbsl_tf.run.begun_run._with_time_model") as measuring,
             pytest.raises(UserError, match="cannot be made or written"),
         ):
             self.begin("time_model.a=null", "time_model.b=null")
@@ -104,7 +103,7 @@ class TestFailure(TrainingRunCase):
     def test_a_run_that_cannot_begin_leaves_nothing(self):
         for failure in (UserError("no"), KeyboardInterrupt()):
             with (
-                mock.patch("dbsl_tf.begun_run._with_time_model", side_effect=failure),
+                mock.patch("dbsl_tf.run.begun_run._with_time_model", side_effect=failure),
                 pytest.raises(type(failure)),
             ):
                 self.begin()

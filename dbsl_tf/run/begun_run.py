@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +29,14 @@ from dbsl_tf.results.resuming import changes, check_same_classes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.schedules.progressive import resolution_settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a configuration came from: its file, and what overrides keys of it."""
+
+    file: str
+    overrides: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Run:
 
 def begin_or_resume(
     config: Config,
-    options: Namespace,
+    source: Source,
     directory: RunDirectory,
     data: PreparedData,
     console: Console,
@@ -84,7 +91,7 @@ def begin_or_resume(
 
     Args:
         config: as parsed; where it has no time model, the hardware is profiled now.
-        options: the command line.
+        source: of the configuration.
         directory: of the run.
         data: to train on.
         console: told what takes long, and what is changed.
@@ -101,7 +108,7 @@ def begin_or_resume(
         history = undoing.enter_context(History(directory.history))
         undoing.callback(directory.unmake, made)
         facts = _facts(data)
-        run = _begin_or_resume(config, options, directory, facts, history, console)
+        run = _begin_or_resume(config, source, directory, facts, history, console)
         directory.write_json(directory.data, facts)
         directory.write_text(directory.configuration, run.to_yaml())
         directory.write_json(directory.plan, run.plan_as_dict())
@@ -113,7 +120,7 @@ def begin_or_resume(
 
 def _begin_or_resume(
     config: Config,
-    options: Namespace,
+    source: Source,
     directory: RunDirectory,
     facts: Mapping[str, Any],
     history: History,
@@ -138,11 +145,11 @@ def _begin_or_resume(
         if before.compute.precision == "auto":
             choice = read_precision_choice(directory)
     if config.compute.precision == "auto":
-        choice = choice or _settled_precision(config, options, report)
+        choice = choice or _settled_precision(config, source, report)
         config = config.with_precision(choice.precision)
     else:
         choice = None
-    config = _with_time_model(config, options, console)
+    config = _with_time_model(config, source, console)
     warn_of_unsuitable_profile(config)
     if checkpoint is not None and _time_models_stay(before, config, checkpoint):
         time_models = {
@@ -193,20 +200,20 @@ def _time_models_stay(before: Config, now: Config, checkpoint: Checkpoint) -> bo
 
 
 def _settled_precision(
-    config: Config, options: Namespace, report: Callable[[str], None]
+    config: Config, source: Source, report: Callable[[str], None]
 ) -> PrecisionChoice:
     from dbsl_tf.measuring.precision import settle_precision
 
-    return settle_precision(config, options.config, options.overrides, report)
+    return settle_precision(config, source.file, source.overrides, report)
 
 
-def _with_time_model(config: Config, options: Namespace, console: Console) -> Config:
+def _with_time_model(config: Config, source: Source, console: Console) -> Config:
     """The configuration with a profile of this hardware where it has no time model."""
     if has_time_models(config):
         return config
     from dbsl_tf.measuring.profile_cluster import cached_profile
 
     report = partial(tell, console)
-    path = cached_profile(config, options.config, options.overrides, report)
+    path = cached_profile(config, source.file, source.overrides, report)
     section = config.time_model.model_copy(update={"profile": path})
     return config.model_copy(update={"time_model": section})

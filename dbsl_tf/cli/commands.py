@@ -1,0 +1,49 @@
+"""The one list of the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of `dbsl`, which `python -m dbsl_tf.NAME` runs too.
+
+    Attributes:
+        name: of the command and of its modules.
+        summary: what it does, in a line.
+    """
+
+    name: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """The module that holds its `main`."""
+        return f"dbsl_tf.cli.{self.name}"
+
+    def main(self) -> Callable[[Sequence[str]], int]:
+        """Import the command, which takes arguments and returns an exit status."""
+        return import_module(self.module).main
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        name: Command(name, summary)
+        for name, summary in (
+            ("train", "Train with small- and large-batch workers."),
+            ("plan", "Print what every worker trains in an epoch, and how long that takes."),
+            ("profile", "Measure how long training steps take, and fit the time model."),
+            ("simulate", "Predict what a cluster of any size would do, without one."),
+            ("sweep", "Train every combination of some values, each with several seeds."),
+            ("report", "Write one HTML page on runs: what happened, and how they compare."),
+            ("plot", "Draw a figure for a paper, as wide as a column and legible in grey."),
+            ("evaluate", "Evaluate a checkpoint of a run on its test set."),
+            ("export", "Write the model or the history of a run for other programs."),
+            ("import_history", "Make a run directory of a result file of the method's authors."),
+        )
+    }
+)

@@ -1,0 +1,53 @@
+"""Measures which precision a run is faster in: `python -m dbsl_tf.cli.compare_precisions`.
+
+No command that anyone types: `compute.precision: auto` is measured by a process of its own, as a
+process connects to a cluster only once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from dbsl_tf.cli.command_line import config_parser, parse_config, run
+from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.task import task_from_environment
+from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.telling import tell
+from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.measuring.precision_comparison import choose_on_cluster
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure on the workers of a configuration, and write what is chosen as JSON."""
+    parser = config_parser("cli.compare_precisions", "Measure which precision a run is faster in.")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    options, config = parse_config(parser, arguments)
+    from rich.console import Console
+
+    task = task_from_environment(os.environ)
+    if task is not None:
+        check_size(config, task)
+    data = prepare_data(config.data)
+    # Standard output is that of the command which has precisions compared.
+    report = partial(tell, Console(stderr=True))
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        ready_cluster(config, task, Path(logs)) as cluster,
+    ):
+        from dbsl_tf.engine.watched_run import run_watched
+
+        choice = run_watched(
+            partial(choose_on_cluster, config, data, cluster, report),
+            cluster.watch(report),
+        )
+    write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,142 @@
+"""Evaluate a run on its test set: python -m dbsl_tf.evaluate RUN [--checkpoint N]
+
+Loss, top-1 and top-5 accuracy, the accuracy of each class and the confusion matrix, in this
+process, without a cluster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.common.errors import UserError
+
+if TYPE_CHECKING:
+    from dbsl_tf.evaluation.scores import Scores
+    from dbsl_tf.results.checkpoints import Checkpoint
+    from dbsl_tf.results.stored_run import StoredRun
+
+_SHOW_AFTER = 2.0  # seconds
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Evaluate a checkpoint; print, write and draw what comes of it."""
+    options = _parser().parse_args(arguments)
+    _check_outputs(options)
+    from rich.console import Console
+
+    from dbsl_tf.results.stored_run import StoredRun
+
+    stored = StoredRun.read(options.run)
+    checkpoint = stored.checkpoint(options.checkpoint)
+    scores = _evaluate(stored, checkpoint, options.data)
+    content = {"run": str(options.run), "commit": checkpoint.commit, **scores.as_dict()}
+    if options.json != "-":
+        from dbsl_tf.evaluation.report import print_scores
+
+        console = Console()
+        console.print(f"{options.run} after {checkpoint.commit} commits", highlight=False)
+        print_scores(scores, console)
+    _write(options, content, scores)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser("evaluate", "It takes no cluster.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    parser.add_argument(
+        "--checkpoint",
+        type=int,
+        metavar="N",
+        help="the model after N commits; checkpoints/ tells which are kept (default: the newest)",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="in the place of the data.dir of the run"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write everything; -: print it, and no table"
+    )
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write a line a class: accuracy and confusion"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the confusion matrix: .png, .svg or .pdf"
+    )
+    return parser
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Refuses what could not be written, before anything long is begun."""
+    from dbsl_tf.common.figure_files import check_figure_path
+    from dbsl_tf.common.files import check_writable
+
+    if options.plot is not None:
+        check_figure_path(options.plot)
+    if options.json not in (None, "-"):
+        check_writable(Path(options.json))
+    if options.csv is not None:
+        check_writable(options.csv)
+
+
+def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None) -> Scores:
+    from dbsl_tf.common import onednn
+    from dbsl_tf.common.quiet import import_tensorflow_quietly
+    from dbsl_tf.data.configured import prepare_data
+
+    # How many images it was trained on is of no importance here.
+    section = stored.config.data.model_copy(update={"train_samples": None})
+    if directory is not None:
+        section = section.model_copy(update={"dir": directory})
+    data = prepare_data(section)
+    if data.spec.classes != stored.facts["classes"]:
+        raise UserError(
+            f"{section.dir} has {data.spec.classes} classes, but the run was trained on "
+            f"{stored.facts['classes']}; give the --data it was trained on"
+        )
+    from dbsl_tf.common.waiting import waiting_on_terminal
+
+    onednn.apply(stored.config.compute.onednn)
+    with waiting_on_terminal("loading TensorFlow"):
+        import_tensorflow_quietly()
+        from dbsl_tf.evaluation.predicting import evaluate_on_test_set
+
+    with _Progress(data.spec.test_samples) as progress:
+        return evaluate_on_test_set(stored.config, data, checkpoint.weights, progress.report)
+
+
+class _Progress:
+    """A bar on standard error, once it has taken two seconds."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, delay=_SHOW_AFTER, unit="image", file=sys.stderr, leave=False)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def report(self, done: int) -> None:
+        self._bar.update(done - self._bar.n)
+
+
+def _write(options: argparse.Namespace, content: dict[str, Any], scores: Scores) -> None:
+    from dbsl_tf.common.files import write_whole_text
+
+    if options.json == "-":
+        print(json.dumps(content, indent=2))
+    elif options.json is not None:
+        write_whole_text(Path(options.json), json.dumps(content, indent=2) + "\n")
+    if options.csv is not None:
+        write_whole_text(options.csv, scores.to_csv())
+    if options.plot is not None:
+        from dbsl_tf.evaluation.figure import plot_scores
+
+        plot_scores(scores, f"{options.run} after {content['commit']} commits", options.plot)

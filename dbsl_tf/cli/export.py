@@ -1,0 +1,124 @@
+"""Take a run away: python -m dbsl_tf.export RUN [--format keras|savedmodel|npz|npy]
+
+keras: a Keras 3 file that opens without this package. savedmodel: a folder that serves raw
+images. npz: the history as arrays; npy: the same as the authors' notebooks open it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.results.checkpoints import Checkpoint
+from dbsl_tf.results.stored_run import StoredRun
+
+# What is written where nothing else is asked for.
+_NAMES = {
+    "keras": "model.keras",
+    "savedmodel": "saved_model",
+    "npz": "history.npz",
+    "npy": "history.npy",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read a run and write its model or its history."""
+    options = _parser().parse_args(arguments)
+    output = options.output or options.run / _NAMES[options.format]
+    if options.format in ("keras", "savedmodel"):
+        if options.format == "keras" and output.suffix != ".keras":
+            raise UserError(f"--output is {output}; give a name that ends with .keras")
+        _export_model(options, output)
+    else:
+        if options.checkpoint is not None:
+            raise UserError(
+                f"--checkpoint is {options.checkpoint}, but a history is that of the whole run; "
+                "it goes with --format keras or savedmodel"
+            )
+        _export_history(options, output)
+    print(output)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser("export")
+    parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    parser.add_argument(
+        "--format",
+        choices=list(_NAMES),
+        default="keras",
+        help="keras: a file for keras.saving.load_model; savedmodel: a folder that serves uint8 "
+        "images; npz: the history as arrays in the layout of the authors' files; npy: the same "
+        "for numpy.load(FILE, allow_pickle=True).item(), as their notebooks read it (default: "
+        "keras)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=int,
+        metavar="N",
+        help="the model after N commits; checkpoints/ tells which are kept (default: the newest)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"what to write (default: {', '.join(_NAMES.values())} in RUN)",
+    )
+    return parser
+
+
+def _export_model(options: argparse.Namespace, output: Path) -> None:
+    stored = StoredRun.read(options.run)
+    checkpoint = stored.checkpoint(options.checkpoint)
+    from dbsl_tf.common.waiting import waiting_on_terminal
+
+    with waiting_on_terminal(f"writing {output}"):
+        _write_model(options.format, output, stored, checkpoint)
+
+
+def _write_model(form: str, output: Path, stored: StoredRun, checkpoint: Checkpoint) -> None:
+    from dbsl_tf.common import onednn
+    from dbsl_tf.common.quiet import import_tensorflow_quietly
+
+    onednn.apply(stored.config.compute.onednn)
+    import_tensorflow_quietly()
+    from dbsl_tf.exporting.network import TrainedNetwork
+
+    network = TrainedNetwork(
+        name=stored.config.model.name,
+        stem=stored.config.stem,
+        classes=stored.facts["classes"],
+        dropout=stored.config.model.dropout,
+        weights=checkpoint.weights,
+        mean=stored.facts["mean"],
+        standard_deviation=stored.facts["standard_deviation"],
+    )
+    if form == "keras":
+        from dbsl_tf.exporting.keras_file import save_keras3
+
+        save_keras3(output, network)
+    else:
+        from dbsl_tf.exporting.saved_model import save_saved_model
+
+        save_saved_model(output, network)
+
+
+def _export_history(options: argparse.Namespace, output: Path) -> None:
+    from dbsl_tf.authors_files.writing import save_npy, save_npz
+    from dbsl_tf.results.checked_values import damaged
+    from dbsl_tf.results.history import read_events
+    from dbsl_tf.results.run_directory import RunDirectory
+
+    directory = RunDirectory(options.run)
+    directory.check_has_history()
+    history = directory.history
+    events = read_events(history)
+    if not any(event["event"] == "commit" for event in events):
+        raise UserError(f"{history} has no commit; name the directory of a run of dbsl_tf.train")
+    try:
+        (save_npz if options.format == "npz" else save_npy)(output, events)
+    except ValueError as error:
+        raise damaged(history, str(error)) from error

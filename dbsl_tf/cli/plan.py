@@ -1,0 +1,112 @@
+"""Prints the dual-batch plan of a configuration: `python -m dbsl_tf.plan --config FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbsl_tf.cli.command_line import config_parser, parse_config
+from dbsl_tf.cluster.crowding import warn_of_crowding
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.configured import epoch_samples
+from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the plan, or a sweep over plans, as a table or as one JSON object.
+
+    Returns the exit status.
+
+    Raises:
+        UserError: the command line or configuration is wrong, or no plan satisfies it.
+    """
+    options, config = parse_config(_parser(), arguments)
+    if options.sweep or options.sweep_ratios is not None or options.plot is not None:
+        _sweep(options, config)
+    else:
+        _plan(options, config)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = config_parser("plan")
+    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="print plans for every number of small workers and several extra time ratios k, to "
+        "choose from",
+    )
+    parser.add_argument(
+        "--sweep-ratios",
+        metavar="K,K,...",
+        help="the k of the sweep, such as 1.01,1.05 (implies --sweep)",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="draw the sweep to a .png, .svg or .pdf file (implies --sweep)",
+    )
+    return parser
+
+
+def _plan(options: argparse.Namespace, config: Config) -> None:
+    from dbsl_tf.planning import schedule_plan_from_config
+    from dbsl_tf.profiling.time_models import time_models_by_resolution
+
+    models = time_models_by_resolution(config)
+    schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
+    warn_of_crowding(config)
+    warn_of_unsuitable_profile(config)
+    if options.json:
+        _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
+    elif config.progressive.mode == "off":
+        from dbsl_tf.planning.report import print_plan
+
+        print_plan(schedule.plain)
+    else:
+        from dbsl_tf.planning.schedule_report import print_schedule
+
+        print_schedule(schedule)
+
+
+def _sweep(options: argparse.Namespace, config: Config) -> None:
+    from dbsl_tf.common.figure_files import check_figure_path
+    from dbsl_tf.planning import demand_from_config, plan_dual_batch
+    from dbsl_tf.planning.sweep import RATIOS, parse_ratios, sweep
+    from dbsl_tf.planning.sweep_plot import plot_sweep
+    from dbsl_tf.profiling.time_models import time_models_from_config
+
+    if options.plot is not None:
+        check_figure_path(options.plot)
+    ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
+    models = time_models_from_config(config)
+    demand = demand_from_config(config, epoch_samples(config.data), models)
+    asked = config.dual_batch
+    cells = sweep(demand, ratios, asked.update_factor)
+    warn_of_crowding(config)
+    warn_of_unsuitable_profile(config)
+    if options.json:
+        # A configuration without a plan of its own is what a sweep helps to mend.
+        try:
+            plan = plan_dual_batch(demand, asked.extra_time_ratio, asked.update_factor).as_dict()
+        except UserError as error:
+            plan = {"problem": str(error)}
+        _print_json({**plan, "sweep": [cell.as_dict() for cell in cells]})
+    else:
+        from dbsl_tf.planning.sweep_report import print_sweep
+
+        print_sweep(cells, demand.small_workers)
+    if options.plot is not None:
+        plot_sweep(cells, options.plot)
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    print(json.dumps(values, indent=2))

@@ -1,0 +1,66 @@
+"""Draws a figure of runs: `python -m dbsl_tf.plot RUN... --kind KIND --output FILE`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.figure_files import check_figure_path, save_figure
+from dbsl_tf.reporting.figures.kinds import CURVES, KINDS
+
+_DOTS_AN_INCH = 300
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Reads the runs and draws one figure.
+
+    Returns the exit status.
+
+    Raises:
+        UserError: a run cannot be read, or has not recorded what the figure shows.
+    """
+    options = _parser().parse_args(arguments)
+    if options.against is not None and options.kind not in CURVES:
+        raise UserError(f"--against goes with --kind {' or '.join(CURVES)}; leave it out")
+    check_figure_path(options.output, "--output")
+    from dbsl_tf.reporting.comparison import group_runs
+    from dbsl_tf.reporting.figures.kinds import draw
+    from dbsl_tf.reporting.figures.style import paper_style
+    from dbsl_tf.reporting.reading import read_runs
+
+    groups = group_runs(read_runs(options.runs))
+    with paper_style():
+        figure = draw(options.kind, groups, options.against or "epoch")
+        save_figure(figure, options.output, "--output", _DOTS_AN_INCH)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser("plot")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="directory of a run; those that differ in run.seed only are one curve, their mean "
+        "and standard deviation",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=KINDS,
+        required=True,
+        help="accuracy or loss; timeline: mini-epochs of every worker; time-model: measured and "
+        "predicted time of a batch; balance: whether workers finish together",
+    )
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="a .png, .svg or .pdf file"
+    )
+    parser.add_argument(
+        "--against",
+        choices=("epoch", "time"),
+        help="what accuracy and loss are drawn over (default epoch)",
+    )
+    return parser

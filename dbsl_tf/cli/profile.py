@@ -1,0 +1,135 @@
+"""Measures the hardware and fits the time model: `python -m dbsl_tf.profile --config FILE`.
+
+With `--from-csv FILE` it fits a sweep that was measured elsewhere instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbsl_tf.cli.command_line import config_parser, parse_config
+from dbsl_tf.common.telling import tell
+
+if TYPE_CHECKING:
+    from dbsl_tf.profiling.profile_file import Profile
+
+DEFAULT_OUTPUT = Path("profile.json")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures or reads, fits, prints and saves; returns the exit status.
+
+    Raises:
+        UserError: the command line, the configuration or the sweep file is wrong, or a file
+            cannot be written.
+    """
+    parser = _parser()
+    options = parser.parse_intermixed_args(arguments)
+    if options.plot is not None:
+        from dbsl_tf.common.figure_files import check_figure_path
+
+        check_figure_path(options.plot)
+    if options.from_csv is None:
+        profile, output = _measured(parser, arguments, options)
+    else:
+        if options.config is not None or options.overrides or options.print_config:
+            parser.error(
+                "--from-csv fits a file and has no use for a configuration; leave out --config, "
+                "--print-config and key=value, or leave out --from-csv"
+            )
+        from dbsl_tf.profiling.sweep_file import profile_sweep
+
+        profile, output = profile_sweep(options.from_csv, options.method), options.output
+    if output is not None:
+        profile.save(output)
+    if options.plot is not None:
+        from dbsl_tf.profiling.figures import plot_profile
+
+        plot_profile(profile, options.plot)
+    _show(profile, output, options)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = config_parser(
+        "profile",
+        "The steps are run on the cluster of a configuration, or their times read from a file.",
+        config_required=False,
+    )
+    parser.add_argument(
+        "--from-csv",
+        type=Path,
+        metavar="FILE",
+        help="fit this sweep instead of measuring: columns batch_size, seconds_per_batch and "
+        "optionally host, resolution",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"profile to write (default {DEFAULT_OUTPUT}; with --from-csv none)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=("robust", "ols"),
+        default="robust",
+        help="of the fit: robust against outliers (default), or ordinary least squares",
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw points and fits, .png, .pdf or .svg"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    return parser
+
+
+def _measured(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], options: argparse.Namespace
+) -> tuple[Profile, Path]:
+    _, config = parse_config(parser, arguments)
+    from rich.console import Console
+
+    from dbsl_tf.cluster.crowding import warn_of_crowding
+    from dbsl_tf.cluster.isolation import isolate
+    from dbsl_tf.cluster.task import task_from_environment
+    from dbsl_tf.common.files import check_writable
+    from dbsl_tf.data.configured import prepare_missing
+
+    output = options.output or DEFAULT_OUTPUT
+    check_writable(output)
+    if task_from_environment(os.environ) is None:
+        isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
+    warn_of_crowding(config)
+    from dbsl_tf.measuring.profile_cluster import profile_cluster
+
+    report = partial(tell, Console(stderr=options.json))
+    if config.compute.precision == "auto":
+        from dbsl_tf.measuring.precision import settle_precision
+
+        choice = settle_precision(config, options.config, options.overrides, report)
+        config = config.with_precision(choice.precision)
+    return profile_cluster(config, report, method=options.method), output
+
+
+def _show(profile: Profile, output: Path | None, options: argparse.Namespace) -> None:
+    if options.json:
+        print(profile.to_json(), end="")
+        return
+    from rich.console import Console
+
+    from dbsl_tf.profiling.report import print_profile
+
+    console = Console()
+    print_profile(profile, console)
+    if options.plot is not None:
+        tell(console, f"figure: {options.plot}")
+    if output is None:
+        advice = "to use it in a configuration, add --output profile.json"
+    else:
+        tell(console, f"profile: {output}")
+        advice = f"to use it, set time_model.profile: {output} in a configuration"
+    tell(console, advice)

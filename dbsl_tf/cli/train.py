@@ -1,0 +1,93 @@
+"""Train with dual batch sizes: python -m dbsl_tf.train --config FILE [key.sub=value ...]
+
+With TF_CONFIG set, this process takes the role it gives: chief, worker or ps. Without it, a
+cluster of server processes is started on this machine and ended with the run. A run that was
+interrupted goes on from its last checkpoint when it is started again with its run.dir.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from dbsl_tf.cli.command_line import config_parser, parse_config
+from dbsl_tf.cluster.connecting import check_size
+from dbsl_tf.cluster.isolation import isolate
+from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
+from dbsl_tf.cluster.restarting import restart, restarts_so_far
+from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
+from dbsl_tf.common import onednn
+from dbsl_tf.common.errors import ParameterServerLost
+from dbsl_tf.common.quiet import loading_tensorflow_quietly
+from dbsl_tf.config import Config
+from dbsl_tf.config.flat import override
+from dbsl_tf.data.configured import prepare_data, prepare_missing
+from dbsl_tf.results.run_directory import RunDirectory
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, then serve or coordinate as the role of this process asks."""
+    parser = config_parser("train")
+    options, config = parse_config(parser, arguments)
+    task = task_from_environment(os.environ)
+    if task is not None:
+        check_size(config, task)
+        if task.role != CHIEF:
+            serve(config, task)
+            return 0
+    else:
+        isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
+    console = Console()
+    directory = RunDirectory.of(config.run.dir, Path(options.config))
+    try:
+        coordinate(config, options, directory, task, console)
+    except ParameterServerLost as lost:
+        if restarts_so_far(os.environ) >= config.cluster.max_restarts:
+            raise
+        console.print(f"{lost}; going on from the last checkpoint", soft_wrap=True)
+        restart(override("run.dir", str(directory.path)), "run.resume=auto")
+    return 0
+
+
+def serve(config: Config, task: Task) -> None:
+    """Be a worker or a parameter server until the process is ended."""
+    from dbsl_tf.cluster.server import serve as serve_task
+    from dbsl_tf.cluster.server_library import load_server_library
+
+    wait_for_names(task, config.cluster.connect_timeout)
+    check_own_port(task)
+    if not is_here(task.address):
+        print(
+            f"warning: {task.address} of {task.name} is no address of this machine: unless it is "
+            "forwarded here, TF_CONFIG gives this process another one's task",
+            file=sys.stderr,
+        )
+    if task.role == WORKER:
+        prepare_data(config.data)
+    onednn.apply(config.compute.onednn)
+    with loading_tensorflow_quietly():
+        load_server_library()
+    print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
+    serve_task(task)
+
+
+def coordinate(
+    config: Config,
+    options: Namespace,
+    directory: RunDirectory,
+    task: Task | None,
+    console: Console,
+) -> None:
+    """Be the chief: begin the run or go on with it, to its end."""
+    from dbsl_tf.run.begun_run import Source, begin_or_resume
+    from dbsl_tf.run.training_run import train
+
+    data = prepare_data(config.data)
+    source = Source(options.config, options.overrides)
+    run = begin_or_resume(config, source, directory, data, console)
+    train(run, data, task, console)

@@ -1,0 +1,76 @@
+"""`dbsl`, by the module that is the same command: what it says, and what it starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf import __version__
+from dbsl_tf.cli.commands import COMMANDS
+from tests.support.commands import check_one_line_mistake
+
+ROOT = Path(__file__).parents[2]
+
+
+def _dbsl(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dbsl_tf", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_help_lists_every_command_in_a_line() -> None:
+    result = _dbsl("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    for command in COMMANDS.values():
+        assert any(line.split() == [command.name, *command.summary.split()] for line in lines)
+
+
+def test_version() -> None:
+    result = _dbsl("--version")
+    assert (result.returncode, result.stdout) == (0, f"dbsl_tf {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_the_same_help_by_either_way(name: str) -> None:
+    result = _dbsl(name, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: python -m dbsl_tf.{name} ")
+    assert COMMANDS[name].summary.split()[0] in result.stdout
+    alone = subprocess.run(
+        [sys.executable, "-m", f"dbsl_tf.{name}", "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+    )
+    assert alone.stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), f"name a command: {', '.join(COMMANDS)}; as in python -m dbsl_tf.train --help"),
+        (("trian",), "there is no command 'trian'; did you mean train? "),
+        (("x",), "there is no command 'x'; the commands are train, plan, "),
+        (("--quick",), "--quick; see python -m dbsl_tf --help"),
+        (("plan",), "--config is missing"),
+        (("plan", "--config", "none.yaml"), "none.yaml: no such configuration file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments: tuple[str, ...], expected: str) -> None:
+    check_one_line_mistake(_dbsl(*arguments), expected)
+
+
+def test_arguments_after_the_command_are_its_own() -> None:
+    result = _dbsl("plan", "--config", "configs/cifar100_compsac.yaml", "--json", "run.seed=3")
+    assert (result.returncode, result.stdout[:1]) == (0, "{")
