@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: makes .venv when missing and installs what REQUIREMENTS lists.
-# Installation is skipped while the listed files are unchanged since the last one.
+# What comes with that is pinned by constraints.txt. Installation is skipped while these files are
+# unchanged since the last one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,11 +16,11 @@ if ! .venv/bin/python -m pip --version > /dev/null 2>&1; then
     echo "making .venv"
     "$PYTHON" -m venv --clear .venv
 fi
-fingerprint="$(cat "${REQUIREMENTS[@]}" | sha256sum)"
+fingerprint="$(cat "${REQUIREMENTS[@]}" constraints.txt | sha256sum)"
 stamp=".venv/installed-${#REQUIREMENTS[@]}"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$fingerprint" ]; then
     echo "installing ${REQUIREMENTS[*]} (about a minute, once)"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-        "${REQUIREMENTS[@]/#/--requirement=}"
+        "${REQUIREMENTS[@]/#/--requirement=}" --constraint=constraints.txt
     echo "$fingerprint" > "$stamp"
 fi

@@ -59,6 +59,8 @@ check_options() {
         (source scripts/environment.sh requirements.txt >&2)
     fi
     command -v "$python" > /dev/null || fail "--python $python is no program"
+    # A name is that of a configuration of the project, where there is no such file.
+    [ -e "$config" ] || [ ! -f "configs/$config" ] || config="configs/$config"
 }
 
 # Makes `names`, `addresses` and `tf_configs` of all processes, the chief first. The arguments say

@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if message.endswith("required: --config"):
-            message = "--config is missing; name a file, such as --config configs/quickstart.yaml"
+            message = "--config is missing; name a file, such as --config quickstart.yaml"
         elif message.startswith("unrecognized arguments") and "=" in message:
             message += "; write an override as section.key=value, without dashes"
         raise UserError(f"{message}; see {self.prog} --help")

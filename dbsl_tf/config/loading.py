@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.config.finding import advice, find_config
 from dbsl_tf.config.keys import describe_keys, sections, written
 from dbsl_tf.config.problems import problems_of, unknown_key
 from dbsl_tf.config.schema import Config
@@ -21,7 +21,8 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     """Reads a configuration.
 
     Args:
-        path: YAML file with the sections of `Config`.
+        path: YAML file with the sections of `Config`, or the name of one that comes with the
+            package, such as quickstart.yaml.
         overrides: `section.key=value`, the value in YAML; the last one for a key wins.
 
     Raises:
@@ -75,26 +76,16 @@ def _read_sections(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return find_config(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such configuration file{_nearest_file(path)}") from None
+        raise UserError(f"{path}: no such configuration file; {advice(path)}") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: is a folder; give a YAML file{_nearest_file(path)}") from None
+        raise UserError(f"{path}: is a folder; give a YAML file; {advice(path)}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text; give a YAML file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read ({reason}); give a readable YAML file") from None
-
-
-def _nearest_file(path: Path) -> str:
-    """Returns advice that names the nearest YAML file beside (or in) `path`, or all of them."""
-    folder = path if path.is_dir() else path.parent
-    names = sorted(file.name for file in folder.glob("*.yaml")) if folder.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {folder / close[0]}?"
-    return f"; {folder} has {', '.join(names[:8])}" if names else "; check the path"
 
 
 def _parse_override(override: str) -> tuple[str, Any]:

@@ -16,6 +16,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import AugmentStep, Config, describe_keys, load_config
 from dbsl_tf.data.configured import epoch_samples
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SHORT = """\
 data: {name: digits}
 model: {name: resnet8}
@@ -305,6 +306,35 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read" in _refusal(tmp_path / "quickstart.yaml" / "x")
 
 
+class TestNames:
+    """What comes with the package is found by its name."""
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, tmp_path: Path, monkeypatch) -> None:
+        self.folder = tmp_path
+        monkeypatch.chdir(tmp_path)
+
+    def test_a_name_that_is_no_file_here_is_that_of_the_package(self) -> None:
+        assert load_config("quickstart.yaml") == load_config(CONFIGS / "quickstart.yaml")
+
+    def test_a_file_here_comes_first(self) -> None:
+        _write(self.folder, SHORT + "run: {seed: 77}\n", "quickstart.yaml")
+        assert load_config("quickstart.yaml").run.seed == 77
+
+    def test_a_path_is_never_that_of_the_package(self) -> None:
+        for path in ("./none/quickstart.yaml", self.folder / "quickstart.yaml"):
+            refusal = _refusal(Path(path))
+            assert "no such configuration file; did you mean quickstart.yaml, which" in refusal
+
+    def test_an_unknown_name_is_told_with_those_there_are(self) -> None:
+        refusal = _refusal(Path("quikstart.yaml"))
+        assert "did you mean quickstart.yaml? " in refusal
+        for path in CONFIGS.glob("*.yaml"):
+            assert path.name in refusal
+        _write(self.folder, SHORT, "zzz.yaml")
+        assert "; . has zzz.yaml; dbsl_tf has cifar100_compsac.yaml, " in _refusal(Path("x"))
+
+
 def _numbers(low: float, high: float, exclude_min: bool = False) -> st.SearchStrategy[float]:
     return st.floats(low, high, exclude_min=exclude_min, exclude_max=True)
 
@@ -357,9 +387,7 @@ def test_a_resolved_configuration_reads_back_equal(values: dict) -> None:
         assert load_config(path) == config
 
 
-@pytest.mark.parametrize(
-    "path", sorted(Path(__file__).parents[2].glob("configs/*.yaml")), ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_configurations_of_the_project_load(path: Path) -> None:
     assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
     load_config(path)

@@ -63,6 +63,16 @@ def test_a_dry_run_prints_a_command_for_every_process(tmp_path: Path, training):
     assert gpus == [None, "-1", "4", "7", "4"]
 
 
+def test_a_name_is_that_of_a_configuration_of_the_project(tmp_path: Path):
+    result = run(
+        "launch_local.sh", "--config", "quickstart.yaml", "--dry-run", env=environment(tmp_path)
+    )
+    assert result.returncode == 0, result.stderr
+    for line in result.stdout.splitlines():
+        words = shlex.split(line)
+        assert words[words.index("--config") + 1] == "configs/quickstart.yaml"
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
