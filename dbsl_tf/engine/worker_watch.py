@@ -71,7 +71,7 @@ class CallWatch:
         """The worker that hangs at the call of this ticket.
 
         A worker may hang before it can say that it took the call up: then it is one that is at
-        nothing else and has given no sign of life since. None: nobody, or the call has to wait.
+        nothing else and has given no sign of life since, or one that is absent already. None: nobody, or the call has to wait.
 
         Args:
             ticket: of the call.
@@ -91,14 +91,19 @@ class CallWatch:
             now = time.monotonic()
             if now - self._read_at > _FRESH:
                 self._refresh(now)
-            present = self._roster.present
-            for worker in present:
-                taken, since = self._taken.get(worker, (0, now))
+            # Absent workers too: the host of one may have vanished, without an end to its calls.
+            for worker, (taken, since) in self._taken.items():
                 if taken == ticket:
                     return [worker], now - since
             given = self._started.get(ticket, now)
-            quiet = [w for w in present if self._is_idle(w) and self._last_sign(w) < given]
-            return sorted(quiet, key=self._last_sign), now - given
+            present = self._roster.present
+            idle = [worker for worker in present if self._is_idle(worker)]
+            if present and not idle:
+                return [], now - given
+            quiet = [worker for worker in idle if self._last_sign(worker) < given]
+            # Where a call waits although somebody idle would have taken it up.
+            absent = [worker for worker in self._taken if worker not in present]
+            return sorted(quiet or absent, key=self._last_sign), now - given
 
     def _is_idle(self, worker: int) -> bool:
         taken, _ = self._taken.get(worker, (0, 0.0))

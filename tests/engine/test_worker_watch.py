@@ -67,6 +67,34 @@ class TestCallWatch:
         self.now += 2 * TIMEOUT
         assert self.hang(5) is None
 
+    def test_one_whose_host_vanished_with_a_call_hangs(self):
+        self.watch.started(4)
+        self.taken[1] = 4
+        self.look()
+        self.roster.lost(1, "its port is closed")
+        assert self.hang(4) is None
+        self.now += 2 * TIMEOUT
+        assert self.hang(4).worker == 1
+
+    def test_one_whose_host_vanished_before_it_could_say_so_hangs(self):
+        self.roster.lost(1, "its port is closed")
+        self.watch.started(4)
+        for ticket, worker in ((5, 0), (6, 2)):
+            self.watch.started(ticket)
+            self.taken[worker] = ticket
+            self.look()
+            self.watch.finished(ticket)
+        self.now += 2 * TIMEOUT
+        assert self.hang(4).worker == 1
+
+    def test_where_no_worker_is_present_one_of_them_hangs(self):
+        for worker in range(3):
+            self.roster.lost(worker, "its port is closed")
+        self.watch.started(4)
+        self.look()
+        self.now += 2 * TIMEOUT
+        assert self.hang(4, silent=(0, 1, 2)).worker in (0, 1, 2)
+
     def test_taking_up_a_call_is_an_answer(self):
         self.roster.lost(2, "hung")
         self.watch.started(4)
