@@ -20,7 +20,7 @@ from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
 from dbsl_tf.engine.roster import Roster
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
-from dbsl_tf.engine.worker_watch import CallWatch, PortWatch
+from dbsl_tf.engine.worker_watch import CallWatch, PresenceWatch
 
 # How often a call that waits looks whether its worker hangs, in seconds.
 _PATIENCE = 0.5
@@ -126,7 +126,13 @@ class Engine:
         # The ticket of the call that each worker took up last; written by the workers.
         self._taken = self.variables([np.zeros(self.workers, np.int64)])[0]
         self._watch = CallWatch(self._taken.numpy, self.roster)
-        PortWatch(addresses.workers, self.roster).start()
+        PresenceWatch(
+            addresses.workers,
+            self.roster,
+            self._watch.quiet_seconds,
+            self._liveness.silence,
+            self.limits.answer,
+        ).start()
         # While ClusterCoordinator cancels what is under way, nothing new may be begun.
         self._scheduling = threading.Lock()
         self._scheduling_since: float | None = None

@@ -65,6 +65,11 @@ class CallWatch:
         since = self._reading_since
         return 0.0 if since is None else time.monotonic() - since
 
+    def quiet_seconds(self, worker: int) -> float:
+        """For how long nothing was heard of a worker."""
+        with self._lock:
+            return time.monotonic() - self._last_sign(worker)
+
     def hang(
         self, ticket: int, patience: Patience, is_silent: Callable[[int], bool]
     ) -> Hang | None:
@@ -127,27 +132,50 @@ class CallWatch:
         self._read_at = now
 
 
-class PortWatch(threading.Thread):
-    """Tries now and then whether the workers' ports are open, and tells the roster who is dead.
+class PresenceWatch(threading.Thread):
+    """Tells the roster of workers that are dead or hang, whether or not anything waits for them.
 
-    TensorFlow does not tell of dead workers, it only runs their closures elsewhere.
+    TensorFlow does not tell of dead workers, it only runs their closures elsewhere; and a worker
+    that hangs while it prepares its data has no call that would tell of it.
 
     Args:
         addresses: `host:port` of every worker.
-        roster: told of workers that cannot be reached twice in a row.
+        roster: told of workers that cannot be reached twice in a row, or do not answer.
+        quiet_seconds: of a worker, for how long nothing was heard of it.
+        silence: asks the worker at an address for an answer; for how long it has been in vain.
+        longest: seconds that it may be.
     """
 
-    def __init__(self, addresses: Sequence[str], roster: Roster) -> None:
-        super().__init__(name="port-watch", daemon=True)
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        roster: Roster,
+        quiet_seconds: Callable[[int], float],
+        silence: Callable[[str], float],
+        longest: float,
+    ) -> None:
+        super().__init__(name="presence-watch", daemon=True)
         self._addresses = addresses
         self._roster = roster
+        self._quiet_seconds = quiet_seconds
+        self._silence = silence
+        self._longest = longest
+        self._failures = [0] * len(addresses)
 
     def run(self) -> None:
-        """Probe for as long as the process lives."""
-        failures = [0] * len(self._addresses)
+        """Look for as long as the process lives."""
         while True:
-            for worker, address in enumerate(self._addresses):
-                failures[worker] = 0 if reachable(address) else failures[worker] + 1
-                if failures[worker] >= 2:
-                    self._roster.lost(worker, "its port is closed")
+            for worker in self._roster.present:
+                self.look(worker)
             time.sleep(_PROBE_SECONDS)
+
+    def look(self, worker: int) -> None:
+        """See to one worker; call it again and again."""
+        address = self._addresses[worker]
+        self._failures[worker] = 0 if reachable(address) else self._failures[worker] + 1
+        if self._failures[worker] >= 2:
+            self._roster.lost(worker, "its port is closed")
+        elif self._quiet_seconds(worker) > self._longest:
+            seconds = self._silence(address)
+            if seconds > self._longest:
+                self._roster.lost(worker, f"it has not answered for {seconds:.0f} s")

@@ -9,7 +9,7 @@ import pytest
 from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine import worker_watch
 from dbsl_tf.engine.roster import Roster
-from dbsl_tf.engine.worker_watch import CallWatch
+from dbsl_tf.engine.worker_watch import CallWatch, PresenceWatch
 
 TIMEOUT = 2.0
 PATIENCE = Patience(TIMEOUT, TIMEOUT)
@@ -118,3 +118,30 @@ class TestCallWatch:
         patience = Patience(TIMEOUT, 1e9)
         assert self.hang(4, patience) is None
         assert self.hang(4, patience, silent=(2,)).worker == 2
+
+
+class TestPresenceWatch:
+    def look(self, *, reachable=True, quiet=100.0, silence=100.0):
+        """Whether a worker of which this is known is told to be absent."""
+        roster = Roster(2)
+        watch = PresenceWatch(
+            ["a:1", "b:2"], roster, lambda worker: quiet, lambda address: silence, 10.0
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker_watch, "reachable", lambda address: reachable)
+            for _ in range(2):
+                watch.look(1)
+        return 1 not in roster.present
+
+    def test_whoever_answers_is_present(self):
+        assert not self.look(silence=0.0)
+        assert not self.look(silence=9.0)
+
+    def test_nobody_is_asked_who_was_heard_of(self):
+        assert not self.look(quiet=9.0)
+
+    def test_whoever_does_not_answer_is_absent_also_without_a_call(self):
+        assert self.look()
+
+    def test_whoever_cannot_be_reached_is_absent(self):
+        assert self.look(reachable=False, quiet=0.0, silence=0.0)
