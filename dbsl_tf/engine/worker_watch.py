@@ -76,39 +76,40 @@ class CallWatch:
         """The worker that hangs at the call of this ticket.
 
         A worker may hang before it can say that it took the call up: then it is one that is at
-        nothing else and has given no sign of life since, or one that is absent already. None: nobody, or the call has to wait.
+        nothing else, though it would have taken up a call that waits; or one that is absent, whose
+        host may have vanished without an end to its calls. None: nobody, or the call has to wait.
 
         Args:
             ticket: of the call.
             patience: with whoever is at it.
             is_silent: asks a worker for an answer; whether it has given none for too long.
         """
-        suspects, seconds = self._suspects(ticket)
-        if seconds > patience.seconds:
-            for worker in suspects:
-                if seconds > patience.most or is_silent(worker):
-                    return Hang(worker, seconds)
-        return None
+        suspects = [hang for hang in self._suspects(ticket) if hang.seconds > patience.seconds]
+        for hang in suspects:
+            if is_silent(hang.worker):
+                return hang
+        return next((hang for hang in suspects if hang.seconds > patience.most), None)
 
-    def _suspects(self, ticket: int) -> tuple[list[int], float]:
-        """Who may be at the call of this ticket, and for how many seconds."""
+    def _suspects(self, ticket: int) -> list[Hang]:
+        """Who may be at the call of this ticket, the likeliest first."""
         with self._lock:
             now = time.monotonic()
             if now - self._read_at > _FRESH:
                 self._refresh(now)
-            # Absent workers too: the host of one may have vanished, without an end to its calls.
             for worker, (taken, since) in self._taken.items():
                 if taken == ticket:
-                    return [worker], now - since
-            given = self._started.get(ticket, now)
+                    return [Hang(worker, now - since)]
             present = self._roster.present
             idle = [worker for worker in present if self._is_idle(worker)]
             if present and not idle:
-                return [], now - given
-            quiet = [worker for worker in idle if self._last_sign(worker) < given]
-            # Where a call waits although somebody idle would have taken it up.
+                return []
             absent = [worker for worker in self._taken if worker not in present]
-            return sorted(quiet or absent, key=self._last_sign), now - given
+            given = self._started.get(ticket, now)
+            # One may have been at another call when this one was given to the cluster.
+            return [
+                Hang(worker, now - max(given, self._last_sign(worker)))
+                for worker in absent + sorted(idle, key=self._last_sign)
+            ]
 
     def _is_idle(self, worker: int) -> bool:
         taken, _ = self._taken.get(worker, (0, 0.0))

@@ -59,6 +59,15 @@ class TestCallWatch:
         self.now += 2 * TIMEOUT
         assert self.hang(5).worker == 1
 
+    def test_one_that_was_stopped_between_two_calls_hangs(self):
+        for ticket in (4, 5):
+            self.watch.started(ticket)
+        self.taken[1] = 4
+        self.look()
+        self.watch.finished(4)  # after call 5 was given to the cluster
+        self.now += 2 * TIMEOUT
+        assert self.hang(5, silent=(1,)).worker == 1
+
     def test_a_call_that_waits_for_busy_workers_is_no_hang(self):
         self.roster.lost(1, "dead")
         for ticket in (4, 5, 6):
