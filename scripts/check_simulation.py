@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from dbsl_tf.config import load_config
-from dbsl_tf.results.history import read_events
+from dbsl_tf.results.history_lines import read_events
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.scenario import Randomness, Scenario
 from dbsl_tf.simulation.simulator import simulate

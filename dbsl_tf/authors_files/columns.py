@@ -36,7 +36,7 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     there: time between an interruption and going on does not count, nor does the evaluation.
 
     Args:
-        events: of `dbsl_tf.results.history.read_events`.
+        events: of `dbsl_tf.results.history_lines.read_events`.
 
     Raises:
         ValueError: a line lacks a value, or has one of another type.

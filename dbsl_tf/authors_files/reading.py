@@ -135,6 +135,8 @@ def _journal(content: Mapping[str, Any]) -> AuthorsHistory:
     numbers = [_whole("global_commit_ID", value) for value in columns["global_commit_ID"]]
     if len(set(numbers)) != rows:
         raise ValueError("a global_commit_ID is there twice")
+    if missing := set(range(rows)).difference(numbers):
+        raise ValueError(f"global_commit_ID lacks {min(missing)}")
     first = min(1, min(ranks))  # Rank 0 is the server's, where it is not a worker's.
     commits = []
     order = sorted(range(rows), key=numbers.__getitem__)

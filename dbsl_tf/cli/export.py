@@ -109,13 +109,13 @@ def _write_model(form: str, output: Path, stored: StoredRun, checkpoint: Checkpo
 def _export_history(options: argparse.Namespace, output: Path) -> None:
     from dbsl_tf.authors_files.writing import save_npy, save_npz
     from dbsl_tf.results.checked_values import damaged
-    from dbsl_tf.results.history import read_events
     from dbsl_tf.results.run_directory import RunDirectory
+    from dbsl_tf.results.stored_objects import read_history
 
     directory = RunDirectory(options.run)
     directory.check_has_history()
     history = directory.history
-    events = read_events(history)
+    events = read_history(directory)
     if not any(event["event"] == "commit" for event in events):
         raise UserError(f"{history} has no commit; name the directory of a run of dbsl_tf.train")
     try:

@@ -20,7 +20,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             write(partial)
             _flush(partial)
@@ -55,6 +55,14 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror}); give another") from error
     if not allowed:
         raise UserError(f"{path}: cannot be written, as {folder} does not allow it; give another")
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder and those above it; their names are on the disk."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush(folder.parent)
 
 
 def _flush(path: Path) -> None:

@@ -28,7 +28,7 @@ class Checkpointer:
     Args:
         checkpoints: where to.
         shared_model: whose weights.
-        records: flushed before a checkpoint is written.
+        records: on the disk before a checkpoint is written.
         wall_seconds: time trained before this process took over.
         fail: told when a checkpoint cannot be written.
     """
@@ -79,8 +79,9 @@ class Checkpointer:
             self._write(checkpoint)
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        # A run resumed from it would lack the records of commits that it contains.
-        self._records.flush()
+        # A run resumed from it would lack the records of commits that it contains, also after a
+        # power failure.
+        self._records.sync()
         self._checkpoints.save(checkpoint)
         self._saved = checkpoint.commit
 

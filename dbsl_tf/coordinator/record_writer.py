@@ -10,6 +10,7 @@ from typing import Any
 from dbsl_tf.results.records import (
     CommitRecord,
     DriftRecord,
+    Durable,
     EvaluationRecord,
     FaultRecord,
     Observer,
@@ -81,6 +82,17 @@ class RecordWriter:
             if self._error is not None:
                 raise self._error
             return self._told >= taken
+
+    def sync(self) -> None:
+        """Wait likewise, and until what they have written lies on the disk.
+
+        Raises:
+            Exception: what an observer has raised.
+        """
+        self.flush()
+        for observer in self._observers:
+            if isinstance(observer, Durable):
+                observer.sync()
 
     def _take(self, what: str, record: Any) -> None:
         with self._changed:

@@ -54,7 +54,7 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
     """Puts the events of a history on one time axis.
 
     Args:
-        events: as `dbsl_tf.results.history.read_events` returns them.
+        events: as `dbsl_tf.results.history_lines.read_events` returns them.
         workers: number of workers, n.
 
     Raises:

@@ -46,7 +46,11 @@ def event_count(event: Mapping[str, Any], key: str) -> int:
 
 
 def check_known(
-    values: Mapping[str, Any], counts: Iterable[str] = (), numbers: Iterable[str] = (), of: str = ""
+    values: Mapping[str, Any],
+    counts: Iterable[str] = (),
+    numbers: Iterable[str] = (),
+    texts: Iterable[str] = (),
+    of: str = "",
 ) -> None:
     """Checks what is there, and not null, of an object.
 
@@ -54,12 +58,13 @@ def check_known(
         values: the object.
         counts: its keys of whole numbers.
         numbers: its keys of finite numbers.
+        texts: its keys of texts.
         of: what follows a key in a message.
 
     Raises:
         ValueError: a value is none of these.
     """
-    for check, keys in ((whole_number, counts), (finite_number, numbers)):
+    for check, keys in ((whole_number, counts), (finite_number, numbers), (_text, texts)):
         for key in keys:
             if values.get(key) is not None:
                 check(values[key], f"{key}{of}")
@@ -70,6 +75,11 @@ def damaged(path: Path, reason: str) -> UserError:
     return UserError(
         f"{path} cannot be read ({' '.join(reason.split())}): restore the file, or name another run"
     )
+
+
+def _text(value: Any, name: str) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {_short(value)}, not a text")
 
 
 def _is_finite(value: Any) -> bool:

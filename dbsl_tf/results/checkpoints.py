@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FORMAT = 1
+_NAME = re.compile(r"commit-[0-9]{9,}\.npz")
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -95,35 +97,67 @@ class Checkpoints:
             path,
             lambda partial: np.savez(partial, progress=np.array(json.dumps(progress)), **arrays),
         )
-        # Newer ones may be there that were damaged, and are not to push this one out.
-        up_to_this = [file for file in self._files() if file.name <= path.name]
+        # Newer ones are of no use, and are not to push this one out.
+        up_to_this = [f for f in self._files() if commit_of(f) <= checkpoint.commit]
         for old in up_to_this[: -self._keep]:
             old.unlink(missing_ok=True)
         for left_by_a_crash in self._folder.glob(".*.commit-*.npz"):
             left_by_a_crash.unlink(missing_ok=True)
         return path
 
-    def latest(self, report: Callable[[str], None]) -> Checkpoint | None:
-        """The newest readable checkpoint; None where there is no file at all.
+    def latest(
+        self, report: Callable[[str], None], lacks: Callable[[int], str] = lambda commit: ""
+    ) -> Checkpoint | None:
+        """The newest checkpoint to go on from; None where there is no file at all.
 
         Args:
-            report: told in a line of each that is damaged.
+            report: told in a line of each that is damaged, and of those that lack something.
+            lacks: what the history lacks of a commit, in words; empty: nothing.
 
         Raises:
-            UserError: there are files, but none can be read.
+            UserError: there are files, but none can be used.
         """
         files = self._files()
-        for path in reversed(files):
+        usable = [file for file in files if not lacks(commit_of(file))]
+        if usable != files:
+            problem = lacks(commit_of(files[-1]))
+            if not usable:
+                raise UserError(
+                    f"{problem}, and {self._folder} has no checkpoint from which the run can go on "
+                    "without that: restore the history, or give another run.dir to begin anew"
+                )
+            report(f"{problem}: going on from a checkpoint before that")
+        for path in reversed(usable):
             try:
                 return _read(path)
             except _UNREADABLE as error:
                 report(f"{path} is damaged ({_reason(error)}): trying the one before it")
         if files:
             raise UserError(
-                f"none of the {len(files)} checkpoint(s) in {self._folder} can be read: restore "
+                f"none of the {len(usable)} checkpoint(s) in {self._folder} can be read: restore "
                 "one, or give another run.dir to begin anew"
             )
         return None
+
+    def set_aside_after(self, commit: int) -> None:
+        """Take those after `commit` out of use, as the run goes on from there without them.
+
+        They were damaged, or the history lacks what they hold. They keep their name with
+        `.unused` after it.
+
+        Raises:
+            UserError: they cannot be renamed.
+        """
+        for path in self._files():
+            if commit_of(path) <= commit:
+                continue
+            try:
+                path.rename(path.with_name(f"{path.name}.unused"))
+            except OSError as error:
+                raise UserError(
+                    f"{path} is of no use to the run any more, and cannot be renamed "
+                    f"({error.strerror or error}): remove it"
+                ) from error
 
     def at(self, commit: int) -> Checkpoint:
         """The checkpoint after `commit` commits.
@@ -133,7 +167,7 @@ class Checkpoints:
         """
         path = self._path(commit)
         if path not in self._files():
-            known = ", ".join(str(int(file.stem.removeprefix("commit-"))) for file in self._files())
+            known = ", ".join(str(commit_of(file)) for file in self._files())
             raise UserError(
                 f"{self._folder} has no checkpoint of commit {commit}; it has "
                 f"{known or 'none at all'}"
@@ -149,7 +183,19 @@ class Checkpoints:
         return self._folder / f"commit-{commit:09d}.npz"
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("commit-*.npz"))
+        return checkpoint_files(self._folder)
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first, whether or not they can be read."""
+    return sorted(
+        (f for f in folder.glob("commit-*.npz") if _NAME.fullmatch(f.name)), key=commit_of
+    )
+
+
+def commit_of(path: Path) -> int:
+    """The commit that the name of a checkpoint says."""
+    return int(path.stem.removeprefix("commit-"))
 
 
 def _read(path: Path) -> Checkpoint:

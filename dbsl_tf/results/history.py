@@ -1,4 +1,4 @@
-"""history.jsonl: written as the run goes on, and read to go on with it."""
+"""history.jsonl as the run goes on: written, and read once to go on with it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.results.checked_values import damaged, event_count
+from dbsl_tf.results.history_lines import problem_of, read_lines, record_of
 from dbsl_tf.results.records import (
     CommitRecord,
     DriftRecord,
@@ -22,16 +21,14 @@ from dbsl_tf.results.records import (
     ResumeRecord,
 )
 
-# Kinds of lines that no longer count after a resumption from an earlier checkpoint.
-_COUNTED = ("commit", "evaluation")
-
 
 class History:
     """Appends to history.jsonl, and knows the records in it that count.
 
     A context manager and an observer of the run, which other processes cannot go on with
     meanwhile; where the file system has no locks, a line on standard error says so. A line that a
-    crash cut short is removed.
+    crash cut short is removed. Lines may be missing or damaged: `lacks` says from which commits the
+    run can go on.
 
     Args:
         path: of the file; made where there is none.
@@ -40,6 +37,8 @@ class History:
         commits: those that count, in order: a resumed run has thrown away what came after its
             checkpoint.
         evaluations: likewise.
+        damaged: what is wrong with lines that are no records, by their numbers; a resumption
+            leaves them out for good.
 
     Raises:
         UserError: the file is none that a run left, cannot be written, or is in use.
@@ -49,6 +48,7 @@ class History:
         self._path = path
         self.commits: list[CommitRecord] = []
         self.evaluations: list[EvaluationRecord] = []
+        self.damaged: dict[int, str] = {}
         try:
             self._file = open(path, "a", encoding="utf-8")
         except OSError as error:
@@ -72,6 +72,24 @@ class History:
     ) -> None:
         self._file.close()
 
+    def lacks(self, commit: int) -> str:
+        """What is missing to go on after `commit`, in words; empty where it is all there."""
+        problem = problem_of([record.commit for record in self.commits], commit)
+        return f"{self._path} is damaged ({problem})" if problem else ""
+
+    def check_workers(self, workers: int) -> None:
+        """Check that no other workers have trained than 0 … `workers` - 1.
+
+        Raises:
+            UserError: there is another.
+        """
+        for record in self.commits:
+            if record.worker >= workers:
+                raise UserError(
+                    f"{self._path}: commit {record.commit} is of worker {record.worker}, but the "
+                    f"run has {workers} (cluster.workers): restore the file"
+                )
+
     def resume(self, commit: int, changes: Sequence[str] = ()) -> ResumeRecord:
         """Go on after `commit`: later records no longer count, which a line says.
 
@@ -82,7 +100,8 @@ class History:
         discarded = sum(record.commit > commit for record in self.commits)
         self.commits = [record for record in self.commits if record.commit <= commit]
         self.evaluations = [record for record in self.evaluations if record.commit <= commit]
-        record = ResumeRecord(commit, discarded, time.time(), tuple(changes))
+        record = ResumeRecord(commit, discarded, time.time(), tuple(changes), tuple(self.damaged))
+        self.damaged = {}
         self._append(record)
         return record
 
@@ -99,6 +118,17 @@ class History:
 
     def survived(self, record: FaultRecord) -> None:
         self._append(record)
+
+    def sync(self) -> None:
+        """Have the system write what was told so far to the disk.
+
+        Raises:
+            UserError: it cannot.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._cannot_be_written(error) from error
 
     def _keep_others_out(self) -> None:
         try:
@@ -121,16 +151,17 @@ class History:
             )
 
     def _read(self) -> None:
-        for event in read_events(self._path):
+        lines = read_lines(self._path)
+        self.damaged = dict(lines.damaged)
+        for number, event in lines.events.items():
+            if event["event"] not in ("commit", "evaluation"):
+                continue
             try:
-                if event["event"] == "commit":
-                    self.commits.append(CommitRecord(**_without_event(event)))
-                elif event["event"] == "evaluation":
-                    self.evaluations.append(EvaluationRecord(**_without_event(event)))
-            except TypeError as error:
-                raise UserError(
-                    f"{self._path} was written by another version ({error}): give another run.dir"
-                ) from error
+                record = record_of(event)
+            except ValueError as error:
+                self.damaged[number] = str(error)
+                continue
+            (self.commits if isinstance(record, CommitRecord) else self.evaluations).append(record)
 
     def _append(
         self,
@@ -147,46 +178,6 @@ class History:
             f"{self._path} cannot be written ({error.strerror}): make room or mend the "
             "permissions, and start the run again: it resumes from its last checkpoint"
         )
-
-
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """The lines of a history.jsonl that count, as dictionaries; see `records`.
-
-    Commits and evaluations after the checkpoint that a run went on from are left out, and so is a
-    last line that is not complete: a crash cut it short, or it is being written.
-
-    Raises:
-        UserError: the file cannot be read, or is none that a run left.
-    """
-    events: list[dict[str, Any]] = []
-    if not path.exists():
-        return events
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise damaged(path, str(error)) from error
-    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):
-        try:
-            event = json.loads(line)
-            if event["event"] in (*_COUNTED, "resume"):
-                event_count(event, "commit")
-            if event["event"] == "resume":
-                events = _until(events, event["commit"])
-            events.append(event)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(
-                f"{path} line {number} is no record of a run ({error!r}): restore the file or "
-                "give another run.dir"
-            ) from error
-    return events
-
-
-def _until(events: Sequence[dict[str, Any]], commit: int) -> list[dict[str, Any]]:
-    return [e for e in events if e["event"] not in _COUNTED or e["commit"] <= commit]
-
-
-def _without_event(event: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key != "event"}
 
 
 def _remove_cut_line(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,14 @@ class ResumeRecord:
         discarded: commits in the history after it, which were lost.
         time: when it went on, Unix time in seconds.
         changes: what the configuration has different from then on, in words.
+        left_out: numbers of damaged lines before this one, which no longer count either.
     """
 
     commit: int
     discarded: int
     time: float
     changes: tuple[str, ...] = ()
+    left_out: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The line in history.jsonl."""
@@ -165,3 +167,11 @@ class Observer(Protocol):
     def drifted(self, record: DriftRecord) -> None: ...
 
     def survived(self, record: FaultRecord) -> None: ...
+
+
+@runtime_checkable
+class Durable(Protocol):
+    """An observer of whose records others rely on that they survive a power failure."""
+
+    def sync(self) -> None:
+        """Return when what was told so far lies on the disk."""

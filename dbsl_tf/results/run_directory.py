@@ -12,7 +12,8 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.config.names import Resume
 from dbsl_tf.results.checked_values import damaged
-from dbsl_tf.results.history import read_events
+from dbsl_tf.results.checkpoints import checkpoint_files
+from dbsl_tf.results.history_lines import read_lines
 
 
 class RunDirectory:
@@ -57,8 +58,7 @@ class RunDirectory:
         Raises:
             UserError: there is something that would be overwritten, or nothing to go on with.
         """
-        has_checkpoint = any(self.checkpoints.glob("commit-*.npz"))
-        if has_checkpoint and resume != "never":
+        if checkpoint_files(self.checkpoints) and resume != "never":
             return True
         if resume == "must":
             raise UserError(
@@ -129,10 +129,11 @@ class RunDirectory:
         try:
             if not self.history.exists() or not self.history.stat().st_size:
                 return False
-            events = read_events(self.history)
+            lines = read_lines(self.history)
         except (OSError, ValueError, UserError):
             return True  # It is none that a run left.
-        return not events or any(event["event"] != "fault" for event in events)
+        only_faults = all(event["event"] == "fault" for event in lines.events.values())
+        return not (lines.events and only_faults) or bool(lines.damaged)
 
     def check_has_history(self) -> None:
         """Check that a run has been here.

@@ -7,6 +7,8 @@ from typing import Any
 
 from dbsl_tf.profiling.precision_choice import PrecisionChoice, stored_choice
 from dbsl_tf.results.checked_values import check_known, damaged
+from dbsl_tf.results.checkpoints import checkpoint_files, commit_of
+from dbsl_tf.results.history_lines import lacking, read_events
 from dbsl_tf.results.run_directory import RunDirectory
 
 _SUMMARY_NUMBERS = (
@@ -38,10 +40,29 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
     """
     summary = read_object(directory, directory.summary)
     try:
-        check_known(summary, numbers=_SUMMARY_NUMBERS)
+        check_known(summary, counts=("commits",), numbers=_SUMMARY_NUMBERS)
     except ValueError as error:
         raise damaged(directory.summary, str(error)) from error
     return summary
+
+
+def read_history(directory: RunDirectory) -> list[dict[str, Any]]:
+    """The lines of history.jsonl that count, see `dbsl_tf.results.history_lines.read_events`.
+
+    Raises:
+        UserError: also where it does not come to the newest checkpoint, or to the number of
+            commits in summary.json.
+    """
+    # Whatever these tell of was in the history before.
+    reaching = max(map(commit_of, checkpoint_files(directory.checkpoints)), default=0)
+    summary = read_summary(directory) if directory.summary.exists() else {}
+    events = read_events(directory.history, reaching)
+    commits = sum(event["event"] == "commit" for event in events)
+    said = summary.get("commits") or 0
+    if commits < said:
+        lost = lacking(range(commits + 1, said + 1))
+        raise damaged(directory.history, f"it {lost} of those in {directory.summary.name}")
+    return events
 
 
 def read_precision_choice(directory: RunDirectory) -> PrecisionChoice | None:

@@ -25,6 +25,7 @@ from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
 from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
+from dbsl_tf.results.history_lines import first_of
 from dbsl_tf.results.resuming import changes, check_same_classes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_precision_choice
@@ -140,7 +141,10 @@ def _begin_or_resume(
             report(change)
         if directory.data.exists():
             check_same_classes(directory.read_json(directory.data), facts)
-        checkpoint = checkpoints.latest(report)
+        if history.damaged:
+            report(f"{directory.history} is damaged ({first_of(history.damaged)}): it is left out")
+        checkpoint = checkpoints.latest(report, history.lacks)
+        history.check_workers(config.cluster.workers)
         _check_unfinished(config, directory, checkpoint)
         if before.compute.precision == "auto":
             choice = read_precision_choice(directory)

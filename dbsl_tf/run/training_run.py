@@ -56,6 +56,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         with waiting(console, "waiting for the servers"):
             cluster = stack.enter_context(ready_cluster(config, task, directory.logs, restarts))
         if run.checkpoint is not None:
+            run.checkpoints.set_aside_after(run.checkpoint.commit)
             discarded = history.resume(run.checkpoint.commit, run.changes).discarded
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from dbsl_tf.results.checkpoints import Checkpoints
-from dbsl_tf.results.history import read_events
+from dbsl_tf.results.history_lines import read_events
 from dbsl_tf.results.run_directory import RunDirectory
 from scripts.benchmarking.processes import print_result, start
 from scripts.benchmarking.workload import parse_workload, peer_parser

@@ -11,7 +11,7 @@ import pytest
 
 from dbsl_tf.authors_files.file_name import facts_of_name
 from dbsl_tf.config.yaml_text import read_yaml
-from dbsl_tf.results.history import read_events
+from dbsl_tf.results.history_lines import read_events
 from tests.support.authors_results import compsac_content, journal_content, save_pickled
 from tests.support.commands import check_one_line_mistake
 from tests.support.tiny_runs import ROOT

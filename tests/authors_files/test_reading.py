@@ -103,6 +103,10 @@ class TestReadHistory:
                 {**journal_content(), "global_commit_ID": [3] * 12},
                 "global_commit_ID is there twice",
             ),
+            (
+                {**journal_content(), "global_commit_ID": [*range(5), *range(6, 13)]},
+                "global_commit_ID lacks 5",
+            ),
             ({**journal_content(), "worker_ID": [-1] * 12}, "worker_ID has -1"),
             ({**journal_content(), "worker_ID": [1.5] * 12}, "worker_ID has 1.5"),
             ({name: [] for name in journal_content()}, "no commit"),

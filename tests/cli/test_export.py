@@ -76,12 +76,16 @@ class ExportCommandTest(tf.test.TestCase):
         facts = json.loads(data.read_text())
         others = {**facts, "classes": 7}
         wide = data, json.dumps(others).encode(), "weights do not fit the network"
-        no_worker = b'{"event": "commit", "commit": 1, "started": 1, "seconds": 1}\n'
+        no_worker = b"".join(
+            b'{"event": "commit", "commit": %d, "started": 1, "seconds": 1}\n' % number
+            for number in (1, 2)
+        )
         for (file, content, expected), form in (
             ((data, b"{}", "data.json cannot be read (classes is None"), "keras"),
             (wide, "keras"),
             ((history, no_worker, "history.jsonl cannot be read (worker of a line"), "npz"),
-            ((history, b"\xff\n", "history.jsonl cannot be read ('utf-8'"), "npy"),
+            ((history, b"\xff\n", "history.jsonl line 1 is no record"), "npy"),
+            ((history, b"", "history.jsonl is damaged (it lacks commit 1, 2)"), "npz"),
         ):
             with self.subTest(expected, form=form):
                 before = file.read_bytes()

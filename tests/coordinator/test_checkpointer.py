@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,9 @@ import pytest
 from dbsl_tf.coordinator.checkpointer import Checkpointer, Progress
 from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.results.checkpoints import Checkpoints
+from dbsl_tf.results.history import History
 from dbsl_tf.shared_model.stored_model import ModelState
+from tests.support.records import commit_record
 
 PROGRESS = Progress([4, 3], {8: (10, 20)}, {})
 
@@ -71,3 +74,26 @@ class TestCheckpointer:
         with pytest.raises(OSError, match=r"history\.jsonl"):
             self.checkpointer.save_and_wait(PROGRESS)
         assert self.saved() is None
+
+    def test_the_history_is_on_the_disk_before_the_checkpoint_of_its_commits(
+        self, tmp_path: Path, monkeypatch
+    ):
+        """Else a power failure could leave the checkpoint without them."""
+        path = tmp_path / "history.jsonl"
+        written: list[tuple[int, int | None]] = []
+
+        def fsync(descriptor: int, really=os.fsync) -> None:
+            really(descriptor)
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                written.append((path.read_text().count("\n"), self.saved()))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        with History(path) as history:
+            records = RecordWriter([history])
+            records.start(self.failures.append)
+            checkpointer = Checkpointer(self.disk, self.model, records, 0.0, self.failures.append)
+            for commit in range(1, 8):
+                records.committed(commit_record(commit=commit))
+            checkpointer.save(PROGRESS)
+            checkpointer.wait()
+        assert (written, self.saved(), self.failures) == ([(7, None)], 7, [])

@@ -159,7 +159,7 @@ class TestDamagedFiles:
 
     def test_history_that_is_no_text(self):
         self.run.history.write_bytes(b"\xff\xfe\n")
-        assert "history.jsonl cannot be read ('utf-8' codec" in self.told(report.main)
+        assert "history.jsonl line 1 is no record" in self.told(report.main)
 
     def check_configuration(self, subtests, section: str, key: str, values: Iterable[Any]) -> None:
         before = self.run.configuration.read_text()

@@ -136,7 +136,11 @@ def test_a_profile_that_is_elsewhere_leaves_no_time_model(tmp_path: Path) -> Non
         ("plan.json", "{", "plan.json cannot be read"),
         ("summary.json", "[]", "summary.json cannot be read .it holds no JSON object"),
         ("history.jsonl", "no JSON\n", "history.jsonl line 1 is no record"),
-        ("history.jsonl", '{"event": "commit", "commit": 1}\n', "started of a line"),
+        (
+            "history.jsonl",
+            "".join(f'{{"event": "commit", "commit": {number}}}\n' for number in range(1, 7)),
+            "started of a line",
+        ),
         (
             "history.jsonl",
             '{"event": "commit", "commit": 1, "worker": -1, "started": 1, "seconds": 1}\n',

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.results.history import History, read_events
+from dbsl_tf.results.history import History
+from dbsl_tf.results.history_lines import read_events
 from dbsl_tf.results.records import FaultRecord
 from tests.support.records import commit_record, evaluation_record
 

@@ -23,6 +23,8 @@ from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.results.stored_run import StoredRun
 from dbsl_tf.run.begun_run import Run, Source, begin_or_resume
 from tests.data.small_images import CLASSES, write_image_folder, write_photo
+from tests.support.records import commit_record
+from tests.support.run_directories import append_event
 from tests.support.small_runs import tiny_config
 
 DIGITS = SimpleNamespace(spec=dataset_spec("digits"))
@@ -35,13 +37,16 @@ class TrainingRunCase:
         self.directory = RunDirectory(self.folder / "run")
 
     def begin(self, *overrides: str, data: object = DIGITS) -> Run:
-        console = Console(file=StringIO())
+        self.output = StringIO()
+        console = Console(file=self.output, width=500)
         source = Source(str(self.folder / "tiny.yaml"), overrides)
         config = tiny_config(self.folder, *overrides)
         return begin_or_resume(config, source, self.directory, data, console)
 
-    def checkpoint(self, commit: int) -> None:
-        """The run gets a checkpoint."""
+    def checkpoint(self, commit: int, records: bool = True) -> None:
+        """The run gets a checkpoint, and the records of the commits that it contains."""
+        for number in range(1, commit + 1 if records else 0):
+            append_event(self.directory, **commit_record(commit=number).as_dict())
         weights = [np.zeros(3, np.float32)]
         values = dict(clocks=(1, 1), samples={32: (1, 1)}, wall_seconds=1.0, time_models={})
         Checkpoints(self.directory.checkpoints, keep=9).save(
@@ -122,7 +127,7 @@ class TestFailure(TrainingRunCase):
         assert self.files() == before
         run = self.begin("schedule.epochs=9")
         with run.history as history:
-            assert history.commits == []
+            assert [record.commit for record in history.commits] == [1, 2]
         assert "schedule.epochs was 3, now 9" in run.changes
         assert not self.directory.summary.exists()
 
@@ -132,6 +137,66 @@ class TestFailure(TrainingRunCase):
         with pytest.raises(UserError, match="is not empty"):
             self.begin()
         assert self.files() == {"notes.txt": b"mine"}
+
+
+class TestDamagedHistory(TrainingRunCase):
+    """Of three checkpoints the newest that the history comes to is gone on from."""
+
+    @pytest.fixture(autouse=True)
+    def _set_up_more(self, _set_up):
+        with self.begin("schedule.epochs=9").history:
+            self.checkpoint(6)
+            for commit in (4, 2):
+                self.checkpoint(commit, records=False)
+
+    def remove_lines(self, *numbers: int) -> None:
+        lines = self.directory.history.read_text().splitlines(keepends=True)
+        kept = [line for number, line in enumerate(lines, 1) if number not in numbers]
+        self.directory.history.write_text("".join(kept))
+
+    @pytest.mark.parametrize(("removed", "used"), [((6,), 4), ((4, 5, 6), 2), ((3,), 2), ((), 6)])
+    def test_what_is_missing_is_said_in_a_line(self, removed: tuple[int, ...], used: int):
+        self.remove_lines(*removed)
+        run = self.begin("schedule.epochs=9")
+        with run.history as history:
+            assert run.checkpoint.commit == used
+            assert [record.commit for record in history.commits if record.commit <= used] == [
+                *range(1, used + 1)
+            ]
+        lines = self.output.getvalue().splitlines()
+        missing = (
+            f"history.jsonl is damaged (it lacks commit {', '.join(map(str, removed))}): going"
+        )
+        assert [missing in line for line in lines] == ([True] if removed else [])
+
+    def test_one_that_is_of_no_use_any_more_is_never_taken_again(self):
+        self.remove_lines(6)
+        run = self.begin("schedule.epochs=9")
+        with run.history as history:
+            run.checkpoints.set_aside_after(run.checkpoint.commit)
+            history.resume(run.checkpoint.commit)
+            for commit in (5, 6):
+                history.committed(commit_record(commit=commit))
+        run = self.begin("schedule.epochs=9")
+        with run.history:
+            # Its sixth commit was another one.
+            assert run.checkpoint.commit == 4
+        names = sorted(path.name for path in self.directory.checkpoints.iterdir())
+        assert names[-1] == "commit-000000006.npz.unused"
+
+    def test_without_any_the_run_is_left_as_it_was(self):
+        self.remove_lines(1)
+        before = self.files()
+        with pytest.raises(UserError, match=r"lacks commit 1\), and .* has no checkpoint from"):
+            self.begin("schedule.epochs=9")
+        assert self.files() == before
+
+    def test_a_damaged_line_is_told(self):
+        append_event(self.directory, event="evaluation", commit="x")
+        run = self.begin("schedule.epochs=9")
+        with run.history:
+            assert run.checkpoint.commit == 6
+        assert "(line 7 is no record of a run: commit of a line" in self.output.getvalue()
 
 
 class TestPrecision(TrainingRunCase):

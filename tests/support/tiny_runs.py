@@ -120,7 +120,7 @@ class TinyRunCase(tf.test.TestCase):
 
     def commits_that_count(self) -> list[dict]:
         """The commits left after what resumed runs have thrown away."""
-        from dbsl_tf.results.history import read_events
+        from dbsl_tf.results.history_lines import read_events
 
         events = read_events(self.run / "history.jsonl")
         return [event for event in events if event["event"] == "commit"]

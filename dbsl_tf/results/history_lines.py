@@ -1,0 +1,224 @@
+"""Reads history.jsonl, and says what is missing from it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.planning.dual_batch import ROLES
+from dbsl_tf.results.checked_values import (
+    check_known,
+    damaged,
+    event_count,
+    finite_number,
+    whole_number,
+)
+from dbsl_tf.results.records import (
+    CommitRecord,
+    DriftRecord,
+    EvaluationRecord,
+    FaultRecord,
+    ResumeRecord,
+)
+
+# Kinds of lines that no longer count after a resumption from an earlier checkpoint.
+_COUNTED = ("commit", "evaluation")
+_KINDS: dict[str, type] = {
+    "commit": CommitRecord,
+    "evaluation": EvaluationRecord,
+    "drift": DriftRecord,
+    "fault": FaultRecord,
+    "resume": ResumeRecord,
+}
+# What a commit cannot have none of.
+_ABOVE_ZERO = ("commit", "epoch", "resolution", "batch", "samples", "steps", "seconds")
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a history.jsonl holds, by the numbers of its lines.
+
+    Attributes:
+        events: the lines that count, as dictionaries; see `dbsl_tf.results.records`.
+        damaged: what is wrong with lines that are no records, where no resumption has left them
+            out.
+        recorded: the highest number of any commit in the file, also of those that a resumption
+            has thrown away; 0 where there is none.
+    """
+
+    events: dict[int, dict[str, Any]]
+    damaged: dict[int, str]
+    recorded: int
+
+    @property
+    def commits(self) -> list[int]:
+        """The numbers of the commits that count, in the order of the file."""
+        return [e["commit"] for e in self.events.values() if e["event"] == "commit"]
+
+
+def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
+    """The lines of a history.jsonl that count, as dictionaries; see `records`.
+
+    Commits and evaluations after the checkpoint that a run went on from are left out, and so is a
+    last line that is not complete: a crash cut it short, or it is being written.
+
+    Args:
+        path: of the file; none at all has no lines.
+        reaching: a commit that the history must have come to, as there is a checkpoint of it.
+
+    Raises:
+        UserError: the file cannot be read, is none that a run left, or its commits are not
+            1, 2, … without a gap or a repeat.
+    """
+    lines = read_lines(path)
+    problem = first_of(lines.damaged) or problem_of(lines.commits)
+    if not problem and lines.recorded < reaching:
+        problem = f"it {lacking(range(lines.recorded + 1, reaching + 1))}"
+    if problem:
+        raise UserError(
+            f"{path} is damaged ({problem}): restore the file, or start the run again, which goes "
+            "on from the last checkpoint that the history comes to"
+        )
+    return list(lines.events.values())
+
+
+def first_of(damaged: Mapping[int, str]) -> str:
+    """The first damaged line and what is wrong with it; empty where there is none."""
+    return next(
+        (f"line {number} is no record of a run: {damaged[number]}" for number in damaged), ""
+    )
+
+
+def read_lines(path: Path) -> Lines:
+    """All that can be read of a history.jsonl, however damaged it is.
+
+    Raises:
+        UserError: the file cannot be read, or none of its lines is of a run.
+    """
+    if not path.exists():
+        return Lines({}, {}, 0)
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise damaged(path, str(error)) from error
+    events: dict[int, dict[str, Any]] = {}
+    faults: dict[int, str] = {}
+    recorded = 0
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
+            event = _event(line)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            faults[number] = " ".join(str(error).split())[:100] or type(error).__name__
+            continue
+        if event["event"] == "resume":
+            left_out = set(event.get("left_out") or ())
+            events = {n: e for n, e in _until(events, event["commit"]).items() if n not in left_out}
+            faults = {n: fault for n, fault in faults.items() if n not in left_out}
+        elif event["event"] == "commit":
+            recorded = max(recorded, event["commit"])
+        events[number] = event
+    if faults and not events:
+        raise UserError(f"{path} {first_of(faults)}: restore the file or give another run.dir")
+    return Lines(events, faults, recorded)
+
+
+def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
+    """The record of a line of kind commit or evaluation, with every value.
+
+    Raises:
+        ValueError: it lacks a value, has one too many or one that cannot be.
+    """
+    kind = _KINDS[event["event"]]
+    names = {field.name for field in fields(kind)}
+    what = f"{event['event']} {event['commit']}"
+    for name in sorted(names ^ (event.keys() - {"event"})):
+        raise ValueError(f"{what} {'has no' if name in names else 'has an unknown'} {name}")
+    for name in sorted(names):
+        if event[name] is None:
+            raise ValueError(f"{name} of {what} is null")
+        if kind is CommitRecord and name in _ABOVE_ZERO and event[name] <= 0:
+            raise ValueError(f"{name} of {what} is {event[name]}")
+    if event.get("role", ROLES[0]) not in ROLES:
+        raise ValueError(f"role of {what} is {event['role']!r:.40}")
+    return kind(**{name: event[name] for name in names})
+
+
+def problem_of(commits: Sequence[int], last: int | None = None) -> str:
+    """What is wrong with the numbers of commits; empty where they are 1, 2, … `last`.
+
+    Args:
+        commits: in their order.
+        last: what they must come to, those after it being of no importance; None: any.
+    """
+    if last is None:
+        last = max(commits, default=0)
+    else:
+        commits = [commit for commit in commits if commit <= last]
+    if list(commits) == list(range(1, last + 1)):
+        return ""
+    counts = Counter(commits)
+    if missing := [commit for commit in range(1, last + 1) if commit not in counts]:
+        return f"it {lacking(missing)}"
+    if repeated := [commit for commit, times in counts.items() if times > 1]:
+        return f"it has commit {repeated[0]} twice"
+    return "its commits are not in their order"
+
+
+def lacking(commits: Sequence[int]) -> str:
+    """Which commits are missing, in words."""
+    named = ", ".join(str(commit) for commit in commits[:_NAMED_AT_MOST])
+    more = len(commits) - _NAMED_AT_MOST
+    return f"lacks commit {named}" + (f" and {more} more" if more > 0 else "")
+
+
+def _event(line: str) -> dict[str, Any]:
+    """A line as a dictionary; raises nearly anything where it is no record."""
+    event = json.loads(line)
+    if not isinstance(event, dict) or not isinstance(event["event"], str):
+        raise ValueError("it is no event")
+    kind = _KINDS.get(event["event"])
+    if kind is None:
+        return event
+    if event["event"] in (*_COUNTED, "resume"):
+        event_count(event, "commit")
+    types = {field.name: field.type for field in fields(kind)}
+    check_known(
+        event,
+        counts=_of(types.items(), "int"),
+        numbers=_of(types.items(), "float"),
+        texts=_of(types.items(), "str"),
+        of=f" of a line of kind {event['event']}",
+    )
+    for name in _of(types.items(), "tuple[float, ...]"):
+        _check_list(event, name, finite_number)
+    for name in _of(types.items(), "tuple[int, ...]"):
+        _check_list(event, name, whole_number)
+    return event
+
+
+def _check_list(event: Mapping[str, Any], name: str, check: Callable[[Any, str], Any]) -> None:
+    if event.get(name) is None:
+        return
+    what = f"{name} of a line of kind {event['event']}"
+    if not isinstance(event[name], list):
+        raise ValueError(f"{what} is no list")
+    for value in event[name]:
+        check(value, f"one of the {what}")
+
+
+def _of(types: Iterable[tuple[str, Any]], wanted: str) -> list[str]:
+    return [name for name, of in types if of == wanted]
+
+
+def _until(events: Mapping[int, dict[str, Any]], commit: int) -> dict[int, dict[str, Any]]:
+    return {
+        number: event
+        for number, event in events.items()
+        if event["event"] not in _COUNTED or event["commit"] <= commit
+    }
