@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from dbsl_tf.common.errors import UserError
 
 
 def user_cache_folder() -> Path:
     """Returns `$XDG_CACHE_HOME/dbsl_tf`, or `~/.cache/dbsl_tf` where that is not set.
 
     As the XDG base directory specification asks, a relative $XDG_CACHE_HOME is ignored.
+
+    Raises:
+        UserError: there is neither, as the user has no home folder.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    return (folder if folder.is_absolute() else Path.home() / ".cache") / "dbsl_tf"
+    # Most callers need no folder: they are told where the files are.
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("dbsl_tf")
+    except RuntimeError as error:
+        raise UserError(
+            "the user has no home folder, where the cache would lie: set XDG_CACHE_HOME to the "
+            "absolute path of a folder for it"
+        ) from error
