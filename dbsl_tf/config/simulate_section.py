@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from dbsl_tf.config.names import DelayDistribution
 from dbsl_tf.config.section import Section
-from dbsl_tf.config.sizes import bytes_of
+from dbsl_tf.config.sizes import Bytes
 
-Bytes = Annotated[int, Field(gt=0), BeforeValidator(bytes_of)]
 _BYTES = {"allowed": "a number of bytes above 0, such as 1250000000 or 1.25GB, or null"}
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from dbsl_tf.config.paths import UsablePath
 from dbsl_tf.config.section import Section, across_keys
-from dbsl_tf.config.sizes import bytes_of
+from dbsl_tf.config.sizes import Bytes
 
 
 class TimeModelSection(Section):
@@ -63,7 +61,7 @@ class ProfileSection(Section):
     max_batch: int | None = Field(
         None, ge=2, description="largest batch to measure; null: dual_batch.large_batch"
     )
-    memory_budget: Annotated[int, Field(gt=0), BeforeValidator(bytes_of)] | None = Field(
+    memory_budget: Bytes | None = Field(
         None,
         description="memory that a worker may use in all, in bytes; null: its part of what its "
         "host has free",

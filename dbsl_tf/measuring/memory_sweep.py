@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 import tensorflow as tf
+from pydantic import ByteSize
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.engine.engine import Engine
@@ -18,7 +19,6 @@ _WARM_UP_STEPS = 2
 _MOST_SECONDS = 20.0  # for the sizes beyond the timed ones
 # Of the free memory, which other programs want to have some of.
 _SAFE_PART = 0.7
-_MEBIBYTE = 2**20
 
 
 class MemorySweep:
@@ -63,14 +63,14 @@ class MemorySweep:
             report("memory of GPUs is not measured")
         if free is None or len(peaks) < 2:
             return
-        limit = int(min(budget or free, _SAFE_PART * free))
+        limit = ByteSize(min(budget or free, _SAFE_PART * free))
         began = time.monotonic()
         while (size := next_batch(peaks, limit)) is not None:
             expected = 2 * _WARM_UP_STEPS * size * self._seconds_per_sample
             if time.monotonic() - began + expected > _MOST_SECONDS:
                 report(f"memory of batches of {size} and more is predicted: no time to measure it")
                 return
-            report(f"memory of batches of {size}, below {limit / _MEBIBYTE:,.0f} MiB a worker")
+            report(f"memory of batches of {size}, below {limit.to('MiB'):,.0f} MiB a worker")
             self._load([size])
             self._train(size)
             peaks = self._peaks()

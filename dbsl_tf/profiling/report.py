@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import ByteSize
 from rich.console import Console
 from rich.table import Table
 
@@ -9,7 +10,6 @@ from dbsl_tf.profiling.profile_file import Memory, Profile, ResolutionTimes, Wor
 from dbsl_tf.profiling.time_fit import CONFIDENCE, TOLERANCE
 
 WIDEST = 100
-_MEBIBYTE = 2**20
 
 
 def print_profile(profile: Profile, console: Console | None = None) -> None:
@@ -91,14 +91,15 @@ def _memory_sentence(memory: Memory) -> str:
     if memory.bytes_per_sample <= 0:
         text = "Memory does not grow over the batch sizes measured"
     else:
+        sample, fixed = ByteSize(memory.bytes_per_sample), ByteSize(memory.fixed_bytes)
         text = (
-            f"A worker's memory is {memory.bytes_per_sample / _MEBIBYTE:.3g} MiB a sample and "
-            f"{memory.fixed_bytes / _MEBIBYTE:,.0f} MiB besides (R² {memory.r2:.4f})"
+            f"A worker's memory is {sample.to('MiB'):.3g} MiB a sample and "
+            f"{fixed.to('MiB'):,.0f} MiB besides (R² {memory.r2:.4f})"
         )
     if memory.budget is None:
         return f"{text}."
     return (
-        f"{text}; the largest batch that fits {memory.budget / _MEBIBYTE:,.0f} MiB is "
+        f"{text}; the largest batch that fits {ByteSize(memory.budget).to('MiB'):,.0f} MiB is "
         f"{memory.largest_batch:,}."
     )
 
