@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 _PARTIAL_SUFFIX = ".partial"
 
@@ -65,35 +63,23 @@ def _lock(target: Path) -> Iterator[bool]:
     Yields False on a file system without locks: the rename alone still keeps `target` whole.
     The lock's file is removed in the end.
     """
+    # Hardly any command makes a folder.
+    from filelock import FileLock, Timeout
+
     path = target.parent / f".{target.name}.lock"
-    while True:
-        with open(path, "a", encoding="ascii") as lock_file:
-            locked = _acquire(lock_file, target)
-            if locked and not _is_at(lock_file, path):
-                continue
-            try:
-                yield locked
-            finally:
-                # Still held: whoever waits for it sees that the file is gone and makes another.
-                path.unlink(missing_ok=True)
-            return
-
-
-def _acquire(lock_file: TextIO, target: Path) -> bool:
-    """Waits for the lock; returns False where the file system has none."""
+    # A soft lock would outlive a process that was killed.
+    lock = FileLock(path, fallback_to_soft=False)
     try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"Waiting for another process that makes {target}", file=sys.stderr, flush=True)
-        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"Waiting for another process that makes {target}", file=sys.stderr, flush=True)
+            lock.acquire()
     except OSError:
-        return False
-    return True
-
-
-def _is_at(lock_file: TextIO, path: Path) -> bool:
-    """Returns whether the file that is open is still the one of that name."""
+        pass
     try:
-        return os.path.samestat(os.fstat(lock_file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+        yield lock.is_locked
+    finally:
+        # Still held: whoever waits for it sees that the file is gone and makes another.
+        path.unlink(missing_ok=True)
+        lock.release()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -131,11 +130,14 @@ class History:
             raise self._cannot_be_written(error) from error
 
     def _keep_others_out(self) -> None:
+        from filelock import lock_descriptor  # Those who only read need no lock.
+
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A process whose run could not begin has removed the file that it had locked.
-            alone = os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
-        except (BlockingIOError, FileNotFoundError):
+            alone = lock_descriptor(self._file.fileno(), blocking=False) and os.path.samestat(
+                os.fstat(self._file.fileno()), self._path.stat()
+            )
+        except FileNotFoundError:
             alone = False
         except OSError as error:
             print(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -75,6 +78,38 @@ class TestMakeFolder:
         make_folder(self.target, lambda folder: (folder / "0.bin").write_bytes(b"whole"))
         assert (self.target / "0.bin").read_bytes() == b"whole"
         assert self.names() == ["data", "started"]
+
+    def test_who_waits_is_told_for_what(self, capsys):
+        begun, may_end = threading.Event(), threading.Event()
+
+        def fill(folder: Path) -> None:
+            (folder / "0.bin").write_bytes(b"whole")
+            begun.set()
+            may_end.wait()
+
+        def told() -> bool:
+            heard.append(capsys.readouterr().err)
+            return "".join(heard) == f"Waiting for another process that makes {self.target}\n"
+
+        heard = []
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(make_folder, self.target, fill)
+            begun.wait()
+            second = threads.submit(make_folder, self.target, fill)
+            try:
+                wait_until(told, 5)
+            finally:
+                may_end.set()
+            first.result()
+            second.result()
+        assert self.names() == ["data"]
+
+    @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+    def test_it_appears_whole_on_a_file_system_without_locks(self, number):
+        with mock.patch("fcntl.flock", side_effect=OSError(number, "no locks here")):
+            make_folder(self.target, lambda folder: (folder / "0.bin").write_bytes(b"whole"))
+        assert (self.target / "0.bin").read_bytes() == b"whole"
+        assert self.names() == ["data"]
 
     def test_failure_leaves_nothing(self):
         def fill(folder: Path) -> None:
