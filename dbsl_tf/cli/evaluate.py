@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from dbsl_tf.evaluation.scores import Scores
     from dbsl_tf.results.checkpoints import Checkpoint
     from dbsl_tf.results.stored_run import StoredRun
-
-_SHOW_AFTER = 2.0  # seconds
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,6 +95,7 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
             f"{section.dir} has {data.spec.classes} classes, but the run was trained on "
             f"{stored.facts['classes']}; give the --data it was trained on"
         )
+    from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.waiting import waiting_on_terminal
 
     onednn.apply(stored.config.compute.onednn)
@@ -105,26 +103,9 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
         import_tensorflow_quietly()
         from dbsl_tf.evaluation.predicting import evaluate_on_test_set
 
-    with _Progress(data.spec.test_samples) as progress:
-        return evaluate_on_test_set(stored.config, data, checkpoint.weights, progress.report)
-
-
-class _Progress:
-    """A bar on standard error, once it has taken two seconds."""
-
-    def __init__(self, total: int) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=total, delay=_SHOW_AFTER, unit="image", file=sys.stderr, leave=False)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def report(self, done: int) -> None:
-        self._bar.update(done - self._bar.n)
+    with LateProgress("images") as progress:
+        done = progress.of("evaluating", data.spec.test_samples)
+        return evaluate_on_test_set(stored.config, data, checkpoint.weights, done)
 
 
 def _write(options: argparse.Namespace, content: dict[str, Any], scores: Scores) -> None:

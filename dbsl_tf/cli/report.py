@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from dbsl_tf.cli.command_line import CommandParser
@@ -23,19 +24,17 @@ def main(arguments: Sequence[str]) -> int:
     output = options.output or _default_output(options.runs)
     if output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output is {output}; give a name that ends with .html")
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.reporting.comparison import group_runs
     from dbsl_tf.reporting.page import render_page
     from dbsl_tf.reporting.reading import read_runs
 
     groups = group_runs(read_runs(options.runs))
     check_writable(output)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("drawing", total=len(options.runs) + (len(options.runs) > 1))
-        page = render_page(groups, lambda name: progress.update(task, advance=1, description=name))
+    with LateProgress("parts", lines=False) as progress:
+        done = progress.of("drawing", len(options.runs) + (len(options.runs) > 1))
+        counts = count(1)
+        page = render_page(groups, lambda _: done(next(counts)))
     write_whole_text(output, page)
     print(output)
     return 0

@@ -57,13 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _simulate(options: argparse.Namespace, config: Config) -> None:
-    from dbsl_tf.simulation.progress import LateProgress
+    from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.simulation.scenario import scenario_from_config
     from dbsl_tf.simulation.simulator import simulate
 
     scenario, _ = scenario_from_config(config)
     warn_of_unsuitable_profile(config)
-    with LateProgress() as progress:
+    with LateProgress("commits") as progress:
         outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))
     if options.json:
         print(json.dumps(outcome.as_dict(), indent=2))
@@ -75,8 +75,8 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
 
 def _scale(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.common.figure_files import check_figure_path
+    from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.config import load_config
-    from dbsl_tf.simulation.progress import LateProgress
     from dbsl_tf.simulation.scaling import (
         WORKERS,
         parse_sizes,
@@ -94,7 +94,7 @@ def _scale(options: argparse.Namespace, config: Config) -> None:
         changes = [f"cluster.workers={size}", f"dual_batch.small_workers={small}"]
         return load_config(options.config, [*options.overrides, *changes])
 
-    with LateProgress() as progress:
+    with LateProgress("commits") as progress:
         points = scale(
             sizes,
             config_of,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbsl_tf.config.catalogue import Archive
+
+if TYPE_CHECKING:
+    from dbsl_tf.common.progress import LateProgress
 
 _TIMEOUT_SECONDS = 30
 _CHUNK_BYTES = 1 << 16
@@ -15,6 +20,31 @@ class DownloadError(Exception):
     """The archive could not be fetched, or is not the published one."""
 
 
+class DownloadProgress:
+    """What pooch tells of a download, shown by `progress`; its methods are those of tqdm.
+
+    Attributes:
+        total: bytes in all, which pooch sets before anything else.
+    """
+
+    def __init__(self, progress: LateProgress) -> None:
+        self._progress = progress
+        self._tell: Callable[[int], None] | None = None
+        self._done = 0
+        self.total = 0
+
+    def update(self, count: int) -> None:
+        self._tell = self._tell or self._progress.of("downloading", self.total)
+        self._done += count
+        self._tell(min(self._done, self.total))
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        """The bar goes with `progress`."""
+
+
 def download_archive(archive: Archive, folder: Path) -> Path:
     """Fetches `archive` into `folder` and returns its path.
 
@@ -22,22 +52,27 @@ def download_archive(archive: Archive, folder: Path) -> Path:
         DownloadError: no connection, no answer for 30 seconds, an HTTP error, or a checksum
             other than the published MD5 sum.
     """
-    import pooch  # Most runs download nothing.
+    # Most runs download nothing.
+    import pooch
     import requests
+
+    from dbsl_tf.common.progress import LateProgress
 
     print(f"Downloading {archive.url}", file=sys.stderr, flush=True)
     pooch.get_logger().setLevel("WARNING")
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_SECONDS
-    )
     try:
-        path = pooch.retrieve(
-            archive.url,
-            known_hash=f"md5:{archive.md5}",
-            fname=archive.file_name,
-            path=folder,
-            downloader=downloader,
-        )
+        with LateProgress("bytes", lines=False) as progress:
+            path = pooch.retrieve(
+                archive.url,
+                known_hash=f"md5:{archive.md5}",
+                fname=archive.file_name,
+                path=folder,
+                downloader=pooch.HTTPDownloader(
+                    progressbar=DownloadProgress(progress),
+                    chunk_size=_CHUNK_BYTES,
+                    timeout=_TIMEOUT_SECONDS,
+                ),
+            )
     except requests.Timeout as error:
         raise DownloadError(f"no answer for {_TIMEOUT_SECONDS} s") from error
     except requests.ConnectionError as error:

@@ -21,9 +21,10 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
         directory: the folder that holds them.
         names: their paths in `directory`.
     """
-    # Both take a moment to import, which a folder that was checked before need not wait for.
+    # These take a moment to import, which a folder that was checked before need not wait for.
     from rich.console import Console
-    from rich.progress import track
+
+    from dbsl_tf.common.progress import LateProgress
 
     tasks = [names[i : i + _FILES_PER_TASK] for i in range(0, len(names), _FILES_PER_TASK)]
     console = Console(stderr=True)
@@ -32,17 +33,15 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
     )
     faults: dict[str, str] = {}
     # Threads are enough: decoding runs without Python's lock.
-    with ThreadPoolExecutor(len(available_cores())) as threads:
+    with (
+        ThreadPoolExecutor(len(available_cores())) as threads,
+        LateProgress("images", lines=False, console=console) as progress,
+    ):
+        done = progress.of("decoding", len(names))
         results = threads.map(lambda task: _check(directory, task), tasks)
-        for found in track(
-            results,
-            "decoding",
-            len(tasks),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ):
+        for number, found in enumerate(results, 1):
             faults.update(found)
+            done(min(number * _FILES_PER_TASK, len(names)))
     return faults
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import io
 import os
 import subprocess
 import sys
@@ -14,10 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
+from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.progress import LateProgress
 from dbsl_tf.config.catalogue import RecordDataset
+from dbsl_tf.data.download import DownloadProgress
 from dbsl_tf.data.prepare import prepare, prepare_dataset
 from dbsl_tf.data.record_files import RecordData
 from tests.data.small_data import small_spec, write_python_layout, write_record_files
@@ -184,6 +189,14 @@ class TestDownload(PrepareCase):
         self.assert_content(data, self.content)
         assert sorted(os.listdir(data.train_files[0].parent)) == sorted(self.content)
         assert f"Downloading {self.url}" in self.told()
+
+    def test_its_progress(self):
+        console = Console(file=io.StringIO(), force_terminal=True, width=100)
+        with LateProgress("bytes", console=console, patience=0) as progress:
+            downloader = pooch.HTTPDownloader(progressbar=DownloadProgress(progress))
+            downloader(self.url + self.archive.name, self.directory / "copy", None)
+        assert (self.directory / "copy").read_bytes() == self.archive.read_bytes()
+        assert "downloading" in console.file.getvalue() and "100%" in console.file.getvalue()
 
     def test_wrong_checksum(self):
         self.assert_refused(
