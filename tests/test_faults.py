@@ -115,6 +115,23 @@ class FaultTest(TinyRunCase):
         self.assertEqual(len(later) - resume["discarded"], commits - resume["commit"])
 
     @pytest.mark.slow
+    def test_an_interrupt_ends_a_coordinator_that_does_not_react(self):
+        process = self.start_injected(*ENDLESS)
+        self.wait_for_commits(7, process)
+        (self.faults / "freeze").touch()
+        self.wait_until((self.faults / "frozen").exists, process)
+        process.send_signal(signal.SIGINT)
+        status, _, errors = self.finish(process)
+        self.assertEqual(status, -signal.SIGKILL)
+        self.assertIn("did not react and was ended; the last checkpoint is there", errors)
+        self.check_nothing_is_left()
+        (self.faults / "freeze").unlink()
+        counted = len(self.commits_that_count())
+        second = self.start_injected(*ENDLESS)
+        self.wait_for_commits(counted + 4, second)
+        self.interrupt(second)
+
+    @pytest.mark.slow
     def test_two_interruptions_cost_nothing_that_was_saved(self):
         """First the coordinator is killed while it saves, then it gets a Ctrl-C; then it goes on to
         the end."""

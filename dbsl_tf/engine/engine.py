@@ -242,27 +242,30 @@ class Engine:
             patience: see `Call.result`; a call whose worker hangs is given to another one too,
                 and counts by whoever is first.
         """
-        tries = [[self.start(closure, *arguments)] for arguments in argument_lists]
+        calls = [self.start(closure, *arguments) for arguments in argument_lists]
         return [
-            self._first_result(calls, closure, arguments, patience)
-            for calls, arguments in zip(tries, argument_lists)
+            self._first_result(call, closure, arguments, patience)
+            for call, arguments in zip(calls, argument_lists)
         ]
 
     def _first_result(
         self,
-        calls: list[Call],
+        latest: Call,
         closure: Closure,
         arguments: Sequence[Any],
         patience: Patience | None,
     ) -> Any:
+        hung: list[Call] = []
         while True:
-            for call in calls:
-                try:
-                    if call.is_there(patience):
-                        return call.result()
-                except WorkerHung:
-                    calls.append(self.start(closure, *arguments))
-                    break
+            for call in hung:
+                if call.is_there(None):
+                    return call.result()
+            try:
+                if latest.is_there(patience):
+                    return latest.result()
+            except WorkerHung:
+                hung.append(latest)
+                latest = self.start(closure, *arguments)
 
     @property
     def unanswered_seconds(self) -> float:

@@ -101,7 +101,7 @@ class CallWatch:
                     return [Hang(worker, now - since)]
             present = self._roster.present
             idle = [worker for worker in present if self._is_idle(worker)]
-            if present and not idle:
+            if not idle:
                 return []
             absent = [worker for worker in self._taken if worker not in present]
             given = self._started.get(ticket, now)

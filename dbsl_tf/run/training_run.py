@@ -32,6 +32,7 @@ from dbsl_tf.results.records import Observer
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.run.begun_run import Run
+from dbsl_tf.run.last_resort import LastResort
 from dbsl_tf.schedules.calendar import calendar_from_config
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     with run.history as history, ExitStack() as stack:
         with waiting(console, "waiting for the servers"):
             cluster = stack.enter_context(ready_cluster(config, task, directory.logs, restarts))
+        stack.enter_context(LastResort(cluster.limits.call, _last_words(run)))
         if run.checkpoint is not None:
             run.checkpoints.set_aside_after(run.checkpoint.commit)
             discarded = history.resume(run.checkpoint.commit, run.changes).discarded
@@ -216,6 +218,20 @@ def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: C
         what = "not saved, the last checkpoint is there"
     tell(
         console,
-        f"{what}: continue with {typed('train')} --config {run.directory.configuration} "
-        f"run.dir={run.directory.path}",
+        f"{what}: {_continuing(run)}",
+    )
+
+
+def _last_words(run: Run) -> str:
+    return (
+        "error: the process did not react and was ended; the last checkpoint is there: "
+        + _continuing(run)
+    )
+
+
+def _continuing(run: Run) -> str:
+    directory = run.directory
+    return (
+        f"continue with {typed('train')} --config {directory.configuration} "
+        f"run.dir={directory.path}"
     )

@@ -96,14 +96,6 @@ class TestCallWatch:
         self.now += 2 * TIMEOUT
         assert self.hang(4).worker == 1
 
-    def test_where_no_worker_is_present_one_of_them_hangs(self):
-        for worker in range(3):
-            self.roster.lost(worker, "its port is closed")
-        self.watch.started(4)
-        self.look()
-        self.now += 2 * TIMEOUT
-        assert self.hang(4, silent=(0, 1, 2)).worker in (0, 1, 2)
-
     def test_taking_up_a_call_is_an_answer(self):
         self.roster.lost(2, "hung")
         self.watch.started(4)

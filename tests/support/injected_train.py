@@ -3,13 +3,17 @@
 `python -m tests.support.injected_train` takes the arguments of dbsl_tf.train. A worker that comes
 to a moment looks for a named pipe that a test has put into the folder $FAULT_FOLDER for it; where
 there is one it leaves a mark and waits at the pipe, to be killed. The coordinator kills itself in
-the middle of writing a checkpoint where the folder has a file `checkpoint`.
+the middle of writing a checkpoint where the folder has a file `checkpoint`, and never goes on in
+Python once there is a file `freeze`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 from tests.support.faults import pipe_of
@@ -30,6 +34,14 @@ def _passing(moment, worker):
 
     armed = tf.size(tf.io.matching_files(path)) > 0
     return tf.cond(armed, wait, lambda: tf.constant(0)).op
+
+
+def _freeze():
+    while not (FOLDER / "freeze").exists():
+        time.sleep(0.05)
+    (FOLDER / "frozen").touch()
+    # With the interpreter's lock held.
+    ctypes.PyDLL(None).sleep(1_000_000)
 
 
 def _replace(source, target):
@@ -57,4 +69,5 @@ if __name__ == "__main__":
         moments.passing = _passing
         return dbsl_tf.cli.train.main(arguments)
 
+    threading.Thread(target=_freeze, daemon=True).start()
     run(injected)

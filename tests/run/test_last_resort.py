@@ -1,0 +1,80 @@
+"""A process that does not react to a signal is ended, and only that one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import ctypes, signal, sys, threading, time
+from dbsl_tf.run.last_resort import LastResort
+
+def slowly(number, frame):
+    time.sleep(4)
+    print("ended in order", flush=True)
+    sys.exit(3)
+
+def freeze():
+    # Calls that keep the lock of the interpreter, from the first to the second.
+    c = ctypes.PyDLL(None)
+    c.write(1, b"begun\\n", 6), c.sleep(1000)
+
+signal.signal(signal.SIGTERM, slowly)
+with LastResort(seconds=2, last_words="the last words"):
+    {what}
+"""
+FREEZE = "sys.setswitchinterval(1000); threading.Thread(target=freeze).start(); time.sleep(1000)"
+# No signal interrupts it, unlike a sleep.
+WAIT_IN_C = (
+    "print('begun', flush=True); mutex = ctypes.create_string_buffer(64); "
+    "[ctypes.CDLL(None).pthread_mutex_lock(mutex) for _ in range(2)]"
+)
+WAIT = "print('begun', flush=True); time.sleep(1000)"
+
+
+def end_of(what: str, number: signal.Signals) -> tuple[int, str, str]:
+    """Status, output and errors of a process that gets a signal while it does `what`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(what=what)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        begun = process.stdout.readline()
+        process.send_signal(number)
+        output, errors = process.communicate()
+    return process.returncode, begun + output, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_holds_the_lock_of_the_interpreter_is_ended(number):
+    assert end_of(FREEZE, number) == (-signal.SIGKILL, "begun\n", "the last words\n")
+
+
+def test_a_main_thread_that_does_not_come_back_is_ended():
+    status, _, errors = end_of(WAIT_IN_C, signal.SIGTERM)
+    assert (status, errors) == (-signal.SIGKILL, "the last words\n")
+
+
+def test_a_process_that_takes_its_time_ends_in_order():
+    status, output, errors = end_of(WAIT, signal.SIGTERM)
+    assert (status, output, errors) == (3, "begun\nended in order\n", "")
+
+
+def test_without_a_signal_it_is_left_alone():
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(what="ctypes.PyDLL(None).sleep(4)")],
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
+def test_it_ends_with_the_process_that_it_watches():
+    program = PROGRAM.format(what="import os; os.kill(os.getpid(), signal.SIGKILL)")
+    # Its error stream is inherited: this returns when nobody has it any more.
+    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, "")
