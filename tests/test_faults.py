@@ -114,6 +114,18 @@ class FaultTest(TinyRunCase):
         later = [c for c in self.events("commit") if c["commit"] > resume["commit"]]
         self.assertEqual(len(later) - resume["discarded"], commits - resume["commit"])
 
+    def test_servers_killed_while_they_start_are_started_again(self):
+        process = self.start(*SMALL, "schedule.epochs=2")
+        for server in ("ps-0", "worker-1"):
+            self.wait_until(lambda: server in self.servers(), process)  # noqa: B023
+            self.send(server, signal.SIGKILL)
+        status, output, errors = self.finish(process)
+        self.assertEqual((status, errors), (0, ""))
+        for server in ("ps-0", "worker-1"):
+            self.assertIn(f"{server} ended with SIGKILL", output)
+        self.check_every_commit_counts_once(4)
+        self.assertEqual(self.events("resume"), [])
+
     @pytest.mark.slow
     def test_an_interrupt_ends_a_coordinator_that_does_not_react(self):
         process = self.start_injected(*ENDLESS)

@@ -14,7 +14,7 @@ from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
 from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.patience import Limits, Standstill
+from dbsl_tf.common.patience import Limits
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config import Config
 
@@ -58,7 +58,11 @@ class ReadyCluster:
 
 @contextmanager
 def ready_cluster(
-    config: Config, task: Task | None, log_directory: Path, restarts: int = 0
+    config: Config,
+    task: Task | None,
+    log_directory: Path,
+    restarts: int = 0,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Iterator[ReadyCluster]:
     """The cluster that TF_CONFIG describes or, without it, one of this machine.
 
@@ -68,7 +72,9 @@ def ready_cluster(
         config: `cluster` says how many servers there are and how long to wait for them.
         task: the chief's task; None starts servers on this machine.
         log_directory: for the output of servers started here.
-        restarts: how many dead workers of this machine are started again.
+        restarts: how many dead servers of this machine are started again; a parameter server only
+            while the cluster is not ready yet.
+        report: told of each.
 
     Raises:
         UserError: a server does not answer in time, or the chief's port cannot be used.
@@ -91,11 +97,11 @@ def ready_cluster(
         limits = _load_tensorflow()
 
         def check() -> None:
+            local.replace_killed(report)
             for line in local.dead().values():
                 raise UserError(f"a server of the local cluster could not start: {line}")
 
-        standstill = Standstill(process.pid for process in local.processes.values())
-        wait_for_servers(local.task, timeout, check, lambda: standstill.seconds)
+        wait_for_servers(local.task, timeout, check, local.standstill_seconds)
         yield ReadyCluster(local.task, local.threads_per_worker, limits, local.check)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+from dbsl_tf.common.patience import Standstill
 from dbsl_tf.common.program import python_module
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
@@ -46,6 +47,7 @@ class LocalCluster:
         self._restarts = self._restarts_left = restarts
         self._processes: dict[str, subprocess.Popen] = {}
         self._reported: set[str] = set()
+        self._standstill: Standstill | None = None
         ports = free_ports(1 + parameter_servers + workers)
         hosts = [f"127.0.0.1:{port}" for port in ports]
         self.addresses = ClusterAddresses(
@@ -83,6 +85,23 @@ class LocalCluster:
             for name, process in self._processes.items()
             if process.poll() is not None
         }
+
+    def standstill_seconds(self) -> float:
+        """For how long its servers have been seen to do nothing; see `Standstill`."""
+        processes = tuple(process.pid for process in self._processes.values())
+        if self._standstill is None or self._standstill.processes != processes:
+            self._standstill = Standstill(processes)
+        return self._standstill.seconds
+
+    def replace_killed(self, report: Callable[[str], None]) -> None:
+        """While they start: start those again that a signal has ended, as `check` does workers.
+
+        One that ends by itself cannot start here.
+        """
+        dead = self.dead()
+        for task in self.addresses.servers():
+            if task.name in dead and self._processes[task.name].returncode < 0:
+                self._replace(task, dead[task.name], report)
 
     def check(self, report: Callable[[str], None]) -> None:
         """Start workers again that have ended, as long as `restarts` allows; report each end.

@@ -140,10 +140,13 @@ class Standstill:
 
     Args:
         processes: their numbers.
+
+    Attributes:
+        processes: as given.
     """
 
     def __init__(self, processes: Iterable[int]) -> None:
-        self._processes = tuple(processes)
+        self.processes = tuple(processes)
         self._idle = Idle()
         self._looked = -math.inf
 
@@ -153,7 +156,7 @@ class Standstill:
         now = time.monotonic()
         if now - self._looked >= _SAMPLE_SECONDS:
             self._looked = now
-            self._idle.done(sum(map(_work_of, self._processes)))
+            self._idle.done(sum(map(_work_of, self.processes)))
         return self._idle.seconds
 
 

@@ -55,7 +55,9 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
     with run.history as history, ExitStack() as stack:
         with waiting(console, "waiting for the servers"):
-            cluster = stack.enter_context(ready_cluster(config, task, directory.logs, restarts))
+            cluster = stack.enter_context(
+                ready_cluster(config, task, directory.logs, restarts, report)
+            )
         stack.enter_context(LastResort(cluster.limits.call, _last_words(run)))
         if run.checkpoint is not None:
             run.checkpoints.set_aside_after(run.checkpoint.commit)
