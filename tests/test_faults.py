@@ -128,6 +128,7 @@ class FaultTest(TinyRunCase):
 
     @pytest.mark.slow
     def test_an_interrupt_ends_a_coordinator_that_does_not_react(self):
+        (self.faults / "may_freeze").touch()
         process = self.start_injected(*ENDLESS)
         self.wait_for_commits(7, process)
         (self.faults / "freeze").touch()
@@ -137,9 +138,8 @@ class FaultTest(TinyRunCase):
         self.assertEqual(status, -signal.SIGKILL)
         self.assertIn("did not react and was ended; the last checkpoint is there", errors)
         self.check_nothing_is_left()
-        (self.faults / "freeze").unlink()
         counted = len(self.commits_that_count())
-        second = self.start_injected(*ENDLESS)
+        second = self.start(*ENDLESS)
         self.wait_for_commits(counted + 4, second)
         self.interrupt(second)
 

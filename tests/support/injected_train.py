@@ -4,7 +4,7 @@
 to a moment looks for a named pipe that a test has put into the folder $FAULT_FOLDER for it; where
 there is one it leaves a mark and waits at the pipe, to be killed. The coordinator kills itself in
 the middle of writing a checkpoint where the folder has a file `checkpoint`, and never goes on in
-Python once there is a file `freeze`.
+Python once there is a file `freeze`, if it began with a file `may_freeze`.
 """
 
 from __future__ import annotations
@@ -69,5 +69,7 @@ if __name__ == "__main__":
         moments.passing = _passing
         return dbsl_tf.cli.train.main(arguments)
 
-    threading.Thread(target=_freeze, daemon=True).start()
+    # A process with another thread gets no network namespace of its own.
+    if (FOLDER / "may_freeze").exists():
+        threading.Thread(target=_freeze, daemon=True).start()
     run(injected)
