@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean
 
 from dbsl_tf.reporting.comparison import (
@@ -13,23 +14,31 @@ from dbsl_tf.reporting.comparison import (
     spread,
     value_text,
 )
-from dbsl_tf.reporting.figure_parts import figure_part, progress_parts, side_by_side
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.time_model import draw_time_model
-from dbsl_tf.reporting.markup import Markup, element, table, together, with_symbols
 from dbsl_tf.reporting.measures import measures, time_against_all_large
+from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.wording import mean_and_deviation, number
 
 
-def comparison_section(groups: Sequence[Group]) -> Markup:
+@dataclass(frozen=True)
+class ComparisonSection:
+    """Several runs beside each other, as templates/comparison.html shows them."""
+
+    notes: Sequence[str]
+    summary: Table
+    curves: Sequence[FigurePart]
+    figures: Sequence[FigurePart]
+    differences: Sequence[Part]
+
+
+def comparison_section(groups: Sequence[Group]) -> ComparisonSection:
     """Summary figures, curves, differences of configuration."""
-    return element(
-        "section",
-        element("h2", "Comparison"),
-        _notes(groups),
-        _summary_table(groups),
-        progress_parts(groups, "comparison"),
-        side_by_side(
+    return ComparisonSection(
+        notes=_notes(groups),
+        summary=_summary_table(groups),
+        curves=progress_parts(groups, "comparison"),
+        figures=[
             figure_part(
                 lambda: draw_balance(groups),
                 "comparison-balance",
@@ -40,13 +49,12 @@ def comparison_section(groups: Sequence[Group]) -> Markup:
                 "comparison-time-model",
                 "Time of a batch, measured (median, 10 to 90 %) and predicted",
             ),
-        ),
-        element("h3", "Differences of configuration"),
-        _differences(groups),
+        ],
+        differences=_differences(groups),
     )
 
 
-def _notes(groups: Sequence[Group]) -> Markup:
+def _notes(groups: Sequence[Group]) -> list[str]:
     """What must be known before the figures are believed."""
     notes = [
         f"{run.name}: {run.status}." for group in groups for run in group.runs if not run.finished
@@ -62,12 +70,10 @@ def _notes(groups: Sequence[Group]) -> Markup:
     lost = [run.name for group in groups for run in group.runs if not run.evaluations]
     if lost:
         notes.append(f"Not evaluated on the test set yet: {', '.join(lost)}.")
-    if not notes:
-        return Markup("")
-    return element("ul", *(element("li", with_symbols(note)) for note in notes), class_="notes")
+    return notes
 
 
-def _summary_table(groups: Sequence[Group]) -> Markup:
+def _summary_table(groups: Sequence[Group]) -> Table:
     ratios = time_against_all_large(groups)
     columns = [_summary_of(group, ratio) for group, ratio in zip(groups, ratios)]
     spreads = any(len(group.runs) > 1 for group in groups)
@@ -76,9 +82,9 @@ def _summary_table(groups: Sequence[Group]) -> Markup:
         "The best accuracy is picked by the test set itself, which flatters it. Realised k is at "
         "the large workers' speed; time over all-large compares whole runs."
     )
-    return table(
+    return Table(
         caption,
-        ("", *(with_symbols(group.label) for group in groups)),
+        ("", *(group.label for group in groups)),
         [[name, *(column[name] for column in columns)] for name in columns[0]],
     )
 
@@ -122,32 +128,30 @@ def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
     }
 
 
-def _differences(groups: Sequence[Group]) -> Markup:
+def _differences(groups: Sequence[Group]) -> list[Part]:
     """The keys that differ where they are recorded, and how many others only some runs have."""
     found = differences(groups)
     if not found:
-        return element("p", "None: the runs differ in run.seed only.")
+        return ["None: the runs differ in run.seed only."]
     told = [d for d in found if _recorded_values_differ(d)]
-    parts = []
+    parts: list[Part] = []
     if told:
         parts.append(
-            table(
+            Table(
                 "Keys whose values are not the same. run.dir, run.resume, data.dir and run.seed "
                 "are left out.",
-                ("key", *(with_symbols(group.label) for group in groups)),
-                [[element("code", d.key), *map(value_text, d.values)] for d in told],
+                ("key", *(group.label for group in groups)),
+                [[d.key, *map(value_text, d.values)] for d in told],
                 texts=len(groups) + 1,
+                keys=True,
             )
         )
     if len(found) > len(told):
         parts.append(
-            element(
-                "p",
-                f"{len(found) - len(told)} other keys are recorded by some of the runs only, with "
-                "the same value by all of these.",
-            )
+            f"{len(found) - len(told)} other keys are recorded by some of the runs only, with "
+            "the same value by all of these."
         )
-    return together(*parts)
+    return parts
 
 
 def _recorded_values_differ(difference: Difference) -> bool:

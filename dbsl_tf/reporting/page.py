@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from string import Template
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dbsl_tf import __version__
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.comparison_section import comparison_section
-from dbsl_tf.reporting.markup import element, together
 from dbsl_tf.reporting.run_section import run_section
-
-_TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda name: None) -> str:
@@ -24,23 +22,40 @@ def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda n
     """
     runs = [run for group in groups for run in group.runs]
     single = len(runs) == 1
-    title = f"Run {runs[0].name}" if single else f"{len(runs)} runs of dbsl_tf"
-    parts = [element("h1", title)]
+    comparison = None
     if not single:
-        parts.append(comparison_section(groups))
+        comparison = comparison_section(groups)
         drawn("comparison")
+    sections = []
     for group in groups:
         for run in group.runs:
-            parts.append(run_section(run, group, f"run{runs.index(run)}", single))
+            sections.append(run_section(run, group, f"run{runs.index(run)}"))
             drawn(run.name)
-    parts.append(
-        element(
-            "footer",
-            f"Made by dbsl_tf {__version__} from the runs' own records. Times are those of each "
-            "machine's clock.",
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=f"Run {runs[0].name}" if single else f"{len(runs)} runs of dbsl_tf",
+            comparison=comparison,
+            runs=sections,
+            version=__version__,
         )
     )
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=element("title", title)[len("<title>") : -len("</title>\n")],
-        body=together(*parts),
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("dbsl_tf.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters["pieces"] = _pieces
+    return environment
+
+
+def _pieces(label: str) -> Iterable[tuple[str, str, str]]:
+    """A label in pieces of text, symbol and index, the last two empty at the end: n_S, B_L."""
+    parts = [*re.split(r"\b([nBd])_([SL])\b", label), "", ""]
+    return zip(parts[::3], parts[1::3], parts[2::3])

@@ -2,83 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.figure_parts import figure_part, progress_parts, side_by_side
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import PAGE
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
-from dbsl_tf.reporting.markup import Markup, element, table, together, with_symbols
 from dbsl_tf.reporting.measures import measures
+from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.run_tables import (
-    compute_table,
+    compute_part,
+    data_table,
     event_table,
-    happened_table,
-    plan_tables,
-    settings_part,
-    versions_table,
+    happened_part,
+    plan_parts,
+    versions_part,
 )
 from dbsl_tf.reporting.wording import number, percent, seconds
 
 
-def run_section(run: RecordedRun, group: Group, name: str, single: bool) -> Markup:
+@dataclass(frozen=True)
+class RunSection:
+    """Everything known of a run, as templates/run.html shows it.
+
+    Attributes:
+        identifier: unique in the page.
+        label: of its group, with its seed.
+        config_text: the configuration as it was written; empty where there is none.
+    """
+
+    identifier: str
+    name: str
+    label: str
+    status: str
+    notes: Sequence[str]
+    summary: Table
+    plan: Sequence[Part]
+    happened: Part
+    timeline: FigurePart
+    events: Table | None
+    curves: Sequence[FigurePart]
+    figures: Sequence[FigurePart]
+    config_text: str
+    data: Table | None
+    compute: Part
+    versions: Part
+
+
+def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
     """Everything known of a run.
 
     Args:
         run: to tell of.
         group: it belongs to.
-        name: of the section, unique in the page.
-        single: whether the page is of this run alone; else the section can be opened.
+        identifier: of the section, unique in the page.
     """
     alone = (Group(run.name, (run,)),)
-    content = together(
-        _notes(run),
-        _summary(run),
-        element("h3", "The plan"),
-        plan_tables(run),
-        element("h3", "What happened"),
-        happened_table(run),
-        figure_part(
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    return RunSection(
+        identifier,
+        run.name,
+        f"{group.label}{seed}",
+        run.status,
+        notes=_notes(run),
+        summary=_summary(run),
+        plan=plan_parts(run),
+        happened=happened_part(run),
+        timeline=figure_part(
             lambda: draw_timeline(alone, PAGE),
-            f"{name}-timeline",
+            f"{identifier}-timeline",
             "Mini-epochs of every worker by role, evaluations, faults and resumptions.",
-            "wide",
+            wide=True,
         ),
-        event_table(run),
-        element("h3", "Loss and accuracy"),
-        progress_parts(alone, name),
-        element("h3", "Staleness, load balance and time model"),
-        side_by_side(
+        events=event_table(run),
+        curves=progress_parts(alone, identifier),
+        figures=[
             figure_part(
-                lambda: draw_staleness(run), f"{name}-staleness", "Staleness of what was merged"
+                lambda: draw_staleness(run),
+                f"{identifier}-staleness",
+                "Staleness of what was merged",
             ),
             figure_part(
                 lambda: draw_balance(alone),
-                f"{name}-balance",
+                f"{identifier}-balance",
                 "Time of mini-epochs: middle half, median, 5 to 95 %",
             ),
             figure_part(
                 lambda: draw_time_model(alone),
-                f"{name}-time-model",
+                f"{identifier}-time-model",
                 "Time of a batch, measured (median, 10 to 90 %) and predicted",
             ),
-        ),
-        element("h3", "Configuration and versions"),
-        settings_part(run),
-        compute_table(run),
-        versions_table(run),
+        ],
+        config_text=run.config_text,
+        data=data_table(run) if run.config_text else None,
+        compute=compute_part(run),
+        versions=versions_part(run),
     )
-    if single:
-        return element("section", content, id=name)
-    seed = "" if run.seed is None else f", seed {run.seed}"
-    label = with_symbols(f"{group.label}{seed}")
-    heading = element("summary", run.name, " (", label, f"): {run.status}")
-    return element("details", heading, content, id=name)
 
 
-def _notes(run: RecordedRun) -> Markup:
+def _notes(run: RecordedRun) -> list[str]:
     """What must be known before the figures are believed."""
     notes = []
     if run.imported_from:
@@ -105,12 +131,10 @@ def _notes(run: RecordedRun) -> Markup:
     adopted = [str(drift.commit) for drift in run.drifts if drift.adopted]
     if adopted:
         notes.append(f"The plan was made anew after commit {', '.join(adopted)}.")
-    if not notes:
-        return Markup("")
-    return element("ul", *(element("li", note) for note in notes), class_="notes")
+    return notes
 
 
-def _summary(run: RecordedRun) -> Markup:
+def _summary(run: RecordedRun) -> Table:
     found = measures(run)
     last, best = found.last, found.best
     rows = [
@@ -131,4 +155,4 @@ def _summary(run: RecordedRun) -> Markup:
         ("workers busy with mini-epochs", percent(found.busy)),
         ("staleness, mean", number(found.mean_staleness, 2)),
     ]
-    return table("In short", ("", ""), rows, texts=2)
+    return Table("In short", (), rows, texts=2)

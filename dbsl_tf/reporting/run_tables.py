@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dbsl_tf.reporting.comparison import value_text
-from dbsl_tf.reporting.markup import Markup, element, table, together
 from dbsl_tf.reporting.measures import worker_times
+from dbsl_tf.reporting.parts import Part, Table
 from dbsl_tf.reporting.recorded_run import Drift, RecordedRun
 from dbsl_tf.reporting.wording import median_and_range, number
 
 
-def plan_tables(run: RecordedRun) -> Markup:
+def plan_parts(run: RecordedRun) -> list[Part]:
     """The plan of every worker and the schedule, as plan.json has them."""
     workers = run.plan.get("per_worker")
     if not workers:
-        return element("p", "Not recorded.")
+        return ["Not recorded."]
     highest = max(run.resolutions, default=None) if len(run.resolutions) > 1 else None
     caption = "What every worker trains in an epoch"
     caption += f", at {highest} pixels" if highest else ""
@@ -24,16 +24,17 @@ def plan_tables(run: RecordedRun) -> Markup:
     if ratio is not None:
         caption += f"; extra time ratio k with whole steps {number(ratio)}"
     columns = ("role", "batch", "samples", "steps", "update_factor", "predicted_seconds")
-    plan = table(
+    plan = Table(
         caption,
         ("worker", "role", "batch", "samples", "steps", "update factor f", "predicted s"),
         [[w.get("worker"), *(_cell(w.get(column)) for column in columns)] for w in workers],
         texts=2,
     )
-    return together(plan, _schedule_table(run.plan.get("schedule") or ()))
+    schedule = _schedule_table(run.plan.get("schedule") or ())
+    return [plan, schedule] if schedule.rows else [plan]
 
 
-def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Markup:
+def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Table:
     columns = (
         ("learning_rate", "learning rate"),
         ("resolution", "resolution"),
@@ -51,18 +52,16 @@ def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Markup:
         ]
         for stage in stages
     ]
-    if not rows:
-        return Markup("")
     headings = ("epochs", *(heading for _, heading in columns))
-    return table("Schedule; evaluations are not in the predicted time", headings, rows)
+    return Table("Schedule; evaluations are not in the predicted time", headings, rows)
 
 
-def happened_table(run: RecordedRun) -> Markup:
+def happened_part(run: RecordedRun) -> Part:
     """What the mini-epochs of every worker took, beside what the time model predicts."""
     found = worker_times(run)
     if not found:
-        return element("p", "No mini-epoch is done yet.")
-    return table(
+        return "No mini-epoch is done yet."
+    return Table(
         "Median (10 to 90 %). A worker's first mini-epoch at a resolution, in which it also "
         "prepares, is left out of the times where there are more. Predicted: a B + b for a batch, "
         "and the overhead for a mini-epoch.",
@@ -99,8 +98,8 @@ def happened_table(run: RecordedRun) -> Markup:
     )
 
 
-def event_table(run: RecordedRun) -> Markup:
-    """Faults, resumptions and drifts, in the order of their commits."""
+def event_table(run: RecordedRun) -> Table | None:
+    """Faults, resumptions and drifts, in the order of their commits; None without any."""
     events = [
         (fault.commit, fault.seconds, f"worker {fault.worker}: {fault.message}")
         for fault in run.faults
@@ -120,12 +119,12 @@ def event_table(run: RecordedRun) -> Markup:
     ]
     events += [(drift.commit, None, _drift_text(drift)) for drift in run.drifts]
     if not events:
-        return Markup("")
+        return None
     rows = [
         [text, commit, number(at, 1)]
         for commit, at, text in sorted(events, key=lambda event: event[0])
     ]
-    return table("Events", ("event", "after commit", "at s"), rows)
+    return Table("Events", ("event", "after commit", "at s"), rows)
 
 
 def _drift_text(drift: Drift) -> str:
@@ -134,28 +133,19 @@ def _drift_text(drift: Drift) -> str:
     return f"step times over the time model's: {told}; {what}"
 
 
-def settings_part(run: RecordedRun) -> Markup:
-    """The configuration as it was written, and what the data are."""
-    if not run.config_text:
-        return element("p", "There is no config.yaml.")
+def data_table(run: RecordedRun) -> Table | None:
+    """What the data are; None where that is not recorded."""
     # A thousand names would push everything else off the page.
     data = [(key, value_text(value)) for key, value in run.data.items() if key != "class_names"]
-    return together(
-        element(
-            "details",
-            element("summary", "config.yaml"),
-            element("pre", run.config_text),
-        ),
-        table("The data", ("", ""), data, texts=2) if data else "",
-    )
+    return Table("The data", (), data, texts=2) if data else None
 
 
-def compute_table(run: RecordedRun) -> Markup:
+def compute_part(run: RecordedRun) -> Part:
     """What the workers computed with, which is known of finished runs."""
     compute = run.summary.get("compute")
     if not isinstance(compute, Mapping) or "onednn" not in compute:
         text = "is not recorded" if run.finished else "is recorded when a run is finished"
-        return element("p", f"What the workers computed with {text}.")
+        return f"What the workers computed with {text}."
     rows = [
         ("precision", str(compute.get("precision"))),
         ("XLA", _on(compute.get("xla"))),
@@ -169,7 +159,7 @@ def compute_table(run: RecordedRun) -> Markup:
             if compute["onednn"] is None:
                 text += f", oneDNN {_on(worker.get('onednn'))}"
             rows.append((f"processor of worker {worker.get('worker')}", text))
-    return table("Computing", ("", ""), rows, texts=2)
+    return Table("Computing", (), rows, texts=2)
 
 
 def _on(value: Any) -> str:
@@ -184,12 +174,12 @@ def _reason(reason: Any) -> str:
     return known.get(str(reason), "TensorFlow's choice")
 
 
-def versions_table(run: RecordedRun) -> Markup:
+def versions_part(run: RecordedRun) -> Part:
     """Versions of the software, which are known of finished runs."""
     versions = run.summary.get("versions")
     if not isinstance(versions, Mapping):
-        return element("p", "Versions are recorded when a run is finished.")
-    return table("Versions", ("package", "version"), list(versions.items()), texts=2)
+        return "Versions are recorded when a run is finished."
+    return Table("Versions", ("package", "version"), list(versions.items()), texts=2)
 
 
 def _cell(value: Any) -> str | None:

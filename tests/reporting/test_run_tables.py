@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbsl_tf.reporting.reading import read_run
-from dbsl_tf.reporting.run_tables import compute_table
+from dbsl_tf.reporting.run_tables import compute_part
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.support.run_directories import make_run
 
@@ -17,7 +17,7 @@ def _told(directory: RunDirectory, **changes: object) -> str:
         directory.write_json(
             directory.summary, {**summary, "compute": {**summary["compute"], **changes}}
         )
-    return str(compute_table(read_run(directory.path)))
+    return str(compute_part(read_run(directory.path)))
 
 
 def test_processors_and_onednn_are_told(tmp_path: Path) -> None:

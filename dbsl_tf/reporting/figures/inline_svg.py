@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def inline_svg(figure: Figure, name: str, description: str) -> str:
+def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     """The figure as an SVG element that takes the width it is given. Call it in `paper_style`.
 
     Args:
@@ -27,5 +28,5 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     head, body = text.split(">", 1)
     head = re.sub(r' (?:width|height|version)="[^"]*"', "", head)
-    title = escape(description)
-    return f'{head} role="img" aria-label="{title}"><title>{title}</title>{body.strip()}\n'
+    named = Markup('role="img" aria-label="{0}"><title>{0}</title>').format(description)
+    return Markup(f"{head} ") + named + Markup(body.strip())

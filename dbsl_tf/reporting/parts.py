@@ -1,0 +1,93 @@
+"""What the page is made of: sentences, tables and figures. How they look is in templates/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.reporting.comparison import Group
+from dbsl_tf.reporting.curves import Against, Metric
+from dbsl_tf.reporting.figures.inline_svg import inline_svg
+from dbsl_tf.reporting.figures.progress_curves import draw_progress
+from dbsl_tf.reporting.figures.style import paper_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_AXES = {"epoch": "epochs", "time": "training time"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose rows begin with their headings.
+
+    Attributes:
+        caption: above it.
+        headings: of the columns; none where there are none to show.
+        rows: of as many cells; None is a dash.
+        texts: columns of text, from the left; those after them are numbers.
+        keys: whether the rows are headed by keys of the configuration.
+    """
+
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    texts: int = 1
+    keys: bool = False
+
+
+# A text is a paragraph.
+Part = Table | str
+
+
+@dataclass(frozen=True)
+class FigurePart:
+    """A figure with its caption.
+
+    Attributes:
+        caption: below it.
+        drawing: as SVG; None where the runs have not recorded what it shows.
+        problem: why there is none.
+        wide: whether it takes the whole width.
+    """
+
+    caption: str
+    drawing: Markup | None = None
+    problem: str = ""
+    wide: bool = False
+
+
+def figure_part(
+    draw: Callable[[], Figure], name: str, caption: str, wide: bool = False
+) -> FigurePart:
+    """Draws a figure of the page.
+
+    Args:
+        draw: draws it.
+        name: unique in the page.
+        caption, wide: see `FigurePart`.
+    """
+    try:
+        with paper_style():
+            return FigurePart(caption, inline_svg(draw(), name, caption), wide=wide)
+    except UserError as error:
+        return FigurePart(caption, problem=str(error), wide=wide)
+
+
+def progress_parts(groups: Sequence[Group], name: str) -> list[FigurePart]:
+    """Accuracy and loss, over epochs and over time."""
+    metrics: tuple[Metric, ...] = ("accuracy", "loss")
+    axes: tuple[Against, ...] = ("epoch", "time")
+    return [
+        figure_part(
+            lambda metric=metric, against=against: draw_progress(groups, metric, against),
+            f"{name}-{metric}-{against}",
+            f"{metric.capitalize()} over {_AXES[against]}",
+        )
+        for metric in metrics
+        for against in axes
+    ]

@@ -1,0 +1,57 @@
+"""The page as a whole: what runs are called and tell does not become part of its markup."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from dbsl_tf.reporting.comparison import group_runs
+from dbsl_tf.reporting.page import render_page
+from dbsl_tf.reporting.reading import read_runs
+from dbsl_tf.results.records import FaultRecord
+from tests.support.run_directories import START, make_run
+
+HOSTILE = "<script>&amp;\"' onload='x' n_S{{ 7 * 7 }}"
+
+
+class _Elements(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.tags.append((tag, tuple(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def _page(*runs: Path) -> _Elements:
+    return _Elements(render_page(group_runs(read_runs(runs))))
+
+
+def test_texts_of_a_run_stay_texts(tmp_path: Path) -> None:
+    fault = FaultRecord(1, "absent", 1, HOSTILE, time=START + 1.5)
+    make_run(tmp_path / HOSTILE, "schedule.epochs=1", faults=[fault])
+    page = _page(tmp_path / HOSTILE)
+    assert f"Run {HOSTILE}" in page.texts  # of both title and h1
+    assert f"worker 1: {HOSTILE}" in page.texts
+    assert not any(tag == "script" for tag, _ in page.tags)
+    assert not any(name == "onload" for _, attributes in page.tags for name, _ in attributes)
+    (config,) = (text for text in page.texts if text.startswith("data:\n"))
+    assert config == (tmp_path / HOSTILE / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_several_runs_are_told_by_name_and_by_their_symbols(tmp_path: Path) -> None:
+    for name, small in ((HOSTILE, 0), ("other", 1)):
+        make_run(
+            tmp_path / name, "schedule.epochs=1", f"dual_batch.small_workers={small}", commits=0
+        )
+    page = _page(tmp_path / HOSTILE, tmp_path / "other")
+    assert not any(tag == "script" for tag, _ in page.tags)
+    text = "".join(page.texts)
+    assert f"{HOSTILE} (nS = 0" in text and "other (nS = 1" in text
+    assert ("sub", ()) in page.tags
