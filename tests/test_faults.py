@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 import tensorflow as tf
@@ -113,6 +114,18 @@ class FaultTest(TinyRunCase):
         self.assertEqual(resume["commit"] % 4, 0)
         later = [c for c in self.events("commit") if c["commit"] > resume["commit"]]
         self.assertEqual(len(later) - resume["discarded"], commits - resume["commit"])
+
+    @pytest.mark.slow
+    def test_a_coordinator_that_was_stopped_for_a_while_blames_nobody(self):
+        process = self.start(*ENDLESS, "schedule.eval_every=10000", self.short_timeout)
+        for _ in range(3):
+            self.wait_for_commits(len(self.events("commit")) + 5, process)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(3 * slowness() + 3)
+            process.send_signal(signal.SIGCONT)
+        self.wait_for_commits(len(self.events("commit")) + 10, process)
+        self.interrupt(process)
+        self.assertEqual(self.events("fault") + self.events("resume"), [])
 
     def test_servers_killed_while_they_start_are_started_again(self):
         process = self.start(*SMALL, "schedule.epochs=2")

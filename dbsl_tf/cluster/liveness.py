@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dbsl_tf.cluster.probing import probe
 from dbsl_tf.cluster.task import Task
+from dbsl_tf.common import awake
 from dbsl_tf.common.errors import ParameterServerLost
 
 # A server that has answered is not asked again for so many seconds.
@@ -19,7 +20,7 @@ _FORGOTTEN = 15.0
 
 @dataclass
 class _Asked:
-    """What is known of a server; times of the monotonic clock."""
+    """What is known of a server; times of the clock `awake`."""
 
     answered: float = float("-inf")
     in_vain_since: float | None = None
@@ -44,7 +45,7 @@ class Liveness:
 
         It does not wait for the answer: call it again and again.
         """
-        now = time.monotonic()
+        now = awake.seconds()
         with self._lock:
             asked = self._asked.setdefault(address, _Asked())
             if now - asked.wanted > _FORGOTTEN and not asked.underway:
@@ -69,7 +70,7 @@ class Liveness:
             with self._lock:
                 asked.underway = False
                 if answers:
-                    asked.answered, asked.in_vain_since = time.monotonic(), None
+                    asked.answered, asked.in_vain_since = awake.seconds(), None
 
 
 class SilenceWatch:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import subprocess
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
 import psutil
+
+from dbsl_tf.common import awake
 
 _SAMPLE_SECONDS = 1.0
 # Whoever only waits computes too, now and then: less than this share of a core is nothing.
@@ -120,17 +121,17 @@ class Idle:
 
     def __init__(self) -> None:
         self._noted = 0.0
-        self._since = time.monotonic()
+        self._since = awake.seconds()
 
     @property
     def seconds(self) -> float:
         """For how long at least."""
-        return time.monotonic() - self._since
+        return awake.seconds() - self._since
 
     def done(self, seconds: float) -> None:
         """Take note of the processor time so far; it is less where a part of it has ended."""
         if abs(seconds - self._noted) >= max(_LEAST_SECONDS, _LEAST_SHARE * self.seconds):
-            self._noted, self._since = seconds, time.monotonic()
+            self._noted, self._since = seconds, awake.seconds()
 
 
 class Standstill:
@@ -153,7 +154,7 @@ class Standstill:
     @property
     def seconds(self) -> float:
         """For how long at least, as far as it was looked at; ask for it again and again."""
-        now = time.monotonic()
+        now = awake.seconds()
         if now - self._looked >= _SAMPLE_SECONDS:
             self._looked = now
             self._idle.done(sum(map(_work_of, self.processes)))

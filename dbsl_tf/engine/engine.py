@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.liveness import Liveness
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
+from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Limits, Patience
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
@@ -190,7 +191,7 @@ class Engine:
     def _schedule(self, call: Call, closure: Closure, arguments: Sequence[Any]) -> _RemoteValue:
         ticket = next(self._tickets)
         with self._scheduling:
-            self._scheduling_since = time.monotonic()
+            self._scheduling_since = awake.seconds()
             try:
                 remote = self._schedule_past_errors(*closure.bind(ticket, arguments))
             finally:
@@ -279,7 +280,7 @@ class Engine:
         Cancelling what is under way waits for a worker that hangs.
         """
         since = self._scheduling_since
-        return 0.0 if since is None else time.monotonic() - since
+        return 0.0 if since is None else awake.seconds() - since
 
     def silent_server(self, workers_too: bool) -> str | None:
         """Ask parameter servers, and perhaps workers, for an answer. Call it again and again.

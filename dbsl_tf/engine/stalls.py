@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dbsl_tf.common import awake
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine.engine import Engine
@@ -23,7 +23,7 @@ class StallWatch:
         self._engine = engine
         self._patience = patience
         self._underway: tuple[str, bool, float] | None = None
-        self._deserted_since = time.monotonic()
+        self._deserted_since = awake.seconds()
 
     @contextmanager
     def bounded(self, what: str, needs_workers: bool = False) -> Iterator[None]:
@@ -33,7 +33,7 @@ class StallWatch:
             what: an infinitive, for the error.
             needs_workers: it waits for workers too, not for parameter servers alone.
         """
-        self._underway = what, needs_workers, time.monotonic()
+        self._underway = what, needs_workers, awake.seconds()
         try:
             yield
         finally:
@@ -47,13 +47,13 @@ class StallWatch:
         """
         if self._patience is None:
             return
-        what, needs_workers, since = self._underway or ("", False, time.monotonic())
-        self._check(time.monotonic() - since, f"to {what}", needs_workers)
+        what, needs_workers, since = self._underway or ("", False, awake.seconds())
+        self._check(awake.seconds() - since, f"to {what}", needs_workers)
         self._check(self._engine.unanswered_seconds, "for an answer of a parameter server", False)
         self._check(self._engine.scheduling_seconds, "for the cluster to take a call", True)
         if self._engine.roster.present:
-            self._deserted_since = time.monotonic()
-        elif time.monotonic() - self._deserted_since > self._patience.most:
+            self._deserted_since = awake.seconds()
+        elif awake.seconds() - self._deserted_since > self._patience.most:
             raise ParameterServerLost("no worker has answered for very long")
 
     def _check(self, seconds: float, waited_for: str, needs_workers: bool) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbsl_tf.cluster.probing import reachable
+from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine.roster import Roster
 
@@ -49,12 +50,12 @@ class CallWatch:
     def started(self, ticket: int) -> None:
         """Take note that the call of this ticket was given to the cluster."""
         with self._lock:
-            self._started[ticket] = time.monotonic()
+            self._started[ticket] = awake.seconds()
 
     def finished(self, ticket: int) -> None:
         """Take note that the result of a call is there."""
         with self._lock:
-            self._finished[ticket] = time.monotonic()
+            self._finished[ticket] = awake.seconds()
             self._started.pop(ticket, None)
             if len(self._finished) > _REMEMBERED:
                 del self._finished[next(iter(self._finished))]
@@ -63,12 +64,12 @@ class CallWatch:
     def reading_seconds(self) -> float:
         """For how long what workers have taken up has been read without an answer; 0: it is not."""
         since = self._reading_since
-        return 0.0 if since is None else time.monotonic() - since
+        return 0.0 if since is None else awake.seconds() - since
 
     def quiet_seconds(self, worker: int) -> float:
         """For how long nothing was heard of a worker."""
         with self._lock:
-            return time.monotonic() - self._last_sign(worker)
+            return awake.seconds() - self._last_sign(worker)
 
     def hang(
         self, ticket: int, patience: Patience, is_silent: Callable[[int], bool]
@@ -93,7 +94,7 @@ class CallWatch:
     def _suspects(self, ticket: int) -> list[Hang]:
         """Who may be at the call of this ticket, the likeliest first."""
         with self._lock:
-            now = time.monotonic()
+            now = awake.seconds()
             if now - self._read_at > _FRESH:
                 self._refresh(now)
             for worker, (taken, since) in self._taken.items():
@@ -120,7 +121,7 @@ class CallWatch:
         return max(since, self._finished.get(taken, -math.inf))
 
     def _refresh(self, now: float) -> None:
-        self._reading_since = time.monotonic()
+        self._reading_since = awake.seconds()
         read = list(map(int, self._read()))
         self._reading_since = None
         for worker, ticket in enumerate(read):

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from dbsl_tf.common import awake
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.patience import Patience
-from dbsl_tf.engine import stalls
 from dbsl_tf.engine.stalls import StallWatch
 
 TIMEOUT = 2.0
@@ -31,8 +31,7 @@ class TestStallWatch:
     @pytest.fixture(autouse=True)
     def _set_up(self, monkeypatch):
         self.now = 100.0
-        clock = SimpleNamespace(monotonic=lambda: self.now)
-        monkeypatch.setattr(stalls, "time", clock)
+        monkeypatch.setattr(awake, "seconds", lambda: self.now)
 
     def test_nothing_is_wrong_while_all_goes_on(self):
         StallWatch(cluster(silent="ps-0"), PATIENCE).check()

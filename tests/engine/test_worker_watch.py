@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
+from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine import worker_watch
 from dbsl_tf.engine.roster import Roster
@@ -20,8 +19,7 @@ class TestCallWatch:
     def _set_up(self, monkeypatch):
         monkeypatch.setattr(worker_watch, "_FRESH", 0.0)
         self.now = 100.0
-        clock = SimpleNamespace(monotonic=self.tick)
-        monkeypatch.setattr(worker_watch, "time", clock)
+        monkeypatch.setattr(awake, "seconds", self.tick)
         self.roster = Roster(3)
         self.taken = [0, 0, 0]
         self.watch = CallWatch(lambda: list(self.taken), self.roster)
