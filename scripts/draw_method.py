@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from dbsl_tf.common.palette import INK, LIGHT, PALE, ROLE_FILLS, WHITE, shade
 from dbsl_tf.config import load_config
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import (
@@ -32,8 +33,6 @@ from dbsl_tf.profiling.time_models import time_models_by_resolution
 
 ROOT = Path(__file__).parents[1]
 
-# All grey: a print without colour loses nothing.
-INK, SMALL, LARGE, BASELINE = "0.15", "0.87", "0.68", "1.0"
 BAR = 0.4  # height of a mini-epoch, where a worker has 1
 
 
@@ -69,11 +68,11 @@ def dual_batch_figure(plan: DualBatchPlan) -> Figure:
             f"{worker.steps} steps of $B_{symbol}$ = {worker.batch}: "
             f"$d_{symbol}$ = {worker.samples:,} samples"
         )
-        _draw_mini_epoch(axes, worker, row, SMALL if symbol == "S" else LARGE, text)
+        _draw_mini_epoch(axes, worker, row, ROLE_FILLS[worker.role]["facecolor"], text)
     _draw_server(axes, plan, rows)
     worker, below = plan.baseline, rows[-1] - 1.45
     text = f"{worker.steps} steps of $B_L$ = {worker.batch}: $d/n$ = {worker.samples:,} samples"
-    _draw_mini_epoch(axes, worker, below, BASELINE, text)
+    _draw_mini_epoch(axes, worker, below, WHITE, text)
     _draw_extra_time(axes, plan, below)
     names = [f"worker {worker.index}\n{worker.role} batch" for worker in plan.workers]
     axes.set_yticks([*rows, below], [*names, "each worker, if all\nbatches were large"])
@@ -102,7 +101,7 @@ def _draw_server(axes: Axes, plan: DualBatchPlan, rows: list[float]) -> None:
         0.46 * end,
         rows[0] - rows[-1] + BAR,
         boxstyle="round,pad=0,rounding_size=0.1",
-        facecolor="0.95",
+        facecolor=PALE,
         edgecolor=INK,
     )
     axes.add_patch(box)
@@ -172,8 +171,7 @@ def _spans(schedule: TrainingSchedule) -> list[tuple[float, float, PlannedSubSta
 def _shade(schedule: TrainingSchedule, part: PlannedSubStage) -> str:
     """Returns a grey that is darker for higher resolutions."""
     resolutions = list(schedule.plans)
-    rank = resolutions.index(part.sub_stage.resolution)
-    return str(0.88 - 0.22 * rank / max(1, len(resolutions) - 1))
+    return shade(resolutions.index(part.sub_stage.resolution), len(resolutions))
 
 
 def _draw_rates(axes: Axes, schedule: TrainingSchedule) -> None:
@@ -206,7 +204,7 @@ def _draw_batches(axes: Axes, schedule: TrainingSchedule) -> None:
         for symbol, size, style in (("L", plan.large_batch, "-"), ("S", plan.small_batch, "--")):
             axes.plot([start, end], [size, size], color=INK, linewidth=2, linestyle=style)
             axes.text(middle, size + 18, f"$B_{symbol}$\n{size}", ha="center", va="bottom")
-        axes.axvline(end, color="0.8", linewidth=0.8, zorder=0)
+        axes.axvline(end, color=LIGHT, linewidth=0.8, zorder=0)
     axes.set(ylabel="samples\nin a batch", ylim=(0, 880))
 
 

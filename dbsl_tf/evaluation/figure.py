@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import literal, save_figure
+from dbsl_tf.common.palette import BLACK, MIDDLE, SHARES, WHITE
 from dbsl_tf.evaluation.scores import Scores
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ def plot_scores(scores: Scores, title: str, path: Path) -> None:
 def _draw_matrix(figure: Figure, axes: Axes, scores: Scores) -> None:
     classes = len(scores.class_names)
     shares = scores.confusion / scores.confusion.sum(axis=1, keepdims=True).clip(min=1)
-    image = axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.05, pad=0.02)
     if classes <= _NUMBERED:
         for true, row in enumerate(scores.confusion.tolist()):
             for predicted, count in enumerate(row):
                 if count:
-                    shade = "white" if shares[true, predicted] > 0.5 else "black"
+                    shade = WHITE if shares[true, predicted] > 0.5 else BLACK
                     axes.text(
                         predicted, true, f"{count}", ha="center", va="center", color=shade,
                         fontsize=7 if classes > 10 else 8,
@@ -64,8 +65,8 @@ def _draw_matrix(figure: Figure, axes: Axes, scores: Scores) -> None:
 
 def _draw_accuracies(axes: Axes, scores: Scores) -> None:
     accuracies = [100 * (accuracy or 0.0) for accuracy in scores.class_accuracies]
-    axes.barh(range(len(accuracies)), accuracies, color="0.45", height=0.8)
-    axes.axvline(100 * scores.accuracy, color="black", linestyle="--", linewidth=1)
+    axes.barh(range(len(accuracies)), accuracies, color=MIDDLE, height=0.8)
+    axes.axvline(100 * scores.accuracy, color=BLACK, linestyle="--", linewidth=1)
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy of the class (%)\ndashed: of all")
     axes.tick_params(labelleft=False)

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import save_figure
+from dbsl_tf.common.palette import FAINT, limit_style, line_style
 from dbsl_tf.planning.sweep import LEAST_ADVISED_BATCH, SweepCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# Lines differ by dashes and marker too, so that a print in grey can be read.
-_DASHES = ("-", "--", "-.", ":")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
@@ -34,7 +31,7 @@ def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
     fractions.set_ylim(0, 105)
     for axes in (batches, fractions):
         axes.set_xlabel("extra training time ratio $k$, as asked (1 = large batches only)")
-        axes.grid(True, which="major", color="0.88")
+        axes.grid(True, which="major", color=FAINT)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = batches.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
@@ -49,8 +46,7 @@ def _draw_lines(
         axes.plot(
             [cell.extra_time_ratio for cell in planned],
             [height(cell) for cell in planned],
-            linestyle=_DASHES[index % len(_DASHES)],
-            marker=_MARKERS[index % len(_MARKERS)],
+            **line_style(index),
             markersize=5,
             label=f"$n_S$ = {small_workers}",
         )
@@ -65,8 +61,6 @@ def _finish_batches(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.axhline(
         LEAST_ADVISED_BATCH,
-        color="0.4",
-        linewidth=1,
-        linestyle=(0, (1, 3)),
+        **limit_style(),
         label=f"$B_S$ = {LEAST_ADVISED_BATCH}",
     )

@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import save_figure
+from dbsl_tf.common.palette import line_style
 from dbsl_tf.profiling.fitting import combined
 from dbsl_tf.profiling.profile_file import Profile, ResolutionTimes, WorkerTimes
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 _MOST_CURVES = 6
 _MOST_MARKERS = 20
 _ROUND_NUMBER = 10_000  # samples, where the size of an epoch is not known
-# Marker, line and grey differ together: curves can be told apart without colour.
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
-_COLOURS = ("#000000", "#c1440e", "#174f86", "#8fb339", "#8b5fbf", "#c99700")
 
 
 @dataclass(frozen=True)
@@ -109,15 +106,17 @@ def _draw(
     import numpy as np
 
     times, number = curve.times, curve.number
-    style = {"color": _COLOURS[number], "zorder": 3 - number / 10}
+    style = line_style(number)
+    layer = 3 - number / 10
     batches = np.array([point.batch for point in times.points], float)
     seconds = np.array([point.seconds for point in times.points])
     line = np.geomspace(batches.min(), batches.max(), 200)
-    axes.plot(line, value(line, times.a * line + times.b), linestyle=_LINES[number], **style)
+    heights = value(line, times.a * line + times.b)
+    axes.plot(line, heights, **{**style, "marker": None}, zorder=layer)
     typical = combined(times.points, median)
     if len(typical) < len(batches):
         heights = value(batches, seconds)
-        axes.plot(batches, heights, ".", color=_COLOURS[number], markersize=3, alpha=0.5)
+        axes.plot(batches, heights, ".", color=style["color"], markersize=3, alpha=0.5)
     shown = _apart([point.batch for point in typical], spaced)
     if isinstance(times, WorkerTimes) and len(shown) > _MOST_MARKERS // 2:
         # Workers that are alike lie upon each other: they take turns to show a size.
@@ -127,22 +126,12 @@ def _draw(
     axes.plot(
         batches,
         value(batches, seconds),
-        marker=_MARKERS[number],
-        linestyle="",
-        markerfacecolor="white",
+        **{**style, "linestyle": ""},
         markersize=5.5,
-        **style,
+        zorder=layer,
     )
     # One entry for both: the line and its markers.
-    axes.plot(
-        [],
-        [],
-        marker=_MARKERS[number],
-        linestyle=_LINES[number],
-        markerfacecolor="white",
-        color=_COLOURS[number],
-        label=f"{curve.label}: {_equation(times)}",
-    )
+    axes.plot([], [], **style, label=f"{curve.label}: {_equation(times)}")
 
 
 def _apart(sizes: Sequence[int], spaced: Callable[[float, float, int], np.ndarray]) -> list[int]:

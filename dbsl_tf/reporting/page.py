@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dbsl_tf import __version__
+from dbsl_tf.common import palette
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.comparison_section import comparison_section
 from dbsl_tf.reporting.run_section import run_section
@@ -39,6 +40,7 @@ def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda n
             comparison=comparison,
             runs=sections,
             version=__version__,
+            palette=palette,
         )
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import save_figure
+from dbsl_tf.common.palette import DARK, FAINT, limit_style, line_style
 from dbsl_tf.simulation.scaling import ScalePoint, saturation
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def plot_scaling(points: Sequence[ScalePoint], path: Path) -> None:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     time, staleness = figure.subplots(1, 2)
     workers = [point.workers for point in done]
-    time.plot(workers, [p.outcome.epoch_seconds for p in done], "o-", markersize=5)
+    time.plot(workers, [p.outcome.epoch_seconds for p in done], **line_style(0))
     time.set_ylabel("time of an epoch (s)")
     time.set_yscale("log")
     means = [p.outcome.mean_staleness for p in done]
     highest = [p.outcome.staleness_percentiles[99] for p in done]
-    staleness.plot(workers, means, "o-", markersize=5, label="mean")
-    staleness.plot(workers, highest, "s--", markersize=5, label="99 % at most")
+    staleness.plot(workers, means, **line_style(0), label="mean")
+    staleness.plot(workers, highest, **line_style(1), label="99 % at most")
     staleness.set_ylabel("staleness (commits)")
     if means[0] > 0:
         staleness.set_yscale("log")
@@ -45,10 +46,10 @@ def plot_scaling(points: Sequence[ScalePoint], path: Path) -> None:
 def _finish(axes: Axes, saturated_at: float | None) -> None:
     axes.set_xlabel("workers $n$")
     axes.set_xscale("log")
-    axes.grid(True, which="major", color="0.88")
+    axes.grid(True, which="major", color=FAINT)
     axes.spines[["top", "right"]].set_visible(False)
     if saturated_at is not None:
-        axes.axvline(saturated_at, color="0.4", linewidth=1, linestyle=(0, (1, 3)))
+        axes.axvline(saturated_at, **limit_style())
         axes.annotate(
             f"parameter servers\nsaturate: n ≈ {saturated_at:,.0f}",
             (saturated_at, 0.04),
@@ -56,5 +57,5 @@ def _finish(axes: Axes, saturated_at: float | None) -> None:
             xytext=(4, 0),
             textcoords="offset points",
             va="bottom",
-            color="0.3",
+            color=DARK,
         )

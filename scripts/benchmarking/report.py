@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dbsl_tf.common.palette import DARK, LIGHT
 from dbsl_tf.common.versions import package_versions
 from scripts.benchmarking.measurements import medians, ratio_to_ceiling
 
@@ -147,7 +148,7 @@ def figure(entries: Sequence[Mapping[str, Any]], network_gbit: float | None = No
         repeats = [entry["images_per_second_of_repeats"] for entry in shown]
         below = [speed - min(each) for speed, each in zip(speeds, repeats)]
         above = [max(each) - speed for speed, each in zip(speeds, repeats)]
-        colours = ["0.35" if entry["peer"] == "dbsl_tf" else "0.75" for entry in shown]
+        colours = [DARK if entry["peer"] == "dbsl_tf" else LIGHT for entry in shown]
         axes.barh(list(map(label, shown)), speeds, xerr=(below, above), color=colours)
         axes.set_title(_title(model, network_gbit))
         axes.set_xlabel("images/s")

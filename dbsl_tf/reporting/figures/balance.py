@@ -8,12 +8,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.palette import BLACK, OTHER_FILL, ROLE_FILLS, WHITE
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
-    OTHER_FILL,
-    ROLE_FILLS,
     add_legend,
     finish_axes,
     wrapped,
@@ -68,7 +67,7 @@ def draw_balance(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     roles = [role for role in ROLES if any(row.role == role for row in rows)]
-    handles = [Patch(edgecolor="black", linewidth=0.7, **ROLE_FILLS[role]) for role in roles]
+    handles = [Patch(edgecolor=BLACK, linewidth=0.7, **ROLE_FILLS[role]) for role in roles]
     names = [f"{role} batches" for role in roles]
     if any(row.planned is not None for row in rows):
         handles.append(Line2D([], [], **_PLANNED))
@@ -81,8 +80,8 @@ _PLANNED = {
     "marker": "D",
     "linestyle": "",
     "markersize": 4.5,
-    "markerfacecolor": "white",
-    "markeredgecolor": "black",
+    "markerfacecolor": WHITE,
+    "markeredgecolor": BLACK,
     "markeredgewidth": 0.9,
 }
 
@@ -102,7 +101,7 @@ def _draw_rows(axes: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> li
             patch_artist=True,
             manage_ticks=False,
             boxprops={"linewidth": 0.7},
-            medianprops={"color": "black", "linewidth": 1.4},
+            medianprops={"color": BLACK, "linewidth": 1.4},
             whiskerprops={"linewidth": 0.7},
             capprops={"linewidth": 0.7},
         )

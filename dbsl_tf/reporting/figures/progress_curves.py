@@ -7,13 +7,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.palette import DARK, PALE, line_style
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.curves import Against, Curve, Metric, group_curve, run_curves
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
     add_legend,
     finish_axes,
-    line_style,
     marked_points,
     time_unit,
 )
@@ -120,7 +120,7 @@ def _mark_resolutions(axes: Axes, run: RecordedRun, against: Against, scale: flo
         last = part[-1]
         stop = max(m.end for m in part) / scale if against == "time" else last.commit / run.workers
         if number % 2:
-            axes.axvspan(begin, stop, color="0.94", linewidth=0, zorder=0)
+            axes.axvspan(begin, stop, color=PALE, linewidth=0, zorder=0)
         if (stop - begin) / end > _NARROWEST_BAND:
             axes.annotate(
                 f"{last.resolution} px",
@@ -140,7 +140,7 @@ def _mark_resumptions(axes: Axes, run: RecordedRun, against: Against, scale: flo
         at = resumption.seconds / scale if against == "time" else resumption.commit / run.workers
         axes.axvline(
             at,
-            color="0.35",
+            color=DARK,
             linewidth=0.8,
             linestyle=(0, (1, 1.5)),
             label="resumed here" if number == 0 else None,

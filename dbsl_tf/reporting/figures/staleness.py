@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.palette import BLACK, ROLE_FILLS
 from dbsl_tf.planning.dual_batch import ROLES
-from dbsl_tf.reporting.figures.style import COLUMN, ROLE_FILLS, add_legend, finish_axes
+from dbsl_tf.reporting.figures.style import COLUMN, add_legend, finish_axes
 from dbsl_tf.reporting.recorded_run import RecordedRun
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def draw_staleness(run: RecordedRun, width: float = COLUMN) -> Figure:
             [value - 0.4 + bar * (index + 0.5) for value in count],
             list(count.values()),
             width=bar,
-            edgecolor="black",
+            edgecolor=BLACK,
             linewidth=0.6,
             label=f"{role} batches",
             **ROLE_FILLS[role],

@@ -1,4 +1,4 @@
-"""What all figures have in common: size, type, lines that differ without colour, legends."""
+"""What all figures of a report have in common: size, type, legends."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import literal
+from dbsl_tf.common.palette import FAINT
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -18,24 +19,6 @@ if TYPE_CHECKING:
 COLUMN = 3.5  # inches: a column of a two-column paper
 PAGE = 7.2  # both columns
 
-# Dashes, marker and grey differ together: lines can be told apart without colour.
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1)), (0, (1, 2)))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_COLOURS = (
-    "#000000",
-    "#c1440e",
-    "#174f86",
-    "#8fb339",
-    "#8b5fbf",
-    "#c99700",
-    "#4a4a4a",
-    "#5aa9a9",
-)
-ROLE_FILLS = {
-    "small": {"facecolor": "0.9", "hatch": "//////"},
-    "large": {"facecolor": "0.6"},
-}
-OTHER_FILL = {"facecolor": "0.75", "hatch": "...."}
 _SETTINGS = {
     "font.size": 8,
     "axes.labelsize": 8,
@@ -63,25 +46,6 @@ def paper_style() -> Iterator[None]:
 
     with matplotlib.rc_context(_SETTINGS):
         yield
-
-
-def line_style(index: int) -> dict[str, Any]:
-    """Keywords of a line that can be told from those of other indices, also in grey."""
-    return {
-        "color": _COLOURS[index % len(_COLOURS)],
-        "linestyle": _LINES[index % len(_LINES)],
-        **marker_style(index),
-    }
-
-
-def marker_style(index: int) -> dict[str, Any]:
-    """Keywords of markers that can be told from those of other indices."""
-    return {
-        "marker": _MARKERS[index % len(_MARKERS)],
-        "color": _COLOURS[index % len(_COLOURS)],
-        "markerfacecolor": "white",
-        "markeredgewidth": 0.8,
-    }
 
 
 def marked_points(points: int, index: int) -> slice | None:
@@ -145,7 +109,7 @@ def add_legend(
 
 def finish_axes(axes: Axes) -> None:
     """Faint grid, and no frame where there is no scale."""
-    axes.grid(True, color="0.9", linewidth=0.5)
+    axes.grid(True, color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -8,14 +8,13 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.palette import DARK, FAINT, line_style, marker_style
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
     add_legend,
     finish_axes,
-    line_style,
-    marker_style,
 )
 from dbsl_tf.reporting.measures import Range, steady, value_range, worker_times
 from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
@@ -146,7 +145,7 @@ def _draw_models(axes: Axes, groups: Sequence[Group], reach: float) -> None:
             [0.0, reach],
             [min(end) for end in ends],
             [max(end) for end in ends],
-            color="0.85",
+            color=FAINT,
             linewidth=0,
             label=f"predicted, a B + b of {len(models)} fits",
             zorder=1,
@@ -157,7 +156,7 @@ def _draw_models(axes: Axes, groups: Sequence[Group], reach: float) -> None:
         axes.plot(
             [0.0, reach],
             [b, a * reach + b],
-            **{**line_style(index), "marker": None, "color": "0.3"},
+            **{**line_style(index), "marker": None, "color": DARK},
             label=f"predicted{label}: {a:.3g} B + {b:.3g} ms",
             zorder=2,
         )

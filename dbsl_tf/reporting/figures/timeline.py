@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.palette import BLACK, INK, OTHER_FILL, ROLE_FILLS, WHITE
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
-    OTHER_FILL,
-    ROLE_FILLS,
     add_legend,
     time_unit,
     wrapped,
@@ -27,11 +26,11 @@ _EXCERPT = 10  # mini-epochs of a worker in the lower panel
 _MOST_PATHS = 3000  # in a vector figure; more are drawn as an image
 _BAR = 0.78  # of a row's height
 _ROW_INCHES = 0.19
-_EVALUATION_FILL = {"facecolor": "0.15"}
+_EVALUATION_FILL = {"facecolor": INK}
 _FAULTS = {
-    "absent": ("worker lost", {"marker": "X", "color": "black"}),
-    "back": ("worker back", {"marker": "^", "color": "black"}),
-    "rejected": ("result rejected", {"marker": "D", "color": "black"}),
+    "absent": ("worker lost", {"marker": "X", "color": BLACK}),
+    "back": ("worker back", {"marker": "^", "color": BLACK}),
+    "rejected": ("result rejected", {"marker": "D", "color": BLACK}),
 }
 
 
@@ -120,7 +119,7 @@ def _draw_run(
     axes: Axes, run: RecordedRun, end: float, with_edges: bool, handles: dict[str, Any]
 ) -> None:
     scale, _ = time_unit(end)
-    edges = {"edgecolor": "0.2", "linewidth": 0.4 if with_edges else 0.0}
+    edges = {"edgecolor": INK, "linewidth": 0.4 if with_edges else 0.0}
     rasterized = len(run.mini_epochs) > _MOST_PATHS
     for worker, role in _roles(run).items():
         spans = [
@@ -177,13 +176,13 @@ def _mark_events(
     for fault in run.faults:
         if fault.seconds > end:
             continue
-        label, style = _FAULTS.get(fault.kind, (fault.kind, {"marker": "*", "color": "black"}))
+        label, style = _FAULTS.get(fault.kind, (fault.kind, {"marker": "*", "color": BLACK}))
         (mark,) = axes.plot(
             [fault.seconds / scale],
             [fault.worker],
             linestyle="",
             markersize=5.5,
-            markeredgecolor="white",
+            markeredgecolor=WHITE,
             markeredgewidth=0.7,
             zorder=4,
             clip_on=False,
@@ -193,6 +192,6 @@ def _mark_events(
     for resumption in run.resumptions:
         if resumption.seconds <= end:
             line = axes.axvline(
-                resumption.seconds / scale, color="black", linewidth=1.0, linestyle=(0, (2, 1))
+                resumption.seconds / scale, color=BLACK, linewidth=1.0, linestyle=(0, (2, 1))
             )
             handles.setdefault("resumed (the pause is left out)", line)
