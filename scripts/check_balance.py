@@ -24,11 +24,11 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
-from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.configured import epoch_samples, prepare_data
+from dbsl_tf.config import load_config
+from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.data.prepare import PreparedData
-from dbsl_tf.planning import DualBatchPlan, plan_from_config
-from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.planning import DualBatchPlan
+from dbsl_tf.resolved import RunSettings, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,19 +47,19 @@ def main(arguments: Sequence[str]) -> None:
     plans = {}
     for kind, extra in (("dual", []), ("all-large", ["dual_batch.small_workers=0"])):
         config = load_config(options.config, [*options.overrides, *extra])
-        models = time_models_from_config(config)
-        plans[kind] = plan_from_config(config, epoch_samples(config.data), models)
-    data = prepare_data(config.data)
+        run = resolve(config)
+        settings, plans[kind] = run.settings, run.schedule.plain
+    data = prepare_data(settings.data)
     with (
         tempfile.TemporaryDirectory() as logs,
-        ready_cluster(config, None, Path(logs)) as cluster,
+        ready_cluster(settings.cluster, settings.compute.onednn, None, Path(logs)) as cluster,
     ):
-        repeats = measure(config, data, cluster, plans, options.repeats)
+        repeats = measure(settings, data, cluster, plans, options.repeats)
     show(plans["dual"], repeats)
 
 
 def measure(
-    config: Config,
+    settings: RunSettings,
     data: PreparedData,
     cluster: ReadyCluster,
     plans: dict[str, DualBatchPlan],
@@ -69,7 +69,7 @@ def measure(
     from dbsl_tf.coordinator.components import build_components
     from dbsl_tf.measuring.timed_runs import TimedRuns
 
-    components = build_components(config, data, cluster)
+    components = build_components(settings, data, cluster)
     runs = TimedRuns(components, max(components.mini_epochs), learning_rate=1e-4)
     runs.load(
         [

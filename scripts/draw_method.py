@@ -21,15 +21,13 @@ from matplotlib.patches import FancyBboxPatch
 
 from dbsl_tf.common.palette import INK, LIGHT, PALE, ROLE_FILLS, WHITE, shade
 from dbsl_tf.config import load_config
-from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import (
     DualBatchPlan,
     PlannedSubStage,
     TrainingSchedule,
     WorkerPlan,
-    schedule_plan_from_config,
 )
-from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.resolved import resolve
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,8 +40,7 @@ def main() -> None:
     parser.add_argument("--format", choices=("svg", "png", "pdf"), default="svg")
     options = parser.parse_args()
     config = load_config(ROOT / "configs" / "cifar100_hybrid.yaml")
-    models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
+    schedule = resolve(config).schedule
     options.output.mkdir(parents=True, exist_ok=True)
     # A fixed salt and no date, so that an unchanged drawing is an unchanged file.
     matplotlib.rcParams.update({"font.size": 9, "svg.hashsalt": "dbsl_tf"})

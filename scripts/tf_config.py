@@ -140,7 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     if config is not None:
         from dbsl_tf.cluster.connecting import check_size
 
-        check_size(config, task)
+        check_size(config.cluster, task)
     if options.role:
         print(task.to_json())
         return 0

@@ -12,8 +12,8 @@ from dbsl_tf.cli.commands import COMMANDS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dbsl_tf"
 WITHOUT_TENSORFLOW = (
-    *("authors_files", "config", "planning", "profiling", "reporting", "results", "schedules"),
-    *("simulation", "sweeping"),
+    *("authors_files", "config", "planning", "profiling", "reporting", "resolved", "results"),
+    *("schedules", "simulation", "sweeping"),
 )
 
 
@@ -49,9 +49,20 @@ class TestStructure:
             }
             for name, files in folders().items()
         }
-        assert "config" in needs["planning"]
+        assert {"config", "planning", "schedules"} <= needs["resolved"]
         # Raises CycleError, which names the cycle.
         TopologicalSorter(needs).prepare()
+
+    def test_what_works_for_a_run_does_not_read_its_configuration(self) -> None:
+        """It is worked out once, in `resolved/`."""
+        reading = {
+            name
+            for name, files in folders().items()
+            if any("dbsl_tf.config.Config" in imports_of(file) for file in files)
+        }
+        assert reading - {"config"} == {
+            *("cli", "resolved", "results", "run", "simulation", "sweeping")
+        }
 
     def test_one_module_knows_the_cluster_coordinator(self) -> None:
         knowing = {

@@ -20,6 +20,7 @@ from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.telling import tell
 from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.measuring.precision_comparison import choose_on_cluster
+from dbsl_tf.resolved import settings_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,18 +32,19 @@ def main(arguments: Sequence[str]) -> int:
 
     task = task_from_environment(os.environ)
     if task is not None:
-        check_size(config, task)
+        check_size(config.cluster, task)
     data = prepare_data(config.data)
+    settings = settings_of(config, data.spec.train_samples)
     # Standard output is that of the command which has precisions compared.
     report = partial(tell, Console(stderr=True))
     with (
         tempfile.TemporaryDirectory() as logs,
-        ready_cluster(config, task, Path(logs)) as cluster,
+        ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched
 
         choice = run_watched(
-            partial(choose_on_cluster, config, data, cluster, report),
+            partial(choose_on_cluster, settings, data, cluster, report),
             cluster.watch(report),
         )
     write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")

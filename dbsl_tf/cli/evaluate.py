@@ -102,10 +102,12 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
     with waiting_on_terminal("loading TensorFlow"):
         import_tensorflow_quietly()
         from dbsl_tf.evaluation.predicting import evaluate_on_test_set
+        from dbsl_tf.resolved import settings_of
 
     with LateProgress("images") as progress:
         done = progress.of("evaluating", data.spec.test_samples)
-        return evaluate_on_test_set(stored.config, data, checkpoint.weights, done)
+        settings = settings_of(stored.config, data.spec.train_samples)
+        return evaluate_on_test_set(settings, data, checkpoint.weights, done)
 
 
 def _write(options: argparse.Namespace, content: dict[str, Any], scores: Scores) -> None:

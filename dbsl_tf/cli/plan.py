@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from dbsl_tf.cli.command_line import config_parser, parse_config
 from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
+from dbsl_tf.resolved import resolve, settings_of, time_models_of
+from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -58,16 +58,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(options: argparse.Namespace, config: Config) -> None:
-    from dbsl_tf.planning import schedule_plan_from_config
-    from dbsl_tf.profiling.time_models import time_models_by_resolution
-
-    models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, epoch_samples(config.data), models)
-    warn_of_crowding(config)
-    warn_of_unsuitable_profile(config)
+    run = resolve(config)
+    settings, schedule = run.settings, run.schedule
+    warn_of_crowding(settings.cluster.workers)
+    warn_of_unsuitable_profile(settings)
     if options.json:
         _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
-    elif config.progressive.mode == "off":
+    elif not settings.progressive:
         from dbsl_tf.planning.report import print_plan
 
         print_plan(schedule.plain)
@@ -79,20 +76,19 @@ def _plan(options: argparse.Namespace, config: Config) -> None:
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.common.figure_files import check_figure_path
-    from dbsl_tf.planning import demand_from_config, plan_dual_batch
+    from dbsl_tf.planning import plan_dual_batch
     from dbsl_tf.planning.sweep import RATIOS, parse_ratios, sweep
     from dbsl_tf.planning.sweep_plot import plot_sweep
-    from dbsl_tf.profiling.time_models import time_models_from_config
 
     if options.plot is not None:
         check_figure_path(options.plot)
     ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
-    models = time_models_from_config(config)
-    demand = demand_from_config(config, epoch_samples(config.data), models)
-    asked = config.dual_batch
+    settings = settings_of(config)
+    demand = settings.demand(time_models_of(settings)[settings.highest.resolution])
+    asked = settings.dual_batch
     cells = sweep(demand, ratios, asked.update_factor)
-    warn_of_crowding(config)
-    warn_of_unsuitable_profile(config)
+    warn_of_crowding(settings.cluster.workers)
+    warn_of_unsuitable_profile(settings)
     if options.json:
         # A configuration without a plan of its own is what a sweep helps to mend.
         try:

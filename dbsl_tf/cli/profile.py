@@ -103,16 +103,18 @@ def _measured(
     check_writable(output)
     if task_from_environment(os.environ) is None:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
-    warn_of_crowding(config)
+    warn_of_crowding(config.cluster.workers)
     from dbsl_tf.measuring.profile_cluster import profile_cluster
+    from dbsl_tf.resolved import settings_of
 
     report = partial(tell, Console(stderr=options.json))
-    if config.compute.precision == "auto":
+    settings = settings_of(config)
+    if settings.compute.precision == "auto":
         from dbsl_tf.measuring.precision import settle_precision
 
-        choice = settle_precision(config, options.config, options.overrides, report)
-        config = config.with_precision(choice.precision)
-    return profile_cluster(config, report, method=options.method), output
+        choice = settle_precision(settings, options.config, options.overrides, report)
+        settings = settings.with_precision(choice.precision)
+    return profile_cluster(settings, report, method=options.method), output
 
 
 def _show(profile: Profile, output: Path | None, options: argparse.Namespace) -> None:

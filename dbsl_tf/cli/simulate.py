@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.cli.command_line import config_parser, parse_config
-from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
+from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -58,11 +58,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _simulate(options: argparse.Namespace, config: Config) -> None:
     from dbsl_tf.common.progress import LateProgress
-    from dbsl_tf.simulation.scenario import scenario_from_config
+    from dbsl_tf.simulation.scenario import scenario_of, simulated_settings
     from dbsl_tf.simulation.simulator import simulate
 
-    scenario, _ = scenario_from_config(config)
-    warn_of_unsuitable_profile(config)
+    settings = simulated_settings(config)
+    scenario, _ = scenario_of(settings, config.simulate)
+    warn_of_unsuitable_profile(settings)
     with LateProgress("commits") as progress:
         outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))
     if options.json:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     options, config = parse_config(parser, arguments)
     task = task_from_environment(os.environ)
     if task is not None:
-        check_size(config, task)
+        check_size(config.cluster, task)
         if task.role != CHIEF:
             serve(config, task)
             return 0

@@ -1,4 +1,4 @@
-"""From a configuration to a cluster whose servers answer."""
+"""From the size of a cluster to one whose servers answer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
 from dbsl_tf.cluster.task import Task
-from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.onednn import OneDnn
+from dbsl_tf.common.onednn import apply as apply_onednn
 from dbsl_tf.common.patience import Limits
 from dbsl_tf.common.quiet import import_tensorflow_quietly
-from dbsl_tf.config import Config
+from dbsl_tf.config.cluster_sections import ClusterSection
 
 # What a server is given to answer a probe, in seconds.
 _SHORTEST_ANSWER, _LONGEST_ANSWER = 1.0, 10.0
@@ -58,7 +59,8 @@ class ReadyCluster:
 
 @contextmanager
 def ready_cluster(
-    config: Config,
+    section: ClusterSection,
+    onednn: OneDnn,
     task: Task | None,
     log_directory: Path,
     restarts: int = 0,
@@ -69,7 +71,8 @@ def ready_cluster(
     A cluster of this machine ends with the context. Inside it TensorFlow is imported.
 
     Args:
-        config: `cluster` says how many servers there are and how long to wait for them.
+        section: says how many servers there are and how long to wait for them.
+        onednn: `compute.onednn`, for this process and the servers that it starts.
         task: the chief's task; None starts servers on this machine.
         log_directory: for the output of servers started here.
         restarts: how many dead servers of this machine are started again; a parameter server only
@@ -79,9 +82,9 @@ def ready_cluster(
     Raises:
         UserError: a server does not answer in time, or the chief's port cannot be used.
     """
-    timeout = config.cluster.connect_timeout
+    timeout = section.connect_timeout
     # For the servers started here too.
-    onednn.apply(config.compute.onednn)
+    apply_onednn(onednn)
     if task is not None:
         check_own_port(task)
         bypass_proxies(task)
@@ -89,9 +92,7 @@ def ready_cluster(
         wait_for_servers(task, timeout)
         yield ReadyCluster(task, threads_per_worker=-1, limits=limits)
         return
-    with LocalCluster(
-        config.cluster.workers, config.cluster.parameter_servers, log_directory, restarts
-    ) as local:
+    with LocalCluster(section.workers, section.parameter_servers, log_directory, restarts) as local:
         bypass_proxies(local.task)
         # Importing takes as long as the servers need to start: do both at once.
         limits = _load_tensorflow()
@@ -151,18 +152,18 @@ def wait_for_servers(
                 time.sleep(0.05)
 
 
-def check_size(config: Config, task: Task) -> None:
+def check_size(section: ClusterSection, task: Task) -> None:
     """Check that TF_CONFIG has as many servers as the configuration.
 
     Raises:
         UserError: it has more or fewer.
     """
     for key, role, configured, listed in (
-        ("workers", "worker", config.cluster.workers, task.addresses.workers),
+        ("workers", "worker", section.workers, task.addresses.workers),
         (
             "parameter_servers",
             "ps",
-            config.cluster.parameter_servers,
+            section.parameter_servers,
             task.addresses.parameter_servers,
         ),
     ):

@@ -11,21 +11,23 @@ from dbsl_tf.cluster.probing import is_here
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.config import Config
 
 # Environment variable: set once the warning was given; holds for what a process starts or becomes.
 CROWDING_IS_KNOWN = "DBSL_TF_CROWDING_IS_KNOWN"
 
 
-def warn_of_crowding(config: Config) -> None:
+def warn_of_crowding(workers: int) -> None:
     """Warn on standard error, once, if workers of this machine have to share its cores.
 
     Workers that TF_CONFIG places on other machines do not count; where workers compute on GPUs, the
     cores say nothing.
+
+    Args:
+        workers: of the cluster, where this machine has it all.
     """
     if CROWDING_IS_KNOWN in os.environ or visible_gpus():
         return
-    workers, cores = _workers_here(config), len(available_cores())
+    workers, cores = _workers_here(workers), len(available_cores())
     if workers <= cores:
         return
     os.environ[CROWDING_IS_KNOWN] = "1"
@@ -39,13 +41,13 @@ def warn_of_crowding(config: Config) -> None:
     )
 
 
-def _workers_here(config: Config) -> int:
+def _workers_here(workers: int) -> int:
     try:
         task = task_from_environment(os.environ)
     except UserError:
         # Commands that start or join a cluster tell what is wrong with it.
         return 0
     if task is None:
-        return config.cluster.workers
+        return workers
     by_host = Counter(address.rpartition(":")[0] for address in task.addresses.workers)
     return sum(count for host, count in by_host.items() if is_here(f"{host}:0"))

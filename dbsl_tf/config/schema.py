@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection, SyncSection
 from dbsl_tf.config.data_section import DataSection
@@ -93,22 +92,12 @@ class Config(Section):
 
     @property
     def precision(self) -> Precision:
-        """`compute.precision` where it is settled.
-
-        Raises:
-            UserError: it is auto, which only training and profiling settle.
-        """
-        if self.compute.precision == "auto":
-            raise UserError(
-                "compute.precision is auto, which only dbsl_tf.train and dbsl_tf.profile measure; "
-                "give float32, mixed_bfloat16 or mixed_float16"
-            )
-        return self.compute.precision
+        """`compute.precision` where it is settled; see `ComputeSection.settled_precision`."""
+        return self.compute.settled_precision
 
     def with_precision(self, precision: PrecisionSetting) -> Config:
         """The same with another `compute.precision`."""
-        compute = self.compute.model_copy(update={"precision": precision})
-        return self.model_copy(update={"compute": compute})
+        return self.model_copy(update={"compute": self.compute.with_precision(precision)})
 
     @property
     def stem(self) -> Stem:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.onednn import OneDnn
 from dbsl_tf.config.names import (
     DecayMode,
@@ -16,6 +17,7 @@ from dbsl_tf.config.names import (
     LearningRateScaling,
     ModelName,
     OptimizerState,
+    Precision,
     PrecisionSetting,
     Stem,
 )
@@ -55,6 +57,24 @@ class ComputeSection(Section):
         "for x86 processors, unless TF_ENABLE_ONEDNN_OPTS says otherwise; on and off override "
         "that variable",
     )
+
+    @property
+    def settled_precision(self) -> Precision:
+        """The precision, where it is settled.
+
+        Raises:
+            UserError: it is auto, which only training and profiling settle.
+        """
+        if self.precision == "auto":
+            raise UserError(
+                "compute.precision is auto, which only dbsl_tf.train and dbsl_tf.profile measure; "
+                "give float32, mixed_bfloat16 or mixed_float16"
+            )
+        return self.precision
+
+    def with_precision(self, precision: PrecisionSetting) -> ComputeSection:
+        """The same with another precision."""
+        return self.model_copy(update={"precision": precision})
 
 
 class OptimizerSection(Section):

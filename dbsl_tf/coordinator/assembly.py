@@ -1,13 +1,12 @@
-"""Puts a run together: from the configuration, the plan and the data to a trainer."""
+"""Puts a run together: from what it is to do and the data to a trainer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.patience import UsualTimes
-from dbsl_tf.config import Config
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
@@ -16,26 +15,20 @@ from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.coordinator.stage import Stage, Streams
 from dbsl_tf.coordinator.stages import Stages
 from dbsl_tf.coordinator.trainer import Trainer
-from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.engine.failures import naming_lost_servers
-from dbsl_tf.planning import DualBatchPlan, TimeModel, plan_from_config
+from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.drift import DriftWatch
-from dbsl_tf.planning.progressive import TrainingSchedule
+from dbsl_tf.resolved import ResolvedRun, RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.records import Observer
-from dbsl_tf.schedules.calendar import calendar_from_config
-from dbsl_tf.schedules.learning_rate import scale_factor, schedule_from_config
 from dbsl_tf.schedules.progressive import ResolutionSettings
-from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.shared_model.slots import SlotPool
 
 
 @naming_lost_servers()
 def build_trainer(
-    config: Config,
-    schedule: TrainingSchedule,
-    time_models: Mapping[int, Sequence[TimeModel]],
+    run: ResolvedRun,
     data: PreparedData,
     cluster: ReadyCluster,
     checkpoints: Checkpoints,
@@ -46,9 +39,7 @@ def build_trainer(
     """Connect to the cluster and build everything that trains on it.
 
     Args:
-        config: the resolved configuration.
-        schedule: what every worker trains in every epoch.
-        time_models: those it was made with, one a worker for each resolution.
+        run: what to train.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         checkpoints: where to keep them.
@@ -56,19 +47,17 @@ def build_trainer(
         observers: told of every commit, evaluation, drift and fault.
         check: see `Trainer`.
     """
-    workers = config.cluster.workers
-    worker_timeout = config.cluster.worker_timeout
-    components = build_components(config, data, cluster, checkpoint, worker_timeout)
+    settings = run.settings
+    workers, worker_timeout = settings.cluster.workers, settings.cluster.worker_timeout
+    components = build_components(settings, data, cluster, checkpoint, worker_timeout)
     shared_model = components.shared_model
     merged = checkpoint.commit if checkpoint else 0
     streams = Streams(workers, checkpoint.samples if checkpoint else {})
 
     watches = {
-        resolution: DriftWatch(models, partial(_plan, config, resolution))
-        for resolution, models in time_models.items()
+        resolution: DriftWatch(models, partial(settings.plan, resolution=resolution))
+        for resolution, models in run.time_models.items()
     }
-    synchronization = Synchronization.of(config.sync.mode, config.sync.staleness)
-    calendar = calendar_from_config(config)
     slots = SlotPool(shared_model, workers)
     records = RecordWriter(observers)
     trainer = Trainer(
@@ -76,21 +65,21 @@ def build_trainer(
         shared_model=shared_model,
         slots=slots,
         stages=Stages(
-            schedule,
+            run.schedule,
             watches,
-            partial(_stage, config, components, streams),
-            config.dual_batch.replan,
+            partial(_stage, settings, components, streams),
+            settings.dual_batch.replan,
             records.drifted,
         ),
         dispatcher=Dispatcher(
-            total=calendar.total,
+            total=settings.calendar.total,
             merged=merged,
             clocks=checkpoint.clocks if checkpoint else [0] * workers,
-            synchronization=synchronization,
+            synchronization=settings.synchronization,
             roster=components.engine.roster,
         ),
-        merger=Merger(shared_model, slots, workers, synchronization.in_rounds, merged),
-        calendar=calendar,
+        merger=Merger(shared_model, slots, workers, settings.synchronization.in_rounds, merged),
+        calendar=settings.calendar,
         evaluator=components.evaluator,
         checkpointer=Checkpointer(
             checkpoints,
@@ -101,7 +90,7 @@ def build_trainer(
         ),
         streams=streams,
         records=records,
-        seed=config.run.seed,
+        seed=settings.seed,
         # Until one has come back, the plan says how long it takes.
         times=UsualTimes(cluster.limits, worker_timeout, ratio=1.0),
         check=check,
@@ -110,7 +99,7 @@ def build_trainer(
 
 
 def _stage(
-    config: Config,
+    run: RunSettings,
     components: Components,
     streams: Streams,
     plan: DualBatchPlan,
@@ -124,27 +113,5 @@ def _stage(
             [worker.batch_sizes for worker in plan.workers],
             streams.taken(settings.resolution),
         ),
-        learning_rates=_learning_rates(config, plan, settings),
+        learning_rates=run.learning_rates(plan, settings),
     )
-
-
-def _plan(config: Config, resolution: int, time_models: Sequence[TimeModel]) -> DualBatchPlan:
-    return plan_from_config(config, epoch_samples(config.data), time_models, resolution)
-
-
-def _learning_rates(
-    config: Config, plan: DualBatchPlan, settings: ResolutionSettings
-) -> Callable[[float], list[float]]:
-    """The learning rate of every worker at an epoch: the schedule's, scaled by its batch."""
-    schedule = schedule_from_config(config)
-    base_batch = config.optimizer.base_batch or settings.large_batch
-    factors = [
-        scale_factor(config.optimizer.lr_scaling, worker.batch, base_batch)
-        for worker in plan.workers
-    ]
-
-    def learning_rates(epoch: float) -> list[float]:
-        rate = schedule.learning_rate(epoch)
-        return [rate * factor for factor in factors]
-
-    return learning_rates

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
-from dbsl_tf.config import Config
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.data.pipeline import test_dataset, training_dataset
@@ -19,8 +18,9 @@ from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.models import build_model
+from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
-from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
+from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.merge import MERGE_RULES
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.stored_model import ModelState
@@ -72,7 +72,7 @@ class WorkerBatches:
 
 
 def build_components(
-    config: Config,
+    settings: RunSettings,
     data: PreparedData,
     cluster: ReadyCluster,
     checkpoint: Checkpoint | None = None,
@@ -82,7 +82,7 @@ def build_components(
     """Connect to the cluster and build what trains on it.
 
     Args:
-        config: the resolved configuration.
+        settings: of the run.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         checkpoint: what to go on from; None: fresh weights.
@@ -90,16 +90,15 @@ def build_components(
         engine: the cluster, where this process has connected to it already.
     """
     engine = engine or Engine(cluster.task, cluster.limits)
-    settings = resolution_settings(config)
-    networks = {part.dropout: _network(config, data, part.dropout) for part in settings}
-    highest = settings[-1]
-    network = networks[highest.dropout]
-    optimizer = _optimizer(config)
+    parts = settings.resolutions
+    networks = {part.dropout: _network(settings, data, part.dropout) for part in parts}
+    network = networks[settings.highest.dropout]
+    optimizer = _optimizer(settings)
     shared_model = SharedModel(
         engine,
-        _initial_state(config, network, optimizer, checkpoint),
-        MERGE_RULES[config.dual_batch.merge],
-        tf.as_dtype(config.cluster.transfer_dtype),
+        _initial_state(settings, network, checkpoint),
+        MERGE_RULES[settings.dual_batch.merge],
+        tf.as_dtype(settings.cluster.transfer_dtype),
     )
     exchange = shared_model.exchange
     closures = {
@@ -110,24 +109,27 @@ def build_components(
     return Components(
         engine=engine,
         shared_model=shared_model,
-        mini_epochs={part.resolution: closures[part.dropout] for part in settings},
+        mini_epochs={part.resolution: closures[part.dropout] for part in parts},
         evaluator=Evaluator(
             engine,
             shared_model,
             {
-                part.resolution: evaluation_closure(
-                    engine, exchange, network, _test_batches(data, part, threads)
+                resolution: evaluation_closure(
+                    engine,
+                    exchange,
+                    network,
+                    _test_batches(data, settings.by_resolution[resolution], threads),
                 )
-                for part in (settings if config.progressive.evaluate_current else [highest])
+                for resolution in settings.evaluated_resolutions
             },
             data.spec.test_samples,
             worker_timeout,
         ),
         batches={
             part.resolution: WorkerBatches(
-                _training_datasets(config, data, engine, threads, place, part.resolution)
+                _training_datasets(settings, data, engine, threads, place, part.resolution)
             )
-            for place, part in enumerate(settings)
+            for place, part in enumerate(parts)
         },
     )
 
@@ -147,7 +149,12 @@ def _test_batches(
 
 
 def _training_datasets(
-    config: Config, data: PreparedData, engine: Engine, threads: int, place: int, resolution: int
+    settings: RunSettings,
+    data: PreparedData,
+    engine: Engine,
+    threads: int,
+    place: int,
+    resolution: int,
 ) -> WorkerDatasets:
     """The training data at a resolution; see `WorkerBatches` for what it takes.
 
@@ -155,14 +162,14 @@ def _training_datasets(
         place: of the resolution among those of the run.
     """
     # Far apart, so that no two workers and resolutions have the same order.
-    first_seed = config.run.seed * engine.workers + (place << 32)
+    first_seed = settings.seed * engine.workers + (place << 32)
 
     def dataset_fn(sizes: tf.Tensor, ends: tf.Tensor, samples_before: tf.Tensor) -> tf.data.Dataset:
         worker = Engine.worker_index()
         return training_dataset(
             data,
-            train_samples=config.data.train_samples or data.spec.train_samples,
-            augment=config.data.augment,
+            train_samples=settings.samples,
+            augment=settings.data.augment,
             batch_sizes=sizes[ends[worker] : ends[worker + 1]],
             seed=tf.constant(first_seed, tf.int64) + worker,
             parallel_calls=threads,
@@ -177,40 +184,40 @@ def _training_datasets(
     )
 
 
-def _network(config: Config, data: PreparedData, dropout: float) -> Network:
+def _network(settings: RunSettings, data: PreparedData, dropout: float) -> Network:
     model = build_model(
         keras_core,
-        config.model.name,
+        settings.model.name,
         data.spec.classes,
         dropout,
-        seed=config.run.seed,
-        stem=config.stem,
-        precision=config.precision,
+        seed=settings.model.seed,
+        stem=settings.model.stem,
+        precision=settings.compute.settled_precision,
     )
     return Network(
         model,
-        decay_all=config.optimizer.decay_normalization,
-        compute=Compute(config.precision, config.compute.xla),
+        decay_all=settings.optimizer.decay_normalization,
+        compute=Compute(settings.compute.settled_precision, settings.compute.xla),
     )
 
 
 def _initial_state(
-    config: Config, network: Network, optimizer: SGD, checkpoint: Checkpoint | None
+    settings: RunSettings, network: Network, checkpoint: Checkpoint | None
 ) -> ModelState:
     weights = checkpoint.weights if checkpoint else network.initial_weights()
     velocity: list[np.ndarray] = []
-    if config.optimizer.state == "keep" and optimizer.momentum:
+    if settings.keeps_velocity:
         trainable, _ = network.split(weights)
-        velocity = [np.zeros((config.cluster.workers, *w.shape), w.dtype) for w in trainable]
+        velocity = [np.zeros((settings.cluster.workers, *w.shape), w.dtype) for w in trainable]
         if checkpoint and checkpoint.velocity:
             velocity = checkpoint.velocity
     return ModelState(checkpoint.commit if checkpoint else 0, list(weights), velocity)
 
 
-def _optimizer(config: Config) -> SGD:
+def _optimizer(settings: RunSettings) -> SGD:
     return SGD(
-        momentum=config.optimizer.momentum,
-        nesterov=config.optimizer.nesterov,
-        weight_decay=config.optimizer.weight_decay,
-        decay_mode=config.optimizer.decay_mode,
+        momentum=settings.optimizer.momentum,
+        nesterov=settings.optimizer.nesterov,
+        weight_decay=settings.optimizer.weight_decay,
+        decay_mode=settings.optimizer.decay_mode,
     )

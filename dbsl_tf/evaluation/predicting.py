@@ -9,21 +9,20 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.cores import available_cores
-from dbsl_tf.config import Config
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.pipeline import test_dataset
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.evaluation.scores import Scores
 from dbsl_tf.models import build_model, check_weights_fit
-from dbsl_tf.schedules.progressive import resolution_settings
+from dbsl_tf.resolved import RunSettings
 from dbsl_tf.training.network import Network
 
 _MOST_LIKELY = 5
 
 
 def evaluate_on_test_set(
-    config: Config,
+    settings: RunSettings,
     data: PreparedData,
     weights: Sequence[np.ndarray],
     report: Callable[[int], None],
@@ -31,7 +30,7 @@ def evaluate_on_test_set(
     """Evaluates weights as the run does: at its highest resolution, in its precision.
 
     Args:
-        config: of the run.
+        settings: of the run.
         data: whose test images are used, each once.
         weights: in the network's order.
         report: told of every batch with the number of images done so far.
@@ -39,17 +38,16 @@ def evaluate_on_test_set(
     Raises:
         UserError: the weights do not fit the network.
     """
-    settings = resolution_settings(config)[-1]
-    spec = data.spec
+    highest, spec = settings.highest, data.spec
     network = Network(
         build_model(
             keras_core,
-            config.model.name,
+            settings.model.name,
             spec.classes,
-            settings.dropout,
-            seed=config.run.seed,
-            stem=config.stem,
-            precision=config.precision,
+            highest.dropout,
+            seed=settings.model.seed,
+            stem=settings.model.stem,
+            precision=settings.compute.settled_precision,
         )
     )
     check_weights_fit(network.initial_weights(), weights)
@@ -57,11 +55,11 @@ def evaluate_on_test_set(
         data,
         start=0,
         stop=spec.test_samples,
-        batch=min(settings.large_batch, spec.test_samples),
-        resolution=settings.resolution,
+        batch=min(highest.large_batch, spec.test_samples),
+        resolution=highest.resolution,
         parallel_calls=len(available_cores()),
     )
-    score = _scoring(network, weights, settings.resolution, spec.classes)
+    score = _scoring(network, weights, highest.resolution, spec.classes)
     loss, top5 = 0.0, 0
     confusion = np.zeros((spec.classes, spec.classes), np.int64)
     for images, labels in batches:

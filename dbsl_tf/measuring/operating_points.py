@@ -8,13 +8,13 @@ from statistics import median
 import numpy as np
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.config import Config
+from dbsl_tf.measuring.operating_sizes import operating_mixes, operating_sizes
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.fitting import combined, profile_measurements
 from dbsl_tf.profiling.measurement import Measurement
-from dbsl_tf.profiling.operating_sizes import operating_mixes, operating_sizes
 from dbsl_tf.profiling.profile_file import Point, Profile
+from dbsl_tf.resolved import RunSettings
 
 # Of a short and a long run together: the machine's speed wanders within seconds, and what is
 # compared with one another has to lie close together.
@@ -25,7 +25,7 @@ _MOVED = 0.15  # share by which B_S may differ from the one that was timed
 
 
 def time_operating_points(
-    config: Config,
+    settings: RunSettings,
     runs: TimedRuns,
     sweep: Sequence[Round],
     seconds: float,
@@ -37,7 +37,7 @@ def time_operating_points(
     is made anew, and if B_S has moved the rest of the time is for the new one.
 
     Args:
-        config: asks for the plan.
+        settings: ask for the plan.
         runs: of the cluster, at one resolution.
         sweep: what was measured before.
         seconds: to be used up.
@@ -58,10 +58,10 @@ def time_operating_points(
     def next_sizes(operating: Sequence[Round]) -> tuple[Profile, tuple[int, int]]:
         profile = profile_measurements({None: measurement_of(sweep, operating)}, {}, {})
         models = _time_models(profile, runs.workers)
-        return profile, operating_sizes(config, models, swept, runs.resolution)
+        return profile, operating_sizes(settings, models, swept, runs.resolution)
 
     def time_sizes(profile: Profile, sizes: tuple[int, int], seconds: float) -> list[Round]:
-        mixes = operating_mixes(runs.workers, config.dual_batch.small_workers, sizes)
+        mixes = operating_mixes(runs.workers, settings.dual_batch.small_workers, sizes)
         pairs = [_pair(profile, mix) for mix in mixes]
         return runs.time_rounds(pairs, seconds, report, "batches of {} and {}".format(*sizes))
 

@@ -13,43 +13,42 @@ from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.processor import this_processor
 from dbsl_tf.common.program import python_module
-from dbsl_tf.config import Config
 from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16, NOT_TOGETHER
+from dbsl_tf.measuring.profile_cache import precision_path
 from dbsl_tf.measuring.profile_cluster import profile_path
-from dbsl_tf.profiling.cache import precision_path
 from dbsl_tf.profiling.precision_choice import PrecisionChoice, stored_choice, unmeasured
-from dbsl_tf.schedules.progressive import resolution_settings
+from dbsl_tf.resolved import RunSettings
 
 
 def settle_precision(
-    config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
+    settings: RunSettings, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
 ) -> PrecisionChoice:
     """What `compute.precision: auto` comes to for a run, on the workers that are going to train.
 
     It is measured in a process of its own, once: the result is kept beside the profiles.
 
     Args:
-        config: of the run, with auto.
-        config_file, overrides: where it came from.
+        settings: of the run, with auto.
+        config_file, overrides: where they came from.
         report: told in a line what happens, and what was chosen.
 
     Raises:
         ClusterError: the measurement failed; its own message has been shown.
     """
-    choice = _settle(config, config_file, overrides, report)
+    choice = _settle(settings, config_file, overrides, report)
     report(str(choice))
     return choice
 
 
 def _settle(
-    config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
+    settings: RunSettings, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
 ) -> PrecisionChoice:
-    if not config.allows_bfloat16:
+    if not settings.allows_bfloat16:
         return unmeasured("as the images are too small for mixed_bfloat16 with the imagenet stem")
     task = task_from_environment(os.environ)
     if task is None and not (visible_gpus() or this_processor().has_bfloat16):
         return unmeasured(NO_BFLOAT16)
-    path = precision_path(profile_path(config), resolution_settings(config)[-1].large_batch)
+    path = precision_path(profile_path(settings), settings.highest.large_batch)
     kept = _kept(path)
     if kept is not None:
         return kept

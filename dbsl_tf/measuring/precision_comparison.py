@@ -16,14 +16,13 @@ from dbsl_tf.profiling.precision_choice import (
     choose,
     unmeasured,
 )
-from dbsl_tf.schedules.progressive import resolution_settings
 
 if TYPE_CHECKING:
     from dbsl_tf.cluster.connecting import ReadyCluster
-    from dbsl_tf.config import Config
     from dbsl_tf.data.prepare import PreparedData
     from dbsl_tf.engine.engine import Engine
     from dbsl_tf.measuring.timed_runs import Report, TimedRuns
+    from dbsl_tf.resolved import RunSettings
 
 NO_BFLOAT16 = "as no processor or GPU of the workers computes in bfloat16"
 NOT_TOGETHER = (
@@ -85,12 +84,12 @@ class Candidate:
 
 
 def choose_on_cluster(
-    config: Config, data: PreparedData, cluster: ReadyCluster, report: Report
+    settings: RunSettings, data: PreparedData, cluster: ReadyCluster, report: Report
 ) -> PrecisionChoice:
     """Which precision to train in, by what the workers are and how fast they turn out to be.
 
     Args:
-        config: of the run.
+        settings: of the run.
         data: to train on.
         cluster: whose servers answer.
         report: told in a line what is being done.
@@ -106,7 +105,7 @@ def choose_on_cluster(
     if not may_gain(read_processors(engine), on_gpus):
         return unmeasured(NO_BFLOAT16)
     try:
-        return choose(compare(config, data, cluster, engine, report))
+        return choose(compare(settings, data, cluster, engine, report))
     except WorkersApart:
         return unmeasured(NOT_TOGETHER)
 
@@ -117,14 +116,18 @@ def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
 
 
 def compare(
-    config: Config, data: PreparedData, cluster: ReadyCluster, engine: Engine, report: Report
+    settings: RunSettings,
+    data: PreparedData,
+    cluster: ReadyCluster,
+    engine: Engine,
+    report: Report,
 ) -> list[dict[str, float]]:
     """Train some steps with the large batch in one precision and the other, in turn.
 
     All workers train at once, as in the run, with its network at its highest resolution.
 
     Args:
-        config: of the run; its precision does not count.
+        settings: of the run; its precision does not count.
         data: to train on.
         cluster: whose servers answer.
         engine: the same, connected.
@@ -140,14 +143,13 @@ def compare(
     from dbsl_tf.coordinator.components import build_components
     from dbsl_tf.measuring.timed_runs import TimedRuns
 
-    settings = resolution_settings(config)[-1]
-    batch, rate = settings.large_batch, config.optimizer.base_lr * 1e-3
+    batch, rate = settings.highest.large_batch, settings.optimizer.base_lr * 1e-3
     candidates = {}
     for precision in CANDIDATES:
         report(f"comparing precisions: loading the network in {precision}")
-        chosen = config.with_precision(precision)
+        chosen = settings.with_precision(precision)
         components = build_components(chosen, data, cluster, engine=engine)
-        runs = TimedRuns(components, settings.resolution, rate)
+        runs = TimedRuns(components, settings.highest.resolution, rate)
         runs.load([[batch]] * engine.workers)
         candidates[precision] = Candidate(runs, batch)
     for candidate in candidates.values():

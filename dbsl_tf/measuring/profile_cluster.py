@@ -1,4 +1,4 @@
-"""Profiles the cluster of a configuration, and keeps what it found for the next time."""
+"""Profiles the cluster of a run, and keeps what it found for the next time."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.processor import onednn_of_all, processor_name
 from dbsl_tf.common.program import python_module
-from dbsl_tf.config import Config
-from dbsl_tf.data.configured import epoch_samples, prepare_data
-from dbsl_tf.planning import TimeModel, plan_from_config
-from dbsl_tf.profiling.cache import cache_path
+from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.measuring.profile_cache import cache_path
+from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
-from dbsl_tf.schedules.progressive import resolution_settings
+from dbsl_tf.resolved import RunSettings
 
 # A plan made from a finished profile has batches a little off those it was measured for.
 _NEAR = 0.75
 
 
 def profile_cluster(
-    config: Config, report: Callable[[str], None], method: Method = "robust"
+    settings: RunSettings, report: Callable[[str], None], method: Method = "robust"
 ) -> Profile:
     """Measure on the cluster of TF_CONFIG or, without it, on one of this machine.
 
     Args:
-        config: what to measure, `profile` how.
+        settings: what to measure, `profile` how.
         report: told in a line what is being done.
         method: of the fit.
 
@@ -44,68 +43,71 @@ def profile_cluster(
     """
     task = task_from_environment(os.environ)
     if task is not None:
-        check_size(config, task)
+        check_size(settings.cluster, task)
         if task.role != CHIEF:
             raise UserError(
                 f"TF_CONFIG makes this process {task.name}: profile with the chief; workers and "
                 "parameter servers run dbsl_tf.train"
             )
-    data = prepare_data(config.data)
-    report(f"profiling {config.model.name} on {config.cluster.workers} workers")
+    data = prepare_data(settings.data)
+    report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
     with (
         tempfile.TemporaryDirectory() as logs,
-        ready_cluster(config, task, Path(logs)) as cluster,
+        ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched
         from dbsl_tf.measuring.profiling_run import measure
 
         measurements, processors = run_watched(
-            partial(measure, config, data, cluster, report), cluster.watch(report)
+            partial(measure, settings, data, cluster, report), cluster.watch(report)
         )
     # Imported late: it knows scipy, which takes a second.
     from dbsl_tf.profiling.fitting import profile_measurements
 
-    settings = {
-        "model": config.model.name,
-        "stem": config.stem,
-        "precision": config.precision,
-        "xla": config.compute.xla,
+    facts = {
+        "model": settings.model.name,
+        "stem": settings.model.stem,
+        "precision": settings.compute.settled_precision,
+        "xla": settings.compute.xla,
         "onednn": onednn_of_all(processors),
         "resolutions": list(measurements),
-        "data": config.data.name,
-        "epoch_samples": epoch_samples(config.data),
-        "augment": config.model_dump(mode="json")["data"]["augment"],
+        "data": settings.data.name,
+        "epoch_samples": settings.samples,
+        "augment": settings.data.model_dump(mode="json")["augment"],
     }
     machine = {
         "device": processor_name(),
         "cores": len(available_cores()),
         "threads_per_worker": cluster.threads_per_worker,
-        "workers": config.cluster.workers,
+        "workers": settings.cluster.workers,
         "processors": [worker.as_dict() for worker in processors],
     }
     return profile_measurements(
-        measurements, settings, machine, method, memory_budget=config.profile.memory_budget
+        measurements, facts, machine, method, memory_budget=settings.profile.memory_budget
     )
 
 
-def profile_path(config: Config) -> Path:
-    """Where the profile of a configuration is kept, for the cluster that this process would use."""
-    threads = max(1, len(available_cores()) // config.cluster.workers)
+def profile_path(settings: RunSettings) -> Path:
+    """Where the profile of a run is kept, for the cluster that this process would use."""
+    threads = max(1, len(available_cores()) // settings.cluster.workers)
     task = task_from_environment(os.environ)
     servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
-    return cache_path(config, processor_name(), threads, servers)
+    return cache_path(settings, processor_name(), threads, servers)
 
 
 def cached_profile(
-    config: Config, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
+    settings: RunSettings,
+    config_file: str,
+    overrides: Sequence[str],
+    report: Callable[[str], None],
 ) -> Path:
-    """The profile of this configuration on this machine; measured first where there is none.
+    """The profile of this run on this machine; measured first where there is none.
 
     It is measured in a process of its own, with a cluster of its own.
 
     Args:
-        config: the configuration.
-        config_file, overrides: where it came from.
+        settings: of the run.
+        config_file, overrides: where they came from.
         report: told in a line what happens.
 
     Raises:
@@ -113,15 +115,15 @@ def cached_profile(
         UserError: no plan can be made by the profile that is there, which is kept; or no time
             model from the one that was measured, which is not.
     """
-    path = profile_path(config)
-    if path.exists() and _serves(path, config):
+    path = profile_path(settings)
+    if path.exists() and _serves(path, settings):
         report(f"time model: measured before, {path}")
         return path
-    seconds = config.profile.seconds * len(resolution_settings(config))
+    seconds = settings.profile.seconds * len(settings.resolutions)
     report(f"no time_model in the configuration: measuring it first, about {seconds:.0f} s, once")
     command = [*python_module("dbsl_tf.profile"), "--config", config_file, *overrides]
     # Where it was auto, what that came to.
-    command.append(f"compute.precision={config.precision}")
+    command.append(f"compute.precision={settings.compute.settled_precision}")
     # Whoever needs the profile warns itself.
     status = subprocess.run(
         [*command, "--output", str(path)], check=False, env={**os.environ, CROWDING_IS_KNOWN: "1"}
@@ -129,14 +131,14 @@ def cached_profile(
     if status:
         raise ClusterError(f"the time model could not be measured (status {status}); see above")
     try:
-        _kept_times(path, config)
+        _kept_times(path, settings)
     except UserError:
         path.unlink(missing_ok=True)
         raise
     return path
 
 
-def _serves(path: Path, config: Config) -> bool:
+def _serves(path: Path, settings: RunSettings) -> bool:
     """Whether the plan's batches are within the range that a kept profile was fitted to, or near.
 
     A file that cannot be used, such as one of another version, does not serve.
@@ -145,19 +147,18 @@ def _serves(path: Path, config: Config) -> bool:
         UserError: no plan can be made, for which the file is not to blame.
     """
     try:
-        kept = _kept_times(path, config)
+        kept = _kept_times(path, settings)
     except UserError:
         return False
-    samples = epoch_samples(config.data)
     for resolution, (models, (smallest, largest)) in kept.items():
-        plan = plan_from_config(config, samples, models, resolution)
+        plan = settings.plan(models, resolution)
         if not all(_NEAR * smallest <= worker.batch <= largest for worker in plan.workers):
             return False
     return True
 
 
 def _kept_times(
-    path: Path, config: Config
+    path: Path, settings: RunSettings
 ) -> dict[int, tuple[tuple[TimeModel, ...], tuple[int, int]]]:
     """For each resolution, the workers' time models by a profile and the batches it was fitted to.
 
@@ -167,8 +168,8 @@ def _kept_times(
     profile = load_profile(path)
     return {
         resolution: (
-            profile.time_models(config.cluster.workers, resolution),
+            profile.time_models(settings.cluster.workers, resolution),
             profile.resolution_times(resolution).fitted_range,
         )
-        for resolution in (settings.resolution for settings in resolution_settings(config))
+        for resolution in settings.by_resolution
     }

@@ -12,7 +12,6 @@ import numpy as np
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.processor import WorkerProcessor
-from dbsl_tf.config import Config
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.measuring.memory_sweep import MemorySweep
@@ -20,7 +19,8 @@ from dbsl_tf.measuring.operating_points import measurement_of, time_operating_po
 from dbsl_tf.measuring.processor_reading import read_processors
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns
 from dbsl_tf.profiling.measurement import Measurement
-from dbsl_tf.schedules.progressive import ResolutionSettings, resolution_settings
+from dbsl_tf.resolved import RunSettings
+from dbsl_tf.schedules.progressive import ResolutionSettings
 
 _SMALLEST_BATCH = 4
 _SIZES = 8
@@ -50,7 +50,9 @@ def sweep_sizes(largest: int) -> list[int]:
     return sorted({int(round(size)) for size in sizes})
 
 
-def measure(config: Config, data: PreparedData, cluster: ReadyCluster, report: Report) -> Measured:
+def measure(
+    settings: RunSettings, data: PreparedData, cluster: ReadyCluster, report: Report
+) -> Measured:
     """Time training steps of several batch sizes, mini-epochs, merges and an evaluation.
 
     Every figure comes from the closure that training runs: pull, steps, push. All workers run it
@@ -62,7 +64,7 @@ def measure(config: Config, data: PreparedData, cluster: ReadyCluster, report: R
     is merged until all is measured.
 
     Args:
-        config: model, data, optimiser and cluster; `profile.max_batch` ends the sweep and
+        settings: model, data, optimiser and cluster; `profile.max_batch` ends the sweep and
             `profile.seconds` is about how long the timed runs of a resolution take together.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
@@ -72,15 +74,15 @@ def measure(config: Config, data: PreparedData, cluster: ReadyCluster, report: R
         ClusterError: the workers would not run at the same time.
         UserError: too few batch sizes could be timed.
     """
-    components = build_components(config, data, cluster)
+    components = build_components(settings, data, cluster)
     processors = read_processors(components.engine)
-    highest, *lower = reversed(resolution_settings(config))
+    highest, *lower = reversed(settings.resolutions)
     # The highest first: memory is measured as the most a process ever had.
-    memory, timed = _measure_resolution(config, components, cluster, highest, report, True)
+    memory, timed = _measure_resolution(settings, components, cluster, highest, report, True)
     measurements = {highest.resolution: timed}
-    for settings in lower:
-        _, timed = _measure_resolution(config, components, cluster, settings, report, False)
-        measurements[settings.resolution] = timed
+    for part in lower:
+        _, timed = _measure_resolution(settings, components, cluster, part, report, False)
+        measurements[part.resolution] = timed
     report("timing merges and an evaluation")
     measurements[highest.resolution] = replace(
         measurements[highest.resolution],
@@ -93,28 +95,28 @@ def measure(config: Config, data: PreparedData, cluster: ReadyCluster, report: R
 
 
 def _measure_resolution(
-    config: Config,
+    settings: RunSettings,
     components: Components,
     cluster: ReadyCluster,
-    settings: ResolutionSettings,
+    part: ResolutionSettings,
     report: Report,
     up_to_the_budget: bool,
 ) -> tuple[MemorySweep, Measurement]:
     """Measure the memory and the times of one resolution, the memory perhaps up to its budget."""
-    runs = TimedRuns(components, settings.resolution, config.optimizer.base_lr * 1e-3)
+    runs = TimedRuns(components, part.resolution, settings.optimizer.base_lr * 1e-3)
     memory = MemorySweep(components.engine, runs, cluster)
     # Not beyond B_L: t(B) bends a little, and the line has to fit where it is used.
-    sizes = sweep_sizes(config.profile.max_batch or settings.large_batch)
+    sizes = sweep_sizes(settings.profile.max_batch or part.large_batch)
     batches = ", ".join(map(str, sizes))
-    report(f"resolution {settings.resolution}: warming up batches of {batches}")
+    report(f"resolution {part.resolution}: warming up batches of {batches}")
     estimates = memory.warm_up(sizes)
     if up_to_the_budget:
         # Before the timed runs, which may leave something behind in a process.
-        memory.extend(config.profile.memory_budget, report)
-    seconds = config.profile.seconds
+        memory.extend(settings.profile.memory_budget, report)
+    seconds = settings.profile.seconds
     sweep = _time_sweep(runs, sizes, estimates, seconds * _SWEEP_PART, report)
     operating_seconds = seconds * (1 - _SWEEP_PART)
-    rounds = time_operating_points(config, runs, sweep, operating_seconds, report)
+    rounds = time_operating_points(settings, runs, sweep, operating_seconds, report)
     return memory, measurement_of(*rounds)
 
 

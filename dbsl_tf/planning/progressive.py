@@ -5,18 +5,12 @@ Source: the hybrid of dual-batch and cyclic progressive learning, arXiv 2509.260
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dbsl_tf.planning.dual_batch import DualBatchPlan
-from dbsl_tf.planning.from_config import plan_from_config
-from dbsl_tf.planning.time_model import TimeModel
-from dbsl_tf.schedules.progressive import SubStage, resolution_settings, sub_stages_from_config
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
+from dbsl_tf.schedules.progressive import SubStage
 
 
 @dataclass(frozen=True)
@@ -121,30 +115,3 @@ class TrainingSchedule:
                 "all_large": self.all_large_seconds,
             },
         }
-
-
-def schedule_plan_from_config(
-    config: Config, samples: int, time_models: Mapping[int, Sequence[TimeModel]]
-) -> TrainingSchedule:
-    """Returns the plan of a whole run; with `progressive.mode` off all epochs have one plan.
-
-    Args:
-        config: the configuration.
-        samples: samples in an epoch, d.
-        time_models: one a worker, for each resolution of the run.
-
-    Raises:
-        UserError: a resolution has no plan, as `plan_dual_batch`.
-    """
-    plans = {
-        settings.resolution: plan_from_config(
-            config, samples, time_models[settings.resolution], settings.resolution
-        )
-        for settings in resolution_settings(config)
-    }
-    return TrainingSchedule(
-        tuple(
-            PlannedSubStage(sub_stage, plans[sub_stage.resolution])
-            for sub_stage in sub_stages_from_config(config)
-        )
-    )

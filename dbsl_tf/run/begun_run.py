@@ -13,23 +13,20 @@ from rich.console import Console
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.telling import tell
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.data.dataset import dataset_facts
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.planning import TimeModel
-from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
-from dbsl_tf.profiling.suitability import warn_of_unsuitable_profile
-from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
+from dbsl_tf.resolved import ResolvedRun, RunSettings, resolve, settings_of
+from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import first_of
 from dbsl_tf.results.resuming import changes, check_same_classes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_precision_choice
-from dbsl_tf.schedules.progressive import resolution_settings
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,9 @@ class Run:
     """What a run does, and where it begins.
 
     Attributes:
-        config: the resolved configuration, `compute.precision` not auto any more.
+        config: what it was asked to do, with the profile and the precision that were found.
+        resolved: what that comes to.
         directory: where its results go.
-        time_models: one a worker, for each resolution.
-        schedule: what every worker trains in every epoch.
         checkpoints: where it keeps them.
         checkpoint: what it goes on from; None: it begins.
         history: its records; while it is open no other process goes on with the run.
@@ -57,9 +53,8 @@ class Run:
     """
 
     config: Config
+    resolved: ResolvedRun
     directory: RunDirectory
-    time_models: Mapping[int, Sequence[TimeModel]]
-    schedule: TrainingSchedule
     checkpoints: Checkpoints
     checkpoint: Checkpoint | None
     history: History
@@ -73,7 +68,8 @@ class Run:
 
     def plan_as_dict(self) -> dict[str, Any]:
         """The content of plan.json."""
-        values = {**self.schedule.plain.as_dict(), **self.schedule.as_dict()}
+        schedule = self.resolved.schedule
+        values = {**schedule.plain.as_dict(), **schedule.as_dict()}
         if self.precision_choice:
             values["precision_choice"] = self.precision_choice.as_dict()
         return values
@@ -109,7 +105,7 @@ def begin_or_resume(
         history = undoing.enter_context(History(directory.history))
         undoing.callback(directory.unmake, made)
         facts = _facts(data)
-        run = _begin_or_resume(config, source, directory, facts, history, console)
+        run = _begin_or_resume(config, source, directory, facts, history, partial(tell, console))
         directory.write_json(directory.data, facts)
         directory.write_text(directory.configuration, run.to_yaml())
         directory.write_json(directory.plan, run.plan_as_dict())
@@ -125,11 +121,11 @@ def _begin_or_resume(
     directory: RunDirectory,
     facts: Mapping[str, Any],
     history: History,
-    console: Console,
+    report: Callable[[str], None],
 ) -> Run:
     """Does `begin_or_resume` in a directory that no other process uses; writes nothing."""
 
-    report = partial(tell, console)
+    samples = config.data.train_samples or facts["train_samples"]
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
     checkpoint, changed, choice = None, [], None
     if directory.resumes(config.run.resume):
@@ -149,31 +145,19 @@ def _begin_or_resume(
         if before.compute.precision == "auto":
             choice = read_precision_choice(directory)
     if config.compute.precision == "auto":
-        choice = choice or _settled_precision(config, source, report)
+        choice = choice or _settled_precision(settings_of(config, samples), source, report)
         config = config.with_precision(choice.precision)
     else:
         choice = None
-    config = _with_time_model(config, source, console)
-    warn_of_unsuitable_profile(config)
-    if checkpoint is not None and _time_models_stay(before, config, checkpoint):
-        time_models = {
+    config = _with_time_model(config, samples, source, report)
+    kept = None
+    if checkpoint is not None and _time_source(before) == _time_source(config):
+        kept = {
             resolution: [TimeModel(*coefficients) for coefficients in models]
             for resolution, models in checkpoint.time_models.items()
         }
-    else:
-        time_models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, epoch_samples(config.data), time_models)
-    return Run(
-        config,
-        directory,
-        time_models,
-        schedule,
-        checkpoints,
-        checkpoint,
-        history,
-        changed,
-        choice,
-    )
+    resolved = resolve(config, samples, kept)
+    return Run(config, resolved, directory, checkpoints, checkpoint, history, changed, choice)
 
 
 def _facts(data: PreparedData) -> dict[str, Any]:
@@ -197,27 +181,30 @@ def _check_unfinished(
         )
 
 
-def _time_models_stay(before: Config, now: Config, checkpoint: Checkpoint) -> bool:
-    given = (before.time_model, before.progressive) == (now.time_model, now.progressive)
-    resolutions = {settings.resolution for settings in resolution_settings(now)}
-    return given and resolutions == set(checkpoint.time_models)
+def _time_source(config: Config) -> tuple[Any, ...]:
+    """The sections that a run has its time models from."""
+    return config.time_model, config.progressive
 
 
 def _settled_precision(
-    config: Config, source: Source, report: Callable[[str], None]
+    settings: RunSettings, source: Source, report: Callable[[str], None]
 ) -> PrecisionChoice:
     from dbsl_tf.measuring.precision import settle_precision
 
-    return settle_precision(config, source.file, source.overrides, report)
+    return settle_precision(settings, source.file, source.overrides, report)
 
 
-def _with_time_model(config: Config, source: Source, console: Console) -> Config:
+def _with_time_model(
+    config: Config, samples: int, source: Source, report: Callable[[str], None]
+) -> Config:
     """The configuration with a profile of this hardware where it has no time model."""
-    if has_time_models(config):
+    settings = settings_of(config, samples)
+    if settings.time_source.is_known:
+        warn_of_unsuitable_profile(settings)
         return config
     from dbsl_tf.measuring.profile_cluster import cached_profile
 
-    report = partial(tell, console)
-    path = cached_profile(config, source.file, source.overrides, report)
+    path = cached_profile(settings, source.file, source.overrides, report)
+    warn_of_unsuitable_profile(settings.with_profile(path))
     section = config.time_model.model_copy(update={"profile": path})
     return config.model_copy(update={"time_model": section})

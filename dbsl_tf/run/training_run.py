@@ -33,7 +33,6 @@ from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.run.begun_run import Run
 from dbsl_tf.run.last_resort import LastResort
-from dbsl_tf.schedules.calendar import calendar_from_config
 
 if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer
@@ -49,14 +48,22 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
     """
 
     report = partial(tell, console)
-    config, directory = run.config, run.directory
+    settings, schedule = run.resolved.settings, run.resolved.schedule
+    directory = run.directory
     report(_introduction(run, task))
-    warn_of_crowding(config)
-    restarts = max(0, config.cluster.max_restarts - restarts_so_far(os.environ))
+    warn_of_crowding(settings.cluster.workers)
+    restarts = max(0, settings.cluster.max_restarts - restarts_so_far(os.environ))
     with run.history as history, ExitStack() as stack:
         with waiting(console, "waiting for the servers"):
             cluster = stack.enter_context(
-                ready_cluster(config, task, directory.logs, restarts, report)
+                ready_cluster(
+                    settings.cluster,
+                    settings.compute.onednn,
+                    task,
+                    directory.logs,
+                    restarts,
+                    report,
+                )
             )
         stack.enter_context(LastResort(cluster.limits.call, _last_words(run)))
         if run.checkpoint is not None:
@@ -64,14 +71,14 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
             discarded = history.resume(run.checkpoint.commit, run.changes).discarded
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")
-        display = Display(console, run.schedule.plain, config.schedule.epochs, history.commits)
+        display = Display(console, schedule.plain, schedule.epochs, history.commits)
         observers = [history, display, *_event_files(run, stack)]
         with waiting(console, "loading the network on the workers"):
             check = partial(cluster.check, report)
             look = cluster.watch(report)
             trainer = _ready_trainer(run, data, cluster, observers, check, look)
             processors = _processors(trainer, look, cluster.limits.standstill)
-        if remark := onednn_remark(config.compute, processors):
+        if remark := onednn_remark(settings.compute, processors):
             report(remark)
         try:
             with display:
@@ -79,14 +86,12 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         except KeyboardInterrupt:
             _save_and_tell(run, trainer, cluster, console)
             raise
-        summary = summarize(
-            run.schedule, history.commits, history.evaluations, trainer.wall_seconds
-        )
-        summary["compute"] = compute_record(config.compute, processors, run.precision_choice)
+        summary = summarize(schedule, history.commits, history.evaluations, trainer.wall_seconds)
+        summary["compute"] = compute_record(settings.compute, processors, run.precision_choice)
         directory.write_json(directory.summary, summary)
     with waiting(console, f"writing {directory.model.name}"):
         _export(directory, cluster.limits)
-    print_outcome(console, run.schedule.plain, summary, directory)
+    print_outcome(console, schedule.plain, summary, directory)
 
 
 def _ready_trainer(
@@ -107,9 +112,7 @@ def _ready_trainer(
 
     def build() -> Trainer:
         return build_trainer(
-            run.config,
-            run.schedule,
-            run.time_models,
+            run.resolved,
             data,
             cluster,
             run.checkpoints,
@@ -147,20 +150,20 @@ def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
         run.directory.tensorboard,
         after,
         run.to_yaml(),
-        run.schedule.highest_resolution,
+        run.resolved.schedule.highest_resolution,
     )
     return [stack.enter_context(board)]
 
 
 def _introduction(run: Run, task: Task | None) -> str:
-    config, servers = run.config, run.config.cluster
+    settings, servers = run.resolved.settings, run.resolved.settings.cluster
     where = "starting on this machine" if task is None else "of TF_CONFIG"
     text = (
-        f"{config.model.name} on {config.data.name}: {servers.workers} worker(s) and "
+        f"{settings.model.name} on {settings.data.name}: {servers.workers} worker(s) and "
         f"{servers.parameter_servers} parameter server(s) {where}"
     )
     if run.checkpoint is not None:
-        total = config.schedule.epochs * servers.workers
+        total = settings.calendar.total
         text += f"; going on after commit {run.checkpoint.commit} of {total}"
     return text
 
@@ -169,10 +172,9 @@ def _evaluation_is_missing(run: Run, history: History) -> bool:
     """Whether the run was interrupted before the weights it goes on from were evaluated."""
     if run.checkpoint is None:
         return False
-    calendar = calendar_from_config(run.config)
-    return calendar.evaluation_due(run.checkpoint.commit) and not any(
+    return run.resolved.settings.calendar.evaluation_due(run.checkpoint.commit) and not any(
         record.commit == run.checkpoint.commit
-        and record.resolution == run.schedule.highest_resolution
+        and record.resolution == run.resolved.settings.highest.resolution
         for record in history.evaluations
     )
 

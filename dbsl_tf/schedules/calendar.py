@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,3 @@ class Calendar:
     def _due(self, commit: int, every: int) -> bool:
         epoch, rest = divmod(commit, self.workers)
         return epoch > 0 and not rest and (epoch % every == 0 or commit == self.total)
-
-
-def calendar_from_config(config: Config) -> Calendar:
-    """The calendar that a configuration asks for."""
-    return Calendar(
-        workers=config.cluster.workers,
-        epochs=config.schedule.epochs,
-        eval_every=config.schedule.eval_every,
-        checkpoint_every=config.checkpoint.every,
-    )

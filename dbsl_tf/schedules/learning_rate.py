@@ -5,10 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
 
 
 @dataclass(frozen=True)
@@ -61,18 +57,6 @@ class LearningRateSchedule:
         if epoch >= self.warmup_epochs:
             return 1.0
         return min(1.0, (epoch + 1 / self.commits_per_epoch) / self.warmup_epochs)
-
-
-def schedule_from_config(config: Config) -> LearningRateSchedule:
-    """Returns the schedule of a configuration."""
-    return LearningRateSchedule(
-        base_learning_rate=config.optimizer.base_lr,
-        milestones=config.schedule.milestones,
-        gamma=config.schedule.gamma,
-        warmup_epochs=config.schedule.warmup_epochs,
-        commits_per_epoch=config.cluster.workers,
-        cosine_epochs=float(config.schedule.epochs) if config.schedule.decay == "cosine" else 0.0,
-    )
 
 
 def scale_factor(scaling: str, batch: int, base_batch: int) -> float:

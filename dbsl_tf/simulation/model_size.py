@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import DATASETS, dataset_spec
+from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.models.building import MOBILENET_V2
 from dbsl_tf.models.mobilenet_v2 import LAST_CHANNELS, STAGES, STEM_CHANNELS
 from dbsl_tf.models.resnet import ARCHITECTURES, BOTTLENECK_EXPANSION, ResNet
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
+from dbsl_tf.resolved import RunSettings
 
 _IMAGE_CHANNELS = 3
 
@@ -79,7 +77,7 @@ def _mobilenet_v2() -> Iterator[Convolution]:
     yield Convolution(before * LAST_CHANNELS, LAST_CHANNELS)
 
 
-def sent_numbers(config: Config) -> int:
+def sent_numbers(settings: RunSettings) -> int:
     """Returns how many numbers a pull or a push sends.
 
     With `optimizer.state` keep the velocity of the trainable weights goes with them.
@@ -87,18 +85,19 @@ def sent_numbers(config: Config) -> int:
     Raises:
         UserError: the number of classes is not known without the data.
     """
-    trainable, others = weight_counts(config.model.name, _classes(config), config.stem)
-    kept = config.optimizer.state == "keep" and config.optimizer.momentum
-    return trainable + others + (trainable if kept else 0)
+    trainable, others = weight_counts(
+        settings.model.name, _classes(settings.data), settings.model.stem
+    )
+    return trainable + others + (trainable if settings.keeps_velocity else 0)
 
 
-def _classes(config: Config) -> int:
-    if config.data.name in DATASETS:
-        return dataset_spec(config.data.name).classes
-    folder = config.data.dir / "train" if config.data.dir else None
+def _classes(section: DataSection) -> int:
+    if section.name in DATASETS:
+        return dataset_spec(section.name).classes
+    folder = section.dir / "train" if section.dir else None
     if folder is None or not folder.is_dir():
         raise UserError(
-            f"simulate.model_bytes is null, and data.dir={config.data.dir} has no train/ that "
+            f"simulate.model_bytes is null, and data.dir={section.dir} has no train/ that "
             "tells how many classes the model has; give simulate.model_bytes"
         )
-    return len(class_folders(config.data.dir, TRAIN))
+    return len(class_folders(section.dir, TRAIN))

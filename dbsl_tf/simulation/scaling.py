@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.simulation.outcome import Outcome
-from dbsl_tf.simulation.scenario import scenario_from_config
+from dbsl_tf.simulation.scenario import scenario_of, simulated_settings
 from dbsl_tf.simulation.simulator import simulate
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def scale(
     points = []
     for size in sizes:
         try:
-            scenario, _ = scenario_from_config(config_of(size))
+            config = config_of(size)
+            scenario, _ = scenario_of(simulated_settings(config), config.simulate)
         except UserError as problem:
             points.append(ScalePoint(size, None, str(problem)))
         else:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
-from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.planning import DualBatchPlan, WorkerPlan
+from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.model_size import sent_numbers
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
+    from dbsl_tf.config.simulate_section import SimulateSection
 
 # Bytes of a number as it is sent, and as it is stored.
 _SENT_BYTES = {"float32": 4, "bfloat16": 2}
@@ -137,29 +137,37 @@ class Scenario:
         return self.undisturbed_rate / min(self.server_limits.values())
 
 
-def scenario_from_config(config: Config) -> tuple[Scenario, DualBatchPlan]:
-    """Returns what a configuration describes, and the plan of its highest resolution.
+def simulated_settings(config: Config) -> RunSettings:
+    """Returns the settings of a configuration with the epochs that are to be simulated.
 
     Raises:
-        UserError: it has no time model, no plan, or no size of the model.
+        UserError: the data cannot be counted.
     """
-    section = config.simulate
-    models = time_models_from_config(config)
-    if section.samples_per_worker is None:
-        samples = epoch_samples(config.data)
-    else:
-        samples = section.samples_per_worker * config.cluster.workers
-    plan = plan_from_config(config, samples, models)
-    number_bytes = _SENT_BYTES[config.cluster.transfer_dtype]
-    total = section.model_bytes or number_bytes * sent_numbers(config)
+    each = config.simulate.samples_per_worker
+    return settings_of(config, None if each is None else each * config.cluster.workers)
+
+
+def scenario_of(settings: RunSettings, section: SimulateSection) -> tuple[Scenario, DualBatchPlan]:
+    """Returns the cluster to simulate for a run, and the plan of its highest resolution.
+
+    Args:
+        settings: of the run; see `simulated_settings`.
+        section: the hardware.
+
+    Raises:
+        UserError: there is no time model, no plan, or no size of the model.
+    """
+    plan = settings.plan(time_models_of(settings)[settings.highest.resolution])
+    number_bytes = _SENT_BYTES[settings.cluster.transfer_dtype]
+    total = section.model_bytes or number_bytes * sent_numbers(settings)
     # The model is spread evenly, and kept as float32 whatever is sent.
-    shard = total / config.cluster.parameter_servers
+    shard = total / settings.cluster.parameter_servers
     stored = shard * _STORED_BYTES / number_bytes
     network = Scenario(
         roles=(),
         training_seconds=(),
         epochs=section.epochs,
-        synchronization=Synchronization.of(config.sync.mode, config.sync.staleness),
+        synchronization=settings.synchronization,
         model_bytes=total,
         shard_bytes=shard,
         server_bandwidth=section.server_bandwidth or math.inf,
@@ -168,7 +176,7 @@ def scenario_from_config(config: Config) -> tuple[Scenario, DualBatchPlan]:
         copy_seconds=section.copy_seconds_per_byte * stored,
         merge_seconds=section.merge_seconds_per_byte * stored,
         commit_seconds=section.commit_seconds,
-        randomness=_randomness(config),
+        randomness=_randomness(section),
     )
     scenario = with_workers(network, plan, section.overhead)
     _check_failures(scenario)
@@ -209,8 +217,7 @@ def _check_failures(scenario: Scenario) -> None:
         )
 
 
-def _randomness(config: Config) -> Randomness:
-    section = config.simulate
+def _randomness(section: SimulateSection) -> Randomness:
     return Randomness(
         variation=section.variation,
         worker_variation=section.worker_variation,

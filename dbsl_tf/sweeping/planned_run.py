@@ -11,9 +11,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.flat import override
-from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.planning import schedule_plan_from_config
-from dbsl_tf.profiling.time_models import has_time_models, time_models_by_resolution
+from dbsl_tf.resolved import settings_of, time_models_of
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_summary
@@ -83,13 +81,15 @@ class PlannedRun:
         Raises:
             UserError: no plan satisfies the configuration.
         """
-        config = self.config
-        images_are_counted = config.data.name != IMAGE_FOLDER or config.data.train_samples
-        if not (has_time_models(config) and images_are_counted):
+        data = self.config.data
+        if data.name == IMAGE_FOLDER and not data.train_samples:
             return
-        models = time_models_by_resolution(config)
+        settings = settings_of(self.config)
+        if not settings.time_source.is_known:
+            return
+        models = time_models_of(settings)
         try:
-            schedule_plan_from_config(config, epoch_samples(config.data), models)
+            settings.schedule(models)
         except UserError as error:
             raise UserError(f"{self.name}: {error}") from error
 

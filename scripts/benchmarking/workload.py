@@ -9,8 +9,8 @@ from typing import Any
 from dbsl_tf.common import onednn
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.planning import DualBatchPlan, WorkerPlan, plan_from_config
-from dbsl_tf.profiling.time_models import time_models_from_config
+from dbsl_tf.planning import DualBatchPlan, WorkerPlan
+from dbsl_tf.resolved import resolve
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ class Workload:
     @staticmethod
     def of(config: Config, mini_epochs: int) -> Workload:
         """The workload that a configuration asks for."""
-        models = time_models_from_config(config)
-        plan = plan_from_config(config, epoch_samples(config.data), models)
-        return Workload(config, plan, mini_epochs)
+        return Workload(config, resolve(config).schedule.plain, mini_epochs)
 
 
 def peer_parser(description: str) -> argparse.ArgumentParser:

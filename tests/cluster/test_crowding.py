@@ -12,7 +12,6 @@ import pytest
 
 from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN, warn_of_crowding
 from dbsl_tf.common.cores import available_cores
-from dbsl_tf.config import load_config
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs/quickstart.yaml"
@@ -21,7 +20,7 @@ CROWDED = ["--config", str(CONFIG), f"cluster.workers={CORES + 1}"]
 
 
 def warned(capsys: pytest.CaptureFixture[str], workers: int) -> str:
-    warn_of_crowding(load_config(CONFIG, [f"cluster.workers={workers}"]))
+    warn_of_crowding(workers)
     return capsys.readouterr().err
 
 

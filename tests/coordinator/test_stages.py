@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,8 @@ import pytest
 from dbsl_tf.config import load_config
 from dbsl_tf.coordinator.stage import Stage, Streams
 from dbsl_tf.coordinator.stages import Stages
-from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.planning import plan_from_config
 from dbsl_tf.planning.drift import DriftWatch
-from dbsl_tf.planning.progressive import schedule_plan_from_config
-from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.resolved import resolve
 from tests.support.records import commit_record
 
 CONFIG = Path(__file__).parents[2] / "configs" / "cifar100_hybrid.yaml"
@@ -26,19 +24,12 @@ class TestStages:
         self.made: list[int] = []
 
     def stages(self, replan: bool) -> Stages:
-        samples = epoch_samples(self.config.data)
-        models = time_models_by_resolution(self.config)
+        run = resolve(self.config)
         watches = {
-            resolution: DriftWatch(
-                given,
-                lambda found, resolution=resolution: plan_from_config(
-                    self.config, samples, found, resolution
-                ),
-            )
-            for resolution, given in models.items()
+            resolution: DriftWatch(given, partial(run.settings.plan, resolution=resolution))
+            for resolution, given in run.time_models.items()
         }
-        schedule = schedule_plan_from_config(self.config, samples, models)
-        return Stages(schedule, watches, self.make, replan, lambda record: None)
+        return Stages(run.schedule, watches, self.make, replan, lambda record: None)
 
     def make(self, plan, settings) -> Stage:
         self.made.append(settings.resolution)

@@ -21,6 +21,7 @@ from dbsl_tf.measuring.precision_comparison import (
     may_gain,
 )
 from dbsl_tf.profiling.precision_choice import PrecisionChoice, choose, unmeasured
+from dbsl_tf.resolved import settings_of
 
 CONFIG = str(Path(__file__).parents[2] / "configs" / "quickstart.yaml")
 AVX2 = Processor("AMD EPYC", frozenset({"avx2"}))
@@ -57,7 +58,8 @@ class TestSettlePrecision:
 
     def settle(self, *overrides: str) -> PrecisionChoice:
         config = load_config(CONFIG, ["compute.precision=auto", *overrides])
-        return precision.settle_precision(config, CONFIG, overrides, self.lines.append)
+        settings = settings_of(config)
+        return precision.settle_precision(settings, CONFIG, overrides, self.lines.append)
 
     def test_it_is_measured_once_where_the_processor_has_bfloat16(self):
         choice = self.settle()

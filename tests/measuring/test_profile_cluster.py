@@ -12,6 +12,7 @@ from dbsl_tf.config import load_config
 from dbsl_tf.measuring.profile_cluster import cached_profile
 from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution
 from dbsl_tf.profiling.profile_file import Point, Profile, load_profile
+from dbsl_tf.resolved import settings_of
 
 CONFIG = str(Path(__file__).parents[2] / "configs" / "quickstart.yaml")
 UNKNOWN_TIMES = ("time_model.a=null", "time_model.b=null", "time_model.overhead=0")
@@ -43,8 +44,8 @@ class TestCachedProfile:
 
     def ask(self, *overrides: str) -> Path:
         overrides = (*UNKNOWN_TIMES, *overrides)
-        config = load_config(CONFIG, overrides)
-        return cached_profile(config, CONFIG, overrides, self.lines.append)
+        settings = settings_of(load_config(CONFIG, overrides))
+        return cached_profile(settings, CONFIG, overrides, self.lines.append)
 
     def test_it_is_measured_once(self):
         path = self.ask()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch, plan_from_config
+from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch
+from dbsl_tf.resolved import settings_of
 
 COMPSAC = TimeModel(0.00056607, 0.014041204118283607)
 RESOLUTION_24 = TimeModel(0.00035268184915307385, 0.014788833468238893)
@@ -152,7 +153,7 @@ def test_the_plan_of_a_configuration(tmp_path) -> None:
         "rounding: floor, update_factor: none}\n"
     )
     models = [TimeModel(0.00056607, 0.014041204118283607)] * 4
-    plan = plan_from_config(load_config(path), 50_000, models)
+    plan = settings_of(load_config(path)).plan(models)
     assert (plan.small_batch, plan.small_samples, plan.large_samples) == (127, 12083, 13750)
     assert plan.update_factor == 1
 

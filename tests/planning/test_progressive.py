@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import (
     TimeModel,
     TrainingSchedule,
-    plan_from_config,
-    schedule_plan_from_config,
 )
-from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.resolved import resolve, settings_of, time_models_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -55,8 +52,7 @@ IMAGENET = [
 
 
 def _schedule(config: Config) -> TrainingSchedule:
-    models = time_models_by_resolution(config)
-    return schedule_plan_from_config(config, epoch_samples(config.data), models)
+    return resolve(config).schedule
 
 
 def _cifar_100(*overrides: str) -> TrainingSchedule:
@@ -143,7 +139,7 @@ def test_plain_is_the_run_that_is_off_and_all_large_the_one_without_small_worker
 def test_off_has_one_plan_and_the_stages_of_the_learning_rate() -> None:
     config = load_config(CONFIGS / "cifar100_compsac.yaml")
     schedule = _schedule(config)
-    plan = plan_from_config(config, 50_000, time_models_by_resolution(config)[32])
+    plan = (settings := settings_of(config)).plan(time_models_of(settings)[32])
     assert schedule.plans == {32: plan}
     assert _rows(schedule) == [(80, 0.1, 32, 0.0), (120, 0.02, 32, 0.0), (140, 0.004, 32, 0.0)]
     assert schedule.predicted_seconds == pytest.approx(schedule.plain_seconds)
@@ -216,7 +212,7 @@ def test_lower_resolutions_that_take_less_time_save_time(
             "dual_batch.extra_time_ratio=1.02",
         ],
     )
-    schedule = schedule_plan_from_config(config, 50_000, {24: (low,) * 4, 32: (high,) * 4})
+    schedule = settings_of(config).schedule({24: (low,) * 4, 32: (high,) * 4})
     # Whole batches may make an epoch a step longer.
     step = 140 * high.batch_seconds(560)
     assert schedule.predicted_seconds <= schedule.plain_seconds + step

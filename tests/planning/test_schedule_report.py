@@ -7,16 +7,15 @@ import pytest
 from rich.console import Console
 
 from dbsl_tf.config import load_config
-from dbsl_tf.planning import TimeModel, TrainingSchedule, schedule_plan_from_config
+from dbsl_tf.planning import TimeModel, TrainingSchedule
 from dbsl_tf.planning.schedule_report import print_schedule
-from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.resolved import resolve, settings_of
 
 CONFIG = Path(__file__).parents[2] / "configs" / "cifar100_hybrid.yaml"
 
 
 def _schedule(*overrides: str) -> TrainingSchedule:
-    config = load_config(CONFIG, overrides)
-    return schedule_plan_from_config(config, 50_000, time_models_by_resolution(config))
+    return resolve(load_config(CONFIG, overrides)).schedule
 
 
 def _printed(schedule: TrainingSchedule, width: int = 80) -> str:
@@ -62,12 +61,12 @@ def test_a_rate_that_falls_is_shown_from_first_to_last() -> None:
 
 
 def test_workers_that_differ_are_announced() -> None:
-    config = load_config(CONFIG)
+    settings = settings_of(load_config(CONFIG))
     models = {
         resolution: [TimeModel(factor * 5e-4, 0.01) for factor in (1, 1, 1, 2)]
         for resolution in (24, 32)
     }
-    assert "Workers differ" in _printed(schedule_plan_from_config(config, 50_000, models))
+    assert "Workers differ" in _printed(settings.schedule(models))
     assert "Workers differ" not in _printed(_schedule())
 
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dbsl_tf.config import load_config
-from dbsl_tf.schedules import LearningRateSchedule, scale_factor, schedule_from_config
+from dbsl_tf.schedules import LearningRateSchedule, scale_factor
 
 
 def test_the_rate_falls_at_every_milestone() -> None:
@@ -45,18 +44,6 @@ def test_warm_up_never_falls(one: float, two: float) -> None:
     schedule = LearningRateSchedule(0.1, warmup_epochs=5, commits_per_epoch=3)
     earlier, later = sorted((one, two))
     assert schedule.learning_rate(earlier) <= schedule.learning_rate(later)
-
-
-def test_the_schedule_of_a_configuration(tmp_path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(
-        "data: {name: digits}\nmodel: {name: resnet8}\ntime_model: {a: 1, b: 1}\n"
-        "cluster: {workers: 4}\noptimizer: {base_lr: 0.2}\n"
-        "schedule: {epochs: 9, milestones: [3, 6], gamma: 0.5, warmup_epochs: 1}\n"
-    )
-    assert schedule_from_config(load_config(path)) == LearningRateSchedule(
-        0.2, (3.0, 6.0), 0.5, 1.0, 4
-    )
 
 
 def test_scale_factors() -> None:
@@ -115,14 +102,3 @@ def test_every_mini_epoch_of_a_cosine_has_a_rate_above_zero(
 ) -> None:
     last = schedule.cosine_epochs - 1 / schedule.commits_per_epoch
     assert schedule.learning_rate(last) > 0
-
-
-def test_the_cosine_of_a_configuration(tmp_path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(
-        "data: {name: digits}\nmodel: {name: resnet8}\n"
-        "schedule: {epochs: 9, decay: cosine, warmup_epochs: 1}\n"
-    )
-    assert schedule_from_config(load_config(path)) == LearningRateSchedule(
-        0.1, (), 0.1, 1.0, 2, cosine_epochs=9.0
-    )

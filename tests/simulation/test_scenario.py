@@ -8,7 +8,7 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.simulation.scenario import Scenario, scenario_from_config
+from dbsl_tf.simulation.scenario import Scenario, scenario_of, simulated_settings
 from dbsl_tf.simulation.simulator import simulate
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -31,7 +31,8 @@ PUBLISHED_ERROR = 0.035
 
 
 def of(name: str, *overrides: str) -> Scenario:
-    return scenario_from_config(load_config(CONFIGS / name, overrides))[0]
+    config = load_config(CONFIGS / name, overrides)
+    return scenario_of(simulated_settings(config), config.simulate)[0]
 
 
 class TestPublished:

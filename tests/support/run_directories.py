@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dbsl_tf.common.processor import Processor, WorkerProcessor
 from dbsl_tf.config import load_config
-from dbsl_tf.planning.progressive import TrainingSchedule, schedule_plan_from_config
-from dbsl_tf.profiling.time_models import time_models_by_resolution
+from dbsl_tf.planning.progressive import TrainingSchedule
+from dbsl_tf.resolved import resolve
 from dbsl_tf.results.compute_record import compute_record
 from dbsl_tf.results.history import History
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord
@@ -42,8 +42,7 @@ def make_run(
         evaluate: whether it was evaluated after each epoch.
     """
     config = load_config(CONFIG, [f"run.dir={path}", *overrides])
-    models = time_models_by_resolution(config)
-    schedule = schedule_plan_from_config(config, SAMPLES, models)
+    schedule = resolve(config, SAMPLES).schedule
     directory = RunDirectory(path)
     directory.make()
     directory.write_text(directory.configuration, config.to_yaml())

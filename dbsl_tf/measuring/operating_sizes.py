@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median_low
-from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.planning import TimeModel, plan_from_config
-from dbsl_tf.schedules.progressive import settings_at
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.resolved import RunSettings
 
 
 def operating_sizes(
-    config: Config,
+    settings: RunSettings,
     time_models: Sequence[TimeModel] | None,
     sweep: Sequence[int],
     resolution: int | None = None,
@@ -29,16 +24,17 @@ def operating_sizes(
     of the sweep.
 
     Args:
-        config: asks for the plan; `profile.max_batch` bounds the larger size.
+        settings: ask for the plan; `profile.max_batch` bounds the larger size.
         time_models: of each worker, from the sweep; None: no plan can be made from them.
         sweep: the sizes measured before, rising.
         resolution: of the images, one of the run's; None: the highest.
     """
-    large = min(settings_at(config, resolution).large_batch, sweep[-1])
+    part = settings.highest if resolution is None else settings.by_resolution[resolution]
+    large = min(part.large_batch, sweep[-1])
     small = sweep[0]
     if time_models is not None:
         try:
-            plan = plan_from_config(config, epoch_samples(config.data), time_models, resolution)
+            plan = settings.plan(time_models, resolution)
         except UserError:
             # Told when the plan is made from the finished profile: that one counts.
             pass

@@ -5,14 +5,10 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.config import Config, load_config
-from dbsl_tf.planning import TimeModel, plan_from_config
+from dbsl_tf.config import load_config
+from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.sweep_file import profile_sweep
-from dbsl_tf.profiling.time_models import (
-    has_time_models,
-    time_models_by_resolution,
-    time_models_from_config,
-)
+from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
 
 SHORT = """\
 data: {name: cifar10}
@@ -22,22 +18,24 @@ schedule: {epochs: 1}
 """
 
 
-def _config(folder: Path, *overrides: str) -> Config:
+def _settings(folder: Path, *overrides: str) -> RunSettings:
     path = folder / "run.yaml"
     path.write_text(SHORT)
-    return load_config(path, overrides)
+    return settings_of(load_config(path, overrides), samples=6000)
 
 
 def test_a_b_and_overhead_are_those_of_every_worker(tmp_path: Path) -> None:
-    config = _config(tmp_path, "time_model.a=0.001", "time_model.b=0.02", "time_model.overhead=0.5")
-    models = time_models_from_config(config)
+    settings = _settings(
+        tmp_path, "time_model.a=0.001", "time_model.b=0.02", "time_model.overhead=0.5"
+    )
+    models = time_models_of(settings)[32]
     assert models == (TimeModel(0.001, 0.02, 0.5),) * 3
-    assert plan_from_config(config, 6000, models).overhead_seconds == 0.5
+    assert settings.plan(models).overhead_seconds == 0.5
 
 
 def test_every_worker_is_planned_with_its_own_time_model(tmp_path: Path) -> None:
     models = [TimeModel(0.001, 0.02), TimeModel(0.002, 0.02), TimeModel(0.004, 0.02)]
-    plan = plan_from_config(_config(tmp_path), 6000, models)
+    plan = _settings(tmp_path).plan(models)
     assert [worker.time_model for worker in plan.workers] == models
     assert plan.epoch_samples == 6000
 
@@ -49,22 +47,22 @@ def test_a_profile_gives_the_measured_values(tmp_path: Path) -> None:
     )
     profile = tmp_path / "profile.json"
     profile_sweep(tmp_path / "times.csv").save(profile)
-    config = _config(tmp_path, f"time_model.profile={profile}")
-    models = time_models_from_config(config)
+    settings = _settings(tmp_path, f"time_model.profile={profile}")
+    models = time_models_of(settings)[32]
     assert len(models) == 3
     assert models[0].seconds_per_sample == pytest.approx(0.001)
     assert models[0].seconds_per_batch == pytest.approx(0.02)
 
 
 def test_a_profile_that_is_not_there(tmp_path: Path) -> None:
-    config = _config(tmp_path, "time_model.profile=none.json")
+    settings = _settings(tmp_path, "time_model.profile=none.json")
     with pytest.raises(UserError, match=r"none\.json"):
-        time_models_from_config(config)
+        time_models_of(settings)
 
 
 def test_without_a_time_model_it_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        time_models_from_config(_config(tmp_path))
+        time_models_of(_settings(tmp_path))
     message = str(caught.value)
     assert "python -m dbsl_tf.profile --config FILE --output profile.json" in message
     assert "time_model.a and time_model.b" in message
@@ -88,20 +86,19 @@ def _sweep(folder: Path, *resolutions: int) -> str:
 
 
 def test_every_resolution_has_its_own_time_model(tmp_path: Path) -> None:
-    config = _config(tmp_path, *HYBRID, *LISTS, "progressive.overhead=[0, 0.5]")
+    settings = _settings(tmp_path, *HYBRID, *LISTS, "progressive.overhead=[0, 0.5]")
     models = {24: (TimeModel(0.001, 0.02),) * 3, 32: (TimeModel(0.002, 0.03, 0.5),) * 3}
-    assert time_models_by_resolution(config) == models
-    assert time_models_from_config(config) == models[32]
+    assert time_models_of(settings) == models
 
 
 def test_without_the_hybrid_there_is_the_resolution_of_the_data(tmp_path: Path) -> None:
-    config = _config(tmp_path, "time_model.a=0.001", "time_model.b=0.02")
-    assert time_models_by_resolution(config) == {32: (TimeModel(0.001, 0.02),) * 3}
+    settings = _settings(tmp_path, "time_model.a=0.001", "time_model.b=0.02")
+    assert time_models_of(settings) == {32: (TimeModel(0.001, 0.02),) * 3}
 
 
 def test_a_profile_of_all_resolutions(tmp_path: Path) -> None:
-    config = _config(tmp_path, *HYBRID, _sweep(tmp_path, 24, 28, 32))
-    assert sorted(time_models_by_resolution(config)) == [24, 32]
+    settings = _settings(tmp_path, *HYBRID, _sweep(tmp_path, 24, 28, 32))
+    assert sorted(time_models_of(settings)) == [24, 32]
 
 
 @pytest.mark.parametrize(
@@ -110,25 +107,25 @@ def test_a_profile_of_all_resolutions(tmp_path: Path) -> None:
 def test_a_profile_without_a_resolution(
     tmp_path: Path, measured: tuple[int, ...], missing: str
 ) -> None:
-    config = _config(tmp_path, *HYBRID, _sweep(tmp_path, *measured))
+    settings = _settings(tmp_path, *HYBRID, _sweep(tmp_path, *measured))
     with pytest.raises(UserError) as caught:
-        time_models_by_resolution(config)
+        time_models_of(settings)
     assert f"has no fit for resolution {missing};" in str(caught.value)
     assert "progressive.a and progressive.b" in str(caught.value)
 
 
 def test_without_time_models_of_the_resolutions_it_names_the_keys(tmp_path: Path) -> None:
-    config = _config(tmp_path, *HYBRID, "time_model.a=0.001", "time_model.b=0.02")
+    settings = _settings(tmp_path, *HYBRID, "time_model.a=0.001", "time_model.b=0.02")
     with pytest.raises(UserError) as caught:
-        time_models_by_resolution(config)
+        time_models_of(settings)
     assert "progressive.a and progressive.b are null" in str(caught.value)
     assert "resolution 24 and 32" in str(caught.value)
 
 
 def test_whether_there_are_time_models(tmp_path: Path) -> None:
     own = ("time_model.a=0.001", "time_model.b=0.02")
-    assert not has_time_models(_config(tmp_path))
-    assert has_time_models(_config(tmp_path, *own))
-    assert not has_time_models(_config(tmp_path, *HYBRID, *own))
-    assert has_time_models(_config(tmp_path, *HYBRID, *LISTS))
-    assert has_time_models(_config(tmp_path, *HYBRID, "time_model.profile=p.json"))
+    assert not _settings(tmp_path).time_source.is_known
+    assert _settings(tmp_path, *own).time_source.is_known
+    assert not _settings(tmp_path, *HYBRID, *own).time_source.is_known
+    assert _settings(tmp_path, *HYBRID, *LISTS).time_source.is_known
+    assert _settings(tmp_path, *HYBRID, "time_model.profile=p.json").time_source.is_known

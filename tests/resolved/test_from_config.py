@@ -1,4 +1,4 @@
-"""The run in sub-stages, against the published schedules and for any configuration."""
+"""What a configuration comes to; its sub-stages against the published schedules."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.schedules import (
-    ResolutionSettings,
-    resolution_settings,
-    schedule_from_config,
-    settings_at,
-    sub_stages_from_config,
-)
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.resolved import resolve, settings_of
+from dbsl_tf.schedules import LearningRateSchedule, ResolutionSettings
 
 # Epochs, learning rate, resolution, dropout, B_L. Source: arXiv 2509.26092, section 5.
 CIFAR_100 = [
@@ -68,7 +64,7 @@ def _rows(config: Config) -> list[tuple]:
             part.dropout,
             part.large_batch,
         )
-        for part in sub_stages_from_config(config)
+        for part in settings_of(config).sub_stages
     ]
 
 
@@ -137,7 +133,7 @@ def test_a_cosine_falls_inside_the_stages() -> None:
         "schedule.milestones=[]",
         "progressive.stage_ends=[70, 140]",
     )
-    parts = sub_stages_from_config(config)
+    parts = settings_of(config).sub_stages
     assert [(part.last_epoch, part.resolution) for part in parts] == [
         (35, 24),
         (70, 32),
@@ -151,18 +147,45 @@ def test_a_cosine_falls_inside_the_stages() -> None:
 
 def test_left_out_lists_are_those_of_the_run() -> None:
     lists = ["progressive.dropout=null", "progressive.large_batch=null"]
-    assert resolution_settings(_config(CIFAR_100_TEXT, *lists)) == (
+    assert settings_of(_config(CIFAR_100_TEXT, *lists)).resolutions == (
         ResolutionSettings(24, 0.2, 560),
         ResolutionSettings(32, 0.2, 560),
     )
 
 
 def test_settings_of_a_resolution() -> None:
-    config = _config(CIFAR_100_TEXT)
-    assert settings_at(config) == settings_at(config, 32) == ResolutionSettings(32, 0.2, 560)
-    assert settings_at(config, 24) == ResolutionSettings(24, 0.1, 600)
+    settings = settings_of(_config(CIFAR_100_TEXT))
+    assert settings.highest == ResolutionSettings(32, 0.2, 560)
+    assert settings.by_resolution == {
+        24: ResolutionSettings(24, 0.1, 600),
+        32: ResolutionSettings(32, 0.2, 560),
+    }
     with pytest.raises(ValueError, match="28"):
-        settings_at(config, 28)
+        settings.plan([TimeModel(1e-3, 1e-2)] * 2, 28)
+
+
+def test_time_models_that_a_run_has_come_to_count_where_they_are_those_of_its_resolutions() -> None:
+    times = ["progressive.a=[0.001, 0.002]", "progressive.b=[0.01, 0.02]"]
+    config = _config(CIFAR_100_TEXT, *times)
+    kept = {resolution: [TimeModel(5e-4, 5e-3)] * 2 for resolution in (24, 32)}
+    assert resolve(config, kept=kept).time_models == kept
+    assert resolve(config, kept=kept).schedule.plain.epoch_seconds < 15
+    assert resolve(config, kept={32: kept[32]}).time_models == resolve(config).time_models
+    assert resolve(config).time_models[24] == (TimeModel(0.001, 0.01),) * 2
+
+
+def test_where_weights_are_evaluated() -> None:
+    assert settings_of(_config(CIFAR_100_TEXT)).evaluated_resolutions == (32,)
+    both = _config(CIFAR_100_TEXT, "progressive.evaluate_current=true")
+    assert settings_of(both).evaluated_resolutions == (24, 32)
+
+
+def test_what_is_due_and_who_may_begin() -> None:
+    config = _config(CIFAR_100_TEXT, "cluster.workers=3", "schedule.eval_every=7", "sync.mode=ssp")
+    settings = settings_of(config, samples=99)
+    assert (settings.samples, settings.calendar.total) == (99, 420)
+    assert settings.calendar.evaluation_due(21) and not settings.calendar.evaluation_due(18)
+    assert settings.synchronization.bound == 1
 
 
 @st.composite
@@ -181,11 +204,11 @@ def _configurations(draw: st.DrawFn) -> Config:
 
 @given(_configurations())
 def test_sub_stages_are_all_epochs_once_with_the_rate_of_each(config: Config) -> None:
-    parts = sub_stages_from_config(config)
+    parts = settings_of(config).sub_stages
     epochs = [epoch for part in parts for epoch in range(part.first_epoch, part.last_epoch + 1)]
     assert epochs == list(range(1, config.schedule.epochs + 1))
     assert sum(part.epochs for part in parts) == config.schedule.epochs
-    rates = schedule_from_config(config)
+    rates = settings_of(config).learning_rate
     for part in parts:
         for epoch in range(part.first_epoch, part.last_epoch + 1):
             assert rates.decayed_rate(epoch - 1) == part.learning_rate
@@ -196,7 +219,7 @@ def test_sub_stages_are_all_epochs_once_with_the_rate_of_each(config: Config) ->
 
 @given(_configurations())
 def test_every_stage_goes_through_all_resolutions_evenly(config: Config) -> None:
-    progressive, parts = config.progressive, sub_stages_from_config(config)
+    progressive, parts = config.progressive, settings_of(config).sub_stages
     resolutions = [part.resolution for part in parts]
     stages = len(config.schedule.stage_ends)
     if progressive.mode == "cyclic":
@@ -210,3 +233,26 @@ def test_every_stage_goes_through_all_resolutions_evenly(config: Config) -> None
         assert set(resolutions) == set(progressive.resolutions)
     else:
         assert resolutions == [32] * stages
+
+
+def test_the_schedule_of_a_configuration(tmp_path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "data: {name: digits}\nmodel: {name: resnet8}\ntime_model: {a: 1, b: 1}\n"
+        "cluster: {workers: 4}\noptimizer: {base_lr: 0.2}\n"
+        "schedule: {epochs: 9, milestones: [3, 6], gamma: 0.5, warmup_epochs: 1}\n"
+    )
+    assert settings_of(load_config(path)).learning_rate == LearningRateSchedule(
+        0.2, (3.0, 6.0), 0.5, 1.0, 4
+    )
+
+
+def test_the_cosine_of_a_configuration(tmp_path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "data: {name: digits}\nmodel: {name: resnet8}\n"
+        "schedule: {epochs: 9, decay: cosine, warmup_epochs: 1}\n"
+    )
+    assert settings_of(load_config(path)).learning_rate == LearningRateSchedule(
+        0.1, (), 0.1, 1.0, 2, cosine_epochs=9.0
+    )

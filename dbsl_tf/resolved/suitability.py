@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dbsl_tf.common.onednn import decide
-
-if TYPE_CHECKING:
-    from dbsl_tf.config import Config
+from dbsl_tf.resolved.settings import RunSettings
 
 # What the steps are called in a profile's settings, by key; each changes how long they take.
 _SETTINGS = {
@@ -22,36 +20,37 @@ _SETTINGS = {
 }
 
 
-def warn_of_unsuitable_profile(config: Config) -> None:
+def warn_of_unsuitable_profile(settings: RunSettings) -> None:
     """Warn on standard error of a `time_model.profile` whose times are those of other steps.
 
     Raises:
         UserError: it cannot be read.
     """
-    path = config.time_model.profile
+    path = settings.time_source.profile
     if path is None:
         return
     # Imported here because it takes longer than the rest of the plan command.
     from dbsl_tf.profiling.profile_file import load_profile
 
-    remark = unsuitable(load_profile(path).settings, config)
+    remark = unsuitable(load_profile(path).settings, settings)
     if remark is not None:
         print(f"warning: time_model.profile={path} {remark}", file=sys.stderr, flush=True)
 
 
-def unsuitable(measured: Mapping[str, Any], config: Config) -> str | None:
+def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None:
     """What is wrong with a profile of these settings for a run; None: nothing that is known.
 
     Args:
         measured: `Profile.settings`; one of a sweep file has none of those that count.
-        config: of the run, on this machine.
+        settings: of the run, on this machine.
     """
+    compute = settings.compute
     expected = {
-        "model": config.model.name,
-        "stem": config.stem,
-        "precision": None if config.compute.precision == "auto" else config.precision,
-        "xla": config.compute.xla,
-        "onednn": decide(config.compute.onednn, os.environ).on,
+        "model": settings.model.name,
+        "stem": settings.model.stem,
+        "precision": None if compute.precision == "auto" else compute.precision,
+        "xla": compute.xla,
+        "onednn": decide(compute.onednn, os.environ).on,
     }
     others = [
         f"{_SETTINGS[name]}={_text(name, measured[name])} instead of {_text(name, value)}"

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.common.onednn import VARIABLE
-from dbsl_tf.config import Config, load_config
+from dbsl_tf.config import load_config
 from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution
 from dbsl_tf.profiling.profile_file import Point, Profile
-from dbsl_tf.profiling.suitability import unsuitable, warn_of_unsuitable_profile
+from dbsl_tf.resolved import RunSettings, settings_of
+from dbsl_tf.resolved.suitability import unsuitable, warn_of_unsuitable_profile
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 MEASURED = {
@@ -23,12 +24,12 @@ MEASURED = {
 }
 
 
-def _config(*overrides: str) -> Config:
-    return load_config(CONFIG, ["compute.onednn=on", *overrides])
+def _settings(*overrides: str) -> RunSettings:
+    return settings_of(load_config(CONFIG, ["compute.onednn=on", *overrides]))
 
 
 def test_the_same_steps_are_suitable() -> None:
-    assert unsuitable(MEASURED, _config("data.augment=[]", "run.seed=3")) is None
+    assert unsuitable(MEASURED, _settings("data.augment=[]", "run.seed=3")) is None
 
 
 @pytest.mark.parametrize(
@@ -42,25 +43,25 @@ def test_the_same_steps_are_suitable() -> None:
     ],
 )
 def test_other_steps_are_told(override: str, told: str) -> None:
-    remark = unsuitable(MEASURED, _config(override))
+    remark = unsuitable(MEASURED, _settings(override))
     assert told in remark and "dbsl_tf.profile" in remark and remark.count("instead") == 1
 
 
 def test_auto_is_what_the_environment_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "0")
-    assert "onednn=on instead of off" in unsuitable(MEASURED, _config("compute.onednn=auto"))
-    assert unsuitable({**MEASURED, "onednn": False}, _config("compute.onednn=auto")) is None
+    assert "onednn=on instead of off" in unsuitable(MEASURED, _settings("compute.onednn=auto"))
+    assert unsuitable({**MEASURED, "onednn": False}, _settings("compute.onednn=auto")) is None
 
 
 def test_what_an_older_profile_does_not_say_is_told() -> None:
     older = {name: value for name, value in MEASURED.items() if name != "onednn"}
-    assert "does not say whether" in unsuitable(older, _config())
-    assert unsuitable(older, _config("compute.onednn=off")) is None
+    assert "does not say whether" in unsuitable(older, _settings())
+    assert unsuitable(older, _settings("compute.onednn=off")) is None
 
 
 def test_workers_that_were_not_alike_and_sweep_files_are_not_held_against_it() -> None:
-    assert unsuitable({**MEASURED, "onednn": None}, _config()) is None
-    assert unsuitable({"source": "times.csv"}, _config()) is None
+    assert unsuitable({**MEASURED, "onednn": None}, _settings()) is None
+    assert unsuitable({"source": "times.csv"}, _settings()) is None
 
 
 def test_the_warning_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,10 +71,10 @@ def test_the_warning_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     Profile((fit,), "ols", settings=MEASURED).save(path)
     given = (f"time_model.profile={path}", "time_model.a=null", "time_model.b=null")
     given += ("time_model.overhead=0",)
-    warn_of_unsuitable_profile(_config(*given))
-    warn_of_unsuitable_profile(_config())
+    warn_of_unsuitable_profile(_settings(*given))
+    warn_of_unsuitable_profile(_settings())
     assert capsys.readouterr() == ("", "")
-    warn_of_unsuitable_profile(_config(*given, "compute.xla=true"))
+    warn_of_unsuitable_profile(_settings(*given, "compute.xla=true"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"warning: time_model.profile={path} has compute.xla=false")

@@ -7,37 +7,37 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.config import load_config
-from dbsl_tf.data.configured import epoch_samples
-from dbsl_tf.planning import TimeModel, plan_from_config
-from dbsl_tf.profiling.operating_sizes import operating_mixes, operating_sizes
+from dbsl_tf.measuring.operating_sizes import operating_mixes, operating_sizes
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.resolved import RunSettings, settings_of
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 MODELS = (TimeModel(7.5e-4, 2.4e-3), TimeModel(8e-4, 2.4e-3))
 SWEEP = (4, 8, 16, 32, 64)
 
 
-def _config(*overrides: str):
-    return load_config(CONFIG, overrides)
+def _settings(*overrides: str) -> RunSettings:
+    return settings_of(load_config(CONFIG, overrides))
 
 
 def test_the_sizes_are_those_of_the_plan() -> None:
-    config = _config("dual_batch.extra_time_ratio=1.1")
-    plan = plan_from_config(config, epoch_samples(config.data), MODELS)
-    assert operating_sizes(config, MODELS, SWEEP) == (plan.small_batch, 64)
+    settings = _settings("dual_batch.extra_time_ratio=1.1")
+    plan = settings.plan(MODELS)
+    assert operating_sizes(settings, MODELS, SWEEP) == (plan.small_batch, 64)
 
 
 @pytest.mark.parametrize("override", ["small_workers=0", "extra_time_ratio=1"])
 def test_without_a_small_batch_there_is_still_a_line(override: str) -> None:
-    assert operating_sizes(_config(f"dual_batch.{override}"), MODELS, SWEEP) == (32, 64)
+    assert operating_sizes(_settings(f"dual_batch.{override}"), MODELS, SWEEP) == (32, 64)
 
 
 def test_without_a_plan_the_sweep_gives_the_smallest() -> None:
-    assert operating_sizes(_config(), None, SWEEP) == (4, 64)
-    assert operating_sizes(_config("dual_batch.extra_time_ratio=9"), MODELS, SWEEP) == (4, 64)
+    assert operating_sizes(_settings(), None, SWEEP) == (4, 64)
+    assert operating_sizes(_settings("dual_batch.extra_time_ratio=9"), MODELS, SWEEP) == (4, 64)
 
 
 def test_nothing_is_timed_beyond_the_sweep() -> None:
-    small, large = operating_sizes(_config(), MODELS, (4, 8))
+    small, large = operating_sizes(_settings(), MODELS, (4, 8))
     assert (small, large) == (4, 8)
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.config import load_config
-from dbsl_tf.profiling.cache import cache_path
+from dbsl_tf.measuring.profile_cache import cache_path
+from dbsl_tf.resolved import settings_of
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
 
 def _path(*overrides: str, device: str = "a processor", threads: int = 1, servers=()) -> Path:
-    return cache_path(load_config(CONFIG, overrides), device, threads, servers)
+    settings = settings_of(load_config(CONFIG, overrides), samples=1)
+    return cache_path(settings, device, threads, servers)
 
 
 def test_the_same_training_step_has_the_same_file() -> None:

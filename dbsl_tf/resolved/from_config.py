@@ -1,0 +1,157 @@
+"""From a configuration to the run it describes: nothing after this works anything out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from dbsl_tf.config.progressive_section import stage_ends
+from dbsl_tf.data.configured import epoch_samples
+from dbsl_tf.planning import TimeModel
+from dbsl_tf.resolved.run import ResolvedRun
+from dbsl_tf.resolved.settings import ModelSettings, RunSettings, TimeSource
+from dbsl_tf.resolved.time_models import time_models_of
+from dbsl_tf.schedules import LearningRateSchedule, ResolutionSettings, SubStage
+from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.synchronization import Synchronization
+
+if TYPE_CHECKING:
+    from dbsl_tf.config import Config
+
+
+def resolve(
+    config: Config,
+    samples: int | None = None,
+    kept: Mapping[int, Sequence[TimeModel]] | None = None,
+) -> ResolvedRun:
+    """Returns the run that a configuration describes, with the plans of all its epochs.
+
+    Args:
+        config: the configuration.
+        samples: in an epoch; None: those of its data, see `epoch_samples`.
+        kept: time models that the run has come to, which count where they are those of its
+            resolutions; None: those of the configuration.
+
+    Raises:
+        UserError: the data cannot be counted, there are no time models, or no plan satisfies it.
+    """
+    settings = settings_of(config, samples)
+    if kept is None or kept.keys() != settings.by_resolution.keys():
+        kept = time_models_of(settings)
+    return ResolvedRun(settings, kept, settings.schedule(kept))
+
+
+def settings_of(config: Config, samples: int | None = None) -> RunSettings:
+    """Returns what a configuration describes, before anything is planned.
+
+    Args:
+        config: the configuration.
+        samples: in an epoch; None: those of its data, see `epoch_samples`.
+
+    Raises:
+        UserError: the data cannot be counted.
+    """
+    resolutions = _resolutions(config)
+    learning_rate = _learning_rate(config)
+    return RunSettings(
+        data=config.data,
+        model=ModelSettings(config.model.name, config.stem, config.run.seed),
+        compute=config.compute,
+        optimizer=config.optimizer,
+        cluster=config.cluster,
+        dual_batch=config.dual_batch,
+        profile=config.profile,
+        time_source=TimeSource(config.time_model.profile, _given_times(config, resolutions)),
+        samples=epoch_samples(config.data) if samples is None else samples,
+        progressive=config.progressive.mode != "off",
+        resolutions=resolutions,
+        evaluated_resolutions=tuple(
+            part.resolution
+            for part in (resolutions if config.progressive.evaluate_current else resolutions[-1:])
+        ),
+        sub_stages=_sub_stages(config, resolutions, learning_rate),
+        learning_rate=learning_rate,
+        calendar=Calendar(
+            workers=config.cluster.workers,
+            epochs=config.schedule.epochs,
+            eval_every=config.schedule.eval_every,
+            checkpoint_every=config.checkpoint.every,
+        ),
+        synchronization=Synchronization.of(config.sync.mode, config.sync.staleness),
+        seed=config.run.seed,
+        allows_bfloat16=config.allows_bfloat16,
+    )
+
+
+def _resolutions(config: Config) -> tuple[ResolutionSettings, ...]:
+    """From low to high; without progressive learning there is one, that of the data."""
+    progressive = config.progressive
+    dropout, large_batch = config.model.dropout, config.dual_batch.large_batch
+    if progressive.mode == "off":
+        return (ResolutionSettings(config.data.resolution, dropout, large_batch),)
+    parts = len(progressive.resolutions)
+    return tuple(
+        map(
+            ResolutionSettings,
+            progressive.resolutions,
+            progressive.dropout or (dropout,) * parts,
+            progressive.large_batch or (large_batch,) * parts,
+        )
+    )
+
+
+def _given_times(config: Config, resolutions: Sequence[ResolutionSettings]) -> dict[int, TimeModel]:
+    if config.progressive.mode == "off":
+        section = config.time_model
+        if section.a is None or section.b is None:
+            return {}
+        return {resolutions[0].resolution: TimeModel(section.a, section.b, section.overhead)}
+    section = config.progressive
+    if section.a is None or section.b is None:
+        return {}
+    models = map(TimeModel, section.a, section.b, section.overhead or (0.0,) * len(resolutions))
+    return {part.resolution: model for part, model in zip(resolutions, models)}
+
+
+def _learning_rate(config: Config) -> LearningRateSchedule:
+    return LearningRateSchedule(
+        base_learning_rate=config.optimizer.base_lr,
+        milestones=config.schedule.milestones,
+        gamma=config.schedule.gamma,
+        warmup_epochs=config.schedule.warmup_epochs,
+        commits_per_epoch=config.cluster.workers,
+        cosine_epochs=float(config.schedule.epochs) if config.schedule.decay == "cosine" else 0.0,
+    )
+
+
+def _sub_stages(
+    config: Config, resolutions: Sequence[ResolutionSettings], rates: LearningRateSchedule
+) -> tuple[SubStage, ...]:
+    parts = list(_resolutions_in_turn(config, resolutions))
+    ends = sorted({*(end for end, _ in parts), *config.schedule.stage_ends})
+    return tuple(
+        SubStage(
+            start + 1,
+            end,
+            rates.decayed_rate(start),
+            rates.decayed_rate(end - 1),
+            next(settings for last, settings in parts if end <= last),
+        )
+        for start, end in pairwise((0, *ends))
+    )
+
+
+def _resolutions_in_turn(
+    config: Config, resolutions: Sequence[ResolutionSettings]
+) -> Iterator[tuple[int, ResolutionSettings]]:
+    """The last epoch of each resolution in every stage, and its settings."""
+    stages = stage_ends(config.progressive, config.schedule)
+    ends = config.progressive.sub_stage_ends
+    if config.progressive.mode == "off" or ends is None:
+        ends = [
+            start + (end - start) * part // len(resolutions)
+            for start, end in pairwise((0, *stages))
+            for part in range(1, len(resolutions) + 1)
+        ]
+    return zip(ends, tuple(resolutions) * len(stages))

@@ -1,0 +1,204 @@
+"""The settings of a run: all that follows from its configuration and data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection
+from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.names import ModelName, PrecisionSetting, Stem
+from dbsl_tf.config.time_sections import ProfileSection
+from dbsl_tf.config.training_sections import ComputeSection, OptimizerSection
+from dbsl_tf.planning import (
+    Demand,
+    DualBatchPlan,
+    PlannedSubStage,
+    TimeModel,
+    TrainingSchedule,
+    plan_dual_batch,
+)
+from dbsl_tf.schedules import LearningRateSchedule, ResolutionSettings, SubStage, scale_factor
+from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.synchronization import Synchronization
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network.
+
+    Attributes:
+        name: one of `dbsl_tf.models.MODELS`.
+        stem: its first layers; what suits the data where the configuration leaves it open.
+        seed: of its initial weights.
+    """
+
+    name: ModelName
+    stem: Stem
+    seed: int
+
+
+@dataclass(frozen=True)
+class TimeSource:
+    """Where the time models of a run come from; see `time_models_of`.
+
+    Attributes:
+        profile: a file of `dbsl_tf.profile`, which counts before all else.
+        given: the coefficients in the configuration, for each resolution; empty: none.
+    """
+
+    profile: Path | None = None
+    given: Mapping[int, TimeModel] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is one at all."""
+        return self.profile is not None or bool(self.given)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run does, but for the share of each worker; see `settings_of`.
+
+    Attributes:
+        data: which images, and how they are augmented.
+        model: the network.
+        compute: how the workers compute; its precision may still be auto.
+        optimizer: of the workers.
+        cluster: its size, and how long it is waited for.
+        dual_batch: what is asked of the plan, and how updates are merged.
+        profile: how the hardware is measured.
+        time_source: where time models come from.
+        samples: in an epoch, d.
+        progressive: whether the resolution changes during the run.
+        resolutions: settings of each resolution, from low to high; those of the data alone where
+            it does not change.
+        evaluated_resolutions: at which the weights are evaluated, from low to high.
+        sub_stages: together they are all epochs, in order. A new one begins wherever the
+            resolution or the milestone rate changes.
+        learning_rate: before it follows a worker's batch.
+        calendar: what is due after which commit.
+        synchronization: who may begin a mini-epoch.
+        seed: of shuffling, augmentation and dropout.
+        allows_bfloat16: whether the images are large enough for mixed_bfloat16.
+    """
+
+    data: DataSection
+    model: ModelSettings
+    compute: ComputeSection
+    optimizer: OptimizerSection
+    cluster: ClusterSection
+    dual_batch: DualBatchSection
+    profile: ProfileSection
+    time_source: TimeSource
+    samples: int
+    progressive: bool
+    resolutions: tuple[ResolutionSettings, ...]
+    evaluated_resolutions: tuple[int, ...]
+    sub_stages: tuple[SubStage, ...]
+    learning_rate: LearningRateSchedule
+    calendar: Calendar
+    synchronization: Synchronization
+    seed: int
+    allows_bfloat16: bool = True
+
+    @property
+    def highest(self) -> ResolutionSettings:
+        """The settings of the highest resolution."""
+        return self.resolutions[-1]
+
+    @cached_property
+    def by_resolution(self) -> dict[int, ResolutionSettings]:
+        """The settings of each resolution, from low to high."""
+        return {settings.resolution: settings for settings in self.resolutions}
+
+    @property
+    def keeps_velocity(self) -> bool:
+        """Whether the momentum of a worker lasts from one of its mini-epochs to the next."""
+        return self.optimizer.state == "keep" and self.optimizer.momentum > 0
+
+    def with_precision(self, precision: PrecisionSetting) -> RunSettings:
+        """The same in another precision."""
+        return replace(self, compute=self.compute.with_precision(precision))
+
+    def with_profile(self, path: Path) -> RunSettings:
+        """The same with the time models of a profile."""
+        return replace(self, time_source=replace(self.time_source, profile=path))
+
+    def demand(self, time_models: Sequence[TimeModel], resolution: int | None = None) -> Demand:
+        """What is asked of the plan of an epoch.
+
+        Args:
+            time_models: one a worker, at this resolution.
+            resolution: one of the run's; None: the highest.
+
+        Raises:
+            ValueError: no part of the run has this resolution.
+        """
+        if resolution is not None and resolution not in self.by_resolution:
+            raise ValueError(f"no part of the run has resolution {resolution}")
+        part = self.highest if resolution is None else self.by_resolution[resolution]
+        return Demand(
+            time_model=tuple(time_models),
+            samples=self.samples,
+            workers=self.cluster.workers,
+            small_workers=self.dual_batch.small_workers,
+            large_batch=part.large_batch,
+            rounding=self.dual_batch.rounding,
+            resolution=part.resolution if self.progressive else None,
+        )
+
+    def plan(
+        self, time_models: Sequence[TimeModel], resolution: int | None = None
+    ) -> DualBatchPlan:
+        """The plan of an epoch. Arguments: see `demand`.
+
+        Raises:
+            UserError: there is none, as `plan_dual_batch`.
+            ValueError: no part of the run has this resolution.
+        """
+        return plan_dual_batch(
+            self.demand(time_models, resolution),
+            extra_time_ratio=self.dual_batch.extra_time_ratio,
+            update_factor=self.dual_batch.update_factor,
+        )
+
+    def schedule(self, time_models: Mapping[int, Sequence[TimeModel]]) -> TrainingSchedule:
+        """The plan of the whole run; with one resolution all epochs have one plan.
+
+        Args:
+            time_models: one a worker, for each resolution of the run.
+
+        Raises:
+            UserError: a resolution has no plan, as `plan_dual_batch`.
+        """
+        plans = {
+            resolution: self.plan(time_models[resolution], resolution)
+            for resolution in self.by_resolution
+        }
+        return TrainingSchedule(
+            tuple(PlannedSubStage(part, plans[part.resolution]) for part in self.sub_stages)
+        )
+
+    def learning_rates(
+        self, plan: DualBatchPlan, settings: ResolutionSettings
+    ) -> Callable[[float], list[float]]:
+        """Maps an epoch to the learning rate of every worker: the schedule's, by its batch.
+
+        Args:
+            plan: what the workers train.
+            settings: of the resolution they train it at.
+        """
+        base_batch = self.optimizer.base_batch or settings.large_batch
+        factors = [
+            scale_factor(self.optimizer.lr_scaling, worker.batch, base_batch)
+            for worker in plan.workers
+        ]
+
+        def learning_rates(epoch: float) -> list[float]:
+            rate = self.learning_rate.learning_rate(epoch)
+            return [rate * factor for factor in factors]
+
+        return learning_rates
