@@ -23,11 +23,11 @@ SHARES = "Greys"  # matplotlib's name of a map from 0, which is white, to 1
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1)), (0, (1, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-ROLE_FILLS = {
+ROLE_FILLS: dict[str, dict[str, Any]] = {
     "small": {"facecolor": FAINT, "hatch": "//////"},
     "large": {"facecolor": MIDDLE},
 }
-OTHER_FILL = {"facecolor": LIGHT, "hatch": "...."}
+OTHER_FILL: dict[str, Any] = {"facecolor": LIGHT, "hatch": "...."}
 
 
 def line_style(index: int) -> dict[str, Any]:

@@ -23,18 +23,21 @@ class SimulateSection(Section):
     )
     model_bytes: Bytes | None = Field(
         None,
+        gt=0,
         description="bytes that a pull or a push sends, in cluster.transfer_dtype; null: those of "
         "model.name, and of its velocity with optimizer.state keep",
         json_schema_extra=_BYTES,
     )
     server_bandwidth: Bytes | None = Field(
-        1_250_000_000,
+        Bytes(1_250_000_000),
+        gt=0,
         description="bytes a second that a parameter server sends, and as many that it takes, "
         "divided between the transfers under way; null: no limit",
         json_schema_extra=_BYTES,
     )
     worker_bandwidth: Bytes | None = Field(
-        1_250_000_000,
+        Bytes(1_250_000_000),
+        gt=0,
         description="bytes a second that a worker sends or takes; null: no limit",
         json_schema_extra=_BYTES,
     )

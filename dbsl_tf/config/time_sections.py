@@ -63,6 +63,7 @@ class ProfileSection(Section):
     )
     memory_budget: Bytes | None = Field(
         None,
+        gt=0,
         description="memory that a worker may use in all, in bytes; null: its part of what its "
         "host has free",
         json_schema_extra={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -84,7 +85,7 @@ def progress_parts(groups: Sequence[Group], name: str) -> list[FigurePart]:
     axes: tuple[Against, ...] = ("epoch", "time")
     return [
         figure_part(
-            lambda metric=metric, against=against: draw_progress(groups, metric, against),
+            partial(draw_progress, groups, metric, against),
             f"{name}-{metric}-{against}",
             f"{metric.capitalize()} over {_AXES[against]}",
         )
