@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
 
     groups = group_runs(read_runs(options.runs))
     check_writable(output)
-    with LateProgress("parts", lines=False) as progress:
+    with LateProgress("parts") as progress:
         done = progress.of("drawing", len(options.runs) + (len(options.runs) > 1))
         counts = count(1)
         page = render_page(groups, lambda _: done(next(counts)))

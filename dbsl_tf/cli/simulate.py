@@ -64,7 +64,7 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
     settings = simulated_settings(config)
     scenario, _ = scenario_of(settings, config.simulate)
     warn_of_unsuitable_profile(settings)
-    with LateProgress("commits") as progress:
+    with LateProgress("commits", lines=True) as progress:
         outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))
     if options.json:
         print(json.dumps(outcome.as_dict(), indent=2))
@@ -95,7 +95,7 @@ def _scale(options: argparse.Namespace, config: Config) -> None:
         changes = [f"cluster.workers={size}", f"dual_batch.small_workers={small}"]
         return load_config(options.config, [*options.overrides, *changes])
 
-    with LateProgress("commits") as progress:
+    with LateProgress("commits", lines=True) as progress:
         points = scale(
             sizes,
             config_of,

@@ -24,7 +24,8 @@ class LateProgress:
 
     Args:
         unit: of what is counted, such as "images". Of "bytes" the bar shows how many there are.
-        lines: whether to write a line now and then where standard error is no terminal.
+        lines: whether to write a line now and then where standard error is no terminal, which else
+            is left to mistakes.
         console: in the place of standard error.
         patience: seconds before anything is shown, and from line to line.
 
@@ -39,7 +40,7 @@ class LateProgress:
         self,
         unit: str,
         *,
-        lines: bool = True,
+        lines: bool = False,
         console: Console | None = None,
         patience: float = PATIENCE,
     ) -> None:

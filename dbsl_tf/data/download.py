@@ -61,7 +61,7 @@ def download_archive(archive: Archive, folder: Path) -> Path:
     print(f"Downloading {archive.url}", file=sys.stderr, flush=True)
     pooch.get_logger().setLevel("WARNING")
     try:
-        with LateProgress("bytes", lines=False) as progress:
+        with LateProgress("bytes") as progress:
             path = pooch.retrieve(
                 archive.url,
                 known_hash=f"md5:{archive.md5}",

@@ -35,7 +35,7 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
     # Threads are enough: decoding runs without Python's lock.
     with (
         ThreadPoolExecutor(len(available_cores())) as threads,
-        LateProgress("images", lines=False, console=console) as progress,
+        LateProgress("images", console=console) as progress,
     ):
         done = progress.of("decoding", len(names))
         results = threads.map(lambda task: _check(directory, task), tasks)

@@ -23,14 +23,14 @@ def test_a_bar_on_a_terminal() -> None:
     assert "evaluating" in shown and "50%" in shown
 
 
-def test_a_line_now_and_then_elsewhere() -> None:
-    lines = _shown(terminal=False, patience=0).splitlines()
+def test_lines_elsewhere_where_they_are_asked_for() -> None:
+    lines = _shown(terminal=False, patience=0, lines=True).splitlines()
     assert lines == ["evaluating: 1,000 of 4,000 images", "evaluating: 2,000 of 4,000 images"]
-    assert _shown(terminal=False, patience=0, lines=False) == ""
+    assert _shown(terminal=False, patience=0) == ""
 
 
 def test_nothing_of_what_is_soon_done() -> None:
-    assert _shown(terminal=True) == _shown(terminal=False) == ""
+    assert _shown(terminal=True) == _shown(terminal=False, lines=True) == ""
 
 
 def test_bytes_are_told_in_a_fitting_unit() -> None:
