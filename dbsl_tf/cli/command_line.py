@@ -10,10 +10,12 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dbsl_tf.cli.commands import COMMANDS
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
 
@@ -24,11 +26,16 @@ USER_ERROR_STATUS = 2
 CLUSTER_ERROR_STATUS = 1
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
 TERMINATED_STATUS = 143  # 128 + SIGTERM
+HUNG_UP_STATUS = 129  # 128 + SIGHUP
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: what is cleaned up after a Ctrl-C is cleaned up after it too."""
+
+
+class HungUp(Terminated):
+    """SIGHUP: the terminal was closed, or the connection to it."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,10 +127,14 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command on the command line's arguments and exits with its status.
 
     A `UserError` becomes one line on standard error and status 2, a `ClusterError` one and
-    status 1, Ctrl-C status 130, SIGTERM 143; when the reader of standard output has gone (as with
-    `| head`) it ends quietly with status 141.
+    status 1, Ctrl-C status 130, SIGTERM 143, SIGHUP 129 unless it is ignored
+    (nohup); when the reader of standard output has gone (as with `| head`) it ends quietly with
+    status 141.
     """
+    escape_what_cannot_be_encoded()
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hang_up)
     try:
         try:
             status = main(sys.argv[1:])
@@ -131,15 +142,17 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
             status = finished.code
         sys.stdout.flush()
     except UserError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        _complain(f"error: {' '.join(str(error).splitlines())}")
         status = USER_ERROR_STATUS
     except ClusterError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        _complain(f"error: {' '.join(str(error).splitlines())}")
         status = CLUSTER_ERROR_STATUS
+    except HungUp:
+        status = HUNG_UP_STATUS
     except Terminated:
         status = TERMINATED_STATUS
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _complain("interrupted")
         status = INTERRUPTED_STATUS
     except BrokenPipeError:
         if not _reader_has_gone():
@@ -154,12 +167,23 @@ def _terminate(*_: object) -> NoReturn:
     raise Terminated
 
 
+def _hang_up(*_: object) -> NoReturn:
+    raise HungUp
+
+
+def _complain(line: str) -> None:
+    # Nothing is to be said where nobody can hear it.
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
 def _leave(status: int) -> NoReturn:
     """End this process at once: TensorFlow would wait for the threads of workers that are gone."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
         remove_generated_files()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
     finally:
         os._exit(status or 0)
 

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = config_parser("cli.compare_precisions", "Measure which precision a run is faster in.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     options, config = parse_config(parser, arguments)
-    from rich.console import Console
+    from dbsl_tf.common.terminal import Terminal
 
     task = task_from_environment(os.environ)
     if task is not None:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     data = prepare_data(config.data)
     settings = settings_of(config, data.spec.train_samples)
     # Standard output is that of the command which has precisions compared.
-    report = partial(tell, Console(stderr=True))
+    report = partial(tell, Terminal(stderr=True))
     with (
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,

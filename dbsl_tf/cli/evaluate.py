@@ -25,8 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     """Evaluate a checkpoint; print, write and draw what comes of it."""
     options = _parser().parse_args(arguments)
     _check_outputs(options)
-    from rich.console import Console
-
+    from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.results.stored_run import StoredRun
 
     stored = StoredRun.read(options.run)
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json != "-":
         from dbsl_tf.evaluation.report import print_scores
 
-        console = Console()
+        console = Terminal()
         console.print(f"{options.run} after {checkpoint.commit} commits", highlight=False)
         print_scores(scores, console)
     _write(options, content, scores)

@@ -91,12 +91,11 @@ def _measured(
     parser: argparse.ArgumentParser, arguments: Sequence[str], options: argparse.Namespace
 ) -> tuple[Profile, Path]:
     _, config = parse_config(parser, arguments)
-    from rich.console import Console
-
     from dbsl_tf.cluster.crowding import warn_of_crowding
     from dbsl_tf.cluster.isolation import isolate
     from dbsl_tf.cluster.task import task_from_environment
     from dbsl_tf.common.files import check_writable
+    from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.data.configured import prepare_missing
 
     output = options.output or DEFAULT_OUTPUT
@@ -107,7 +106,7 @@ def _measured(
     from dbsl_tf.measuring.profile_cluster import profile_cluster
     from dbsl_tf.resolved import settings_of
 
-    report = partial(tell, Console(stderr=options.json))
+    report = partial(tell, Terminal(stderr=options.json))
     settings = settings_of(config)
     if settings.compute.precision == "auto":
         from dbsl_tf.measuring.precision import settle_precision
@@ -121,11 +120,11 @@ def _show(profile: Profile, output: Path | None, options: argparse.Namespace) ->
     if options.json:
         print(profile.to_json(), end="")
         return
-    from rich.console import Console
 
+    from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.profiling.report import print_profile
 
-    console = Console()
+    console = Terminal()
     print_profile(profile, console)
     if options.plot is not None:
         tell(console, f"figure: {options.plot}")

@@ -87,13 +87,12 @@ def _launcher(given: str | None) -> list[str]:
 
 
 def _train_and_compare(options: Namespace, runs: list[PlannedRun], output: Path) -> int:
-    from rich.console import Console
-
     from dbsl_tf.common.files import write_whole_text
+    from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.sweeping.running import run_all
     from dbsl_tf.sweeping.table import print_rows, rows_as_json, rows_of
 
-    console = Console()
+    console = Terminal()
     launcher = _launcher(options.launcher)
     failures = run_all(runs, launcher, console)
     rows = rows_of(runs)

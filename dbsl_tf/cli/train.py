@@ -23,7 +23,9 @@ from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import ParameterServerLost
+from dbsl_tf.common.output import go_on_without_output
 from dbsl_tf.common.quiet import loading_tensorflow_quietly
+from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
 from dbsl_tf.data.configured import prepare_data, prepare_missing
@@ -42,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
             return 0
     else:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
-    console = Console()
+    # Whoever reads along, the training goes on.
+    go_on_without_output()
+    console = Terminal()
     directory = RunDirectory.of(config.run.dir, Path(options.config))
     try:
         coordinate(config, options, directory, task, console)

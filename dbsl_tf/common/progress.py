@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dbsl_tf.common.terminal import Terminal
+
 PATIENCE = 2.0
 
 
@@ -46,7 +48,7 @@ class LateProgress:
     ) -> None:
         self._unit = unit
         self._lines = lines
-        self._console = console or Console(stderr=True)
+        self._console = console or Terminal(stderr=True)
         self._patience = patience
         self._began = self._told = time.monotonic()
         self._bars: Progress | None = None
@@ -83,7 +85,10 @@ class LateProgress:
         return done
 
     def _new_bars(self) -> Progress:
-        columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+        ]
         columns += [TaskProgressColumn(), TimeRemainingColumn()]
         if self._unit == "bytes":
             columns.append(DownloadColumn())

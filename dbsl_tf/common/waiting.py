@@ -26,6 +26,6 @@ def waiting(console: Console, what: str) -> Iterator[None]:
 
 def waiting_on_terminal(what: str) -> AbstractContextManager[None]:
     """`waiting` on standard error, where that is a terminal: else it is for mistakes alone."""
-    from rich.console import Console
+    from dbsl_tf.common.terminal import Terminal
 
-    return waiting(Console(stderr=True, quiet=not sys.stderr.isatty()), what)
+    return waiting(Terminal(stderr=True, quiet=not sys.stderr.isatty()), what)

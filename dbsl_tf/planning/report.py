@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.planning.dual_batch import ROLES, DualBatchPlan, WorkerPlan
 
 WIDEST = 100
@@ -25,7 +26,7 @@ _OVERHEAD = ("of it overhead", "overhead", lambda worker: f"{worker.overhead_sec
 
 def print_plan(plan: DualBatchPlan, console: Console | None = None) -> None:
     """Prints `plan`, at most `WIDEST` columns wide, to standard output or `console`."""
-    console = console or Console()
+    console = console or Terminal()
     console.width = min(console.width, WIDEST)
     equal = len({worker.time_model for worker in plan.workers}) == 1
     console.print(role_table(plan) if equal else worker_table(plan))

@@ -6,6 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.planning.progressive import PlannedSubStage, TrainingSchedule
 from dbsl_tf.planning.report import WIDEST
 
@@ -24,7 +25,7 @@ _HEADINGS = (
 
 def print_schedule(schedule: TrainingSchedule, console: Console | None = None) -> None:
     """Prints `schedule`, at most `WIDEST` columns wide, to standard output or `console`."""
-    console = console or Console()
+    console = console or Terminal()
     console.width = min(console.width, WIDEST)
     console.print(schedule_table(schedule))
     console.print(comparison_table(schedule))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.planning.report import WIDEST
 from dbsl_tf.planning.sweep import SweepCell, advice
 
@@ -21,7 +22,7 @@ def print_sweep(
         small_workers: n_S of the configuration.
         console: where to; None: standard output.
     """
-    console = console or Console()
+    console = console or Terminal()
     console.width = min(console.width, WIDEST)
     console.print(sweep_table(cells))
     console.print(advice(cells, small_workers), highlight=False)

@@ -6,6 +6,7 @@ from pydantic import ByteSize
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.profiling.profile_file import Memory, Profile, ResolutionTimes, WorkerTimes
 from dbsl_tf.profiling.time_fit import CONFIDENCE, TOLERANCE
 
@@ -14,7 +15,7 @@ WIDEST = 100
 
 def print_profile(profile: Profile, console: Console | None = None) -> None:
     """Prints `profile`, at most `WIDEST` columns wide, to standard output or `console`."""
-    console = console or Console()
+    console = console or Terminal()
     console.width = min(console.width, WIDEST)
     console.print(profile_table(profile))
     for sentence in profile_sentences(profile):

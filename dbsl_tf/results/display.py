@@ -59,7 +59,7 @@ class Display:
         self._accuracy = ""
         self._resolutions: set[int] = set()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             _Note(),

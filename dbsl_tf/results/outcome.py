@@ -30,10 +30,7 @@ def print_outcome(
         f"{summary['samples']:,} samples in {summary['wall_seconds']:.1f} s: "
         f"{summary['images_per_second']:,.0f} images/s"
     )
-    line(
-        f"[bold]test accuracy {summary['test_accuracy']:.2%}[/bold], "
-        f"test loss {summary['test_loss']:.4f}"
-    )
+    line(f"test accuracy {summary['test_accuracy']:.2%}, test loss {summary['test_loss']:.4f}")
     line(f"results: {run.path}")
 
 

@@ -21,7 +21,7 @@ from dbsl_tf.common.program import python_module
 
 _BEAT, _HEARD = 0, 255  # what is written beside the numbers of signals
 _PERIOD = 1.0  # seconds
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class LastResort:

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.planning.report import WIDEST
 from dbsl_tf.simulation.outcome import Outcome
 from dbsl_tf.simulation.scaling import ScalePoint, saturation
@@ -121,6 +122,6 @@ def _percent(outcome: Outcome) -> str:
 
 
 def _narrow(console: Console | None) -> Console:
-    console = console or Console()
+    console = console or Terminal()
     console.width = min(console.width, WIDEST)
     return console
