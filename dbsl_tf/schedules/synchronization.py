@@ -7,7 +7,6 @@ nobody get further ahead than a bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -39,20 +38,11 @@ class Synchronization:
             return cls(bound=staleness)
         return cls()
 
-    def allowed(self, clocks: Sequence[int], present: Sequence[int]) -> list[bool]:
-        """For each worker, whether it may begin.
+    def allows(self, clock: int, slowest: int) -> bool:
+        """Whether a worker may begin.
 
         Args:
-            clocks: mini-epochs of each worker that are merged; shape [workers].
-            present: workers that take part; others hold nobody up.
+            clock: mini-epochs of the worker that are merged.
+            slowest: likewise, the least of those of the present workers.
         """
-        slowest = min((clocks[worker] for worker in present), default=0)
-        return [clock - slowest <= self.bound for clock in clocks]
-
-    def may_merge(self, worker: int, clocks: Sequence[int], present: Sequence[int]) -> bool:
-        """Whether another mini-epoch of `worker` keeps the bound.
-
-        It nearly always does. But a worker may take up a second mini-epoch, left behind by one
-        that died, before its first is merged.
-        """
-        return self.allowed(clocks, [*present, worker])[worker]
+        return clock - slowest <= self.bound

@@ -17,17 +17,17 @@ mini-epoch anew, and it takes part again after its restart.
 from __future__ import annotations
 
 from array import array
-from collections import deque
-from collections.abc import Callable, Generator
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple
 
 import numpy as np
 from simpy import Environment, Event
 
+from dbsl_tf.schedules.dispatch import DispatchRules
 from dbsl_tf.simulation.draws import Draws
 from dbsl_tf.simulation.outcome import Outcome, WorkerSeconds
 from dbsl_tf.simulation.resources import Lock, SharedLink
-from dbsl_tf.simulation.rules import Clocks, Dispatch, IdleWorkers
 from dbsl_tf.simulation.scenario import Scenario
 
 # Commits between two reports of progress.
@@ -69,9 +69,8 @@ class _Simulation:
         workers, rule = scenario.workers, scenario.synchronization
         self._total = scenario.epochs * workers
         self._env = Environment()
-        self._clocks = Clocks(workers, rule)
-        self._dispatch = Dispatch(self._total, self._clocks, workers, rule)
-        self._idle = IdleWorkers(self._clocks, range(workers))
+        self._rules = DispatchRules(self._total, 0, [0] * workers, rule)
+        self._idle = IdleWorkers(self._rules, range(workers))
         self._draws = draws
         bandwidths = (scenario.server_bandwidth, scenario.receiver_bandwidth)
         self._pulls = SharedLink(self._env, scenario.shard_bytes, *bandwidths)
@@ -92,7 +91,7 @@ class _Simulation:
     def run(self) -> None:
         self._hand_out()
         self._env.run()
-        assert self._dispatch.merged == self._total, "simulated workers wait for each other"
+        assert self._rules.finished, "simulated workers wait for each other"
 
     def outcome(self) -> Outcome:
         return Outcome(
@@ -112,7 +111,8 @@ class _Simulation:
         )
 
     def _hand_out(self) -> None:
-        while (number := self._dispatch.next()) is not None:
+        # Of absent workers it is known here when they are back.
+        while self._rules.present and (number := self._rules.next()) is not None:
             # As fewer are out than may begin, one of those is idle.
             worker = self._idle.take()
             self._env.process(self._mini_epoch(worker, number))
@@ -154,8 +154,8 @@ class _Simulation:
 
     def _fail(self, worker: int, number: int) -> None:
         self._failures += 1
-        self._clocks.lost(worker)
-        self._dispatch.give_back(number)
+        self._rules.leave(worker)
+        self._rules.give_back(number)
         self._draws.again(number)
         self._env.process(self._restart(worker))
         self._let_merge()
@@ -164,37 +164,32 @@ class _Simulation:
     def _restart(self, worker: int) -> Generator[Event]:
         restart = next(self._draws.restarts)
         yield self._env.timeout(restart)
-        over = self._dispatch.merged == self._total
-        self._seconds.down += restart - (self._env.now - self._merged_at[-1] if over else 0.0)
-        self._clocks.back(worker)
+        over = self._env.now - self._merged_at[-1] if self._rules.finished else 0.0
+        self._seconds.down += restart - over
+        self._rules.rejoin(worker)
         self._idle.add(worker)
         self._hand_out()
 
     def _returned(self, result: _Result) -> None:
-        if self._clocks.may_merge(result.worker):
+        if self._rules.returned(result.worker):
             self._enqueue(result)
         else:
-            # It occupies nobody meanwhile: the slower ones have to go on.
             self._held.append(result)
-            self._dispatch.out -= 1
             self._hand_out()
             self._let_merge()
 
     def _let_merge(self) -> None:
         """Go on with what was kept from being merged and no longer has to be."""
         for result in list(self._held):
-            # At the end of a run nobody may be left who could catch up.
-            if not (self._clocks.may_merge(result.worker) or self._dispatch.exhausted):
-                continue
-            self._held.remove(result)
-            self._dispatch.out += 1
-            self._enqueue(result)
+            if self._rules.release(result.worker):
+                self._held.remove(result)
+                self._enqueue(result)
 
     def _enqueue(self, result: _Result) -> None:
         if self._scenario.synchronization.in_rounds:
             self._round.append(result)
             if len(self._round) < self._scenario.workers:
-                self._dispatch.out -= 1
+                self._rules.done()
                 self._hand_out()
                 return
             self._to_merge.append(self._round)
@@ -220,8 +215,8 @@ class _Simulation:
             if scenario.latency:
                 yield env.timeout(scenario.latency)
             self._record(results, commit)
-            self._dispatch.was_merged([result.worker for result in results])
-            self._dispatch.out -= 1
+            self._rules.was_merged([result.worker for result in results])
+            self._rules.done()
             self._let_merge()
             self._hand_out()
         self._merging = False
@@ -240,3 +235,40 @@ class _Simulation:
             self._merged_at.append(now)
             if len(self._workers) % _REPORT == 0:
                 self._report(len(self._workers))
+
+
+class IdleWorkers:
+    """Workers at nothing, in the order in which they take up the next mini-epoch.
+
+    Args:
+        rules: those that may not begin by these are passed over until they may.
+        workers: who is idle at first.
+    """
+
+    def __init__(self, rules: DispatchRules, workers: Iterable[int]) -> None:
+        self._rules = rules
+        self._ready = deque(workers)
+        # By clock, those that were found not to be allowed.
+        self._held: dict[int, list[int]] = defaultdict(list)
+
+    def add(self, worker: int) -> None:
+        """Take note that `worker` has finished what it was at."""
+        self._ready.append(worker)
+
+    def take(self) -> int:
+        """Take the worker idle for longest of those that may begin.
+
+        Raises:
+            LookupError: there is none.
+        """
+        for clock in sorted(self._held):
+            if not self._rules.keeps_bound(clock):
+                break
+            # They have waited for longer than the others.
+            self._ready.extendleft(reversed(self._held.pop(clock)))
+        while self._ready:
+            worker = self._ready.popleft()
+            if self._rules.allows(worker):
+                return worker
+            self._held[self._rules.clock(worker)].append(worker)
+        raise LookupError("no idle worker may begin")

@@ -129,6 +129,25 @@ class TestDispatcher:
         assert work.clocks == [10, 10]
         assert work.allowed() == [True, True]
 
+    def test_who_is_absent_from_the_start_is_not_counted_on(self):
+        roster = Roster(2)
+        roster.lost(1, "dead")
+        work = Dispatcher(4, 0, [0, 0], Synchronization(), roster)
+        assert work.next() == 0
+        waiting = Waiting(work)
+        assert waiting.still_waits()
+        roster.answered(1)
+        assert waiting.result() == 1
+
+    def test_a_loss_that_is_told_of_after_its_end_counts_as_over(self):
+        """Two threads may tell of them in either order."""
+        roster = Roster(2)
+        roster.subscribe(lambda worker, reason: reason and roster.answered(worker))
+        work = Dispatcher(4, 0, [0, 0], Synchronization(), roster)
+        roster.lost(1, "hung")
+        assert roster.present == (0, 1)
+        assert [work.next(), work.next()] == [0, 1]
+
     def test_what_waits_to_be_merged_holds_no_slower_worker_up(self):
         """Worker 0 took up both mini-epochs while worker 1 was at something else."""
         work = dispatcher(rule=Synchronization(bound=1), merged=1, clocks=[1, 0])

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dbsl_tf.schedules.dispatch import DispatchRules
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.draws import Draws
 from dbsl_tf.simulation.scenario import Randomness, Scenario
-from dbsl_tf.simulation.simulator import simulate
+from dbsl_tf.simulation.simulator import IdleWorkers, simulate
 
 BSP = Synchronization(in_rounds=True)
 
@@ -208,3 +209,29 @@ class TestAlways:
     @given(SCENARIOS)
     def test_the_same_seed_gives_the_same_run(self, scenario):
         assert simulate(scenario).as_dict() == simulate(scenario).as_dict()
+
+
+class TestIdleWorkers:
+    def test_of_the_idle_the_one_that_waits_for_longest_begins(self):
+        rules = DispatchRules(9, 0, [0] * 3, Synchronization(bound=0))
+        idle = IdleWorkers(rules, [2, 0])
+        rules.was_merged([2])  # 1 ahead of the others
+        assert idle.take() == 0
+        with pytest.raises(LookupError):
+            idle.take()
+        idle.add(0)
+        rules.was_merged([0, 1])
+        assert [idle.take(), idle.take()] == [2, 0]
+
+    def test_of_a_round_each_takes_up_one(self):
+        rules = DispatchRules(4, 0, [0] * 2, Synchronization(in_rounds=True))
+        idle = IdleWorkers(rules, [0, 1])
+        rules.next(), rules.next()
+        assert idle.take() == 0
+        rules.returned(0)
+        idle.add(0)
+        assert idle.take() == 1
+        with pytest.raises(LookupError):
+            idle.take()
+        rules.was_merged([0, 1])
+        assert idle.take() == 0

@@ -1,0 +1,256 @@
+"""The dispatch rules: which mini-epoch begins next, on whom, and when its result may be merged.
+
+Rules alone, without threads or a clock: the coordinator and the simulation both drive them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from dbsl_tf.schedules.synchronization import Synchronization
+
+
+class DispatchRules:
+    """Hands out the numbers of mini-epochs, each until it is merged once. Not thread-safe.
+
+    No more are out at once than workers may take up. A mini-epoch that is given back is handed
+    out again before any other. No decision takes longer with more workers, but for `allowed`.
+
+    The one who drives them reports what happens to a mini-epoch: `returned`, and if that says no,
+    `release` until it says yes; then `was_merged` and `done`. Or else `give_back`.
+
+    Args:
+        total: mini-epochs of the run, epochs · workers; they are numbered from 0.
+        merged: how many of them are merged already.
+        clocks: how many of each worker, [workers]. All of them are present.
+        synchronization: who may begin.
+
+    Example:
+        >>> rules = DispatchRules(4, 0, [0, 0], Synchronization(bound=0))
+        >>> rules.next(), rules.next(), rules.next()
+        (0, 1, None)
+        >>> rules.returned(1)
+        True
+        >>> rules.was_merged([1])
+        >>> rules.done()
+        >>> rules.allowed()
+        [True, False]
+    """
+
+    def __init__(
+        self, total: int, merged: int, clocks: Sequence[int], synchronization: Synchronization
+    ) -> None:
+        self._total = total
+        self._clocks = _Clocks(clocks)
+        self._synchronization = synchronization
+        self._merged = self._next = merged
+        self._given_back: list[int] = []
+        # Workers whose mini-epoch of the present round is there.
+        self._returned: set[int] = set()
+        # Mini-epochs handed out that occupy a worker or the merging.
+        self._out = 0
+
+    @property
+    def merged(self) -> int:
+        """Mini-epochs merged so far."""
+        return self._merged
+
+    @property
+    def finished(self) -> bool:
+        """Whether every mini-epoch is merged."""
+        return self._merged == self._total
+
+    @property
+    def clocks(self) -> list[int]:
+        """Merged mini-epochs of each worker; one that was away counts as far as the slowest."""
+        return list(self._clocks.of)
+
+    @property
+    def present(self) -> int:
+        """How many workers take part."""
+        return self._clocks.present
+
+    def clock(self, worker: int) -> int:
+        """Merged mini-epochs of one worker."""
+        return self._clocks.of[worker]
+
+    def next(self) -> int | None:
+        """Hand out a mini-epoch that may begin now; None if there is none at present.
+
+        While nobody is present, one is handed out all the same: somebody has to be given a chance
+        to show that it is back.
+        """
+        if self._out >= (self._allowed_present() if self.present else 1):
+            return None
+        if self._given_back:
+            self._out += 1
+            return heapq.heappop(self._given_back)
+        if self._next < self._horizon() and self._all_are_ready():
+            self._out += 1
+            self._next += 1
+            return self._next - 1
+        return None
+
+    def allows(self, worker: int) -> bool:
+        """Whether `worker` may begin a mini-epoch now."""
+        if self._one_each and worker in self._returned:
+            return False
+        return self.keeps_bound(self._clocks.of[worker])
+
+    def keeps_bound(self, clock: int) -> bool:
+        """Whether a worker with so many merged mini-epochs is not too far ahead to begin."""
+        return self._synchronization.allows(clock, self._clocks.slowest)
+
+    def allowed(self) -> list[bool]:
+        """For each worker, whether it may begin a mini-epoch now."""
+        return [self.allows(worker) for worker in range(len(self._clocks.of))]
+
+    def give_back(self, number: int) -> None:
+        """Have a mini-epoch that was handed out begin again."""
+        self._out -= 1
+        heapq.heappush(self._given_back, number)
+
+    def reclaim(self, number: int) -> bool:
+        """Take back what was given back, unless it was handed out again; whether that was done."""
+        if number not in self._given_back:
+            return False
+        self._given_back.remove(number)
+        heapq.heapify(self._given_back)
+        self._out += 1
+        return True
+
+    def returned(self, worker: int) -> bool:
+        """Take note of a result of `worker`; whether it may be merged at once.
+
+        If not, it occupies no worker until `release` says yes: the slower ones have to go on.
+        """
+        self._returned.add(worker)
+        if self._may_merge(worker):
+            return True
+        self._out -= 1
+        return False
+
+    def release(self, worker: int) -> bool:
+        """Whether a result of `worker` that was kept from being merged may be merged now.
+
+        It may too when nobody can catch up any more, as nothing is out or can be handed out.
+        """
+        nothing_is_left = self._out == 0 and self._next == self._total and not self._given_back
+        if not (nothing_is_left or self._may_merge(worker)):
+            return False
+        self._out += 1
+        return True
+
+    def was_merged(self, workers: Sequence[int]) -> None:
+        """Take note of merged mini-epochs, by the workers that trained them."""
+        for worker in workers:
+            self._clocks.advance(worker)
+        self._merged += len(workers)
+        if workers:
+            self._returned.clear()
+
+    def done(self) -> None:
+        """Take note that a mini-epoch that was out occupies nobody any more."""
+        self._out -= 1
+
+    def leave(self, worker: int) -> None:
+        """Take note that `worker` takes no part; it holds nobody up. Changes nothing if known."""
+        self._clocks.leave(worker)
+
+    def rejoin(self, worker: int) -> None:
+        """Take note that `worker` takes part again. Changes nothing if known."""
+        self._clocks.rejoin(worker)
+
+    @property
+    def _one_each(self) -> bool:
+        """Whether each worker trains one mini-epoch of a round, however late it is to begin."""
+        return self._synchronization.in_rounds and self.present == len(self._clocks.of)
+
+    def _horizon(self) -> int:
+        """The first number that may not begin yet."""
+        if not self._synchronization.in_rounds:
+            return self._total
+        workers = len(self._clocks.of)
+        return min(self._total, (self._merged // workers + 1) * workers)
+
+    def _all_are_ready(self) -> bool:
+        """Whether a round that is to begin has all who take part."""
+        begins = self._synchronization.in_rounds and self._next == self._merged
+        return not begins or self._out == 0
+
+    def _allowed_present(self) -> int:
+        """How many present workers may begin."""
+        if self._one_each:
+            return self.present - len(self._returned)
+        if self._synchronization.bound == math.inf:
+            return self.present
+        counts = self._clocks.counts.items()
+        return sum(count for clock, count in counts if self.keeps_bound(clock))
+
+    def _may_merge(self, worker: int) -> bool:
+        """Whether another mini-epoch of `worker` keeps the bound.
+
+        It nearly always does. But a worker may take up a second mini-epoch, left behind by one
+        that died, before its first is merged.
+        """
+        clock = self._clocks.of[worker]
+        slowest = min(clock, self._clocks.slowest) if self.present else clock
+        return self._synchronization.allows(clock, slowest)
+
+
+class _Clocks:
+    """Merged mini-epochs of each worker, and which workers take part.
+
+    Attributes:
+        of: merged mini-epochs, [workers].
+        counts: how many present workers have each clock.
+        slowest: least clock of the present workers; 0 if there are none.
+    """
+
+    def __init__(self, clocks: Iterable[int]) -> None:
+        self.of = list(clocks)
+        self.counts = Counter(self.of)
+        self.slowest = min(self.counts, default=0)
+        self._absent: set[int] = set()
+
+    @property
+    def present(self) -> int:
+        """How many workers take part."""
+        return len(self.of) - len(self._absent)
+
+    def advance(self, worker: int) -> None:
+        """Count a merged mini-epoch of `worker`."""
+        if worker in self._absent:
+            self.of[worker] += 1
+            return
+        self._take(self.of[worker])
+        self.of[worker] += 1
+        self._add(self.of[worker])
+
+    def leave(self, worker: int) -> None:
+        """Count `worker` no more."""
+        if worker not in self._absent:
+            self._absent.add(worker)
+            self._take(self.of[worker])
+
+    def rejoin(self, worker: int) -> None:
+        """Count `worker` again, as far as the slowest: else it would hold everybody up."""
+        if worker in self._absent:
+            self._absent.remove(worker)
+            if self.counts:
+                self.of[worker] = max(self.of[worker], self.slowest)
+            self._add(self.of[worker])
+
+    def _take(self, clock: int) -> None:
+        self.counts[clock] -= 1
+        if not self.counts[clock]:
+            del self.counts[clock]
+            if clock == self.slowest:
+                self.slowest = min(self.counts, default=0)
+
+    def _add(self, clock: int) -> None:
+        self.slowest = min(self.slowest, clock) if self.counts else clock
+        self.counts[clock] += 1

@@ -1,0 +1,230 @@
+"""The dispatch rules, whatever happens to the workers; no threads, no cluster."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dbsl_tf.schedules.dispatch import DispatchRules
+from dbsl_tf.schedules.synchronization import Synchronization
+
+BSP = Synchronization(in_rounds=True)
+
+
+class MiniEpoch(NamedTuple):
+    number: int
+    worker: int
+
+
+class Run:
+    """A run of which chance decides what happens next.
+
+    Clocks and permissions are kept beside the rules, in the plainest way.
+    """
+
+    def __init__(
+        self, synchronization: Synchronization, workers: int, epochs: int, chance: random.Random
+    ) -> None:
+        self.synchronization, self.workers, self.chance = synchronization, workers, chance
+        self.total = workers * epochs
+        already = chance.randrange(self.total) if chance.random() < 0.3 else 0
+        self.clocks = [already // workers + (w < already % workers) for w in range(workers)]
+        self.rules = DispatchRules(self.total, already, self.clocks, synchronization)
+        self.merged = list(range(already))
+        self.idle = set(range(workers))
+        self.dead: set[int] = set()
+        # On workers that were given up and may still bring a result.
+        self.hung: list[MiniEpoch] = []
+        self.training: list[MiniEpoch] = []
+        # Not to be merged yet, and those that may be.
+        self.held: list[MiniEpoch] = []
+        self.passed: list[MiniEpoch] = []
+        self.round: list[MiniEpoch] = []
+        self.all_stayed = True
+
+    @property
+    def present(self) -> list[int]:
+        absent = self.dead | {worker for _, worker in self.hung}
+        return [worker for worker in range(self.workers) if worker not in absent]
+
+    def spread(self, worker: int) -> int:
+        """How far a worker is ahead of the slowest."""
+        slowest = min(self.clocks[w] for w in [*self.present, worker])
+        return self.clocks[worker] - slowest
+
+    def begin(self) -> bool:
+        """Whether a mini-epoch begins."""
+        present = self.present
+        number = self.rules.next()
+        if number is None:
+            return False
+        assert number not in self.merged
+        if not present:
+            # The one that is to show that it is back.
+            self.rules.give_back(number)
+            return False
+        able = [w for w in sorted(self.idle & set(present)) if self.rules.allows(w)]
+        assert able, "handed out, but nobody may begin it"
+        worker = self.chance.choice(able)
+        self.idle.remove(worker)
+        self.training.append(MiniEpoch(number, worker))
+        return True
+
+    def finish(self) -> None:
+        if not self.training:
+            return
+        mini_epoch = self.chance.choice(self.training)
+        self.training.remove(mini_epoch)
+        self._finish(mini_epoch)
+
+    def _finish(self, mini_epoch: MiniEpoch) -> None:
+        self.idle.add(mini_epoch.worker)
+        may = self.spread(mini_epoch.worker) <= self.synchronization.bound
+        assert self.rules.returned(mini_epoch.worker) == may
+        (self.passed if may else self.held).append(mini_epoch)
+
+    def release(self) -> None:
+        for mini_epoch in list(self.held):
+            may = self.spread(mini_epoch.worker) <= self.synchronization.bound
+            if self.rules.release(mini_epoch.worker):
+                # Else everything else is merged, or held as well.
+                rest = self.total - len(self.merged) - len(self.round)
+                assert may or (not self.training and not self.passed and rest == len(self.held))
+                self.held.remove(mini_epoch)
+                self.passed.append(mini_epoch)
+            else:
+                assert not may
+
+    def merge(self) -> None:
+        if not self.passed:
+            return
+        mini_epoch = self.chance.choice(self.passed)
+        self.passed.remove(mini_epoch)
+        if self.synchronization.in_rounds:
+            self.round.append(mini_epoch)
+            first = len(self.merged)
+            # After a resumption in the middle of an epoch the first round is shorter.
+            last = (first // self.workers + 1) * self.workers
+            merged, expected = self.round, list(range(first, last))
+            if len(merged) == len(expected):
+                assert sorted(number for number, _ in merged) == expected
+                if self.all_stayed:
+                    assert len({worker for _, worker in merged}) == len(merged)
+                self.round, self.all_stayed = [], len(self.present) == self.workers
+            else:
+                merged = []
+        else:
+            merged = [mini_epoch]
+        for number, worker in merged:
+            self.merged.append(number)
+            self.clocks[worker] += 1
+        self.rules.was_merged([worker for _, worker in merged])
+        self.rules.done()
+
+    def lose(self) -> None:
+        if not self.training:
+            return
+        mini_epoch = self.chance.choice(self.training)
+        self.training.remove(mini_epoch)
+        if self.chance.random() < 0.5:
+            self.dead.add(mini_epoch.worker)
+        else:
+            self.hung.append(mini_epoch)
+        self.all_stayed = False
+        self.rules.leave(mini_epoch.worker)
+        self.rules.give_back(mini_epoch.number)
+
+    def come_to(self) -> None:
+        if not self.hung:
+            return
+        mini_epoch = self.chance.choice(self.hung)
+        others = {number for number, _ in (*self.training, *self.held, *self.passed, *self.round)}
+        begun = mini_epoch.number in others or mini_epoch.number in self.merged
+        counts = self.rules.reclaim(mini_epoch.number)
+        assert not (counts and begun)
+        self.hung.remove(mini_epoch)
+        self._rejoin(mini_epoch.worker)
+        if counts:
+            self._finish(mini_epoch)
+
+    def restart(self) -> None:
+        if not self.dead:
+            return
+        worker = self.chance.choice(sorted(self.dead))
+        self.dead.remove(worker)
+        self._rejoin(worker)
+
+    def _rejoin(self, worker: int) -> None:
+        others = [self.clocks[w] for w in self.present if w != worker]
+        self.clocks[worker] = max(self.clocks[worker], min(others, default=0))
+        self.rules.rejoin(worker)
+        self.idle.add(worker)
+
+    def check(self) -> None:
+        present = self.present
+        slowest = min((self.clocks[w] for w in present), default=0)
+        assert self.rules.clocks == self.clocks
+        assert self.rules.present == len(present)
+        assert self.rules.merged == len(self.merged)
+        if not self.synchronization.in_rounds:
+            bound = self.synchronization.bound
+            assert self.rules.allowed() == [clock - slowest <= bound for clock in self.clocks]
+        assert len(self.training) <= self.workers
+
+    def end(self) -> None:
+        """Everybody comes back and goes on until everything is merged."""
+        while self.dead or self.hung:
+            self.restart()
+            self.come_to()
+        while not self.rules.finished:
+            before = len(self.merged), len(self.round), len(self.held)
+            while self.begin():
+                pass
+            while self.training:
+                self.finish()
+            self.release()
+            while self.passed:
+                self.merge()
+            self.check()
+            assert before != (len(self.merged), len(self.round), len(self.held)), "nothing goes on"
+
+
+RULES = [Synchronization(), BSP, Synchronization(bound=1), Synchronization(bound=3)]
+
+
+class TestDispatchRules:
+    @settings(max_examples=150)
+    @given(st.sampled_from(RULES), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+    def test_every_mini_epoch_is_merged_once_whoever_leaves_and_comes_back(
+        self, synchronization, workers, epochs, seed
+    ):
+        """In rounds that are complete, or within the bound."""
+        run = Run(synchronization, workers, epochs, random.Random(seed))
+        happens = [run.begin] * 6 + [run.finish] * 5 + [run.merge] * 4 + [run.release] * 2
+        happens += [run.lose, run.come_to, run.restart]
+        for _ in range(40 * workers):
+            run.chance.choice(happens)()
+            run.check()
+        run.end()
+        assert sorted(run.merged) == list(range(run.total))
+        assert run.rules.next() is None
+
+    def test_the_absent_hold_nobody_up(self):
+        rules = DispatchRules(30, 9, [5, 4, 0], Synchronization(bound=0))
+        assert rules.allowed() == [False, False, True]
+        rules.leave(2)
+        assert rules.allowed() == [False, True, True]
+        rules.rejoin(2)
+        assert rules.clocks == [5, 4, 4]
+
+    def test_leaving_and_coming_back_count_once(self):
+        rules = DispatchRules(4, 0, [0, 0], Synchronization())
+        rules.leave(1)
+        rules.leave(1)
+        assert (rules.present, rules.next(), rules.next()) == (1, 0, None)
+        rules.rejoin(1)
+        rules.rejoin(1)
+        assert (rules.present, rules.next(), rules.next()) == (2, 1, None)
