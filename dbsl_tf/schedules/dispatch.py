@@ -50,6 +50,8 @@ class DispatchRules:
         self._given_back: list[int] = []
         # Workers whose mini-epoch of the present round is there.
         self._returned: set[int] = set()
+        # Of each worker, what may be merged and is not yet.
+        self._passed: Counter[int] = Counter()
         # Mini-epochs handed out that occupy a worker or the merging.
         self._out = 0
 
@@ -129,6 +131,7 @@ class DispatchRules:
         """
         self._returned.add(worker)
         if self._may_merge(worker):
+            self._passed[worker] += 1
             return True
         self._out -= 1
         return False
@@ -142,12 +145,14 @@ class DispatchRules:
         if not (nothing_is_left or self._may_merge(worker)):
             return False
         self._out += 1
+        self._passed[worker] += 1
         return True
 
     def was_merged(self, workers: Sequence[int]) -> None:
         """Take note of merged mini-epochs, by the workers that trained them."""
         for worker in workers:
             self._clocks.advance(worker)
+            self._passed[worker] = max(0, self._passed[worker] - 1)
         self._merged += len(workers)
         if workers:
             self._returned.clear()
@@ -198,7 +203,7 @@ class DispatchRules:
         """
         clock = self._clocks.of[worker]
         slowest = min(clock, self._clocks.slowest) if self.present else clock
-        return self._synchronization.allows(clock, slowest)
+        return self._synchronization.allows(clock + self._passed[worker], slowest)
 
 
 class _Clocks:

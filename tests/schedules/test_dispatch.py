@@ -51,9 +51,10 @@ class Run:
         return [worker for worker in range(self.workers) if worker not in absent]
 
     def spread(self, worker: int) -> int:
-        """How far a worker is ahead of the slowest."""
+        """How far a worker is ahead of the slowest, with what is about to be merged."""
+        coming = sum(mini_epoch.worker == worker for mini_epoch in self.passed)
         slowest = min(self.clocks[w] for w in [*self.present, worker])
-        return self.clocks[worker] - slowest
+        return self.clocks[worker] + coming - slowest
 
     def begin(self) -> bool:
         """Whether a mini-epoch begins."""
@@ -228,3 +229,12 @@ class TestDispatchRules:
         rules.rejoin(1)
         rules.rejoin(1)
         assert (rules.present, rules.next(), rules.next()) == (2, 1, None)
+
+    def test_what_is_about_to_be_merged_counts_towards_the_bound(self):
+        rules = DispatchRules(9, 1, [1, 0], Synchronization(bound=1))
+        assert (rules.next(), rules.next()) == (1, 2)
+        assert [rules.returned(0), rules.returned(0)] == [True, False]
+        rules.was_merged([0])
+        assert not rules.release(0)
+        rules.was_merged([1])
+        assert rules.release(0)
