@@ -8,6 +8,7 @@ from typing import Any
 
 from dbsl_tf.authors_files.columns import columns_of_events
 from dbsl_tf.common.files import write_whole
+from dbsl_tf.common.sealing import sealed
 
 
 def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:
@@ -34,7 +35,7 @@ def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:
 def save_npy(path: Path, events: Sequence[dict[str, Any]]) -> None:
     """Writes the same columns as the dictionary of lists that the authors' notebooks open.
 
-    That is `numpy.load(path, allow_pickle=True).item()`.
+    That is `numpy.load(path, allow_pickle=True).item()`. It has one key more, a checksum.
 
     Raises:
         ValueError: see `columns_of_events`.
@@ -43,7 +44,7 @@ def save_npy(path: Path, events: Sequence[dict[str, Any]]) -> None:
     import numpy as np
 
     content = np.empty((), object)
-    content[()] = columns_of_events(events)
+    content[()] = sealed(columns_of_events(events))
 
     def write(partial: Path) -> None:
         with open(partial, "wb") as file:

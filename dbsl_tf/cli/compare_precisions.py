@@ -17,6 +17,7 @@ from dbsl_tf.cli.command_line import config_parser, parse_config, run
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.sealing import sealed
 from dbsl_tf.common.telling import tell
 from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.measuring.precision_comparison import choose_on_cluster
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             partial(choose_on_cluster, settings, data, cluster, report),
             cluster.watch(report),
         )
-    write_whole_text(options.output, json.dumps(choice.as_dict(), indent=2) + "\n")
+    write_whole_text(options.output, json.dumps(sealed(choice.as_dict()), indent=2) + "\n")
     return 0
 
 

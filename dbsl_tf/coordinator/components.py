@@ -17,7 +17,7 @@ from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
-from dbsl_tf.models import build_model
+from dbsl_tf.models import build_model, check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.schedules.progressive import ResolutionSettings
@@ -204,12 +204,16 @@ def _network(settings: RunSettings, data: PreparedData, dropout: float) -> Netwo
 def _initial_state(
     settings: RunSettings, network: Network, checkpoint: Checkpoint | None
 ) -> ModelState:
-    weights = checkpoint.weights if checkpoint else network.initial_weights()
+    weights = network.initial_weights()
+    if checkpoint:
+        check_weights_fit(weights, checkpoint.weights)
+        weights = checkpoint.weights
     velocity: list[np.ndarray] = []
     if settings.keeps_velocity:
         trainable, _ = network.split(weights)
         velocity = [np.zeros((settings.cluster.workers, *w.shape), w.dtype) for w in trainable]
         if checkpoint and checkpoint.velocity:
+            check_weights_fit(velocity, checkpoint.velocity)
             velocity = checkpoint.velocity
     return ModelState(checkpoint.commit if checkpoint else 0, list(weights), velocity)
 

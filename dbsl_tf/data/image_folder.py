@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from pathlib import Path
 
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.sealing import sealed, unsealed
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
 from dbsl_tf.data.image_check import fault, unreadable_images
 from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
 
 _INDEX = "index.json"
 _INDEX_VERSION = 1
+_LISTS_NAME = re.compile("lists-[0-9a-f]{16}")
 _NAMED_AT_MOST = 5
 
 
@@ -58,8 +61,9 @@ def prepare_image_folder(
 ) -> ImageData:
     """Returns the images of `directory`, all of them decoded once to see that they can be.
 
-    What was found is kept in `cache` for as long as no file is added, removed or renamed. The
-    names of unreadable images are told on standard error, every time.
+    What was found is kept in `cache` for as long as no file is added, removed or renamed, and
+    made again where what is kept is damaged. The names of unreadable images are told on standard
+    error, every time.
 
     Args:
         directory: `data.dir`, with the folders `train` and `val`; see `list_images`.
@@ -75,6 +79,8 @@ def prepare_image_folder(
     unreadable = index["unreadable"]
     _judge(directory, unreadable, max_bad_files)
     _require_images(directory, index)
+    if not _LISTS_NAME.fullmatch(index["lists"]):
+        raise ValueError("it has no lists")
     lists = cache / index["lists"]
     return ImageData(
         spec=ImageFolder(
@@ -125,18 +131,39 @@ def _index(directory: Path, cache: Path) -> dict:
     "lists" is the folder of the lists inside `cache`.
     """
     folder = cache / f"index-{_fingerprint(directory)}"
-    if (folder / _INDEX).exists():
-        index = _read(folder)
-        repaired = any(fault(directory / name) is None for name in index["unreadable"])
-        if not repaired and (cache / index["lists"]).is_dir():
-            return index
+    if folder.exists():
+        try:
+            index = _read(folder, cache)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:100]
+            print(f"{folder} is damaged ({reason}): made again", file=sys.stderr, flush=True)
+        else:
+            if not any(fault(directory / name) is None for name in index["unreadable"]):
+                return index
         shutil.rmtree(folder)
     make_folder(folder, lambda target: _write_index(directory, cache, target))
-    return _read(folder)
+    return _read(folder, cache)
 
 
-def _read(folder: Path) -> dict:
-    return json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+def _read(folder: Path, cache: Path) -> dict:
+    """Returns what is kept; raises nearly any error where it is not what was written."""
+    if not (folder / _INDEX).exists():
+        raise ValueError(f"it has no {_INDEX}")
+    index = unsealed(json.loads((folder / _INDEX).read_text(encoding="utf-8")))
+    if not _LISTS_NAME.fullmatch(index["lists"]):
+        raise ValueError("it has no lists")
+    lists = cache / index["lists"]
+    contents = [(lists / f"{split}.tsv").read_bytes() for split in (TRAIN, TEST) if lists.is_dir()]
+    if index["lists"] != f"lists-{_digest(*contents)}":
+        # Under this name nothing else may be: it is what all workers read.
+        shutil.rmtree(lists, ignore_errors=True)
+        raise ValueError(f"{index['lists']} is not what was written")
+    for split, content in zip((TRAIN, TEST), contents, strict=True):
+        if sum(index[split].values()) != (content.count(b"\n") + 1 if content else 0):
+            raise ValueError(f"it has other numbers of images than {index['lists']}")
+    if not all(isinstance(text, str) for text in index["unreadable"].values()):
+        raise ValueError("its unreadable images have no reasons")
+    return index
 
 
 def _fingerprint(directory: Path) -> str:
@@ -168,7 +195,7 @@ def _write_index(directory: Path, cache: Path, target: Path) -> None:
             (folder / name).write_bytes(content)
 
     make_folder(cache / index["lists"], write_lists)
-    (target / _INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+    (target / _INDEX).write_text(json.dumps(sealed(index), indent=1), encoding="utf-8")
 
 
 def _digest(*contents: bytes) -> str:

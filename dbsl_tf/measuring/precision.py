@@ -13,6 +13,7 @@ from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.processor import this_processor
 from dbsl_tf.common.program import python_module
+from dbsl_tf.common.sealing import unsealed
 from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16, NOT_TOGETHER
 from dbsl_tf.measuring.profile_cache import precision_path
 from dbsl_tf.measuring.profile_cluster import profile_path
@@ -71,6 +72,6 @@ def _settle(
 def _kept(path: Path) -> PrecisionChoice | None:
     """The choice that was made before; None: there is none that can be read."""
     try:
-        return stored_choice(json.loads(path.read_text(encoding="utf-8")))
+        return stored_choice(unsealed(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError):
         return None

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.sealing import KEY, BrokenSeal, sealed, unsealed
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
 
@@ -175,8 +176,8 @@ class Profile:
         return values
 
     def to_json(self) -> str:
-        """Returns `as_dict` as indented JSON."""
-        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+        """Returns `as_dict` with a checksum as indented JSON."""
+        return json.dumps(sealed(self.as_dict()), indent=2, allow_nan=False) + "\n"
 
     def save(self, path: Path) -> None:
         """Writes the whole file or nothing, in place of one that is there; makes its folder.
@@ -191,7 +192,8 @@ def load_profile(path: Path | str) -> Profile:
     """Reads a file that `Profile.save` wrote.
 
     Raises:
-        UserError: it cannot be read, is not JSON, or a value is missing or not allowed.
+        UserError: it cannot be read, is not JSON, is not what was written, or a value is missing
+            or not allowed.
     """
     remedy = "make one with python -m dbsl_tf.profile --config FILE --output FILE"
     try:
@@ -202,7 +204,18 @@ def load_profile(path: Path | str) -> Profile:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read ({reason}); give a profile's JSON file") from None
     try:
-        return TypeAdapter(Profile).validate_json(content)
+        values = unsealed(json.loads(content))
+    except BrokenSeal as error:
+        raise UserError(
+            f"{path}: {error}: it was damaged or edited since it was written; {remedy}, or remove "
+            f"its {KEY} to use it as it is"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a profile: no JSON ({reason}); {remedy}") from None
+    try:
+        # From text again: JSON has lists where a profile has tuples.
+        return TypeAdapter(Profile).validate_json(json.dumps(values))
     except ValidationError as error:
         raise UserError(f"{path}: not a profile: {_first_problem(error)}; {remedy}") from None
 

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole
+from dbsl_tf.results.checked_values import finite_number, whole_number
+from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
 
-_FORMAT = 1
+_WEIGHT, _VELOCITY = "weight_", "velocity_"
 _NAME = re.compile(r"commit-[0-9]{9,}\.npz")
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -62,8 +49,8 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of a run: a folder of .npz files, the newest few of which are kept.
 
-    A file appears under its name only when it is whole and on the disk. Reading needs no
-    unpickling.
+    A file appears under its name only when it is whole and on the disk. It has a checksum, which
+    must be right before anything in it is believed; those of earlier versions have none.
 
     Args:
         folder: where they are; made by the first `save`.
@@ -80,23 +67,17 @@ class Checkpoints:
         Raises:
             UserError: it cannot be written, because the disk is full for example.
         """
-        import numpy as np
-
         progress = {
-            "format": _FORMAT,
             "commit": checkpoint.commit,
             "clocks": checkpoint.clocks,
             "samples": checkpoint.samples,
             "wall_seconds": checkpoint.wall_seconds,
             "time_models": checkpoint.time_models,
         }
-        arrays = {f"weight_{i:05d}": array for i, array in enumerate(checkpoint.weights)}
-        arrays |= {f"velocity_{i:05d}": array for i, array in enumerate(checkpoint.velocity)}
+        arrays = {f"{_WEIGHT}{i:05d}": array for i, array in enumerate(checkpoint.weights)}
+        arrays |= {f"{_VELOCITY}{i:05d}": array for i, array in enumerate(checkpoint.velocity)}
         path = self._path(checkpoint.commit)
-        write_whole(
-            path,
-            lambda partial: np.savez(partial, progress=np.array(json.dumps(progress)), **arrays),
-        )
+        write_whole(path, lambda partial: write_checkpoint(partial, progress, arrays))
         # Newer ones are of no use, and are not to push this one out.
         up_to_this = [f for f in self._files() if commit_of(f) <= checkpoint.commit]
         for old in up_to_this[: -self._keep]:
@@ -130,8 +111,8 @@ class Checkpoints:
         for path in reversed(usable):
             try:
                 return _read(path)
-            except _UNREADABLE as error:
-                report(f"{path} is damaged ({_reason(error)}): trying the one before it")
+            except ValueError as error:
+                report(f"{path} is damaged ({error}): trying the one before it")
         if files:
             raise UserError(
                 f"none of the {len(usable)} checkpoint(s) in {self._folder} can be read: restore "
@@ -174,10 +155,8 @@ class Checkpoints:
             )
         try:
             return _read(path)
-        except _UNREADABLE as error:
-            raise UserError(
-                f"{path} is damaged ({_reason(error)}); choose another checkpoint"
-            ) from error
+        except ValueError as error:
+            raise UserError(f"{path} is damaged ({error}); choose another checkpoint") from error
 
     def _path(self, commit: int) -> Path:
         return self._folder / f"commit-{commit:09d}.npz"
@@ -199,29 +178,65 @@ def commit_of(path: Path) -> int:
 
 
 def _read(path: Path) -> Checkpoint:
-    import numpy as np
+    """Reads a file; raises ValueError with the reason where it is no whole checkpoint."""
+    try:
+        progress, arrays = read_checkpoint(path)
+        checkpoint = _checkpoint(progress, arrays)
+    except MemoryError:
+        raise
+    except Exception as error:  # A damaged file can raise nearly any exception.
+        raise ValueError(_reason(error)) from error
+    if checkpoint.commit != commit_of(path):
+        raise ValueError(f"it is that of commit {checkpoint.commit}")
+    return checkpoint
 
-    with np.load(path, allow_pickle=False) as content:
-        progress = json.loads(str(content["progress"]))
-        if progress["format"] != _FORMAT:
-            raise ValueError(f"format {progress['format']}, known is {_FORMAT}")
-        names = sorted(content.files)
-        return Checkpoint(
-            commit=int(progress["commit"]),
-            clocks=tuple(progress["clocks"]),
-            samples={
-                int(resolution): tuple(taken) for resolution, taken in progress["samples"].items()
-            },
-            wall_seconds=float(progress["wall_seconds"]),
-            time_models={
-                int(resolution): tuple((a, b, c) for a, b, c in models)
-                for resolution, models in progress["time_models"].items()
-            },
-            weights=[content[name] for name in names if name.startswith("weight_")],
-            velocity=[content[name] for name in names if name.startswith("velocity_")],
-        )
+
+def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Checkpoint:
+    """What the content of a file says, checked for whether a run can have left it."""
+    clocks = tuple(whole_number(clock, "a clock") for clock in progress["clocks"])
+    workers = len(clocks)
+    samples, time_models = progress["samples"], progress["time_models"]
+    weights, velocity = (_series(name, arrays) for name in (_WEIGHT, _VELOCITY))
+    if len(weights) + len(velocity) != len(arrays) or not len(velocity) <= len(weights) > 0:
+        raise ValueError("it lacks weights, or has other arrays")
+    for lists, what in ((samples, "samples"), (time_models, "time models")):
+        if any(len(values) != workers for values in lists.values()):
+            raise ValueError(f"it has {what} of another number of workers than {workers}")
+    for weight, moved in zip(weights, velocity):
+        if moved.shape != (workers, *weight.shape):
+            raise ValueError(f"a velocity has the shape {moved.shape}")
+    return Checkpoint(
+        commit=whole_number(progress["commit"], "commit"),
+        clocks=clocks,
+        samples={
+            int(resolution): tuple(whole_number(value, "samples") for value in taken)
+            for resolution, taken in samples.items()
+        },
+        wall_seconds=finite_number(progress["wall_seconds"], "wall_seconds"),
+        time_models={
+            int(resolution): tuple(_time_model(model) for model in models)
+            for resolution, models in time_models.items()
+        },
+        weights=weights,
+        velocity=velocity,
+    )
+
+
+def _series(name: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The arrays of these names, which count from 0 without a gap."""
+    count = sum(key.startswith(name) for key in arrays)
+    return [arrays[f"{name}{number:05d}"] for number in range(count)]
+
+
+def _time_model(values: Any) -> tuple[float, float, float]:
+    a, b, c = (finite_number(value, "a value of a time model") for value in values)
+    if min(a, b, c) < 0:
+        raise ValueError(f"a time model is {(a, b, c)}")
+    return a, b, c
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
     text = " ".join(str(error).split())
     return text[:120] or type(error).__name__

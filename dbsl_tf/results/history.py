@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.sealing import sealed_line
 from dbsl_tf.results.history_lines import problem_of, read_lines, record_of
 from dbsl_tf.results.records import (
     CommitRecord,
@@ -170,7 +171,8 @@ class History:
         record: CommitRecord | EvaluationRecord | DriftRecord | FaultRecord | ResumeRecord,
     ) -> None:
         try:
-            self._file.write(json.dumps(record.as_dict(), allow_nan=False) + "\n")
+            line = json.dumps(record.as_dict(), allow_nan=False)
+            self._file.write(sealed_line(line) + "\n")
             self._file.flush()
         except OSError as error:
             raise self._cannot_be_written(error) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.sealing import unsealed_line
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.checked_values import (
     check_known,
@@ -179,7 +180,7 @@ def lacking(commits: Sequence[int]) -> str:
 
 def _event(line: str) -> dict[str, Any]:
     """A line as a dictionary; raises nearly anything where it is no record."""
-    event = json.loads(line)
+    event = json.loads(unsealed_line(line))
     if not isinstance(event, dict) or not isinstance(event["event"], str):
         raise ValueError("it is no event")
     kind = _KINDS.get(event["event"])

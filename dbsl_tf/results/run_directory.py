@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.sealing import is_as_written, sealed, sealed_text, unsealed
 from dbsl_tf.config.names import Resume
 from dbsl_tf.results.checked_values import damaged
 from dbsl_tf.results.checkpoints import checkpoint_files
@@ -151,18 +152,35 @@ class RunDirectory:
         """Write a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""
         write_whole_text(file, text)
 
-    def write_json(self, file: Path, content: Any) -> None:
-        """Write `content` as indented JSON, see `write_text`."""
-        self.write_text(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    def write_configuration(self, text: str) -> None:
+        """Write config.yaml with a checksum as its last line, see `write_text`."""
+        self.write_text(self.configuration, sealed_text(text))
+
+    def remark_on_configuration(self) -> str:
+        """A line where config.yaml is not as the run wrote it; else empty.
+
+        It is read all the same: whoever has edited it means what it says.
+        """
+        try:
+            text = self.configuration.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""  # Whoever reads it says what is wrong.
+        if is_as_written(text):
+            return ""
+        return f"warning: {self.configuration} was edited or damaged after the run wrote it"
+
+    def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
+        """Write `content` as indented JSON with a checksum, see `write_text`."""
+        self.write_text(file, json.dumps(sealed(content), indent=2, allow_nan=False) + "\n")
 
     def read_json(self, file: Path) -> Any:
         """Read a file of the run.
 
         Raises:
-            UserError: it cannot be read, or is no JSON.
+            UserError: it cannot be read, is no JSON, or not what was written.
         """
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            return unsealed(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read ({error.strerror}): name the directory of a run of "

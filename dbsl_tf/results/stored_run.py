@@ -33,6 +33,8 @@ class StoredRun:
     def read(cls, path: Path) -> StoredRun:
         """Reads the files of the run in `path`.
 
+        A line on standard error tells of a config.yaml that is not as the run wrote it.
+
         Raises:
             UserError: there is no such run, or a file cannot be read.
         """
@@ -47,6 +49,8 @@ class StoredRun:
                 f"{path} has no {directory.data.name} and so no model, as an imported history has "
                 "none; name the directory of a run of dbsl_tf.train"
             )
+        if remark := directory.remark_on_configuration():
+            print(remark, file=sys.stderr)
         config = load_config(directory.configuration)
         if config.compute.precision == "auto":
             choice = read_precision_choice(directory)

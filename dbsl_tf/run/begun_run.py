@@ -26,7 +26,7 @@ from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import first_of
 from dbsl_tf.results.resuming import changes, check_same_classes
 from dbsl_tf.results.run_directory import RunDirectory
-from dbsl_tf.results.stored_objects import read_precision_choice
+from dbsl_tf.results.stored_objects import read_object, read_precision_choice
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def begin_or_resume(
         facts = _facts(data)
         run = _begin_or_resume(config, source, directory, facts, history, partial(tell, console))
         directory.write_json(directory.data, facts)
-        directory.write_text(directory.configuration, run.to_yaml())
+        directory.write_configuration(run.to_yaml())
         directory.write_json(directory.plan, run.plan_as_dict())
         # It is that of a run which now goes on.
         directory.summary.unlink(missing_ok=True)
@@ -129,6 +129,8 @@ def _begin_or_resume(
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
     checkpoint, changed, choice = None, [], None
     if directory.resumes(config.run.resume):
+        if remark := directory.remark_on_configuration():
+            report(remark)
         before = load_config(directory.configuration)
         if config.time_model == type(config.time_model)():
             config = config.model_copy(update={"time_model": before.time_model})
@@ -136,7 +138,7 @@ def _begin_or_resume(
         for change in changed:
             report(change)
         if directory.data.exists():
-            check_same_classes(directory.read_json(directory.data), facts)
+            check_same_classes(read_object(directory, directory.data), facts)
         if history.damaged:
             report(f"{directory.history} is damaged ({first_of(history.damaged)}): it is left out")
         checkpoint = checkpoints.latest(report, history.lacks)

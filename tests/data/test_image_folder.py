@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,33 @@ class TestKept(ImageFolderCase):
         assert self.prepare() == first
         assert self.output.getvalue() == ""
         assert count_training_images(self.directory, self.cache) == 12
+
+    @pytest.mark.parametrize("name", ["index.json", "train.tsv", "val.tsv"])
+    def test_anew_when_what_is_kept_is_damaged(self, name: str):
+        first = self.prepare()
+        (path,) = self.cache.glob(f"*/{name}")
+        whole, draw = path.read_bytes(), random.Random(1)
+        for _ in range(40):
+            damaged = bytearray(whole)
+            damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
+            path.write_bytes(damaged)
+            assert self.prepare() == first
+            assert path.read_bytes() == whole or json.loads(damaged) == json.loads(whole)
+        assert "is damaged (" in self.output.getvalue()
+        for content in (b"", b"[]", b"{}", b'{"lists": "../.."}'):
+            path.write_bytes(content)
+            assert self.prepare() == first
+            assert path.read_bytes() == whole
+
+    def test_an_index_of_before_it_had_a_checksum(self):
+        first = self.prepare()
+        (path,) = self.cache.glob("*/index.json")
+        index = json.loads(path.read_text())
+        del index["sha256"]
+        path.write_text(json.dumps(index))
+        self.output.truncate(0)
+        assert self.prepare() == first
+        assert self.output.getvalue() == ""
 
     def test_anew_when_a_file_is_added_or_removed(self):
         self.prepare()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_a_line_no_plan_can_be_made_from_is_refused() -> None:
 
 def _changed(path: str, value: Any) -> str:
     """The JSON of a profile with one value changed; the path is dotted."""
-    values = json.loads(_profile().to_json())
+    values = _profile().as_dict()
     *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
     place = values
     for part in parents:
@@ -167,7 +168,7 @@ def _changed(path: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "Invalid JSON"),
+        ("", "no JSON (Expecting value"),
         ("[1, 2]", "not a profile"),
         ("{}", "fits: Field required"),
         (_changed("fits", []), "fits is []"),
@@ -190,6 +191,35 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, expected: str) -> Non
     assert expected in message
     assert "python -m dbsl_tf.profile" in message
     assert "\n" not in message
+
+
+def test_every_flipped_bit_that_alters_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    _profile().save(path)
+    content, draw, refused = path.read_bytes(), random.Random(1), 0
+    for _ in range(300):
+        changed = bytearray(content)
+        changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            assert load_profile(path) == _profile()
+        except UserError as error:
+            assert str(path) in str(error)
+            refused += 1
+    # Blanks between values are of no importance.
+    assert refused > 150
+
+
+def test_one_without_a_checksum_is_taken_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    values = json.loads(_profile().to_json())
+    values["fits"][0]["a"] *= 2
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="damaged or edited.* or remove its sha256"):
+        load_profile(path)
+    del values["sha256"]
+    path.write_text(json.dumps(values))
+    assert load_profile(path).fits[0].a == 2 * _profile().fits[0].a
 
 
 def test_a_resolution_that_occurs_twice_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from dbsl_tf.cli import plot, report
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.sealing import unsealed, unsealed_line
 from dbsl_tf.config.yaml_text import read_yaml, write_yaml
 from dbsl_tf.results.records import DriftRecord, FaultRecord
 from tests.support.run_directories import START, append_event, make_run
@@ -66,7 +67,7 @@ class TestDamagedFiles:
         """A JSON file with one value replaced, found by its keys and indices."""
         for place, value in cases:
             with subtests.test(file.name, place=place, value=str(value)[:20]):
-                content = json.loads(file.read_text())
+                content = unsealed(json.loads(file.read_text()))
                 inside = content
                 for key in place[:-1]:
                     inside = inside[key]
@@ -111,7 +112,7 @@ class TestDamagedFiles:
                 (("schedule", 0, "predicted_seconds"), [1]),
             ],
         )
-        plan = json.loads(self.run.plan.read_text())
+        plan = unsealed(json.loads(self.run.plan.read_text()))
         plan["per_worker"] = ["x"]
         self.check_damage(self.run.plan, json.dumps(plan), "per_worker")
 
@@ -125,6 +126,20 @@ class TestDamagedFiles:
             ):
                 with subtests.test(file.name, content=content[:10]):
                     self.check_damage(file, content, expected)
+
+    def test_values_that_could_be_but_were_not_written(self, subtests):
+        for file, before, after in (
+            (self.run.summary, '"test_accuracy": 0.', '"test_accuracy": 1.'),
+            (self.run.plan, '"batch": 64', '"batch": 65'),
+            (self.run.data, '"classes": 10', '"classes": 11'),
+        ):
+            with subtests.test(file.name):
+                content = file.read_text()
+                assert before in content
+                expected = "cannot be read (its checksum is not that of its content)"
+                self.check_damage(file, content.replace(before, after), expected)
+        content = self.run.history.read_text().replace('"steps": ', '"steps": 1', 1)
+        self.check_damage(self.run.history, content, "line 1 is no record of a run: its checksum")
 
     def test_history(self, subtests):
         counts = ("commit", "worker", "resolution", "batch", "samples", "steps", "staleness")
@@ -152,7 +167,7 @@ class TestDamagedFiles:
         lines = self.run.history.read_text().splitlines()
         for kind, key, value in cases:
             with subtests.test(kind, key=key, value=str(value)[:20]):
-                changed = [json.loads(line) for line in lines]
+                changed = [json.loads(unsealed_line(line)) for line in lines]
                 next(event for event in changed if event["event"] == kind)[key] = value
                 text = "".join(json.dumps(event) + "\n" for event in changed)
                 self.check_damage(self.run.history, text, f"{key} of a line of kind {kind}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.sealing import unsealed_line
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.reporting.run_tables import event_table
 from dbsl_tf.results.records import FaultRecord
@@ -43,7 +44,8 @@ def test_time_leaves_out_the_pause_and_what_a_resumption_lost(tmp_path: Path) ->
         directory, event="resume", commit=2, discarded=2, time=START + 500, changes=changes
     )
     lines = directory.history.read_text().splitlines()
-    third = next(e for e in map(json.loads, lines) if e["event"] == "commit" and e["commit"] == 3)
+    events = [json.loads(unsealed_line(line)) for line in lines]
+    third = next(e for e in events if e["event"] == "commit" and e["commit"] == 3)
     append_event(directory, **{**third, "started": START + 510.0, "seconds": 2.0})
     run = read_run(tmp_path / "run")
     ended = max(m.end for m in before.mini_epochs[:2])

@@ -22,7 +22,7 @@ def checkpoint(commit: int) -> Checkpoint:
         clocks=(commit, 1),
         samples={32: (10 * commit, 7)},
         wall_seconds=1.5,
-        time_models={24: ((1e-3, 2e-3, 0.1),), 32: ((1e-3, 3e-3, 0.2),)},
+        time_models={24: ((1e-3, 2e-3, 0.1),) * 2, 32: ((1e-3, 3e-3, 0.2),) * 2},
         weights=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
         velocity=[random.normal(size=(2, 3, 4)).astype(np.float32)],
     )

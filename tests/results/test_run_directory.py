@@ -23,7 +23,9 @@ def test_directories_are_made(tmp_path: Path):
     run.make()
     assert run.logs.is_dir()
     run.write_json(run.plan, {"small_batch": 3})
-    assert json.loads((tmp_path / "deep" / "run" / "plan.json").read_text()) == {"small_batch": 3}
+    plan = json.loads((tmp_path / "deep" / "run" / "plan.json").read_text())
+    assert plan == {"small_batch": 3, "sha256": plan["sha256"]}
+    assert run.read_json(run.plan) == {"small_batch": 3}
     assert not list(run.path.glob(".*"))
 
 
@@ -120,6 +122,6 @@ def test_history_has_one_line_for_each_event(tmp_path: Path):
     assert set(lines[0]) == {
         *("event", "commit", "epoch", "worker", "role", "resolution", "batch", "samples", "steps"),
         *("started", "seconds", "loop_seconds", "learning_rate", "update_factor", "staleness"),
-        *("train_loss", "train_accuracy"),
+        *("train_loss", "train_accuracy", "crc32"),
     }
     assert (len(history.commits), len(history.evaluations)) == (1, 1)

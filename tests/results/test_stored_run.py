@@ -7,6 +7,7 @@ import json
 import pytest
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.sealing import unsealed
 from dbsl_tf.results.stored_run import StoredRun
 from tests.support.small_runs import tiny_config, write_run
 
@@ -28,8 +29,18 @@ class TestStoredRun:
         with pytest.raises(UserError, match="has no data.json and so no model"):
             StoredRun.read(self.run.path)
 
+    def test_a_configuration_that_is_not_as_it_was_written_is_told(self, capsys):
+        text = self.run.configuration.read_text()
+        self.run.write_configuration(text)
+        assert StoredRun.read(self.run.path).config.schedule.epochs == 3
+        assert capsys.readouterr().err == ""
+        written = self.run.configuration.read_text()
+        self.run.configuration.write_text(written.replace("epochs: 3", "epochs: 7"))
+        assert StoredRun.read(self.run.path).config.schedule.epochs == 7
+        assert "config.yaml was edited or damaged after the run wrote it" in capsys.readouterr().err
+
     def test_damaged_facts_are_told(self, subtests):
-        facts = json.loads(self.run.data.read_text())
+        facts = unsealed(json.loads(self.run.data.read_text()))
         for content, expected in (
             ([], "it holds no JSON object"),
             ({}, "classes is None, not a count"),
