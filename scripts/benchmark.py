@@ -138,14 +138,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--isa",
         choices=INSTRUCTION_SETS,
-        help="have every peer use no wider instructions than these; default: all there are",
+        help="limit every peer to these instructions; default: all that the processor has",
     )
     parser.add_argument("--repeats", type=int, default=3, help="default 3")
     parser.add_argument(
         "--mini-epochs",
         type=int,
         default=5,
-        help="of each worker, the first and last unmeasured (default 5)",
+        help="mini-epochs of each worker, the first and last of which are not measured (default 5)",
     )
     parser.add_argument(
         "--timeout", type=float, default=900.0, help="seconds a run may take (default 900)"
@@ -153,15 +153,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--network-gbit",
         type=float,
-        help="have all traffic of a peer share a link of so many Gbit/s; default: loopback's speed",
+        help="make all traffic of a peer share a link of so many Gbit/s; default: the speed of "
+        "loopback",
     )
     parser.add_argument(
         "--output", type=Path, required=True, help="file for the results, JSON; runs in it are kept"
     )
-    parser.add_argument(
-        "--markdown", action="store_true", help="print the tables in Markdown, as for a document"
-    )
-    parser.add_argument("--plot", type=Path, help="file for bars, .png, .pdf or .svg")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+    parser.add_argument("--plot", type=Path, help="file for a bar chart: .png, .pdf or .svg")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_intermixed_args(arguments)
     for option, given, known in (
@@ -179,7 +178,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for model in options.models:
         if load_config(*configuration(options, model)).compute.precision == "auto":
             raise UserError(
-                "compute.precision is auto, but all peers are to compute in the same precision; "
+                "compute.precision is auto, but all peers must compute in the same precision; "
                 "give float32 or mixed_bfloat16"
             )
     check_link(options.network_gbit)

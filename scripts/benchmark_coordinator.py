@@ -88,9 +88,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--workers", type=numbers, default=[2, 8, 32], help="how many, as 2,8,32")
     parser.add_argument(
-        "--parameters", type=numbers, default=[100_000, 10_000_000], help="of the model, likewise"
+        "--workers", type=numbers, default=[2, 8, 32], help="numbers of workers, such as 2,8,32"
+    )
+    parser.add_argument(
+        "--parameters",
+        type=numbers,
+        default=[100_000, 10_000_000],
+        help="numbers of parameters of the model, such as 100000,10000000",
     )
     parser.add_argument("--epochs", type=int, default=100, help="mini-epochs of each worker")
     parser.add_argument(
@@ -120,8 +125,8 @@ def show(results: Sequence[dict[str, Any]]) -> None:
     """Print the table."""
     cores = len(available_cores())
     table = Table(
-        *("workers", "parameters", "commits a second", "coordinator, CPU ms a commit"),
-        *("servers, CPU ms a commit", f"{cores} core(s) allow"),
+        *("workers", "parameters", "commits per second", "coordinator, CPU ms per commit"),
+        *("servers, CPU ms per commit", f"{cores} core(s) allow"),
     )
     for row in results:
         mine, servers = row["processor_milliseconds"], row["server_milliseconds"]

@@ -111,7 +111,7 @@ def show(plan: DualBatchPlan, repeats: Sequence[dict[str, list[float]]]) -> None
         print(f"{role:>9}: median {_spread(values, 's')}, {len(values)} mini-epochs")
     print(f"imbalance, small over large: {_ratio(repeats, ('small',), ('large',))}")
     print(
-        f"k asked {plan.extra_time_ratio}, planned {plan.realised_extra_time_ratio:.4f}, "
+        f"k requested {plan.extra_time_ratio}, planned {plan.realised_extra_time_ratio:.4f}, "
         f"realised {_ratio(repeats, ('small', 'large'), ('all-large',))}"
     )
 

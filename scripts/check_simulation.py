@@ -169,7 +169,8 @@ def show(scenario: Scenario, real: Figures, simulated: Figures) -> int:
     """Print both, and whether they agree."""
     print(
         f"fitted: mini-epochs of {', '.join(f'{s:.4f}' for s in scenario.training_seconds)} s, "
-        f"variation {scenario.randomness.variation:.4f}, {scenario.commit_seconds:.4f} s a commit"
+        f"variation {scenario.randomness.variation:.4f}, {scenario.commit_seconds:.4f} s per "
+        "commit"
     )
     error = simulated.epoch_seconds / real.epoch_seconds - 1
     print(

@@ -8,7 +8,7 @@
 #
 #   --logs DIR      for the output of the servers (default runs/launch-TIME)
 #   --port PORT     the first of as many ports as processes (default: any free ones)
-#   --python PATH   the Python to use (default .venv/bin/python, made when missing)
+#   --python PATH   the Python to use (default .venv/bin/python, created if missing)
 #   --dry-run       print what would be started
 source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
 while [ $# -gt 0 ]; do
@@ -48,7 +48,7 @@ if [ -n "$dry_run" ]; then
 fi
 mkdir -p "$logs"
 warn "anyone who can reach the ports ${addresses[*]##*:} of this machine can run code in this" \
-    "cluster: have the firewall admit nobody to them"
+    "cluster: make the firewall admit nobody to them"
 open_lifelines
 for i in "${!names[@]}"; do
     [ "$i" -gt 0 ] || continue

@@ -11,14 +11,14 @@
 # as many as cluster.workers and cluster.parameter_servers say. Servers are started over ssh, the
 # chief here or, where its host is another machine, over ssh too. When the chief ends, or on
 # Ctrl-C, all end. Every machine needs the project in the same folder, the same configuration, and
-# a key that lets ssh in without a question; user names belong into ~/.ssh/config. File names are
+# a key that lets ssh log in without asking; user names belong in ~/.ssh/config. File names are
 # relative to the folder of the project.
 #
 #   --chief HOW       local or ssh (default: local where its host is this machine)
-#   --directory DIR   folder of the project on the other machines (default: as here)
+#   --directory DIR   folder of the project on the other machines (default: the same as here)
 #   --logs DIR        for the output of the servers, here (default runs/launch-TIME)
 #   --port PORT       for hosts without one; counts up on a host (default 2222)
-#   --python PATH     the Python to use everywhere (default .venv/bin/python; made here when missing)
+#   --python PATH     the Python to use everywhere (default .venv/bin/python; created here if missing)
 #   --dry-run         print what would be started
 source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
 hosts_file='' directory="$PWD" chief=''

@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# A chief that was interrupted saves for as long as that goes on, and then ends by itself: only one
-# that hangs is killed, after so many seconds. A second Ctrl-C has it end without.
+# An interrupted chief saves for as long as that takes, and then ends by itself: only one
+# that hangs is killed, after this many seconds. A second Ctrl-C ends it without saving.
 # shellcheck disable=SC2034 # the launchers read it
 saving_seconds=900
 
@@ -48,7 +48,7 @@ read_option() {
             overrides+=("$1")
             taken=1
             ;;
-        *) fail "'$1' is no option and no key=value; see $launcher --help" ;;
+        *) fail "'$1' is neither an option nor key=value; see $launcher --help" ;;
     esac
 }
 
@@ -58,7 +58,7 @@ check_options() {
         python=.venv/bin/python
         (source scripts/environment.sh requirements.txt >&2)
     fi
-    command -v "$python" > /dev/null || fail "--python $python is no program"
+    command -v "$python" > /dev/null || fail "--python $python is not a program"
     # A name is that of a configuration of the project, where there is no such file.
     [ -e "$config" ] || [ ! -f "configs/$config" ] || config="configs/$config"
 }

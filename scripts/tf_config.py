@@ -58,13 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     where = parser.add_argument_group("where the processes run (one of these ways)")
     where.add_argument("--chief", metavar="HOST", help="host or host:port of the chief")
-    where.add_argument("--ps", metavar="HOST,...", type=_hosts, help="of each parameter server")
-    where.add_argument("--worker", metavar="HOST,...", type=_hosts, help="of each worker")
+    where.add_argument(
+        "--ps", metavar="HOST,...", type=_hosts, help="host or host:port of each parameter server"
+    )
+    where.add_argument(
+        "--worker", metavar="HOST,...", type=_hosts, help="host or host:port of each worker"
+    )
     where.add_argument(
         "--hosts-file", metavar="FILE", type=Path, help="a line 'ROLE HOST[:PORT]' for each process"
     )
     where.add_argument(
-        "--hosts-pattern", metavar="TEXT", help="names of hosts from {role} and {index}"
+        "--hosts-pattern", metavar="TEXT", help="pattern of host names, with {role} and {index}"
     )
     where.add_argument(
         "--nodes",
@@ -77,15 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     counts.add_argument("--parameter-servers", metavar="M", type=_count, help="default 1")
     counts.add_argument("--config", metavar="FILE", help="take both from this configuration")
     counts.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="overrides a key of the configuration"
+        "overrides", nargs="*", metavar="key=value", help="override a configuration key"
     )
     parser.add_argument(
         "--port",
         metavar="PORT",
         type=int,
         default=2222,
-        help="for hosts without one; counts up where several processes share a host; 0 takes "
-        "ports that are free on this machine (default 2222)",
+        help="port for hosts given without one; counted up if several processes share a host; 0 "
+        "takes ports that are free on this machine (default 2222)",
     )
     parser.add_argument(
         "--role", choices=(CHIEF, PARAMETER_SERVER, WORKER), help="print the TF_CONFIG of this role"
@@ -99,7 +103,7 @@ def _find_hosts(options: argparse.Namespace) -> Hosts:
     lists = [options.chief, options.ps, options.worker]
     given = [any(lists), options.hosts_file, options.hosts_pattern, options.nodes]
     if sum(map(bool, given)) != 1:
-        raise UserError(f"say where the processes run in one way: {_SOURCES}")
+        raise UserError(f"say where the processes run in exactly one way: {_SOURCES}")
     if any(lists):
         if not all(lists):
             raise UserError("--chief, --ps and --worker are needed together: name a host for each")
@@ -124,7 +128,9 @@ def main(arguments: Sequence[str]) -> int:
     config = None
     if options.config:
         if options.workers or options.parameter_servers:
-            raise UserError("--config gives the numbers: leave --workers and --parameter-servers")
+            raise UserError(
+                "--config gives the numbers: leave out --workers and --parameter-servers"
+            )
         from dbsl_tf.config import load_config
 
         config = load_config(options.config, options.overrides)

@@ -62,7 +62,7 @@ class FaultTest(TinyRunCase):
         self.wait_until(lambda: len(self.events("evaluation")) > done + 1, process)
         output, _ = self.interrupt(process)
         self.assertEqual(output.count("ended with SIGKILL"), len(at))
-        self.assertIn(f"started again ({len(at)} of 10 times)", output)
+        self.assertIn(f"restarted ({len(at)} of 10 times)", output)
         roles = {(commit["worker"], commit["role"]) for commit in self.events("commit")}
         self.assertEqual(roles, {(0, "small"), (1, "large")})
         self.assertEqual(self.events("resume"), [])
@@ -86,7 +86,7 @@ class FaultTest(TinyRunCase):
             lambda: 1 in {commit["worker"] for commit in self.events("commit")[back_at:]}, process
         )
         output, _ = self.interrupt(process)
-        self.assertIn("worker 1 takes no part (no answer for", output)
+        self.assertIn("worker 1 is left out (no answer for", output)
 
     @pytest.mark.slow
     def test_a_barrier_does_not_hang_when_a_worker_does(self):
@@ -149,7 +149,7 @@ class FaultTest(TinyRunCase):
         process.send_signal(signal.SIGINT)
         status, _, errors = self.finish(process)
         self.assertEqual(status, -signal.SIGKILL)
-        self.assertIn("did not react and was ended; the last checkpoint is there", errors)
+        self.assertIn("did not respond and was ended; the last checkpoint remains", errors)
         self.check_nothing_is_left()
         counted = len(self.commits_that_count())
         second = self.start(*ENDLESS)
@@ -170,12 +170,12 @@ class FaultTest(TinyRunCase):
         second = self.start(*WHOLE)
         self.wait_for_commits(len(self.events("commit")) + 7, second)
         output, counted = self.interrupt(second)
-        self.assertIn("going on after commit", output)
+        self.assertIn("resuming after commit", output)
         self.assertIn(f"run.dir={self.run}", output)
         status, output, errors = self.finish(self.start(*WHOLE))
         self.assertEqual((status, errors), (0, ""))
         # A Ctrl-C saves what is there: nothing is lost.
-        self.assertIn(f"going on after commit {counted} of {2 * EPOCHS}", output)
+        self.assertIn(f"resuming after commit {counted} of {2 * EPOCHS}", output)
         self.assertEqual(self.events("resume")[-1]["discarded"], 0)
         self.check_every_commit_counts_once(2 * EPOCHS)
         self.assertEqual(list((self.run / "checkpoints").glob(".*")), [])

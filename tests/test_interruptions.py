@@ -27,14 +27,14 @@ class InterruptionTest(TinyRunCase):
         process.send_signal(signal.SIGINT)
         status, output, errors = self.finish(process)
         self.assertEqual((status, errors), (130, "interrupted\n"))
-        self.assertIn("not saved, the last checkpoint is there: continue with", output)
+        self.assertIn("not saved; the last checkpoint remains: resume with", output)
         self.check_nothing_is_left()
 
     @pytest.mark.slow
     def test_servers_that_do_not_answer_are_given_up(self):
         status, output, errors = self.finish(self.interrupted())
         self.assertEqual((status, errors), (130, "interrupted\n"))
-        self.assertRegex(output, r"not saved, .* \(ps-[01] at \S+ hangs: it has not answered for")
+        self.assertRegex(output, r"not saved; .* \(ps-[01] at \S+ hangs: it has not answered for")
         self.check_nothing_is_left()
 
 

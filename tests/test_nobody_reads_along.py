@@ -42,7 +42,7 @@ class OutputTest(TinyRunCase):
         process.send_signal(signal.SIGHUP)
         status, output, errors = self.finish(process)
         self.assertEqual((status, errors), (129, ""))
-        self.assertIn("saved: continue with", output)
+        self.assertIn("saved: resume with", output)
         self.check_nothing_is_left()
 
     def test_brackets_in_a_path_are_no_markup(self):

@@ -60,7 +60,7 @@ def test_a_port_in_use_is_named(tmp_path: Path, cluster, role):
     with socket.create_server((host, int(port))):
         result = train(tmp_path, cluster, role)
     assert result.returncode == 2
-    assert f"{role}-0 cannot listen at port {port}" in result.stderr
+    assert f"{role}-0 cannot listen on port {port}" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

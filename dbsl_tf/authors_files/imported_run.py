@@ -41,7 +41,7 @@ def write_imported_run(
     small = facts.small_workers if small_workers is None else small_workers
     if small is None:
         raise UserError(
-            f"{source.name} does not tell how many workers had the small batch: give "
+            f"{source.name} does not say how many workers had the small batch: give "
             "--small-workers, 0 for none"
         )
     if not 0 <= small <= history.workers:
@@ -50,14 +50,14 @@ def write_imported_run(
             f"0 to {history.workers}"
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target}: is there already; give another --output, or remove it")
+        raise UserError(f"{target}: already exists; give another --output, or remove it")
     events = list(_events(history, facts, small, source.stem))
 
     def write(folder: Path) -> None:
         run = RunDirectory(folder)
         lines = (sealed_line(json.dumps(event, allow_nan=False)) + "\n" for event in events)
         run.write_text(run.history, "".join(lines))
-        header = f"# Imported from {source.name}; what that does not tell is left out.\n"
+        header = f"# Imported from {source.name}; what it does not contain is left out.\n"
         run.write_text(run.configuration, header + write_yaml(_config(history, facts, small)))
         run.write_json(run.summary, _summary(history, facts, small, source.name))
 

@@ -136,7 +136,7 @@ def _journal(content: Mapping[str, Any]) -> AuthorsHistory:
     ranks = [_whole("worker_ID", value) for value in columns["worker_ID"]]
     numbers = [_whole("global_commit_ID", value) for value in columns["global_commit_ID"]]
     if len(set(numbers)) != rows:
-        raise ValueError("a global_commit_ID is there twice")
+        raise ValueError("a global_commit_ID occurs twice")
     if missing := set(range(rows)).difference(numbers):
         raise ValueError(f"global_commit_ID lacks {min(missing)}")
     first = min(1, min(ranks))  # Rank 0 is the server's, where it is not a worker's.
@@ -239,7 +239,7 @@ def _numbers(content: Mapping[str, Any], name: str) -> list[float]:
     if isinstance(values, np.ndarray) and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, list):
-        raise ValueError(f"{name} is no list")
+        raise ValueError(f"{name} is not a list")
     for value in values:
         if not isinstance(value, (int, float)):
             raise ValueError(f"{name} holds a {type(value).__name__}")
@@ -251,17 +251,17 @@ def _table(content: Mapping[str, Any], name: str) -> Any:
 
     table = content.get(name)
     if not (isinstance(table, np.ndarray) and table.ndim == 2 and table.shape[0] > 1):
-        raise ValueError(f"{name} is no table with a row for each worker")
+        raise ValueError(f"{name} is not a table with a row for each worker")
     return table
 
 
 def _whole(name: str, value: float) -> int:
     if int(value) != value or not 0 <= value < 2**31:
-        raise ValueError(f"{name} has {value}, which is no number of a worker or commit")
+        raise ValueError(f"{name} has {value}, which is not the number of a worker or commit")
     return int(value)
 
 
 def _finite(name: str, value: Any) -> float:
     if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{name} has {str(value)[:40]}, which is no finite number")
+        raise ValueError(f"{name} has {str(value)[:40]}, which is not a finite number")
     return float(value)

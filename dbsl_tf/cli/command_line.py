@@ -91,7 +91,7 @@ def config_parser(
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="overrides a key of the configuration, such as optimizer.base_lr=0.05",
+        help="override a configuration key, such as optimizer.base_lr=0.05",
     )
     parser.add_argument(
         "--print-config",

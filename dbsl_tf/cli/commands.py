@@ -37,13 +37,13 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             ("train", "Train with small- and large-batch workers."),
             ("plan", "Print what every worker trains in an epoch, and how long that takes."),
             ("profile", "Measure how long training steps take, and fit the time model."),
-            ("simulate", "Predict what a cluster of any size would do, without one."),
+            ("simulate", "Predict how a cluster of any size would perform, without needing one."),
             ("sweep", "Train every combination of some values, each with several seeds."),
-            ("report", "Write one HTML page on runs: what happened, and how they compare."),
-            ("plot", "Draw a figure for a paper, as wide as a column and legible in grey."),
+            ("report", "Write one HTML page about runs: what happened, and how they compare."),
+            ("plot", "Draw a figure for a paper, as wide as a column and legible in greyscale."),
             ("evaluate", "Evaluate a checkpoint of a run on its test set."),
             ("export", "Write the model or the history of a run for other programs."),
-            ("import_history", "Make a run directory of a result file of the method's authors."),
+            ("import_history", "Turn a result file of the method's authors into a run directory."),
         )
     }
 )

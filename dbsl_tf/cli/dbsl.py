@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train image classifiers on a TensorFlow parameter-server cluster with dual "
         "batch sizes.",
         epilog="\n".join(
-            ["commands:", *listing, "", f"{typed('COMMAND')} --help says what each takes."]
+            ["commands:", *listing, "", f"{typed('COMMAND')} --help describes its arguments."]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -43,22 +43,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser("evaluate", "It takes no cluster.")
+    parser = CommandParser("evaluate", "It needs no cluster.")
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
     parser.add_argument(
         "--checkpoint",
         type=int,
         metavar="N",
-        help="the model after N commits; checkpoints/ tells which are kept (default: the newest)",
+        help="the model after N commits; checkpoints/ shows which are kept (default: the newest)",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="in the place of the data.dir of the run"
+        "--data", type=Path, metavar="DIR", help="folder to use instead of the run's data.dir"
     )
     parser.add_argument(
-        "--json", metavar="FILE", help="write everything; -: print it, and no table"
+        "--json", metavar="FILE", help="write all results; -: print them instead of the table"
     )
     parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write a line a class: accuracy and confusion"
+        "--csv", type=Path, metavar="FILE", help="write one line per class: accuracy and confusion"
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the confusion matrix: .png, .svg or .pdf"

@@ -35,8 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         if options.checkpoint is not None:
             raise UserError(
-                f"--checkpoint is {options.checkpoint}, but a history is that of the whole run; "
-                "it goes with --format keras or savedmodel"
+                f"--checkpoint is {options.checkpoint}, but a history covers the whole run; it "
+                "applies to --format keras or savedmodel"
             )
         _export_history(options, output)
     print(output)
@@ -59,13 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint",
         type=int,
         metavar="N",
-        help="the model after N commits; checkpoints/ tells which are kept (default: the newest)",
+        help="the model after N commits; checkpoints/ shows which are kept (default: the newest)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"what to write (default: {', '.join(_NAMES.values())} in RUN)",
+        help=f"file or folder to write (default: {', '.join(_NAMES.values())} in RUN)",
     )
     return parser
 

@@ -16,15 +16,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser(
         "import_history", "Reports and plots understand it. Nothing in the file is executed."
     )
-    parser.add_argument("file", type=Path, metavar="FILE.npy", help="what their program saved")
+    parser.add_argument("file", type=Path, metavar="FILE.npy", help="file that their program saved")
     parser.add_argument(
-        "--output", type=Path, metavar="RUN", help="directory to make (default: runs/FILE)"
+        "--output", type=Path, metavar="RUN", help="directory to create (default: runs/FILE)"
     )
     parser.add_argument(
         "--small-workers",
         type=int,
         metavar="N",
-        help="workers with the small batch, the first N (default: as the name of the file tells)",
+        help="the first N workers had the small batch (default: taken from the file name)",
     )
     options = parser.parse_args(arguments)
     from dbsl_tf.authors_files.imported_run import write_imported_run

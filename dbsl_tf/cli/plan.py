@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = config_parser("plan")
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    parser.add_argument("--json", action="store_true", help="print only one JSON object")
     parser.add_argument(
         "--sweep",
         action="store_true",
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sweep-ratios",
         metavar="K,K,...",
-        help="the k of the sweep, such as 1.01,1.05 (implies --sweep)",
+        help="the values of k to sweep over, such as 1.01,1.05 (implies --sweep)",
     )
     parser.add_argument(
         "--plot",

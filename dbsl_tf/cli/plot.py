@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="RUN",
-        help="directory of a run; those that differ in run.seed only are one curve, their mean "
-        "and standard deviation",
+        help="directory of a run; those that differ only in run.seed become one curve, their "
+        "mean and standard deviation",
     )
     parser.add_argument(
         "--kind",

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         if options.config is not None or options.overrides or options.print_config:
             parser.error(
-                "--from-csv fits a file and has no use for a configuration; leave out --config, "
+                "--from-csv fits a file and needs no configuration; leave out --config, "
                 "--print-config and key=value, or leave out --from-csv"
             )
         from dbsl_tf.profiling.sweep_file import profile_sweep
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = config_parser(
         "profile",
-        "The steps are run on the cluster of a configuration, or their times read from a file.",
+        "The steps are run on the cluster of a configuration, or their times are read from a file.",
         config_required=False,
     )
     parser.add_argument(
@@ -78,12 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         "--method",
         choices=("robust", "ols"),
         default="robust",
-        help="of the fit: robust against outliers (default), or ordinary least squares",
+        help="method of the fit: robust against outliers (default), or ordinary least squares",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw points and fits, .png, .pdf or .svg"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    parser.add_argument("--json", action="store_true", help="print only one JSON object")
     return parser
 
 

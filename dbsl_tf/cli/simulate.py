@@ -37,9 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = config_parser(
         "simulate",
         "The prediction is a simulation: time of an epoch, commits, staleness, balance and what "
-        "limits them. The keys are those of time_model, simulate and what the plan needs.",
+        "limits them. It uses the keys of time_model and simulate, and those that the plan needs.",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    parser.add_argument("--json", action="store_true", help="print only one JSON object")
     parser.add_argument(
         "--workers",
         metavar="N,N,...",
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=Path,
         help="draw time of an epoch and staleness over the number of workers to a .png, .svg or "
-        ".pdf file (without --workers, of 4 to 1024)",
+        ".pdf file (without --workers: 4 to 1024)",
     )
     return parser
 

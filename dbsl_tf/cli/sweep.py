@@ -33,13 +33,18 @@ def main(arguments: Sequence[str]) -> int:
         action="append",
         default=[],
         metavar="key=v1,v2,...",
-        help="a key and the values it takes; give it again for every combination with another key",
+        help="a key and its values; repeat the option for every combination with the values of "
+        "another key",
     )
     parser.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="runs at each point, from run.seed on"
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs at each point, with seeds from run.seed on",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of the runs (default: runs/sweep-FILE)"
+        "--output", type=Path, metavar="DIR", help="folder for the runs (default: runs/sweep-FILE)"
     )
     parser.add_argument(
         "--print",
@@ -50,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--launcher",
         metavar="COMMAND",
-        help="what trains, such as 'sbatch --nodes=5 scripts/slurm.sbatch' with --print (default: "
-        f"{typed('train')})",
+        help="command that trains, such as 'sbatch --nodes=5 scripts/slurm.sbatch' with --print "
+        f"(default: {typed('train')})",
     )
     options, config = parse_config(parser, arguments)
     if options.seeds < 1:
@@ -80,7 +85,7 @@ def _launcher(given: str | None) -> list[str]:
     try:
         words = shlex.split(given)
     except ValueError as error:
-        raise UserError(f"--launcher is {given}, which is no command ({error})") from error
+        raise UserError(f"--launcher is {given}, which is not a command ({error})") from error
     if not words or shutil.which(words[0]) is None:
         raise UserError(f"--launcher is {given!r}: there is no such command; name a program")
     return words

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     except ParameterServerLost as lost:
         if restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
-        console.print(f"{lost}; going on from the last checkpoint", soft_wrap=True)
+        console.print(f"{lost}; resuming from the last checkpoint", soft_wrap=True)
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     return 0
 
@@ -67,8 +67,8 @@ def serve(config: Config, task: Task) -> None:
     check_own_port(task)
     if not is_here(task.address):
         print(
-            f"warning: {task.address} of {task.name} is no address of this machine: unless it is "
-            "forwarded here, TF_CONFIG gives this process another one's task",
+            f"warning: {task.address} of {task.name} is not an address of this machine: unless it "
+            "is forwarded here, TF_CONFIG gives this process the task of another",
             file=sys.stderr,
         )
     if task.role == WORKER:
@@ -76,7 +76,7 @@ def serve(config: Config, task: Task) -> None:
     onednn.apply(config.compute.onednn)
     with loading_tensorflow_quietly():
         load_server_library()
-    print(f"{task.name} serves at {task.address} until it is ended (Ctrl-C)", flush=True)
+    print(f"{task.name} serves at {task.address} until it is stopped (Ctrl-C)", flush=True)
     serve_task(task)
 
 

@@ -146,8 +146,8 @@ def wait_for_servers(
                 if idle > timeout or waited > _EXTENDED * timeout:
                     raise UserError(
                         f"{server.name} at {server.address} cannot be reached within "
-                        f"cluster.connect_timeout={timeout:g} s ({error}): start it, or mend its "
-                        "address in TF_CONFIG"
+                        f"cluster.connect_timeout={timeout:g} s ({error}): start it, or correct "
+                        "its address in TF_CONFIG"
                     ) from error
                 time.sleep(0.05)
 

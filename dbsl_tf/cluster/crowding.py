@@ -33,8 +33,8 @@ def warn_of_crowding(workers: int) -> None:
     os.environ[CROWDING_IS_KNOWN] = "1"
     print(
         f"warning: {workers} workers share {cores} core(s) of this machine: mini-epochs take "
-        "longer than in a plan that assumes a core for each, whose k and balance then do not hold; "
-        f"have {cores} at most here (cluster.workers), or start the cluster on more machines "
+        "longer than in a plan that assumes one core each, and its k and balance do not hold; "
+        f"use at most {cores} here (cluster.workers), or start the cluster on more machines "
         "(TF_CONFIG)",
         file=sys.stderr,
         flush=True,

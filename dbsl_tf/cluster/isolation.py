@@ -44,13 +44,14 @@ def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
     except namespaces.Refused as refusal:
         if mode == "require":
             raise UserError(
-                f"cluster.isolation=require, but the system refuses a network namespace "
-                f"({refusal}): have it allowed, or give auto or off and firewall this machine"
+                "cluster.isolation=require, but the system refuses a network namespace "
+                f"({refusal}): have it allowed, or give auto or off and protect this machine with "
+                "a firewall"
             ) from refusal
         print(
-            f"warning: anyone who can reach this machine over the network can run code in this "
-            f"run, as the system refuses it a network namespace ({refusal}): firewall the "
-            "machine; cluster.isolation=off says that you have",
+            "warning: anyone who can reach this machine over the network can run code in this "
+            f"run, as the system refuses it a network namespace ({refusal}): protect the machine "
+            "with a firewall; cluster.isolation=off confirms that you have",
             file=sys.stderr,
             flush=True,
         )

@@ -105,7 +105,7 @@ def hosts_of_nodes(nodes: Sequence[str], workers: int, parameter_servers: int) -
         raise UserError(
             f"there are {len(nodes)} node(s), but cluster.parameter_servers={parameter_servers} "
             f"and cluster.workers={workers} need {workers + parameter_servers}, one each: ask for "
-            "as many nodes, or change the configuration"
+            "that many nodes, or change the configuration"
         )
     return Hosts((nodes[0],), tuple(nodes[parameter_servers:]), tuple(nodes[:parameter_servers]))
 
@@ -120,7 +120,7 @@ def hosts_of_file(path: Path) -> Hosts:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UserError(
             f"hosts file {path} cannot be read ({reason}): name a text file with a line "
             "'ROLE HOST[:PORT]' for each process"

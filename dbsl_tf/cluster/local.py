@@ -127,12 +127,12 @@ class LocalCluster:
         if self._restarts_left:
             self._restarts_left -= 1
             used = self._restarts - self._restarts_left
-            report(f"{ending}; started again ({used} of {self._restarts} times)")
+            report(f"{ending}; restarted ({used} of {self._restarts} times)")
             self._processes[task.name].stdin.close()
             self._start(task)
         elif task.name not in self._reported:
             self._reported.add(task.name)
-            report(f"{ending}; not started again: cluster.max_restarts is used up")
+            report(f"{ending}; not restarted: cluster.max_restarts is used up")
 
     def stop(self) -> None:
         """End every server and wait for it; at most a few seconds."""

@@ -41,7 +41,7 @@ def probe(address: str, timeout: float = 1.0) -> None:
             channel.unary_unary(_STATUS)(b"", timeout=timeout)
         except grpc.RpcError as error:
             raise OSError(
-                f"what listens there gives no answer as a TensorFlow server: {error.code().name}"
+                f"what listens there does not answer like a TensorFlow server: {error.code().name}"
             ) from error
 
 
@@ -87,9 +87,9 @@ def check_own_port(task: Task) -> None:
         socket.create_server(("", port)).close()
     except OSError as error:
         raise UserError(
-            f"{task.name} cannot listen at port {port} of its address {task.address} in TF_CONFIG "
-            f"({os.strerror(error.errno)}): end what uses the port, or choose another one for "
-            "every process there"
+            f"{task.name} cannot listen on port {port} of its address {task.address} in TF_CONFIG "
+            f"({os.strerror(error.errno)}): stop whatever uses the port, or choose another one "
+            "for every process there"
         ) from error
 
 
@@ -119,7 +119,7 @@ def wait_for_names(task: Task, timeout: float) -> None:
                 if time.monotonic() > deadline:
                     raise UserError(
                         f"{task.name} cannot resolve the host {host!r} of {other.name} within "
-                        f"cluster.connect_timeout={timeout:g} s ({error.strerror}): mend the "
+                        f"cluster.connect_timeout={timeout:g} s ({error.strerror}): correct the "
                         "address in TF_CONFIG, or the name service of this machine"
                     ) from error
                 time.sleep(min(0.5, timeout))

@@ -51,7 +51,7 @@ def serve(task: Task) -> None:
     except library.OpError as error:
         raise UserError(
             f"{task.name} cannot serve at {task.address} ({error.message}): is the port in use, "
-            "or the host of another machine?"
+            "or does the host belong to another machine?"
         ) from error
     # `join` would not let go for a signal.
     serving = threading.Thread(target=server.join, daemon=True)

@@ -106,7 +106,9 @@ def checked_task(cluster: object, role: object, index: int) -> Task:
     """
     addresses = _addresses(cluster)
     if role not in _ROLES:
-        raise UserError(f"TF_CONFIG task.type={role!r} is no role: use one of {', '.join(_ROLES)}")
+        raise UserError(
+            f"TF_CONFIG task.type={role!r} is not a role: use one of {', '.join(_ROLES)}"
+        )
     count = len(addresses.as_dict()[role])
     if not 0 <= index < count:
         raise UserError(
@@ -126,7 +128,7 @@ def _index(given: object) -> int:
     # `int` alone would also take 1.5 and true.
     if type(given) is int or isinstance(given, str):
         return int(given)
-    raise TypeError(f"task.index={given!r} is no whole number")
+    raise TypeError(f"task.index={given!r} is not a whole number")
 
 
 def _addresses(cluster: object) -> ClusterAddresses:
@@ -135,8 +137,8 @@ def _addresses(cluster: object) -> ClusterAddresses:
     unknown = sorted(set(cluster) - set(_ROLES))
     if unknown:
         raise UserError(
-            f"TF_CONFIG cluster.{unknown[0]} is no role: use {', '.join(_ROLES)} "
-            "(evaluation is done by the workers)"
+            f"TF_CONFIG cluster.{unknown[0]} is not a role: use {', '.join(_ROLES)} (evaluation "
+            "is done by the workers)"
         )
     for role in _ROLES:
         listed = cluster.get(role)

@@ -73,7 +73,11 @@ def _lock(target: Path) -> Iterator[bool]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            print(f"Waiting for another process that makes {target}", file=sys.stderr, flush=True)
+            print(
+                f"Waiting for another process that is creating {target}",
+                file=sys.stderr,
+                flush=True,
+            )
             lock.acquire()
     except OSError:
         pass

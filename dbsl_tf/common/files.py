@@ -30,7 +30,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); free the space, correct the "
+            f"{path}: cannot be written ({error.strerror or error}); free some space, correct the "
             "permissions, or give another file"
         ) from error
 

@@ -125,7 +125,7 @@ def _from_buffer(content: object, type_: object, shape: object, order: object) -
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"the encoding {encoding!r} is not admitted")
+        raise pickle.UnpicklingError(f"the encoding {encoding!r} is not allowed")
     return text.encode("latin1")
 
 

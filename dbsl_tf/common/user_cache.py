@@ -22,6 +22,6 @@ def user_cache_folder() -> Path:
         return user_cache_path("dbsl_tf")
     except RuntimeError as error:
         raise UserError(
-            "the user has no home folder, where the cache would lie: set XDG_CACHE_HOME to the "
-            "absolute path of a folder for it"
+            "the user has no home folder for the cache: set XDG_CACHE_HOME to the absolute path "
+            "of a folder for it"
         ) from error

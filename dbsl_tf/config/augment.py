@@ -53,12 +53,12 @@ class RandomResizedCrop(Section):
     name: Literal["random_resized_crop"]
     area: Annotated[Range, AfterValidator(_part)] = Field(
         (0.08, 1.0),
-        description="smallest and largest part of the image's area",
-        json_schema_extra={"allowed": "two numbers above 0 to 1, the larger last"},
+        description="smallest and largest fraction of the image's area",
+        json_schema_extra={"allowed": "two numbers above 0 and up to 1, the larger last"},
     )
     ratio: Range = Field(
         (0.75, 4 / 3),
-        description="smallest and largest width over height",
+        description="smallest and largest ratio of width to height",
         json_schema_extra={"allowed": "two numbers above 0, the larger last"},
     )
 
@@ -83,23 +83,27 @@ class RandomTranslation(Section):
     """Moves the image by a random part of its size."""
 
     name: Literal["random_translation"]
-    height_factor: Fraction = Field(0.125, description="largest move, part of the height")
-    width_factor: Fraction = Field(0.125, description="largest move, part of the width")
+    height_factor: Fraction = Field(0.125, description="largest shift, as a fraction of the height")
+    width_factor: Fraction = Field(0.125, description="largest shift, as a fraction of the width")
 
 
 class RandomCutout(Section):
     """Blanks a rectangle at a random place."""
 
     name: Literal["random_cutout"]
-    height_factor: Fraction = Field(0.5, description="height of the rectangle, part of the image")
-    width_factor: Fraction = Field(0.5, description="width of the rectangle, part of the image")
+    height_factor: Fraction = Field(
+        0.5, description="height of the rectangle, as a fraction of the image"
+    )
+    width_factor: Fraction = Field(
+        0.5, description="width of the rectangle, as a fraction of the image"
+    )
 
 
 class RandAugment(Section):
     """Applies a few randomly chosen operations to every image."""
 
     name: Literal["rand_augment"]
-    augmentations_per_image: int = Field(2, ge=1, le=10, description="operations for an image")
+    augmentations_per_image: int = Field(2, ge=1, le=10, description="operations per image")
     magnitude: Fraction = Field(0.3, description="strength")
     rate: Fraction = Field(0.9, description="probability of each operation")
 
@@ -108,14 +112,18 @@ class MixUp(Section):
     """Blends pairs of images and their labels."""
 
     name: Literal["mix_up"]
-    alpha: float = Field(0.2, gt=0, description="of the Beta(alpha, alpha) the blend is drawn from")
+    alpha: float = Field(
+        0.2, gt=0, description="parameter of the Beta(alpha, alpha) distribution of the blend"
+    )
 
 
 class CutMix(Section):
     """Pastes a rectangle of another image and mixes the labels by area."""
 
     name: Literal["cut_mix"]
-    alpha: float = Field(1.0, gt=0, description="of the Beta(alpha, alpha) the area is drawn from")
+    alpha: float = Field(
+        1.0, gt=0, description="parameter of the Beta(alpha, alpha) distribution of the area"
+    )
 
 
 AUGMENTATIONS: dict[str, type[Section]] = {

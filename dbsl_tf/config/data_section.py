@@ -19,23 +19,23 @@ class DataSection(Section):
 
     name: DatasetName = Field(
         description="data set; image_folder: JPEG and PNG files in data.dir/train and "
-        "data.dir/val, a folder for every class"
+        "data.dir/val, one folder per class"
     )
     dir: UsablePath | None = Field(
         None, description="folder that holds the data sets; null: the user's cache folder"
     )
     train_samples: int | None = Field(
-        None, ge=1, description="train on the first so many samples only; null: all of them"
+        None, ge=1, description="train on the first so many samples only; null: on all of them"
     )
     image_size: int | None = Field(
         None,
         ge=8,
         le=2048,
-        description="height and width to which images are resized, in pixels; null: those of the "
-        "data set, 224 for image_folder",
+        description="height and width to which images are resized, in pixels; null: the size of "
+        "the data set's images, 224 for image_folder",
     )
     max_bad_files: int = Field(
-        0, ge=0, description="unreadable images that image_folder may leave out"
+        0, ge=0, description="how many unreadable images image_folder may leave out"
     )
     augment: Annotated[tuple[Augmentation, ...], Field(strict=False)] = Field(
         (),
@@ -65,7 +65,10 @@ class DataSection(Section):
             raise PydanticCustomError(
                 "not_allowed",
                 "{allowed}",
-                {"allowed": "random_resized_crop makes the size of the images: put it first, once"},
+                {
+                    "allowed": "random_resized_crop determines the size of the images: put it "
+                    "first, and only once"
+                },
             )
         return steps
 

@@ -1,4 +1,4 @@
-"""Which file a configuration is read from: one that is there, or one that comes with the package."""
+"""Which file a configuration is read from: the one that exists, or a packaged one."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ def _read_sections(path: Path) -> dict[str, Any]:
         values = {}
     if not isinstance(values, dict):
         raise UserError(
-            f"{path}: holds {written(values)} instead of sections; "
-            f"write key: value lines below {', '.join(sections())}"
+            f"{path}: contains {written(values)} instead of sections; write key: value lines "
+            f"under {', '.join(sections())}"
         )
     values = dict(values)
     for section, model in sections().items():

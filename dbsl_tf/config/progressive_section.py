@@ -39,7 +39,7 @@ Overhead = Annotated[float, Field(ge=0)]
 RisingNumbers = Annotated[
     tuple[Whole, ...], Field(strict=False), AfterValidator(_not_empty), AfterValidator(_rising)
 ]
-_RISING = "a list of whole numbers above 0, each above the one before, or null"
+_RISING = "a list of whole numbers above 0, each larger than the one before, or null"
 _ONE_EACH = "one for each of progressive.resolutions"
 
 
@@ -51,8 +51,8 @@ class ProgressiveSection(Section):
 
     mode: ProgressiveMode = Field(
         "off",
-        description="cyclic: images go from the lowest to the highest resolution inside every "
-        "stage; single: once over the whole run; off: they keep the resolution of the data",
+        description="cyclic: image resolution rises from the lowest to the highest within every "
+        "stage; single: once over the whole run; off: images keep the resolution of the data",
     )
     resolutions: RisingNumbers | None = Field(
         None,
@@ -72,37 +72,37 @@ class ProgressiveSection(Section):
     )
     a: Annotated[tuple[Seconds, ...], Field(strict=False)] | None = Field(
         None,
-        description=f"seconds a sample, {_ONE_EACH}; with b; null: from time_model.profile",
+        description=f"seconds per sample, {_ONE_EACH}; requires b; null: from time_model.profile",
         json_schema_extra={"allowed": "a list of numbers above 0, or null"},
     )
     b: Annotated[tuple[Seconds, ...], Field(strict=False)] | None = Field(
         None,
-        description=f"seconds a batch, {_ONE_EACH}; with a",
+        description=f"seconds per batch, {_ONE_EACH}; requires a",
         json_schema_extra={"allowed": "a list of numbers above 0, or null"},
     )
     overhead: Annotated[tuple[Overhead, ...], Field(strict=False)] | None = Field(
         None,
-        description="seconds a mini-epoch takes beyond its batches, "
-        f"{_ONE_EACH}; with a and b; null: 0",
+        description=f"seconds a mini-epoch takes beyond its batches, {_ONE_EACH}; requires a and "
+        "b; null: 0",
         json_schema_extra={"allowed": "a list of numbers of at least 0, or null"},
     )
     stage_ends: RisingNumbers | None = Field(
         None,
-        description="last epochs of the stages of cyclic; null: a stage ends with each of "
-        "schedule.milestones and with schedule.epochs",
+        description="last epoch of each stage of cyclic; null: a stage ends at each of "
+        "schedule.milestones and at schedule.epochs",
         json_schema_extra={"allowed": _RISING},
     )
     sub_stage_ends: RisingNumbers | None = Field(
         None,
-        description="last epochs of all resolutions in turn, stage by stage; null: the "
+        description="last epoch of each resolution in turn, stage by stage; null: the "
         "resolutions of a stage share its epochs evenly",
         json_schema_extra={"allowed": _RISING},
     )
 
     evaluate_current: bool = Field(
         False,
-        description="evaluate at the resolution of the training images too, not only at the "
-        "highest",
+        description="also evaluate at the current resolution of the training images, not only at "
+        "the highest",
     )
 
     @model_validator(mode="after")
@@ -113,8 +113,8 @@ class ProgressiveSection(Section):
             raise across_keys(
                 ("progressive.resolutions", "progressive.mode"),
                 None,
-                "give the resolutions from low to high, such as [24, 32], as progressive.mode is "
-                f"{self.mode}",
+                "give the resolutions from low to high, such as [24, 32], since progressive.mode "
+                f"is {self.mode}",
             )
         for name in _PER_RESOLUTION:
             values = getattr(self, name)
@@ -137,13 +137,13 @@ class ProgressiveSection(Section):
             raise across_keys(
                 (f"progressive.{missing}", f"progressive.{given[0]}"),
                 None,
-                f"give it, {_ONE_EACH}, as progressive.{given[0]} is given, or neither",
+                f"give it, {_ONE_EACH}, since progressive.{given[0]} is given, or give neither",
             )
         if self.overhead is not None and not given:
             raise across_keys(
                 ("progressive.overhead", "progressive.a", "progressive.b"),
                 self.overhead,
-                "it goes with progressive.a and progressive.b; without them give null",
+                "it requires progressive.a and progressive.b; without them, give null",
             )
         return self
 
@@ -188,7 +188,7 @@ def _check_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection
             raise across_keys(
                 ("progressive.stage_ends", "schedule.decay"),
                 None,
-                "with schedule.decay cosine give the last epoch of each stage, the last of them "
+                "with schedule.decay cosine, give the last epoch of each stage, ending with "
                 f"{schedule.epochs} (schedule.epochs)",
             )
         return
@@ -196,13 +196,13 @@ def _check_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection
         raise across_keys(
             ("progressive.stage_ends", "progressive.mode"),
             ends,
-            f"give null, as progressive.mode is {progressive.mode}, which has one stage",
+            f"give null, since progressive.mode is {progressive.mode}, which has one stage",
         )
     if ends[-1] != schedule.epochs:
         raise across_keys(
             ("progressive.stage_ends", "schedule.epochs"),
             ends,
-            f"let the last one be {schedule.epochs} (schedule.epochs)",
+            f"make the last one {schedule.epochs} (schedule.epochs)",
         )
 
 
@@ -220,7 +220,7 @@ def _check_sub_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSec
             ),
             ends,
             f"give {parts * len(stages)} epochs, one for each of progressive.resolutions in each "
-            f"stage, the last of a stage being its end (stages end with {_listed(stages)})",
+            f"stage, the last of which is the end of the stage (stages end at {_listed(stages)})",
         )
 
 
@@ -237,7 +237,7 @@ def _check_room(progressive: ProgressiveSection, schedule: ScheduleSection) -> N
                 ),
                 progressive.resolutions,
                 f"each needs an epoch, but the stage that ends with epoch {end} has only "
-                f"{end - start}; give fewer, or longer stages",
+                f"{end - start}; give fewer resolutions or longer stages",
             )
 
 

@@ -20,16 +20,16 @@ class RunSection(Section):
     """Where results go, whether a run goes on, and the seed."""
 
     dir: UsablePath | None = Field(
-        None, description="folder of the results; null: runs/<configuration>-<time>"
+        None, description="folder for the results; null: runs/<configuration>-<time>"
     )
     resume: Resume = Field(
         "auto",
-        description="whether to continue the run in run.dir: auto if it has a checkpoint, never, "
-        "or must",
+        description="whether to resume the run in run.dir: auto (if it has a checkpoint), never, "
+        "or must (stop if it has none)",
     )
     tensorboard: bool = Field(
-        True, description="write event files for TensorBoard too, in the folder tensorboard"
+        True, description="also write event files for TensorBoard, to the folder tensorboard"
     )
     seed: int = Field(
-        0, ge=0, le=2**31 - 1, description="seed of weights, shuffling and augmentation"
+        0, ge=0, le=2**31 - 1, description="seed for weights, shuffling and augmentation"
     )

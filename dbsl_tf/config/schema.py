@@ -50,7 +50,7 @@ class Config(Section):
             raise across_keys(
                 ("dual_batch.small_workers", "cluster.workers"),
                 small,
-                f"give 0 to {workers} (cluster.workers), or more cluster.workers",
+                f"give 0 to {workers} (cluster.workers), or raise cluster.workers",
             )
         return self
 
@@ -70,8 +70,8 @@ class Config(Section):
                     "compute.precision",
                 ),
                 self._smallest_resolution,
-                f"give at least {_SMALLEST_IN_BFLOAT16}, as the imagenet stem in mixed_bfloat16 "
-                "needs, or model.stem=cifar, or compute.precision=float32",
+                f"give at least {_SMALLEST_IN_BFLOAT16}, which the imagenet stem needs in "
+                "mixed_bfloat16, or set model.stem=cifar or compute.precision=float32",
             )
         return self
 

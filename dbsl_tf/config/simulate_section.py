@@ -18,30 +18,30 @@ class SimulateSection(Section):
     samples_per_worker: int | None = Field(
         None,
         ge=1,
-        description="samples in an epoch for each worker, so that the data grow with the cluster; "
-        "null: the data set's are divided",
+        description="samples per epoch for each worker, so that the data grows with the cluster; "
+        "null: the data set's samples are divided",
     )
     model_bytes: Bytes | None = Field(
         None,
         gt=0,
-        description="bytes that a pull or a push sends, in cluster.transfer_dtype; null: those of "
-        "model.name, and of its velocity with optimizer.state keep",
+        description="bytes that a pull or a push transfers, in cluster.transfer_dtype; null: the "
+        "size of model.name, plus that of its velocity with optimizer.state keep",
         json_schema_extra=_BYTES,
     )
     server_bandwidth: Bytes | None = Field(
         Bytes(1_250_000_000),
         gt=0,
-        description="bytes a second that a parameter server sends, and as many that it takes, "
-        "divided between the transfers under way; null: no limit",
+        description="bytes per second that a parameter server can send, and as many that it can "
+        "receive, divided between the transfers in progress; null: no limit",
         json_schema_extra=_BYTES,
     )
     worker_bandwidth: Bytes | None = Field(
         Bytes(1_250_000_000),
         gt=0,
-        description="bytes a second that a worker sends or takes; null: no limit",
+        description="bytes per second that a worker can send or receive; null: no limit",
         json_schema_extra=_BYTES,
     )
-    latency: float = Field(1e-4, ge=0, description="seconds a message is under way")
+    latency: float = Field(1e-4, ge=0, description="seconds that a message takes to arrive")
     merge_seconds_per_byte: float = Field(
         1e-9,
         ge=0,
@@ -51,44 +51,49 @@ class SimulateSection(Section):
     copy_seconds_per_byte: float = Field(
         2e-10,
         ge=0,
-        description="seconds a parameter server takes to copy a byte, stored as float32, for "
-        "a pull, while which nothing is merged",
+        description="seconds a parameter server takes to copy a byte, stored as float32, for a "
+        "pull, during which nothing is merged",
     )
     commit_seconds: float = Field(
-        0.002, ge=0, description="seconds the coordinator takes for a commit beside the merge"
+        0.002,
+        ge=0,
+        description="seconds that the coordinator takes for a commit, apart from the merge",
     )
     overhead: float | None = Field(
         None,
         ge=0,
-        description="seconds a mini-epoch takes beyond its batches, pull and push; null: what the "
-        "time model's overhead leaves after an undisturbed pull and push",
+        description="seconds a mini-epoch takes beyond its batches, pull and push; null: the "
+        "time model's overhead less an undisturbed pull and push",
     )
     variation: float = Field(
         0.0,
         ge=0,
         le=2,
         description="spread of the training time from mini-epoch to mini-epoch: standard "
-        "deviation of its logarithm, its mean kept",
+        "deviation of its logarithm, with the mean unchanged",
     )
     worker_variation: float = Field(
-        0.0, ge=0, le=2, description="likewise from worker to worker, the same in all mini-epochs"
+        0.0, ge=0, le=2, description="the same from worker to worker, constant over the mini-epochs"
     )
     straggler_probability: float = Field(
-        0.0, ge=0, le=1, description="probability that a mini-epoch is held up"
+        0.0, ge=0, le=1, description="probability that a mini-epoch is delayed"
     )
     straggler_slowdown: float = Field(
-        3.0, ge=1, description="mean of how many times longer one takes that is held up"
+        3.0, ge=1, description="mean factor by which a delayed mini-epoch takes longer"
     )
     straggler_distribution: DelayDistribution = Field(
-        "exponential", description="distribution of the time it is held up"
+        "exponential", description="distribution of the time by which it is delayed"
     )
     failures_per_hour: float = Field(
-        0.0, ge=0, description="mean failures of a worker in an hour of training, exponential"
+        0.0,
+        ge=0,
+        description="mean number of failures of a worker per hour of training, "
+        "exponentially distributed",
     )
     restart_seconds: float = Field(
-        30.0, ge=0, description="mean seconds until a worker that failed takes part again"
+        30.0, ge=0, description="mean seconds until a failed worker rejoins"
     )
     restart_distribution: DelayDistribution = Field(
-        "constant", description="distribution of these seconds"
+        "constant", description="distribution of restart_seconds"
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of everything drawn")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed for everything drawn at random")

@@ -13,18 +13,18 @@ class TimeModelSection(Section):
     """Time of a mini-epoch: a B + b seconds a batch of B samples, and an overhead."""
 
     a: float | None = Field(
-        None, gt=0, description="seconds a sample, the same on every worker; with b"
+        None, gt=0, description="seconds per sample, the same on every worker; requires b"
     )
-    b: float | None = Field(None, gt=0, description="seconds a batch; with a")
+    b: float | None = Field(None, gt=0, description="seconds per batch; requires a")
     overhead: float = Field(
         0.0,
         ge=0,
         description="seconds a mini-epoch takes beyond its batches, to pull and push the "
-        "weights; with a and b",
+        "weights; requires a and b",
     )
     profile: UsablePath | None = Field(
         None,
-        description="file that dbsl_tf.profile wrote, with the measured values of each worker; "
+        description="file written by dbsl_tf.profile, with the measured values of each worker; "
         "instead of a, b and overhead",
     )
 
@@ -34,11 +34,11 @@ class TimeModelSection(Section):
         given = [name for name in ("a", "b") if getattr(self, name) is not None]
         if len(given) == 1:
             missing = "b" if given == ["a"] else "a"
-            meaning = {"a": "seconds a sample", "b": "seconds a batch"}[missing]
+            meaning = {"a": "seconds per sample", "b": "seconds per batch"}[missing]
             raise across_keys(
                 (f"time_model.{missing}", f"time_model.{given[0]}"),
                 None,
-                f"give it ({meaning}), as time_model.{given[0]} is given, or neither",
+                f"give it ({meaning}), since time_model.{given[0]} is given, or give neither",
             )
         if given and self.profile is not None:
             raise across_keys(
@@ -50,7 +50,7 @@ class TimeModelSection(Section):
             raise across_keys(
                 ("time_model.overhead", "time_model.a", "time_model.b", "time_model.profile"),
                 self.overhead,
-                "it goes with time_model.a and time_model.b; without them give 0",
+                "it requires time_model.a and time_model.b; without them, give 0",
             )
         return self
 
@@ -64,10 +64,12 @@ class ProfileSection(Section):
     memory_budget: Bytes | None = Field(
         None,
         gt=0,
-        description="memory that a worker may use in all, in bytes; null: its part of what its "
-        "host has free",
+        description="memory that a worker may use in total, in bytes; null: its share of the "
+        "free memory of its host",
         json_schema_extra={
             "allowed": "a number of bytes above 0, such as 8000000000, 8GB or 8GiB, or null"
         },
     )
-    seconds: float = Field(120.0, gt=0, description="time that measuring one resolution may take")
+    seconds: float = Field(
+        120.0, gt=0, description="seconds that measuring one resolution may take"
+    )

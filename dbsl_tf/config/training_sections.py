@@ -28,12 +28,13 @@ class ModelSection(Section):
     """The network."""
 
     name: ModelName = Field(
-        description="network; residual networks of 18, 34 and 50 layers start 64 wide, others 16"
+        description="network; residual networks of 18, 34 and 50 layers start with 64 channels, "
+        "the others with 16"
     )
     stem: Stem | None = Field(
         None,
-        description="first layers: cifar for small images; imagenet, which halves their size "
-        "twice more; null: imagenet for image_folder, else cifar",
+        description="first layers: cifar for small images; imagenet, which halves their size two "
+        "more times; null: imagenet for image_folder, else cifar",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
 
@@ -43,13 +44,13 @@ class ComputeSection(Section):
 
     precision: PrecisionSetting = Field(
         "float32",
-        description="of the layers up to the pooling; weights, batch statistics, classifier and "
-        "loss are float32 with any, and mixed_float16 scales the loss; auto: mixed_bfloat16 where "
-        "processors or GPUs support it and it is measured to be faster when the run begins, "
-        "else float32",
+        description="precision of the layers up to the pooling; weights, batch statistics, "
+        "classifier and loss are always float32, and mixed_float16 scales the loss; auto: "
+        "mixed_bfloat16 if the processors or GPUs support it and it is measured to be faster at "
+        "the start of the run, else float32",
     )
     xla: bool = Field(
-        False, description="compile the training step by XLA, once for each batch size"
+        False, description="compile the training step with XLA, once for each batch size"
     )
     onednn: OneDnn = Field(
         "auto",
@@ -82,7 +83,7 @@ class OptimizerSection(Section):
 
     base_lr: float = Field(0.1, gt=0, description="base learning rate")
     base_batch: int | None = Field(
-        None, ge=1, description="batch size base_lr belongs to; null: the large batch"
+        None, ge=1, description="batch size that base_lr is meant for; null: the large batch"
     )
     lr_scaling: LearningRateScaling = Field(
         "none",
@@ -101,8 +102,9 @@ class OptimizerSection(Section):
     nesterov: bool = Field(False, description="Nesterov momentum")
     state: OptimizerState = Field(
         "reset",
-        description="momentum at the beginning of a mini-epoch: reset to zero as in COMPSAC 2022, "
-        "or keep what the worker had, as in arXiv 2509.26092; that sends it with the weights",
+        description="momentum at the beginning of a mini-epoch: reset to zero as in COMPSAC "
+        "2022, or keep what the worker had, as in arXiv 2509.26092, which sends it along with "
+        "the weights",
     )
 
 
@@ -117,9 +119,9 @@ class ScheduleSection(Section):
     )
     milestones: Annotated[tuple[float, ...], Field(strict=False)] = Field(
         (),
-        description="epochs at which the learning rate is multiplied by gamma; those at or past "
-        "epochs have no effect",
-        json_schema_extra={"allowed": "a list of numbers above 0, each above the one before"},
+        description="epochs at which the learning rate is multiplied by gamma; those at or "
+        "beyond schedule.epochs have no effect",
+        json_schema_extra={"allowed": "a list of numbers above 0, each larger than the one before"},
     )
     gamma: float = Field(0.1, gt=0, description="factor of the learning rate at a milestone")
     warmup_epochs: float = Field(
@@ -140,7 +142,7 @@ class ScheduleSection(Section):
             raise across_keys(
                 ("schedule.milestones", "schedule.decay"),
                 self.milestones,
-                "give [], as schedule.decay is cosine, or schedule.decay milestones",
+                "give [], since schedule.decay is cosine, or set schedule.decay to milestones",
             )
         return self
 

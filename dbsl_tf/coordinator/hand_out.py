@@ -101,7 +101,7 @@ class HandOut:
                 self._dispatcher.merged,
                 "rejected",
                 plan.index,
-                f"{what}: thrown away, and trained once more from fresh weights",
+                f"{what}: discarded, and trained once more from fresh weights",
             )
         )
 

@@ -297,8 +297,8 @@ class Trainer:
         if self._stopping.is_set():
             return
         if reason is None:
-            kind, message = "back", f"worker {worker} takes part again"
+            kind, message = "back", f"worker {worker} has rejoined"
         else:
             kind = "absent"
-            message = f"worker {worker} takes no part ({reason}); others train its share"
+            message = f"worker {worker} is left out ({reason}); others train its share"
         self._records.survived(FaultRecord(self._dispatcher.merged, kind, worker, message))

@@ -120,7 +120,7 @@ def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
         reason = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
         raise UserError(
             f"data.dir is {directory}: its images cannot be listed ({reason}); correct the "
-            "permissions, or free space in the cache folder"
+            "permissions, or free some space in the cache folder"
         ) from error
 
 

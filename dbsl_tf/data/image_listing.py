@@ -59,8 +59,8 @@ def list_images(directory: Path) -> tuple[tuple[str, ...], Listing, Listing]:
     for name in test_names:
         if name not in labels:
             raise UserError(
-                f"data.dir is {directory}: {directory / TEST / name} is no class of training; "
-                f"remove it, or add {directory / TRAIN / name}"
+                f"data.dir is {directory}: {directory / TEST / name} is not a class of the "
+                f"training images; remove it, or add {directory / TRAIN / name}"
             )
     train = sorted(_files(directory / TRAIN, labels), key=_arbitrary)
     test = _files(directory / TEST, {name: labels[name] for name in test_names})

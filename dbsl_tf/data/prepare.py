@@ -64,7 +64,7 @@ def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> Recor
         fault = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
         raise UserError(
             f"data.dir is {directory}: {spec.name} cannot be prepared there ({fault or error}); "
-            "free the space, correct the permissions, or set data.dir to another folder."
+            "free some space, correct the permissions, or set data.dir to another folder."
         ) from error
     return checked_data(spec, directory / spec.folder)
 

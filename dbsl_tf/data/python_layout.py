@@ -82,7 +82,7 @@ def _records(content: object, samples: int, label_keys: tuple[str, ...]) -> np.n
 
 def _pixels(data: object) -> np.ndarray:
     if not isinstance(data, PickledArray):
-        raise ValueError("'data' is no array")
+        raise ValueError("'data' is not an array")
     if not (isinstance(data.type, PickledType) and data.type.code in ("u1", "|u1", "uint8")):
         raise ValueError("the pixel array is not of type uint8")
     return data.to_array()
@@ -92,7 +92,7 @@ def _label_column(key: str, labels: object, samples: int) -> np.ndarray:
     import numpy as np
 
     if not isinstance(labels, list) or len(labels) != samples:
-        raise ValueError(f"{key!r} is no list of {samples} labels")
+        raise ValueError(f"{key!r} is not a list of {samples} labels")
     return np.frombuffer(bytes(labels), np.uint8)[:, None]
 
 

@@ -91,7 +91,7 @@ def _labels(spec: RecordDataset, path: Path, records: int) -> np.ndarray:
 
 def _remedy(spec: RecordDataset) -> str:
     if spec.archive is None:
-        return f"delete the folder {spec.folder}, it is made again."
+        return f"delete the folder {spec.folder}; it will be created again."
     return (
         f"put the official file of {spec.archive.file_name} in its place, or remove the folder "
         f"{spec.folder} to have it made or downloaded again."

@@ -28,12 +28,12 @@ def naming_lost_servers() -> Iterator[None]:
             raise
         if server_is_gone(cause):
             raise ParameterServerLost(
-                "a parameter server does not answer any more, and the weights are gone with it"
+                "a parameter server no longer answers, and the weights are lost with it"
             ) from error
         advice = ""
         if isinstance(cause, tf.errors.ResourceExhaustedError):
             advice = (
-                ": the memory does not suffice; lower dual_batch.large_batch, or "
+                ": there is not enough memory; lower dual_batch.large_batch, or "
                 "progressive.large_batch where that is given"
             )
         who, text = _task(str(cause)), _without_traces(str(cause.message))[:_LONGEST_MESSAGE]

@@ -53,7 +53,7 @@ def run_watched(
         if idle.seconds > standstill:
             raise ClusterError(
                 f"the cluster has made no progress for {standstill:.0f} s, though its servers "
-                "answer: a worker hangs; start it again"
+                "answer: a worker hangs; restart it"
             )
     if failures:
         raise failures[0]

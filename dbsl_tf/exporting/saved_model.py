@@ -45,11 +45,11 @@ def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
         make_folder(folder, write)
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror or error}); free the space, correct the "
-            "permissions, or give another folder"
+            f"{folder}: cannot be written ({error.strerror or error}); free some space, correct "
+            "the permissions, or give another folder"
         ) from error
 
 
 def _check_unused(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"{folder}: is there already; remove it, or give another --output")
+        raise UserError(f"{folder}: already exists; remove it, or give another --output")

@@ -70,7 +70,7 @@ class MemorySweep:
             if time.monotonic() - began + expected > _MOST_SECONDS:
                 report(f"memory of batches of {size} and more is predicted: no time to measure it")
                 return
-            report(f"memory of batches of {size}, below {limit.to('MiB'):,.0f} MiB a worker")
+            report(f"memory of batches of {size}, below {limit.to('MiB'):,.0f} MiB per worker")
             self._load([size])
             self._train(size)
             peaks = self._peaks()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 NO_BFLOAT16 = "as no processor or GPU of the workers computes in bfloat16"
 NOT_TOGETHER = (
-    "as the workers did not train at the same time, so that the precisions could not be compared; "
-    "have no more workers than cores, or give compute.precision"
+    "as the workers did not train at the same time, so that the precisions could not be "
+    "compared; use no more workers than cores, or give compute.precision"
 )
 # Of each precision in turn. A run is to be long enough that what it pays once does not count.
 _ROUNDS = 5
@@ -75,8 +75,8 @@ class Candidate:
                 return [float(result.loop_seconds) for result in results.values()]
             if not self.runs.all_present:
                 raise ClusterError(
-                    "the workers do not run at the same time: one is hung or dead; start its "
-                    "server again"
+                    "the workers do not run at the same time: one is hung or dead; restart its "
+                    "server"
                 )
             if time.monotonic() - began > _MOST_SECONDS:
                 raise WorkersApart

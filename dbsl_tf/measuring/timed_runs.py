@@ -172,8 +172,8 @@ class TimedRuns:
                 failures += 1
                 if failures == _TRIES or not self.all_present:
                     raise ClusterError(
-                        "the workers do not run at the same time: one is hung or dead; start its "
-                        "server again, and measure again"
+                        "the workers do not run at the same time: one is hung or dead; restart "
+                        "its server, and measure again"
                     )
                 pairs = [pair.longer() for pair in pairs]
                 # The input pipelines are no longer at the beginning.

@@ -15,13 +15,13 @@ WIDEST = 100
 # Name beside one role, heading above one worker a line, text.
 _FIGURES: tuple[tuple[str, str, Callable[[WorkerPlan], str]], ...] = (
     ("batch", "batch", lambda worker: f"{worker.batch:,}"),
-    ("samples in an epoch", "samples", lambda worker: f"{worker.samples:,}"),
-    ("steps in an epoch", "steps", lambda worker: f"{worker.steps:,}"),
+    ("samples per epoch", "samples", lambda worker: f"{worker.samples:,}"),
+    ("steps per epoch", "steps", lambda worker: f"{worker.steps:,}"),
     ("last batch", "last", lambda worker: f"{worker.last_batch:,}"),
     ("update factor", "factor", lambda worker: f"{worker.update_factor:.4f}"),
     ("predicted seconds", "seconds", lambda worker: f"{worker.predicted_seconds:.3f}"),
 )
-_OVERHEAD = ("of it overhead", "overhead", lambda worker: f"{worker.overhead_seconds:.3f}")
+_OVERHEAD = ("of which overhead", "overhead", lambda worker: f"{worker.overhead_seconds:.3f}")
 
 
 def print_plan(plan: DualBatchPlan, console: Console | None = None) -> None:
@@ -83,9 +83,9 @@ def _time_sentence(plan: DualBatchPlan) -> str:
     seconds = [worker.predicted_seconds for worker in plan.workers]
     realised = plan.realised_extra_time_ratio
     text = (
-        f"An epoch takes {realised:.3f} times as long as the baseline, all workers with the "
-        f"large batch (asked: {plan.extra_time_ratio:g}; whole steps and batches make the "
-        "difference)."
+        f"An epoch takes {realised:.3f} times as long as the baseline, all workers with the large "
+        f"batch (requested: {plan.extra_time_ratio:g}; rounding to whole steps and batches makes "
+        "the difference)."
     )
     if plan.count("large") > 0 or len(set(seconds)) > 1:
         apart = 1 - min(seconds) / max(seconds)
@@ -94,7 +94,7 @@ def _time_sentence(plan: DualBatchPlan) -> str:
 
 
 def _samples_sentence(plan: DualBatchPlan) -> str:
-    together = f"Together the workers train {plan.epoch_samples:,} samples in an epoch"
+    together = f"Together the workers train on {plan.epoch_samples:,} samples per epoch"
     if plan.epoch_samples == plan.samples:
         return f"{together}, the whole training set."
-    return f"{together}; the training set has {plan.samples:,}, rounding is the difference."
+    return f"{together}; the training set has {plan.samples:,}, and rounding makes the difference."

@@ -99,10 +99,10 @@ def comparison_table(schedule: TrainingSchedule) -> Table:
 
 def _sentences(schedule: TrainingSchedule) -> list[str]:
     sentences = [
-        "B is the samples in a batch and d the samples in an epoch of a small (S) and a large (L) "
-        "worker. Evaluation and the change of resolution are not counted."
+        "B is the batch size and d the number of samples per epoch of a small (S) or large (L) "
+        "worker. Evaluation and changes of resolution are not counted."
     ]
     plans = schedule.plans.values()
     if any(len({worker.time_model for worker in plan.workers}) > 1 for plan in plans):
-        sentences.append("Workers differ: shown is the first of each kind.")
+        sentences.append("Workers differ; the first of each kind is shown.")
     return sentences

@@ -58,7 +58,7 @@ def _check(demand: Demand) -> None:
     if demand.samples < demand.workers:
         raise UserError(
             f"cluster.workers is {demand.workers} and exceeds the number of training samples, "
-            f"{demand.samples}; use {demand.samples} at most, or raise data.train_samples"
+            f"{demand.samples}; use at most {demand.samples}, or raise data.train_samples"
         )
     if demand.equal_workers:
         return
@@ -67,8 +67,8 @@ def _check(demand: Demand) -> None:
         model = demand.time_models[idle]
         raise UserError(
             f"worker {idle} needs {model.mini_epoch_seconds(1, 1):.3g} s for a mini-epoch of one "
-            f"sample, longer than the others for all {demand.samples}; use fewer cluster.workers "
-            "without it, more data.train_samples, or measure the time model again"
+            f"sample, longer than the others need for all {demand.samples}; lower cluster.workers "
+            "so that it is left out, raise data.train_samples, or measure the time model again"
         )
 
 

@@ -127,9 +127,9 @@ def advice(cells: Sequence[SweepCell], small_workers: int) -> str:
     where = f"With dual_batch.small_workers {small_workers}"
     if not enough:
         return (
-            f"{where} every k of the sweep makes a small batch below {LEAST_ADVISED_BATCH}, whose "
-            "steps are mostly fixed cost and whose batch statistics are noisy: try a k nearer 1 "
-            "or more small workers."
+            f"{where} every k of the sweep gives a small batch below {LEAST_ADVISED_BATCH}, whose "
+            "steps are mostly fixed cost and whose batch statistics are noisy: try a k closer to "
+            "1, or more small workers."
         )
     best = max(enough, key=lambda cell: cell.extra_time_ratio)
     return (

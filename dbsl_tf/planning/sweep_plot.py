@@ -30,7 +30,7 @@ def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
     fractions.set_ylabel("data trained in small batches, $n_S d_S / d$ (%)")
     fractions.set_ylim(0, 105)
     for axes in (batches, fractions):
-        axes.set_xlabel("extra training time ratio $k$, as asked (1 = large batches only)")
+        axes.set_xlabel("extra training time ratio $k$, as requested (1 = large batches only)")
         axes.grid(True, which="major", color=FAINT)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = batches.get_legend_handles_labels()

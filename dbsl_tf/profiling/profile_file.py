@@ -146,8 +146,8 @@ class Profile:
         known = ", ".join(str(times.resolution) for times in self.fits)
         wanted = "no single resolution" if resolution is None else f"not resolution {resolution}"
         raise UserError(
-            f"the profile has resolution {known} and {wanted}; measure the one that is trained "
-            "with python -m dbsl_tf.profile"
+            f"the profile has resolution {known} and {wanted}; measure the one that is to be "
+            "trained with python -m dbsl_tf.profile"
         )
 
     def time_models(self, workers: int, resolution: int | None = None) -> tuple[TimeModel, ...]:

@@ -74,7 +74,7 @@ def _origin(times: ResolutionTimes) -> str:
     smallest, largest = times.fitted_range
     if (smallest, largest) == (sizes[0], sizes[-1]):
         return ""
-    return f", fitted to batches of {smallest} to {largest} as they are going to be used,"
+    return f", fitted to batches of {smallest} to {largest} as they will be used,"
 
 
 def _warnings(resolution: str, times: ResolutionTimes) -> list[str]:
@@ -94,8 +94,8 @@ def _memory_sentence(memory: Memory) -> str:
     else:
         sample, fixed = ByteSize(memory.bytes_per_sample), ByteSize(memory.fixed_bytes)
         text = (
-            f"A worker's memory is {sample.to('MiB'):.3g} MiB a sample and "
-            f"{fixed.to('MiB'):,.0f} MiB besides (R² {memory.r2:.4f})"
+            f"A worker's memory is {sample.to('MiB'):.3g} MiB per sample plus "
+            f"{fixed.to('MiB'):,.0f} MiB (R² {memory.r2:.4f})"
         )
     if memory.budget is None:
         return f"{text}."

@@ -52,8 +52,8 @@ def profile_sweep(path: Path | str, method: Method = "robust") -> Profile:
         if len(sizes) < 2:
             where = "" if resolution is None else f" of resolution {resolution}"
             raise UserError(
-                f"{path}: column batch_size{where} has no other size than {min(sizes)}; a line "
-                "needs two at least, and four to be trusted"
+                f"{path}: column batch_size{where} has only the size {min(sizes)}; a line needs "
+                "at least two sizes, and four to be trusted"
             )
         workers = {
             index: WorkerPoints(host, tuple(sorted(points, key=lambda point: point.batch)))
@@ -89,7 +89,7 @@ def read_sweep(path: Path | str) -> list[SweepRow]:
                 ]
             except csv.Error as error:
                 raise UserError(
-                    f"{path} line {reader.line_num}: not usable as CSV ({error}); mend the line"
+                    f"{path} line {reader.line_num}: not usable as CSV ({error}); correct the line"
                 ) from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such sweep file; check the path") from None
@@ -99,7 +99,7 @@ def read_sweep(path: Path | str) -> list[SweepRow]:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read ({reason}); give a CSV file") from None
     if not rows:
-        raise UserError(f"{path}: has no line below the columns; give one a batch size")
+        raise UserError(f"{path}: has no line below the column names; give one per batch size")
     return rows
 
 

@@ -79,8 +79,9 @@ def _summary_table(groups: Sequence[Group]) -> Table:
     spreads = any(len(group.runs) > 1 for group in groups)
     caption = "Mean ± sample standard deviation over the seeds. " if spreads else ""
     caption += (
-        "The best accuracy is picked by the test set itself, which flatters it. Realised k is at "
-        "the large workers' speed; time over all-large compares whole runs."
+        "The best accuracy is picked on the test set itself and is therefore optimistic. "
+        "Realised k is at the large workers' speed; time relative to all-large compares whole "
+        "runs."
     )
     return Table(
         caption,
@@ -114,7 +115,7 @@ def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
         "time, evaluations included (s)": mean_and_deviation(
             spread(m.wall_seconds for m in counted), 1
         ),
-        "time over all-large": number(time_ratio),
+        "time relative to all-large": number(time_ratio),
         "images/s": mean_and_deviation(spread(m.images_per_second for m in counted), 0),
         "extra time ratio k, planned": mean_and_deviation(spread(m.planned_ratio for m in counted)),
         "extra time ratio k, realised": mean_and_deviation(
@@ -132,14 +133,14 @@ def _differences(groups: Sequence[Group]) -> list[Part]:
     """The keys that differ where they are recorded, and how many others only some runs have."""
     found = differences(groups)
     if not found:
-        return ["None: the runs differ in run.seed only."]
+        return ["None: the runs differ only in run.seed."]
     told = [d for d in found if _recorded_values_differ(d)]
     parts: list[Part] = []
     if told:
         parts.append(
             Table(
-                "Keys whose values are not the same. run.dir, run.resume, data.dir and run.seed "
-                "are left out.",
+                "Keys whose values differ. run.dir, run.resume, data.dir and run.seed are left "
+                "out.",
                 ("key", *(group.label for group in groups)),
                 [[d.key, *map(value_text, d.values)] for d in told],
                 texts=len(groups) + 1,
@@ -148,8 +149,8 @@ def _differences(groups: Sequence[Group]) -> list[Part]:
         )
     if len(found) > len(told):
         parts.append(
-            f"{len(found) - len(told)} other keys are recorded by some of the runs only, with "
-            "the same value by all of these."
+            f"{len(found) - len(told)} other keys are recorded by only some of the runs, with the "
+            "same value in all of them."
         )
     return parts
 

@@ -170,7 +170,7 @@ def _evaluation(
 def _resumption(event: Mapping[str, Any], clock: _Clock, pause: float | None) -> Resumption:
     changes = event.get("changes", [])
     if not isinstance(changes, list):
-        raise ValueError(f"changes of a line of kind {event['event']} is no list")
+        raise ValueError(f"changes of a line of kind {event['event']} is not a list")
     return Resumption(
         seconds=clock.base,
         commit=event_count(event, "commit"),
@@ -184,7 +184,7 @@ def _drift(event: Mapping[str, Any]) -> Drift:
     factors = event.get("factors")
     name = f"factors of a line of kind {event['event']}"
     if not isinstance(factors, list):
-        raise ValueError(f"{name} is no list")
+        raise ValueError(f"{name} is not a list")
     return Drift(
         commit=event_count(event, "commit"),
         factors=tuple(finite_number(factor, f"one of the {name}") for factor in factors),

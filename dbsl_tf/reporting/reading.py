@@ -134,7 +134,7 @@ def _check_table(
     if rows is None:
         return
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise ValueError(f"{table} is no list of objects")
+        raise ValueError(f"{table} is not a list of objects")
     for row in rows:
         check_known(row, counts, numbers, ("role",), f" in {table}")
 

@@ -109,20 +109,23 @@ def _notes(run: RecordedRun) -> list[str]:
     notes = []
     if run.imported_from:
         notes.append(
-            f"Imported from {run.imported_from}: what that file does not tell is not known here."
+            f"Imported from {run.imported_from}: what that file does not contain is not known here."
         )
     if not run.finished:
-        notes.append(f"This run is not complete ({run.status}): all figures are of what is there.")
+        notes.append(
+            f"This run is not complete ({run.status}): all figures cover only what has "
+            "been recorded."
+        )
     for resumption in run.resumptions:
         pause = "" if resumption.pause is None else f", {seconds(resumption.pause)} after it"
         notes.append(
             f"Resumed from the checkpoint of commit {resumption.commit}{pause}; commits after it "
-            f"that were lost: {resumption.discarded}. Times leave out the pause and what was lost."
+            f"that were lost: {resumption.discarded}. Times exclude the pause and what was lost."
         )
     if not run.evaluations:
         notes.append("No evaluation on the test set yet.")
     if not run.plan:
-        notes.append("There is no plan.json: the plan is not known.")
+        notes.append("There is no plan.json, so the plan is not known.")
     if run.mini_epochs and not run.time_models:
         notes.append(
             "The configuration has no time model, or its profile cannot be read here: nothing is "
@@ -130,7 +133,7 @@ def _notes(run: RecordedRun) -> list[str]:
         )
     adopted = [str(drift.commit) for drift in run.drifts if drift.adopted]
     if adopted:
-        notes.append(f"The plan was made anew after commit {', '.join(adopted)}.")
+        notes.append(f"A new plan was adopted after commit {', '.join(adopted)}.")
     return notes
 
 
@@ -144,8 +147,8 @@ def _summary(run: RecordedRun) -> Table:
         (
             "test accuracy, best",
             best
-            and f"{percent(best.test_accuracy)} (epoch {best.epochs:g}; picked by the test "
-            "set itself, which flatters it)",
+            and f"{percent(best.test_accuracy)} (epoch {best.epochs:g}; picked on the test set "
+            "itself and therefore optimistic)",
         ),
         ("time, evaluations included", seconds(found.wall_seconds)),
         ("images/s", number(found.images_per_second, 0)),

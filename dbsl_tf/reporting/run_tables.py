@@ -60,11 +60,11 @@ def happened_part(run: RecordedRun) -> Part:
     """What the mini-epochs of every worker took, beside what the time model predicts."""
     found = worker_times(run)
     if not found:
-        return "No mini-epoch is done yet."
+        return "No mini-epoch has finished yet."
     return Table(
-        "Median (10 to 90 %). A worker's first mini-epoch at a resolution, in which it also "
-        "prepares, is left out of the times where there are more. Predicted: a B + b for a batch, "
-        "and the overhead for a mini-epoch.",
+        "Median (10 to 90 %). A worker's first mini-epoch at a resolution includes preparation "
+        "and is left out of the times if there are more. Predicted: a B + b for a batch, and the "
+        "overhead for a mini-epoch.",
         (
             "worker",
             "role",
@@ -72,10 +72,10 @@ def happened_part(run: RecordedRun) -> Part:
             "batch",
             "mini-epochs",
             "samples each",
-            "ms a batch",
+            "ms per batch",
             "predicted",
             "ratio",
-            "s a mini-epoch",
+            "s per mini-epoch",
             "predicted",
         ),
         [
@@ -129,8 +129,8 @@ def event_table(run: RecordedRun) -> Table | None:
 
 def _drift_text(drift: Drift) -> str:
     told = ", ".join(f"worker {w} {f:.2f}" for w, f in enumerate(drift.factors))
-    what = "planned anew" if drift.adopted else "the plan stayed"
-    return f"step times over the time model's: {told}; {what}"
+    what = "planned anew" if drift.adopted else "the plan was kept"
+    return f"step times relative to the time model: {told}; {what}"
 
 
 def data_table(run: RecordedRun) -> Table | None:

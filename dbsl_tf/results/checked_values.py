@@ -79,7 +79,7 @@ def damaged(path: Path, reason: str) -> UserError:
 
 def _text(value: Any, name: str) -> None:
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {_short(value)}, not a text")
+        raise ValueError(f"{name} is {_short(value)}, not text")
 
 
 def _is_finite(value: Any) -> bool:

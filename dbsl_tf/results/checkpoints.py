@@ -104,10 +104,11 @@ class Checkpoints:
             problem = lacks(commit_of(files[-1]))
             if not usable:
                 raise UserError(
-                    f"{problem}, and {self._folder} has no checkpoint from which the run can go on "
-                    "without that: restore the history, or give another run.dir to begin anew"
+                    f"{problem}, and {self._folder} has no checkpoint from which the run can be "
+                    "resumed without it: restore the history, or give another run.dir to start "
+                    "over"
                 )
-            report(f"{problem}: going on from a checkpoint before that")
+            report(f"{problem}: resuming from an earlier checkpoint")
         for path in reversed(usable):
             try:
                 return _read(path)
@@ -116,7 +117,7 @@ class Checkpoints:
         if files:
             raise UserError(
                 f"none of the {len(usable)} checkpoint(s) in {self._folder} can be read: restore "
-                "one, or give another run.dir to begin anew"
+                "one, or give another run.dir to start over"
             )
         return None
 
@@ -136,7 +137,7 @@ class Checkpoints:
                 path.rename(path.with_name(f"{path.name}.unused"))
             except OSError as error:
                 raise UserError(
-                    f"{path} is of no use to the run any more, and cannot be renamed "
+                    f"{path} is no longer of use to the run, but cannot be renamed "
                     f"({error.strerror or error}): remove it"
                 ) from error
 

@@ -139,7 +139,7 @@ class Display:
             )
             advice = f"{'from now on' if record.adopted else 'a plan that fits'}: {shares}"
         self._console.print(
-            f"step times over the time model's: {factors}; {advice}",
+            f"step times relative to the time model: {factors}; {advice}",
             highlight=False,
             soft_wrap=True,
         )

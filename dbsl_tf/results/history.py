@@ -142,7 +142,7 @@ class History:
             alone = False
         except OSError as error:
             print(
-                f"warning: {self._path} cannot be locked ({error.strerror}): see to it that no "
+                f"warning: {self._path} cannot be locked ({error.strerror}): make sure that no "
                 "other process continues this run",
                 file=sys.stderr,
             )
@@ -179,8 +179,8 @@ class History:
 
     def _cannot_be_written(self, error: OSError) -> UserError:
         return UserError(
-            f"{self._path} cannot be written ({error.strerror}): make room or mend the "
-            "permissions, and start the run again: it resumes from its last checkpoint"
+            f"{self._path} cannot be written ({error.strerror}): free some space or correct the "
+            "permissions, and start the run again: it is resumed from its last checkpoint"
         )
 
 

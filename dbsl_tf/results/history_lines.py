@@ -83,8 +83,8 @@ def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
         problem = f"it {lacking(range(lines.recorded + 1, reaching + 1))}"
     if problem:
         raise UserError(
-            f"{path} is damaged ({problem}): restore the file, or start the run again, which goes "
-            "on from the last checkpoint that the history comes to"
+            f"{path} is damaged ({problem}): restore the file, or start the run again, which "
+            "resumes it from the last checkpoint that the history reaches"
         )
     return list(lines.events.values())
 
@@ -92,7 +92,7 @@ def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
 def first_of(damaged: Mapping[int, str]) -> str:
     """The first damaged line and what is wrong with it; empty where there is none."""
     return next(
-        (f"line {number} is no record of a run: {damaged[number]}" for number in damaged), ""
+        (f"line {number} is not a record of a run: {damaged[number]}" for number in damaged), ""
     )
 
 
@@ -168,7 +168,7 @@ def problem_of(commits: Sequence[int], last: int | None = None) -> str:
         return f"it {lacking(missing)}"
     if repeated := [commit for commit, times in counts.items() if times > 1]:
         return f"it has commit {repeated[0]} twice"
-    return "its commits are not in their order"
+    return "its commits are out of order"
 
 
 def lacking(commits: Sequence[int]) -> str:
@@ -182,7 +182,7 @@ def _event(line: str) -> dict[str, Any]:
     """A line as a dictionary; raises nearly anything where it is no record."""
     event = json.loads(unsealed_line(line))
     if not isinstance(event, dict) or not isinstance(event["event"], str):
-        raise ValueError("it is no event")
+        raise ValueError("it is not an event")
     kind = _KINDS.get(event["event"])
     if kind is None:
         return event
@@ -208,7 +208,7 @@ def _check_list(event: Mapping[str, Any], name: str, check: Callable[[Any, str],
         return
     what = f"{name} of a line of kind {event['event']}"
     if not isinstance(event[name], list):
-        raise ValueError(f"{what} is no list")
+        raise ValueError(f"{what} is not a list")
     for value in event[name]:
         check(value, f"one of the {what}")
 

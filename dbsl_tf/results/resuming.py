@@ -14,9 +14,9 @@ from dbsl_tf.config.flat import flat
 _IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}
 # With other values of these the weights would not fit, or commits would count differently.
 _FIXED = {
-    "data.name": "the classes would be others",
-    "model.name": "the weights are those of another network",
-    "model.stem": "the weights are those of another network",
+    "data.name": "the classes would be different",
+    "model.name": "the weights belong to another network",
+    "model.stem": "the weights belong to another network",
     "cluster.workers": "an epoch is one commit of every worker",
 }
 # What data.json says of them.
@@ -51,8 +51,8 @@ def changes(before: Config, now: Config) -> list[Change]:
     for change in found:
         if change.key in _FIXED:
             raise UserError(
-                f"run.dir holds a run in which {change}: {_FIXED[change.key]}; set it back, or "
-                "begin another run in another run.dir"
+                f"run.dir holds a run in which {change}: {_FIXED[change.key]}; change it back, or "
+                "start another run in another run.dir"
             )
     return found
 
@@ -78,8 +78,8 @@ def check_same_classes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Non
     named = f" ({'; '.join(differences)})" if differences else ""
     raise UserError(
         f"run.dir holds a run on the {before.get('classes')} classes of {before.get('name')}, and "
-        f"the data of {now['name']} has {now['classes']} now{named}: the weights are those of "
-        "other classes; set data.dir back, or begin another run in another run.dir"
+        f"the data of {now['name']} now has {now['classes']}{named}: the weights belong to other "
+        "classes; change data.dir back, or start another run in another run.dir"
     )
 
 

@@ -64,7 +64,7 @@ class RunDirectory:
         if resume == "must":
             raise UserError(
                 f"run.resume=must, but run.dir={self.path} has no checkpoint: give the run.dir of "
-                "the run to continue, or run.resume=auto"
+                "the run to resume, or run.resume=auto"
             )
         self._check_unused()
         return False
@@ -81,8 +81,8 @@ class RunDirectory:
             self.history.touch()
         except OSError as error:
             raise UserError(
-                f"run.dir={self.path} cannot be made or written ({error.strerror}): choose a "
-                "directory that you may write"
+                f"run.dir={self.path} cannot be created or written ({error.strerror}): choose a "
+                "directory that you can write to"
             ) from error
         return made
 
@@ -121,8 +121,8 @@ class RunDirectory:
             results.append(self.checkpoints)
         if results or self._history_has_results():
             raise UserError(
-                f"run.dir={self.path} is not empty: give another run.dir, or remove that one, "
-                "so that no earlier result is overwritten"
+                f"run.dir={self.path} is not empty: give another run.dir, or remove this one, so "
+                "that no earlier result is overwritten"
             )
 
     def _history_has_results(self) -> bool:
@@ -144,7 +144,7 @@ class RunDirectory:
         """
         if not self.history.is_file():
             raise UserError(
-                f"{self.path}: is no run directory, as it has no {self.history.name}; name the "
+                f"{self.path}: is not a run directory, as it has no {self.history.name}; name the "
                 "run.dir of a run of dbsl_tf.train"
             )
 

@@ -84,7 +84,7 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
         for key in ("mean", "standard_deviation"):
             channels = facts.get(key)
             if not isinstance(channels, list) or len(channels) != 3:
-                raise ValueError(f"{key} is no list of three numbers")
+                raise ValueError(f"{key} is not a list of three numbers")
             for value in channels:
                 finite_number(value, key)
     except ValueError as error:

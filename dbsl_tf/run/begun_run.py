@@ -178,8 +178,8 @@ def _check_unfinished(
     if done > total or (done == total and directory.summary.exists()):
         raise UserError(
             f"run.dir={directory.path} holds a run of {done // config.cluster.workers} epochs, "
-            f"and schedule.epochs={config.schedule.epochs}: raise it to train on, or give another "
-            "run.dir"
+            f"and schedule.epochs={config.schedule.epochs}: raise it to train further, or give "
+            "another run.dir"
         )
 
 

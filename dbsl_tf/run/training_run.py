@@ -164,7 +164,7 @@ def _introduction(run: Run, task: Task | None) -> str:
     )
     if run.checkpoint is not None:
         total = settings.calendar.total
-        text += f"; going on after commit {run.checkpoint.commit} of {total}"
+        text += f"; resuming after commit {run.checkpoint.commit} of {total}"
     return text
 
 
@@ -196,13 +196,13 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
             problem = errors.strip() if process.returncode else None
         except subprocess.TimeoutExpired:
             process.kill()
-            problem = f"nothing was done for {limits.standstill:.0f} s"
+            problem = f"nothing happened for {limits.standstill:.0f} s"
         except BaseException:
             process.kill()
             raise
     if problem is not None:
         raise UserError(
-            f"{directory.model} could not be written, all else was: {problem}; try "
+            f"{directory.model} could not be written, but everything else was: {problem}; try "
             f"{typed('export')} {directory.path}"
         )
 
@@ -214,12 +214,14 @@ def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: C
     silence = SilenceWatch(holders, cluster.limits.answer)
     what = "saved"
     try:
-        with waiting(console, "saving the weights (Ctrl-C again: leave the last checkpoint)"):
+        with waiting(
+            console, "saving the weights (Ctrl-C again: keep the last checkpoint instead)"
+        ):
             trainer.save_now(silence.check)
     except (ClusterError, UserError) as error:
-        what = f"not saved, the last checkpoint is there ({error})"
+        what = f"not saved; the last checkpoint remains ({error})"
     except KeyboardInterrupt:
-        what = "not saved, the last checkpoint is there"
+        what = "not saved; the last checkpoint remains"
     tell(
         console,
         f"{what}: {_continuing(run)}",
@@ -228,7 +230,7 @@ def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: C
 
 def _last_words(run: Run) -> str:
     return (
-        "error: the process did not react and was ended; the last checkpoint is there: "
+        "error: the process did not respond and was ended; the last checkpoint remains: "
         + _continuing(run)
     )
 
@@ -236,6 +238,5 @@ def _last_words(run: Run) -> str:
 def _continuing(run: Run) -> str:
     directory = run.directory
     return (
-        f"continue with {typed('train')} --config {directory.configuration} "
-        f"run.dir={directory.path}"
+        f"resume with {typed('train')} --config {directory.configuration} run.dir={directory.path}"
     )

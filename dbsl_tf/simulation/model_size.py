@@ -97,7 +97,7 @@ def _classes(section: DataSection) -> int:
     folder = section.dir / "train" if section.dir else None
     if folder is None or not folder.is_dir():
         raise UserError(
-            f"simulate.model_bytes is null, and data.dir={section.dir} has no train/ that "
-            "tells how many classes the model has; give simulate.model_bytes"
+            f"simulate.model_bytes is null, and data.dir={section.dir} has no train/ to show how "
+            "many classes the model has; give simulate.model_bytes"
         )
     return len(class_folders(section.dir, TRAIN))

@@ -44,15 +44,15 @@ def outcome_table(outcome: Outcome) -> Table:
     small = scenario.roles.count("small")
     table.add_row("workers, small of them", f"{scenario.workers:,}, {small:,}")
     table.add_row("epochs, commits", f"{scenario.epochs:,}, {len(outcome.workers):,}")
-    table.add_row("seconds an epoch", f"{outcome.epoch_seconds:,.3f}")
-    table.add_row("commits a second", f"{outcome.commits_per_second:,.3f}")
+    table.add_row("seconds per epoch", f"{outcome.epoch_seconds:,.3f}")
+    table.add_row("commits per second", f"{outcome.commits_per_second:,.3f}")
     percentiles = ", ".join(f"{value:g}" for value in outcome.staleness_percentiles.values())
     table.add_row("staleness, mean", f"{outcome.mean_staleness:.3f}")
     table.add_row(f"of {_percent(outcome)} % at most", percentiles)
     if outcome.load_imbalance is not None:
         table.add_row("load imbalance, small over large", f"{outcome.load_imbalance:.4f}")
     fewest, most = outcome.commits_of_workers
-    table.add_row("commits of a worker", f"{fewest:,} to {most:,}")
+    table.add_row("commits per worker", f"{fewest:,} to {most:,}")
     if outcome.failures:
         table.add_row("failures", f"{outcome.failures:,}")
     table.add_section()
@@ -109,7 +109,7 @@ def saturation_sentence(points: Sequence[ScalePoint]) -> str:
     if math.isinf(limits[limit]):
         return "Saturation: nothing limits the parameter servers."
     at = saturation(points)
-    what = f"the parameter servers can do {limits[limit]:,.4g} commits/s at most ({limit})"
+    what = f"the parameter servers can do at most {limits[limit]:,.4g} commits/s ({limit})"
     if at is not None:
         return f"Saturation: {what}, which about {at:,.0f} workers need."
     if outcomes[0].scenario.offered_load >= 1:

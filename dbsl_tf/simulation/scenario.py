@@ -212,8 +212,8 @@ def _check_failures(scenario: Scenario) -> None:
     if scenario.randomness.failures_per_second * longest > _MOST_FAILURES:
         raise UserError(
             f"simulate.failures_per_hour is {3600 * scenario.randomness.failures_per_second:g}, "
-            f"with which mini-epochs of {longest:.3g} s are hardly ever finished; give "
-            f"{3600 * _MOST_FAILURES / longest:.3g} at most"
+            f"at which mini-epochs of {longest:.3g} s hardly ever finish; give at most "
+            f"{3600 * _MOST_FAILURES / longest:.3g}"
         )
 
 

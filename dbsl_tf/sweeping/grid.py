@@ -14,7 +14,7 @@ from dbsl_tf.common.errors import UserError
 _TAKEN = {
     "run.seed": "give --seeds, and run.seed=N for the first seed",
     "run.dir": "give --output",
-    "run.resume": "leave it out: interrupted runs go on",
+    "run.resume": "leave it out: interrupted runs are resumed",
 }
 _OPENING, _CLOSING = "[{(", "]})"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
@@ -81,12 +81,12 @@ def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axi
         if key in _TAKEN:
             raise UserError(f"--grid: {key} is set by the sweep; {_TAKEN[key]}")
         if key in axes or key in fixed:
-            raise UserError(f"--grid: {key} is there twice; give all its values in one place")
+            raise UserError(f"--grid: {key} is given twice; give all its values in one place")
         parts = tuple(part.strip() for part in _split(values))
         if "" in parts:
             raise UserError(f"--grid: {text!r} has an empty value; write null for none")
         if len(set(parts)) < len(parts):
-            raise UserError(f"--grid: {text!r} has a value twice; leave one out")
+            raise UserError(f"--grid: {text!r} has the same value twice; leave one out")
         axes[key] = Axis(key, parts)
     return tuple(axes.values())
 

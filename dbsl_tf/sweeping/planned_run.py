@@ -53,7 +53,7 @@ class PlannedRun:
             return read_summary(self.directory)
         except UserError as error:
             raise UserError(
-                f"{error}, or remove {self.directory.path} to train that run anew"
+                f"{error}, or remove {self.directory.path} to train that run from scratch"
             ) from error
 
     def check_configuration(self) -> None:
@@ -71,8 +71,8 @@ class PlannedRun:
         found = changes(before, now)
         if found:
             raise UserError(
-                f"{self.directory.path} holds a run in which {found[0]}: give another --output, or "
-                "remove it to train anew"
+                f"{self.directory.path} holds a run in which {found[0]}: give another --output, "
+                "or remove it to train from scratch"
             )
 
     def check_plan(self) -> None:

@@ -89,7 +89,7 @@ class EventFile:
     def _not_written(self, error: Exception) -> UserError:
         reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
         return UserError(
-            f"{self._path} cannot be written ({reason}): make room or mend the permissions, or "
-            "give run.tensorboard=false, and start the run again: it resumes from its last "
+            f"{self._path} cannot be written ({reason}): free some space, correct the permissions "
+            "or give run.tensorboard=false, and start the run again: it is resumed from its last "
             "checkpoint"
         )

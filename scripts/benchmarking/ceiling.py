@@ -19,7 +19,7 @@ from scripts.benchmarking.workload import Workload, parse_workload, peer_parser
 
 def main(arguments: list[str]) -> None:
     parser = peer_parser(__doc__.splitlines()[0])
-    parser.add_argument("--worker", type=int, help="be this worker")
+    parser.add_argument("--worker", type=int, help="run as this worker")
     options, workload = parse_workload(parser, arguments)
     if options.worker is not None:
         print(json.dumps(train(workload, options.worker)))

@@ -27,7 +27,9 @@ MODULE = "scripts.benchmarking.gradient_push"
 
 def main(arguments: list[str]) -> None:
     parser = peer_parser(__doc__.splitlines()[0])
-    parser.add_argument("--serve", action="store_true", help="be the server of TF_CONFIG")
+    parser.add_argument(
+        "--serve", action="store_true", help="run as the server that TF_CONFIG names"
+    )
     options, workload = parse_workload(parser, arguments)
     if options.serve:
         serve()

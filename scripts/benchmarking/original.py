@@ -74,9 +74,9 @@ Manager.register("server", callable=lambda: _server)
 def main(arguments: list[str]) -> None:
     parser = peer_parser(__doc__.splitlines()[0])
     add_keras_option(parser)
-    parser.add_argument("--worker", type=int, help="be this worker")
+    parser.add_argument("--worker", type=int, help="run as this worker")
     parser.add_argument("--server", help="host:port of the server")
-    parser.add_argument("--serve", action="store_true", help="be the server")
+    parser.add_argument("--serve", action="store_true", help="run as the server")
     options, workload = parse_workload(parser, arguments)
     if options.serve:
         serve()

@@ -101,7 +101,7 @@ def wait_for_others() -> None:
     """In a worker of `run_workers`: say that everything is loaded, and wait for the others."""
     print(READY, flush=True)
     if sys.stdin.readline().strip() != GO:
-        sys.exit("error: nobody says when to begin")
+        sys.exit("error: the signal to begin never came")
 
 
 def print_result(mini_epochs: Sequence[dict], first_step: float, model_bytes: int) -> None:

@@ -32,7 +32,7 @@ MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2*
 def main(arguments: list[str]) -> None:
     parser = peer_parser(__doc__.splitlines()[0])
     parser.add_argument("--form", choices=FORMS, default="eager", help="default eager")
-    parser.add_argument("--worker", type=int, help="be this worker")
+    parser.add_argument("--worker", type=int, help="run as this worker")
     options, workload = parse_workload(parser, arguments)
     if options.worker is not None:
         print(json.dumps(train(workload, options.worker, options.form)))
@@ -124,7 +124,7 @@ def sgd(workload: Workload, model: nn.Module) -> optim.SGD:
     section, precision = workload.config.optimizer, workload.config.precision
     if section.decay_mode != "l2" or precision == "mixed_float16":
         sys.exit(
-            "error: the peer pytorch has neither optimizer.decay_mode decoupled nor "
+            "error: the peer pytorch supports neither optimizer.decay_mode decoupled nor "
             "compute.precision mixed_float16; choose other --peers"
         )
     decayed, others = [], []

@@ -38,8 +38,8 @@ class Images:
             parameters.get("random_flip", {}).get("mode", "horizontal") != "horizontal"
         ):
             sys.exit(
-                "error: the peer pytorch augments by random_crop and a horizontal random_flip only;"
-                " set data.augment so, or choose other --peers"
+                "error: the peer pytorch augments only by random_crop and a horizontal "
+                "random_flip; set data.augment accordingly, or choose other --peers"
             )
         spec = data.spec
         record = np.dtype(

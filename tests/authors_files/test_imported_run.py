@@ -114,10 +114,10 @@ class TestImportHistory:
     def test_mistakes(self):
         path = save_pickled(self.folder / "mine.npy", journal_content())
         unknown = self.command(path, "--output", self.run)
-        check_one_line_mistake(unknown, "mine.npy does not tell how many workers")
+        check_one_line_mistake(unknown, "mine.npy does not say how many workers")
         many = self.command(path, "--output", self.run, "--small-workers", 5)
         check_one_line_mistake(many, "--small-workers is 5, but mine.npy has 4 worker(s)")
         self.imported(path, "--small-workers", 1)
         again = self.command(path, "--output", self.run, "--small-workers", 1)
-        check_one_line_mistake(again, "imported: is there already")
+        check_one_line_mistake(again, "imported: already exists")
         check_one_line_mistake(self.command(), "the following arguments are required: FILE.npy")

@@ -96,12 +96,12 @@ class TestReadHistory:
             ([1, 2], "no dictionary"),
             ({"val_acc": [1]}, "worker_ID is missing"),
             ({**journal_content(), "val_acc": [0.5]}, "val_acc has 1 entries, worker_ID 12"),
-            ({**journal_content(), "val_acc": "high"}, "val_acc is no list"),
+            ({**journal_content(), "val_acc": "high"}, "val_acc is not a list"),
             ({**journal_content(), "val_acc": [[0.5]] * 12}, "val_acc holds a list"),
             ({**journal_content(), "val_loss": [float("nan")] * 12}, "val_loss has nan"),
             (
                 {**journal_content(), "global_commit_ID": [3] * 12},
-                "global_commit_ID is there twice",
+                "global_commit_ID occurs twice",
             ),
             (
                 {**journal_content(), "global_commit_ID": [*range(5), *range(6, 13)]},
@@ -110,7 +110,7 @@ class TestReadHistory:
             ({**journal_content(), "worker_ID": [-1] * 12}, "worker_ID has -1"),
             ({**journal_content(), "worker_ID": [1.5] * 12}, "worker_ID has 1.5"),
             ({name: [] for name in journal_content()}, "no commit"),
-            ({**compsac_content(), "test_acc": np.zeros(3)}, "test_acc is no table"),
+            ({**compsac_content(), "test_acc": np.zeros(3)}, "test_acc is not a table"),
             ({**compsac_content(), "test_acc": np.zeros((5, 2))}, "test_acc has the shape"),
             ({**compsac_content(), "start_time": None}, "start_time has None"),
             ({**compsac_content(), "push_time": np.zeros((5, 6))}, "no commit"),

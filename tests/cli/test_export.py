@@ -70,7 +70,7 @@ class ExportCommandTest(tf.test.TestCase):
             check_one_line_mistake(self.command(*arguments), expected)
         self.run = self.folder / "nothing"
         check_one_line_mistake(self.command(), "nothing holds no run")
-        check_one_line_mistake(self.command("--format", "npz"), "is no run directory")
+        check_one_line_mistake(self.command("--format", "npz"), "is not a run directory")
 
     def test_damaged_files_are_told_in_a_line(self):
         data, history = self.run / "data.json", self.run / "history.jsonl"
@@ -85,7 +85,7 @@ class ExportCommandTest(tf.test.TestCase):
             ((data, b"{}", "data.json cannot be read (classes is None"), "keras"),
             (wide, "keras"),
             ((history, no_worker, "history.jsonl cannot be read (worker of a line"), "npz"),
-            ((history, b"\xff\n", "history.jsonl line 1 is no record"), "npy"),
+            ((history, b"\xff\n", "history.jsonl line 1 is not a record"), "npy"),
             ((history, b"", "history.jsonl is damaged (it lacks commit 1, 2)"), "npz"),
         ):
             with self.subTest(expected, form=form):

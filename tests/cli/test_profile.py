@@ -89,7 +89,8 @@ def test_a_mistake_is_one_line_and_status_2(arguments: list[str], expected: str)
 def test_tensorflow_is_not_imported() -> None:
     result = _python(
         "-c",
-        "import sys, dbsl_tf.cli.profile, dbsl_tf.measuring.profile_cache, dbsl_tf.profiling.figures\n"
+        "import sys, dbsl_tf.cli.profile, dbsl_tf.measuring.profile_cache\n"
+        "import dbsl_tf.profiling.figures\n"
         f"dbsl_tf.cli.profile.main(['--from-csv', {SWEEP!r}])\n"
         "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
     )

@@ -45,7 +45,7 @@ def test_a_table_of_sizes_and_a_figure(tmp_path) -> None:
 
 def test_the_table_tells_the_epoch_and_the_bottleneck() -> None:
     result = _simulate("simulate.failures_per_hour=100")
-    assert "seconds an epoch" in result.stdout
+    assert "seconds per epoch" in result.stdout
     assert "bottleneck: workers' compute" in result.stdout
 
 
@@ -55,7 +55,7 @@ def test_the_table_tells_the_epoch_and_the_bottleneck() -> None:
         (["simulate.sed=1"], "did you mean simulate.seed?"),
         (["simulate.server_bandwidth=fast"], "simulate.server_bandwidth is 'fast'"),
         (["simulate.straggler_probability=2"], "a number from 0 to 1"),
-        (["simulate.failures_per_hour=1e5"], "hardly ever finished; give 1.38e+03 at most"),
+        (["simulate.failures_per_hour=1e5"], "hardly ever finish; give at most 1.38e+03"),
         (["cluster.workers=60000"], "exceeds the number of training samples"),
         (["--workers", "4,many"], "--workers has 'many'"),
         (["--plot", "figure.bmp"], "--plot is figure.bmp"),

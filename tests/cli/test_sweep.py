@@ -136,7 +136,7 @@ class TestSweepCommand:
                 for extra in ((), ("--print",)):
                     result = self.sweep("--launcher", PRETENDED, "--seeds", "2", *extra)
                     check_one_line_mistake(result, expected)
-                    assert f"remove {folder} to train that run anew" in result.stderr
+                    assert f"remove {folder} to train that run from scratch" in result.stderr
         assert self.started() == ["configuration/seed-0"]
 
     @pytest.mark.cluster

@@ -36,7 +36,7 @@ def _on_cores_of_this_machine(monkeypatch):
 def test_more_workers_than_cores_are_told_once_in_a_line(capsys):
     line = warned(capsys, CORES + 1)
     assert line.startswith(f"warning: {CORES + 1} workers share {CORES} core(s)")
-    assert f"have {CORES} at most here (cluster.workers)" in line
+    assert f"use at most {CORES} here (cluster.workers)" in line
     assert line.count("\n") == 1
     assert warned(capsys, CORES + 1) == ""
 

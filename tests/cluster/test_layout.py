@@ -53,7 +53,7 @@ def test_a_hosts_file_is_read_in_its_order(tmp_path: Path):
         (b"chief\n", "line 1: 'chief'"),
         (b"chief a\nworker b\n", "names no ps"),
         (b"", "names no chief"),
-        (b"\xff\xfe", "it is no text"),
+        (b"\xff\xfe", "it is not text"),
     ],
 )
 def test_a_mistake_in_a_hosts_file_is_named(tmp_path: Path, content: bytes, named: str):

@@ -43,7 +43,9 @@ def test_servers_are_told_from_other_listeners(tmp_path: Path, listener, monkeyp
         (worker,) = cluster.addresses.workers
         probe(worker)
         wrong = ClusterAddresses(listener, (listener,), cluster.addresses.parameter_servers)
-        with pytest.raises(UserError, match=f"worker-0 at {listener} .*no answer as a TensorFlow"):
+        with pytest.raises(
+            UserError, match=f"worker-0 at {listener} .*does not answer like a TensorFlow"
+        ):
             wait_for_servers(Task(wrong, "chief", 0), 1.0)
 
 

@@ -89,7 +89,7 @@ class TestMakeFolder:
 
         def told() -> bool:
             heard.append(capsys.readouterr().err)
-            return "".join(heard) == f"Waiting for another process that makes {self.target}\n"
+            return "".join(heard) == f"Waiting for another process that is creating {self.target}\n"
 
         heard = []
         with ThreadPoolExecutor(2) as threads:

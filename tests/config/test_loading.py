@@ -127,7 +127,7 @@ def test_a_time_model_is_given_measured_or_absent(short: Path) -> None:
     measured = load_config(short, [*absent, "time_model.profile=~/p.json"])
     assert measured.time_model.profile == Path("~/p.json").expanduser()
     message = _refusal(short, *absent, "time_model.overhead=0.5")
-    assert "time_model.overhead is 0.5; it goes with time_model.a" in message
+    assert "time_model.overhead is 0.5; it requires time_model.a" in message
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,16 @@ def test_the_fixed_keys_exist() -> None:
         ("data.train_samples=0", "train_samples is 0", "at least 1, or null"),
         ("data.dir=3", "data.dir is 3", "a path"),
         ('data.dir="a\\0b"', "data.dir is 'a\\x00b'", "without NUL"),
-        ("schedule.milestones=[3, 2]", "schedule.milestones is [3, 2]", "above the one before"),
-        ("schedule.milestones=[2, 2]", "schedule.milestones is [2, 2]", "above the one before"),
+        (
+            "schedule.milestones=[3, 2]",
+            "schedule.milestones is [3, 2]",
+            "larger than the one before",
+        ),
+        (
+            "schedule.milestones=[2, 2]",
+            "schedule.milestones is [2, 2]",
+            "larger than the one before",
+        ),
         ("schedule.milestones=[0]", "schedule.milestones is [0]", "above 0"),
         ("schedule.milestones=[a]", "schedule.milestones[0] is 'a'", "a list of numbers"),
         ("schedule.milestones=3", "schedule.milestones is 3", "a list of numbers"),
@@ -201,12 +209,12 @@ def test_the_fixed_keys_exist() -> None:
         (
             "data.augment=[random_flip, random_resized_crop]",
             "data.augment is",
-            "random_resized_crop makes the size of the images: put it first",
+            "random_resized_crop determines the size of the images: put it first",
         ),
         (
             "data.augment=[{random_resized_crop: {area: [0.5, 1.5]}}]",
             "data.augment[0].random_resized_crop.area is [0.5, 1.5]",
-            "give two numbers above 0 to 1, the larger last",
+            "give two numbers above 0 and up to 1, the larger last",
         ),
         (
             "data.augment=[{random_resized_crop: {ratio: [2, 1]}}]",
@@ -234,7 +242,7 @@ def test_the_fixed_keys_exist() -> None:
         ("data=digits", "data is a section", "data.name"),
         ("data.name", "'data.name' has no '='", "section.key=value"),
         ("cluster.workers=[1", "cluster.workers", "YAML"),
-        ("time_model.b=null", "time_model.b is null", "give it (seconds a batch)"),
+        ("time_model.b=null", "time_model.b is null", "give it (seconds per batch)"),
         ("time_model.a=0", "time_model.a is 0", "a number above 0, or null"),
         ("time_model.overhead=-1", "time_model.overhead is -1", "at least 0"),
         ("time_model.profile=p.json", "time_model.profile is 'p.json'", "time_model.a=null"),
@@ -260,7 +268,7 @@ def test_an_override_that_is_refused(short: Path, override: str, key: str, remed
     ("text", "expected"),
     [
         ("", "data.name is missing"),
-        ("digits", "holds 'digits' instead of sections"),
+        ("digits", "contains 'digits' instead of sections"),
         ("- data", "instead of sections"),
         ("data: digits", "data is 'digits', but it is a section"),
         (
@@ -275,7 +283,7 @@ def test_an_override_that_is_refused(short: Path, override: str, key: str, remed
         (SHORT + "epochs: 3\n", "epochs is not a key; did you mean schedule.epochs?"),
         (
             SHORT.replace("a: 1e-3, ", ""),
-            "time_model.a is null; give it (seconds a sample), as time_model.b is given",
+            "time_model.a is null; give it (seconds per sample), since time_model.b is given",
         ),
     ],
 )

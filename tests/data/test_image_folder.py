@@ -203,7 +203,9 @@ class TestRefused(ImageFolderCase):
 
     def test_a_class_for_testing_only(self):
         write_photo(self.directory / "val" / "dog" / "photo.jpg", 9)
-        self.assert_refused("val/dog is no class of training; remove it, or add .*train/dog")
+        self.assert_refused(
+            "val/dog is not a class of the training images; remove it, or add .*train/dog"
+        )
 
     def test_a_class_without_images(self):
         (self.directory / "train" / "dog").mkdir()

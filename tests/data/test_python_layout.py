@@ -85,8 +85,8 @@ class TestLoadBatch:
             ({"data": PIXELS}, "key 'labels' is missing"),
             ({"data": PIXELS[:19], "labels": LABELS}, r"shape \(19, 3072\)"),
             ({"data": PIXELS.astype(np.int16), "labels": LABELS}, "not of type uint8"),
-            ({"data": PIXELS.tobytes(), "labels": LABELS}, "'data' is no array"),
-            ({"data": PIXELS, "labels": LABELS[:-1]}, "'labels' is no list of 20 labels"),
+            ({"data": PIXELS.tobytes(), "labels": LABELS}, "'data' is not an array"),
+            ({"data": PIXELS, "labels": LABELS[:-1]}, "'labels' is not a list of 20 labels"),
             ({"data": PIXELS, "labels": [300] * 20}, "not a batch of CIFAR"),
             ({"data": PIXELS, "labels": ["cat"] * 20}, "not a batch of CIFAR"),
         ):

@@ -182,7 +182,7 @@ def test_no_solution_names_what_to_change(k, changes, expected) -> None:
 
 
 def test_more_workers_than_samples() -> None:
-    with pytest.raises(UserError, match=r"cluster\.workers is 4 .* use 3 at most"):
+    with pytest.raises(UserError, match=r"cluster\.workers is 4 .* use at most 3"):
         _plan(1, small_workers=0, samples=3)
 
 

@@ -28,15 +28,15 @@ def _row(text: str, name: str) -> list[str]:
 def test_roles_stand_side_by_side() -> None:
     text = _printed(_plan(3))
     assert _row(text, "how many") == ["3", "1", "4"]
-    assert _row(text, "samples in an epoch") == ["12,291", "13,125", "12,500"]
-    assert _row(text, "steps in an epoch") == ["60", "27", "25"]
+    assert _row(text, "samples per epoch") == ["12,291", "13,125", "12,500"]
+    assert _row(text, "steps per epoch") == ["60", "27", "25"]
     assert _row(text, "predicted seconds") == ["7.800", "7.809", "7.427"]
 
 
 def test_the_sentences_tell_what_rounding_leaves() -> None:
     text = " ".join(_printed(_plan(3)).split())
     assert "1.051 times as long" in text
-    assert "train 49,998 samples in an epoch; the training set has 50,000" in text
+    assert "train on 49,998 samples per epoch; the training set has 50,000" in text
     assert "the whole training set" in " ".join(_printed(_plan(2)).split())
 
 
@@ -49,7 +49,7 @@ def test_a_role_without_workers_has_no_column() -> None:
 def test_an_overhead_is_shown_where_there_is_one() -> None:
     model = TimeModel(0.00056607, 0.014041204118283607, 0.8)
     plan = plan_dual_batch(Demand(model, 50_000, 4, 3, 500, "floor"), 1.05)
-    assert _row(_printed(plan), "of it overhead") == ["0.800"] * 3
+    assert _row(_printed(plan), "of which overhead") == ["0.800"] * 3
     assert "overhead" not in _printed(_plan(3))
 
 

@@ -78,7 +78,7 @@ def test_every_worker_is_in_the_dictionary() -> None:
 
 def test_a_worker_too_slow_to_take_part() -> None:
     models = (COMPSAC, replace(COMPSAC, seconds_per_mini_epoch=60.0))
-    with pytest.raises(UserError, match=r"worker 1 needs 60 s .* fewer cluster\.workers"):
+    with pytest.raises(UserError, match=r"worker 1 needs 60 s .* lower cluster\.workers"):
         plan_dual_batch(Demand(models, 1000, 2, 1, 100, "nearest"), 1.1)
 
 

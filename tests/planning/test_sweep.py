@@ -59,7 +59,7 @@ def test_the_advice_is_the_largest_ratio_with_a_batch_of_16() -> None:
     assert "16 or more is 1.15: batch 20" in advice(cells, 1)
     assert "16 or more is 1.2: batch 70" in advice(cells, 3)
     assert advice(cells, 0) == advice(cells, 1)
-    assert "try a k nearer 1" in advice(sweep(DEMAND, (1.2,)), 1)
+    assert "try a k closer to 1" in advice(sweep(DEMAND, (1.2,)), 1)
 
 
 def test_ratios_rise_and_are_given_once() -> None:

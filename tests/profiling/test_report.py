@@ -63,7 +63,7 @@ def test_a_single_worker_has_one_line() -> None:
 def test_sentences_say_range_memory_and_costs() -> None:
     text = " ".join(profile_sentences(_profile()))
     assert "within 5% for batches of 4 to 64" in text
-    assert "2 MiB a sample and 100 MiB besides" in text
+    assert "2 MiB per sample plus 100 MiB" in text
     assert "the largest batch that fits 300 MiB is" in text
     assert "An evaluation takes 0.5 s, a merge takes 0.01 s." in text
     assert "warning" not in text
@@ -71,7 +71,7 @@ def test_sentences_say_range_memory_and_costs() -> None:
 
 def test_without_a_budget_there_is_no_largest_batch() -> None:
     text = " ".join(profile_sentences(_profile(free_bytes=None)))
-    assert "MiB a sample" in text
+    assert "MiB per sample" in text
     assert "largest batch" not in text
 
 
@@ -97,6 +97,6 @@ def test_a_line_through_sizes_in_use_says_so() -> None:
     steps = tuple(StepSample(0, size, 1e-3 * size + 0.01) for size in SIZES)
     profile = profile_measurements({None: Measurement(steps, operating=rounds)}, {}, {})
     assert profile_sentences(profile) == [
-        "t(B) = a B + b, fitted to batches of 16 to 64 as they are going to be used, holds within "
-        "5% for batches of 4 to 64."
+        "t(B) = a B + b, fitted to batches of 16 to 64 as they will be used, holds within 5% for "
+        "batches of 4 to 64."
     ]

@@ -87,7 +87,7 @@ HEADER = "host,resolution,batch_size,seconds_per_batch\n"
         ("batch_sizes,seconds_per_batch\n8,0.1\n", "did you mean batch_size?"),
         ("hosts,batch_size,seconds_per_batch\nx,8,0.1\n", "did you mean host?"),
         ("batch_size,batch_size,seconds_per_batch\n", "column batch_size occurs twice"),
-        (HEADER, "no line below the columns"),
+        (HEADER, "no line below the column names"),
         (HEADER + "x,32,8,0.1\nx,32,16\n", "line 3: has 3 columns instead of 4"),
         (HEADER + "x,32,8,0.1\n\nx,32,8.5,0.1\n", "line 4: column batch_size is '8.5'"),
         (HEADER + "x,32,0,0.1\n", "line 2: column batch_size is '0'"),
@@ -97,7 +97,7 @@ HEADER = "host,resolution,batch_size,seconds_per_batch\n"
         (HEADER + "x,32,8,nan\n", "line 2: column seconds_per_batch is 'nan'"),
         (HEADER + "x,32,8,-0.1\n", "line 2: column seconds_per_batch is '-0.1'"),
         (HEADER + 'x,32,8,"0.1\n', "line 2: not usable as CSV"),
-        (HEADER + "x,32,8,0.1\ny,32,8,0.2\n", "resolution 32 has no other size than 8"),
+        (HEADER + "x,32,8,0.1\ny,32,8,0.2\n", "resolution 32 has only the size 8"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, text: str, expected: str) -> None:

@@ -79,7 +79,7 @@ class TestDamagedFiles:
             assert report.main([str(self.run.path)]) == 0
         assert output.getvalue() == f"{self.run.report}\n"
         page = self.run.report.read_text()
-        assert "worker 0 1.00, worker 1 1.50; the plan stayed" in page
+        assert "worker 0 1.00, worker 1 1.50; the plan was kept" in page
 
     def test_summary(self, subtests):
         self.check_values(
@@ -174,7 +174,7 @@ class TestDamagedFiles:
 
     def test_history_that_is_no_text(self):
         self.run.history.write_bytes(b"\xff\xfe\n")
-        assert "history.jsonl line 1 is no record" in self.told(report.main)
+        assert "history.jsonl line 1 is not a record" in self.told(report.main)
 
     def check_configuration(self, subtests, section: str, key: str, values: Iterable[Any]) -> None:
         before = self.run.configuration.read_text()

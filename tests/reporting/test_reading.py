@@ -137,7 +137,7 @@ def test_a_profile_that_is_elsewhere_leaves_no_time_model(tmp_path: Path) -> Non
         ("config.yaml", "- 1", "it holds no sections"),
         ("plan.json", "{", "plan.json cannot be read"),
         ("summary.json", "[]", "summary.json cannot be read .it holds no JSON object"),
-        ("history.jsonl", "no JSON\n", "history.jsonl line 1 is no record"),
+        ("history.jsonl", "no JSON\n", "history.jsonl line 1 is not a record"),
         (
             "history.jsonl",
             "".join(f'{{"event": "commit", "commit": {number}}}\n' for number in range(1, 7)),
@@ -158,7 +158,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: str, expect
 
 
 def test_what_is_no_run_and_what_is_named_twice(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no run directory"):
+    with pytest.raises(UserError, match="is not a run directory"):
         read_run(tmp_path)
     make_run(tmp_path / "run", "schedule.epochs=3")
     with pytest.raises(UserError, match="is named twice"):

@@ -104,7 +104,7 @@ def test_a_foreign_file_is_refused_in_one_line(tmp_path: Path) -> None:
     path.write_text("shopping list\n")
     failures = []
     for _ in range(2):
-        with pytest.raises(UserError, match=r"history.jsonl line 1 is no record") as failure:
+        with pytest.raises(UserError, match=r"history.jsonl line 1 is not a record") as failure:
             History(path)
         # Kept, as its traceback knows the file: the second try finds no lock all the same.
         failures.append(failure)

@@ -24,7 +24,7 @@ DAMAGES: dict[str, tuple[Change, int, str]] = {
     "all removed": (lambda lines: lines.clear(), 0, "lacks commit 1"),
     "first removed": (lambda lines: lines.pop(0), 0, "lacks commit 1"),
     "doubled": (lambda lines: lines.insert(3, lines[3]), 3, "has commit 4 twice"),
-    "swapped": (lambda lines: lines.insert(2, lines.pop(3)), 3, "are not in their order"),
+    "swapped": (lambda lines: lines.insert(2, lines.pop(3)), 3, "are out of order"),
 }
 
 
@@ -96,7 +96,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("seconds", "1", "seconds of a line of kind commit is '1', not a finite number"),
     ("seconds", 0, "seconds of commit 3 is 0"),
     ("samples", 0, "samples of commit 3 is 0"),
-    ("role", 1, "role of a line of kind commit is 1, not a text"),
+    ("role", 1, "role of a line of kind commit is 1, not text"),
     ("role", "medium", "role of commit 3 is 'medium'"),
     ("train_loss", [2.0], "train_loss of a line of kind commit is [2.0], not a finite number"),
     ("velocity", 1, "commit 3 has an unknown velocity"),
@@ -126,7 +126,7 @@ class TestDamagedLines:
         lines = path.read_text().splitlines()
         lines[3] = content
         path.write_text("".join(f"{line}\n" for line in lines), errors="surrogateescape")
-        with pytest.raises(UserError, match="line 4 is no record of a run"):
+        with pytest.raises(UserError, match="line 4 is not a record of a run"):
             read_events(path)
         with History(path) as history:
             assert [*history.damaged] == [4]
@@ -142,7 +142,7 @@ class TestDamagedLines:
             history.evaluated(evaluation_record(commit=6))
             history.resume(6)
         self.changed(path, 7, "{")
-        with pytest.raises(UserError, match="line 7 is no record"):
+        with pytest.raises(UserError, match="line 7 is not a record"):
             read_events(path)
 
     def test_of_a_worker_that_there_is_not(self, path: Path):

@@ -106,7 +106,7 @@ def test_nothing_to_go_on_with_is_refused(tmp_path: Path):
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be created"):
         RunDirectory.of(tmp_path / "file" / "run", CONFIG).make()
 
 

@@ -47,8 +47,8 @@ class TestStoredRun:
             ({**facts, "classes": "x"}, "classes is 'x', not a count"),
             ({**facts, "classes": 0}, "classes is 0, below 1"),
             ({**facts, "classes": 9.5}, "classes is 9.5, not a count"),
-            ({**facts, "mean": None}, "mean is no list of three numbers"),
-            ({**facts, "mean": [0.5, 0.5]}, "mean is no list of three numbers"),
+            ({**facts, "mean": None}, "mean is not a list of three numbers"),
+            ({**facts, "mean": [0.5, 0.5]}, "mean is not a list of three numbers"),
             ({**facts, "mean": [0.5, 0.5, "x"]}, "mean is 'x', not a finite number"),
             (
                 {**facts, "standard_deviation": [0.5, float("nan"), 0.5]},

@@ -100,7 +100,7 @@ class TestFailure(TrainingRunCase):
         self.directory = RunDirectory(self.folder / "file" / "run")
         with (
             mock.patch("dbsl_tf.run.begun_run._with_time_model") as measuring,
-            pytest.raises(UserError, match="cannot be made or written"),
+            pytest.raises(UserError, match="cannot be created or written"),
         ):
             self.begin("time_model.a=null", "time_model.b=null")
         measuring.assert_not_called()
@@ -165,7 +165,7 @@ class TestDamagedHistory(TrainingRunCase):
             ]
         lines = self.output.getvalue().splitlines()
         missing = (
-            f"history.jsonl is damaged (it lacks commit {', '.join(map(str, removed))}): going"
+            f"history.jsonl is damaged (it lacks commit {', '.join(map(str, removed))}): resuming"
         )
         assert [missing in line for line in lines] == ([True] if removed else [])
 
@@ -196,7 +196,7 @@ class TestDamagedHistory(TrainingRunCase):
         run = self.begin("schedule.epochs=9")
         with run.history:
             assert run.checkpoint.commit == 6
-        assert "(line 7 is no record of a run: commit of a line" in self.output.getvalue()
+        assert "(line 7 is not a record of a run: commit of a line" in self.output.getvalue()
 
 
 class TestPrecision(TrainingRunCase):

@@ -31,8 +31,8 @@ class DamagedRunTest(TinyRunCase):
         lines = history.read_text().splitlines(keepends=True)
         history.write_text("".join(line for line in lines if '"commit": 6' not in line))
         output = self.train()
-        self.assertIn("lacks commit 6): going on from a checkpoint before that", output)
-        self.assertIn("going on after commit 4 of 6", output)
+        self.assertIn("lacks commit 6): resuming from an earlier checkpoint", output)
+        self.assertIn("resuming after commit 4 of 6", output)
         self.check_every_commit_counts_once(6)
         self.assertEqual(len(self.events("commit")), 7)
 

@@ -274,7 +274,7 @@ class TestCommand:
             (["--pytorch", "jit"], "--pytorch is jit; give some of eager, compiled"),
             (["--models", "resnet32"], "--models is resnet32"),
             (["--network-gbit", "0"], "--network-gbit is 0; give more than 0"),
-            (["compute.precision=auto"], "compute.precision is auto, but all peers are to"),
+            (["compute.precision=auto"], "compute.precision is auto, but all peers must"),
         ):
             with subtests.test(str(arguments)), TemporaryDirectory() as folder:
                 done = _benchmark(*arguments, "--output", f"{folder}/bench.json")

@@ -146,7 +146,7 @@ def test_a_server_that_cannot_start_is_named(tmp_path: Path, training):
         ports = ["--port", str(port - 2)]
         result = run("launch_local.sh", *training, *ports, timeout, env=environment(tmp_path))
     assert result.returncode == 2
-    assert f"worker-0 ended with status 2: error: worker-0 cannot listen at port {port}" in (
+    assert f"worker-0 ended with status 2: error: worker-0 cannot listen on port {port}" in (
         result.stderr
     )
     assert f"worker-0 at 127.0.0.1:{port} cannot be reached" in result.stderr

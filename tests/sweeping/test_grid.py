@@ -48,10 +48,10 @@ class TestGrid:
             (["model.name"], [], "'model.name' has no '='"),
             (["run.seed=1,2"], [], "run.seed is set by the sweep; give --seeds"),
             (["run.dir=a,b"], [], "run.dir is set by the sweep; give --output"),
-            (["a.b=1", "a.b=2"], [], "a.b is there twice"),
-            (["a.b=1,2"], ["a.b=3"], "a.b is there twice"),
+            (["a.b=1", "a.b=2"], [], "a.b is given twice"),
+            (["a.b=1,2"], ["a.b=3"], "a.b is given twice"),
             (["a.b=1,"], [], "empty value"),
-            (["a.b=1,2,1"], [], "a value twice"),
+            (["a.b=1,2,1"], [], "the same value twice"),
         ):
             with pytest.raises(UserError, match=pattern):
                 parse_axes(texts, overrides)

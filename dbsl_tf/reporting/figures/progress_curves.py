@@ -43,7 +43,7 @@ def draw_progress(
     curves, on_test = _curves(groups, metric, against, single)
     if not curves:
         raise UserError(
-            f"no run has recorded {metric} yet: draw it when a mini-epoch or an evaluation is done"
+            f"no run has recorded {metric} yet: draw it once a mini-epoch or an evaluation is done"
         )
     scale, unit = (1.0, "")
     if against == "time":

@@ -44,8 +44,8 @@ def draw_time_model(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     points = _points(groups)
     if not points:
         raise UserError(
-            "no run has recorded the time of its steps: training does with its first mini-epoch, "
-            "imported files do not"
+            "no run has recorded the time of its steps: training records it from the first "
+            "mini-epoch on, imported files do not have it"
         )
     reach = max(point.batch for point in points) * 1.08
     _draw_points(axes, points, reach)
