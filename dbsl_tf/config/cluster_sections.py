@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from dbsl_tf.config.names import (
+    MERGE_RULE_ALIASES,
     Isolation,
     MergeRule,
     Rounding,
@@ -75,15 +78,20 @@ class DualBatchSection(Section):
         description="weight f of a small worker's update: d_S/d_L, its square root, or 1",
     )
     merge: MergeRule = Field(
-        "journal",
-        description="how weights w enter the global g: journal (g + f w)/(1 + f), compsac "
-        "((2 - f) g + f w)/2",
+        "average",
+        description="how a worker's weights w are merged into the global g: average (g + f w)/(1 + "
+        "f), interpolate ((2 - f) g + f w)/2; journal and compsac, the papers' names, still work",
     )
     replan: bool = Field(
         False,
         description="make a new plan at the end of an epoch if the observed time of a batch "
         "differs from the planned one by more than 10 %",
     )
+
+    @field_validator("merge", mode="before")
+    @classmethod
+    def _rule_of_alias(cls, rule: Any) -> Any:
+        return MERGE_RULE_ALIASES.get(rule, rule) if isinstance(rule, str) else rule
 
 
 class SyncSection(Section):

@@ -8,6 +8,7 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.flat import flat
+from dbsl_tf.config.names import MERGE_RULE_ALIASES
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.profiling.precision_choice import stored_choice
@@ -110,7 +111,11 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
         raise damaged(path, str(error)) from error
     if not isinstance(values, Mapping | None):
         raise damaged(path, "it holds no sections")
-    return text, flat(values or {})
+    keys = flat(values or {})
+    rule = keys.get("dual_batch.merge")
+    if isinstance(rule, str):
+        keys["dual_batch.merge"] = MERGE_RULE_ALIASES.get(rule, rule)
+    return text, keys
 
 
 def _plan(directory: RunDirectory) -> Mapping[str, Any]:

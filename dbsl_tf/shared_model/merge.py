@@ -14,13 +14,13 @@ Weight = TypeVar("Weight")
 MergeRule = Callable[[Weight, Weight, Weight], Weight]
 
 
-def journal(g: Weight, w: Weight, f: Weight) -> Weight:
-    """g ← (g + f·w) / (1 + f), arXiv 2509.26092."""
+def average(g: Weight, w: Weight, f: Weight) -> Weight:
+    """g ← (g + f·w) / (1 + f), the mean of g and w weighted 1 and f; arXiv 2509.26092."""
     return (g + f * w) / (1.0 + f)
 
 
-def compsac(g: Weight, w: Weight, f: Weight) -> Weight:
-    """g ← ((2 − f)·g + f·w) / 2, Lu et al., COMPSAC 2022."""
+def interpolate(g: Weight, w: Weight, f: Weight) -> Weight:
+    """g ← ((2 − f)·g + f·w) / 2, a step of f/2 from g towards w; Lu et al., COMPSAC 2022."""
     return ((2.0 - f) * g + f * w) / 2.0
 
 
@@ -29,4 +29,4 @@ def weighted_mean(w: Sequence[Weight], f: Sequence[Weight]) -> Weight:
     return sum(weight * factor for weight, factor in zip(w, f)) / sum(f)
 
 
-MERGE_RULES: dict[str, MergeRule] = {"journal": journal, "compsac": compsac}
+MERGE_RULES: dict[str, MergeRule] = {"average": average, "interpolate": interpolate}

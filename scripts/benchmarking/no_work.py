@@ -37,7 +37,7 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
 
     workers = engine.workers
     state = ModelState(0, [np.zeros(parameters, np.float32)], [])
-    shared_model = SharedModel(engine, state, MERGE_RULES["journal"])
+    shared_model = SharedModel(engine, state, MERGE_RULES["average"])
     slots = SlotPool(shared_model, workers)
     model = TimeModel(0.001, 0.01)
     plan = plan_dual_batch(Demand(model, workers, workers, 0, 1, "nearest"), 1.0)

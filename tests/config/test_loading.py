@@ -49,9 +49,31 @@ def test_a_short_file_is_completed_with_defaults(short: Path) -> None:
     assert config.data.name == "digits"
     assert config.data.augment == ()
     assert config.time_model.a == 0.001
-    assert config.dual_batch.merge == "journal"
+    assert config.dual_batch.merge == "average"
     assert config.optimizer.base_batch is None
     assert epoch_samples(config.data) == 1437
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("average", "average"),
+        ("interpolate", "interpolate"),
+        ("journal", "average"),
+        ("compsac", "interpolate"),
+    ],
+)
+def test_merge_rules_by_name_and_by_the_name_of_their_paper(
+    short: Path, name: str, rule: str
+) -> None:
+    assert load_config(short, [f"dual_batch.merge={name}"]).dual_batch.merge == rule
+    in_file = _write(short.parent, SHORT + f"dual_batch: {{merge: {name}}}\n", "named.yaml")
+    assert load_config(in_file).dual_batch.merge == rule
+
+
+def test_a_merge_rule_that_does_not_exist(short: Path) -> None:
+    message = _refusal(short, "dual_batch.merge=paper")
+    assert "dual_batch.merge is 'paper'; give one of average, interpolate" in message
 
 
 def test_a_folder_of_images_needs_no_images_to_be_configured(short: Path) -> None:

@@ -32,7 +32,7 @@ class Case:
         slow: worker 1 takes several times as long as worker 0.
     """
 
-    merge: str = "journal"
+    merge: str = "average"
     epochs: int = 3
     replan: bool = False
     mode: str = "asp"
@@ -226,7 +226,7 @@ class TrainerTest(tf.test.TestCase):
                 pulled, worker_batches(mine), commit["learning_rate"], MOMENTUM, DECAY, before
             )
             f = mine.update_factor
-            if case.merge == "journal":
+            if case.merge == "average":
                 g.append([(old + f * new) / (1 + f) for old, new in zip(g[-1], w)])
             else:
                 g.append([((2 - f) * old + f * new) / 2 for old, new in zip(g[-1], w)])
@@ -270,11 +270,11 @@ class TrainerTest(tf.test.TestCase):
         for by_hand, stored in zip(weights, saved_weights, strict=True):
             self.assertAllClose(by_hand, stored, atol=1e-5)
 
-    def test_journal_merge(self):
-        self.check_history(Case(merge="journal"))
+    def test_merge_by_average(self):
+        self.check_history(Case(merge="average"))
 
-    def test_compsac_merge(self):
-        self.check_history(Case(merge="compsac"))
+    def test_merge_by_interpolation(self):
+        self.check_history(Case(merge="interpolate"))
 
     def test_momentum_that_stays_with_the_worker(self):
         self.check_history(Case(keep_momentum=True, epochs=5))

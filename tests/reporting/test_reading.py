@@ -27,6 +27,14 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert run.time_model(2, 32) is None
 
 
+def test_a_merge_rule_under_the_name_of_its_paper(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3")
+    text = directory.configuration.read_text()
+    directory.configuration.write_text(text.replace("merge: average", "merge: journal"))
+    assert "merge: journal" in directory.configuration.read_text()
+    assert read_run(tmp_path / "run").config["dual_batch.merge"] == "average"
+
+
 def test_an_interrupted_run_with_a_line_cut_short(tmp_path: Path) -> None:
     directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=3)
     with open(directory.history, "a") as file:

@@ -82,7 +82,7 @@ def push_a_small_difference(engine, transfer_type):
     """One worker adds a little to the weights, and pushes that and a velocity; what came of it."""
     import tensorflow as tf
 
-    from dbsl_tf.shared_model.merge import journal
+    from dbsl_tf.shared_model.merge import average
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
 
@@ -90,7 +90,7 @@ def push_a_small_difference(engine, transfer_type):
     weights = [random.normal(size=shape).astype(np.float32) for shape in ((40, 5), (7,))]
     velocity = [np.zeros((engine.workers, 40, 5), np.float32)]
     model = SharedModel(
-        engine, ModelState(3, weights, velocity), journal, tf.as_dtype(transfer_type)
+        engine, ModelState(3, weights, velocity), average, tf.as_dtype(transfer_type)
     )
     slot = model.new_slot()
 
