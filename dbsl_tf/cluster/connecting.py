@@ -44,7 +44,7 @@ class ReadyCluster:
     check: Callable[[Callable[[str], None]], None] = lambda report: None
 
     def watch(self, report: Callable[[str], None]) -> Callable[[], None]:
-        """What to call again and again while the servers load something.
+        """Returns what to call repeatedly while the servers load something.
 
         It does what `check` does, and raises a `ParameterServerLost` when a server does not answer.
         """
@@ -66,7 +66,7 @@ def ready_cluster(
     restarts: int = 0,
     report: Callable[[str], None] = lambda line: None,
 ) -> Iterator[ReadyCluster]:
-    """The cluster that TF_CONFIG describes or, without it, one of this machine.
+    """Returns the cluster that TF_CONFIG describes or, without it, one of this machine.
 
     A cluster of this machine ends with the context. Inside it TensorFlow is imported.
 
@@ -118,7 +118,7 @@ def wait_for_servers(
     check: Callable[[], None] = lambda: None,
     standstill: Callable[[], float] | None = None,
 ) -> None:
-    """Wait until every server answers.
+    """Waits until every server answers.
 
     Args:
         task: the chief's task, whose addresses are tried.
@@ -153,7 +153,7 @@ def wait_for_servers(
 
 
 def check_size(section: ClusterSection, task: Task) -> None:
-    """Check that TF_CONFIG has as many servers as the configuration.
+    """Checks that TF_CONFIG has as many servers as the configuration.
 
     Raises:
         UserError: it has more or fewer.

@@ -17,7 +17,7 @@ CROWDING_IS_KNOWN = "DBSL_TF_CROWDING_IS_KNOWN"
 
 
 def warn_of_crowding(workers: int) -> None:
-    """Warn on standard error, once, if workers of this machine have to share its cores.
+    """Warns on standard error, once, if workers of this machine have to share its cores.
 
     Workers that TF_CONFIG places on other machines do not count; where workers compute on GPUs, the
     cores say nothing.

@@ -20,7 +20,7 @@ _STARTED_AGAIN = "DBSL_TF_STARTED_AGAIN"
 
 
 def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
-    """Give this process, and all it starts from now on, a network without a way in or out.
+    """Gives this process, and all it starts from now on, a network without a way in or out.
 
     Call it early, before numpy or TensorFlow start threads. Where threads run already, or
     `prepare` starts some, the command is started again in this very process.
@@ -59,7 +59,7 @@ def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
 
 
 def _start_again() -> None:
-    """Replace this process by the same command, isolated before it imports anything."""
+    """Replaces this process by the same command, isolated before it imports anything."""
     # A process that is not this command's must stay; threads that Python starts with come again.
     if not is_a_command() or _STARTED_AGAIN in os.environ:
         raise namespaces.Refused(namespaces.THREADS)

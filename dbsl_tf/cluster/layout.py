@@ -30,7 +30,7 @@ class Hosts:
     parameter_servers: tuple[str, ...]
 
     def addresses(self, port: int) -> ClusterAddresses:
-        """The addresses, checked as those of TF_CONFIG are.
+        """Returns the addresses, checked as those of TF_CONFIG are.
 
         Args:
             port: for hosts without one. Where a host has it in use in this cluster already, the
@@ -90,7 +90,7 @@ def hosts_of_pattern(pattern: str, workers: int, parameter_servers: int) -> Host
 
 
 def hosts_of_nodes(nodes: Sequence[str], workers: int, parameter_servers: int) -> Hosts:
-    """One server a node: the parameter servers on the first ones, then the workers. The chief
+    """Puts a server on each node: parameter servers on the first, then workers. The chief
     shares the first node.
 
     Args:
@@ -111,7 +111,7 @@ def hosts_of_nodes(nodes: Sequence[str], workers: int, parameter_servers: int) -
 
 
 def hosts_of_file(path: Path) -> Hosts:
-    """Read a hosts file: a line `ROLE HOST` or `ROLE HOST:PORT` for each process, where the order
+    """Reads a hosts file: a line `ROLE HOST` or `ROLE HOST:PORT` for each process, where the order
     of the lines of a role gives the indices; `#` begins a comment.
 
     Raises:
@@ -143,5 +143,5 @@ def hosts_of_file(path: Path) -> Hosts:
 
 
 def tasks(addresses: ClusterAddresses) -> list[Task]:
-    """Every process: the chief, the parameter servers, the workers."""
+    """Returns every process: the chief, the parameter servers, the workers."""
     return [Task(addresses, CHIEF, 0), *addresses.servers()]

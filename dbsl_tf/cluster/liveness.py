@@ -41,9 +41,9 @@ class Liveness:
         self._asked: dict[str, _Asked] = {}
 
     def silence(self, address: str) -> float:
-        """For how many seconds the server at `host:port` has been asked in vain; asks once more.
+        """Returns for how many seconds `host:port` has been asked without an answer; asks again.
 
-        It does not wait for the answer: call it again and again.
+        It does not wait for the answer: call it repeatedly.
         """
         now = awake.seconds()
         with self._lock:
@@ -87,7 +87,7 @@ class SilenceWatch:
         self._liveness = Liveness(seconds)
 
     def check(self) -> None:
-        """Look whether all answer; call it again and again.
+        """Checks whether all answer; to be called repeatedly.
 
         Raises:
             ParameterServerLost: one has not answered for too long.

@@ -79,7 +79,7 @@ class LocalCluster:
         self.stop()
 
     def dead(self) -> dict[str, str]:
-        """For each server that has ended, by name: how it ended and where its log is."""
+        """Returns for each server that has ended, by name: how it ended and where its log is."""
         return {
             name: f"{name} ended with {_exit_text(process.returncode)}, see {self._log(name)}"
             for name, process in self._processes.items()
@@ -87,14 +87,14 @@ class LocalCluster:
         }
 
     def standstill_seconds(self) -> float:
-        """For how long its servers have been seen to do nothing; see `Standstill`."""
+        """Returns for how long its servers have been seen to do nothing; see `Standstill`."""
         processes = tuple(process.pid for process in self._processes.values())
         if self._standstill is None or self._standstill.processes != processes:
             self._standstill = Standstill(processes)
         return self._standstill.seconds
 
     def replace_killed(self, report: Callable[[str], None]) -> None:
-        """While they start: start those again that a signal has ended, as `check` does workers.
+        """Restarts servers that a signal ended while they start, as `check` restarts workers.
 
         One that ends by itself cannot start here.
         """
@@ -104,7 +104,7 @@ class LocalCluster:
                 self._replace(task, dead[task.name], report)
 
     def check(self, report: Callable[[str], None]) -> None:
-        """Start workers again that have ended, as long as `restarts` allows; report each end.
+        """Restarts workers that have ended, as long as `restarts` allows; reports each end.
 
         Raises:
             ParameterServerLost: a parameter server has ended.
@@ -135,7 +135,7 @@ class LocalCluster:
             report(f"{ending}; not restarted: cluster.max_restarts is used up")
 
     def stop(self) -> None:
-        """End every server and wait for it; at most a few seconds."""
+        """Ends every server and waits for it; at most a few seconds."""
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
@@ -171,7 +171,7 @@ class LocalCluster:
             )
 
     def _cores_of(self, task: Task) -> list[int]:
-        """A worker's own cores, so that workers neither wander nor get in each other's way."""
+        """Returns a worker's own cores, so that workers neither migrate nor disturb one another."""
         cores = available_cores()
         workers = len(self.addresses.workers)
         if task.role != WORKER or workers > len(cores) or not hasattr(os, "sched_setaffinity"):
@@ -193,7 +193,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         # CUDA numbers the GPUs it can see from 0, whatever their device files are called.
@@ -202,8 +202,7 @@ def visible_gpus() -> list[str]:
 
 
 def _gpus_of(task: Task) -> str:
-    """CUDA_VISIBLE_DEVICES of a server: workers share the GPUs in turn, a server of parameters
-    gets none."""
+    """Returns CUDA_VISIBLE_DEVICES of a server: workers take the GPUs in turn, others get none."""
     devices = visible_gpus() if task.role == WORKER else []
     return devices[task.index % len(devices)] if devices else "-1"
 

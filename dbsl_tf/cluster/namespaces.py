@@ -43,7 +43,7 @@ class Refused(Exception):
 
 
 def usable_way() -> int:
-    """How `enter` can do its work here, found out by a child process that tries.
+    """Returns how `enter` can do its work here, found out by a child process that tries.
 
     There is no way back from a namespace, and some systems grant one that is of no use: Ubuntu
     24.04 does, and then allows nothing in it.
@@ -64,7 +64,7 @@ def usable_way() -> int:
 
 
 def enter(way: int) -> None:
-    """Move this process into a network namespace with nothing but loopback, for good.
+    """Moves this process into a network namespace with nothing but loopback, for good.
 
     Its files, terminal, process number, user and group stay what they are. Children inherit the
     namespace; threads that run already would not follow, so there must be none.
@@ -96,22 +96,22 @@ def enter(way: int) -> None:
 
 
 def settle() -> None:
-    """Note for this process and its children that they stay in the network they are in."""
+    """Notes for this process and its children that they stay in the network they are in."""
     os.environ[SETTLED] = _network() or ""
 
 
 def settled() -> bool:
-    """Whether `settle` was called in the network this process is in, by it or by a parent."""
+    """Returns whether this process, or a parent, called `settle` in the network it is in."""
     return bool(_network()) and os.environ.get(SETTLED) == _network()
 
 
 def has_threads() -> bool:
-    """Whether this process has more than one thread, so that `enter` refuses."""
+    """Returns whether this process has more than one thread, so that `enter` refuses."""
     return len(os.listdir("/proc/self/task")) > 1
 
 
 def _failure_in_child(way: int) -> str | None:
-    """What is in the way, tried by a child; None where the child could use its loopback."""
+    """Returns what a child found in the way; None if the child could use its loopback."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -151,7 +151,7 @@ def _use_loopback() -> None:
 
 
 def _network() -> str | None:
-    """The identity of the network namespace of this process; None where there are none."""
+    """Returns the identity of the network namespace of this process; None where there are none."""
     try:
         return os.readlink("/proc/self/ns/net")
     except OSError:
@@ -166,7 +166,7 @@ def _setting(name: str) -> str | None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Become the command in `arguments`, in a network of its own."""
+    """Becomes the command in `arguments`, in a network of its own."""
     optional = arguments[:1] == [TRY]
     command = arguments[optional:]
     if not command:

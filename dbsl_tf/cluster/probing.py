@@ -21,7 +21,7 @@ _STATUS = "/tensorflow.WorkerService/GetStatus"
 
 
 def probe(address: str, timeout: float = 1.0) -> None:
-    """Ask what listens at `host:port` for its status, as one TensorFlow server asks another.
+    """Asks what listens at `host:port` for its status, as one TensorFlow server asks another.
 
     Call `bypass_proxies` before.
 
@@ -46,7 +46,7 @@ def probe(address: str, timeout: float = 1.0) -> None:
 
 
 def reachable(address: str) -> bool:
-    """Whether something accepts connections at `host:port`; it may hang all the same."""
+    """Returns whether something accepts connections at `host:port`; it may hang nevertheless."""
     try:
         socket.create_connection(host_and_port(address), _CONNECTING_SECONDS).close()
     except OSError:
@@ -55,7 +55,7 @@ def reachable(address: str) -> bool:
 
 
 def bypass_proxies(task: Task) -> None:
-    """Have gRPC connect to the cluster of `task` directly, whatever web proxy the environment
+    """Makes gRPC connect to the cluster of `task` directly, whatever web proxy the environment
     names.
 
     Call it before TensorFlow connects, and before servers are started that are to inherit it.
@@ -68,7 +68,7 @@ def bypass_proxies(task: Task) -> None:
 
 
 def check_own_port(task: Task) -> None:
-    """Check that this process can listen at the port of `task`.
+    """Checks that this process can listen on the port of `task`.
 
     TensorFlow listens at a port of all of a machine's addresses, so two processes of a machine
     need two ports, whichever names of the machine they have.
@@ -94,7 +94,7 @@ def check_own_port(task: Task) -> None:
 
 
 def wait_for_names(task: Task, timeout: float) -> None:
-    """Wait until the names resolve that the server of `task` needs: its own, the chief's and the
+    """Waits until the names resolve that the server of `task` needs: its own, the chief's and the
     parameter servers'.
 
     Names may appear late: where a cluster manager gives them, only with the process.
@@ -126,7 +126,7 @@ def wait_for_names(task: Task, timeout: float) -> None:
 
 
 def is_here(address: str) -> bool:
-    """Whether the host of `host:port` is this machine, as far as its own interfaces tell.
+    """Returns whether the host of `host:port` is this machine, by its own interfaces.
 
     A host whose name does not resolve is not.
     """

@@ -9,17 +9,17 @@ from typing import NoReturn
 from dbsl_tf.common.program import start_again
 from dbsl_tf.common.quiet import remove_generated_files
 
-# Environment variable: how often this command has begun anew.
+# Environment variable: how often this command has been restarted.
 RESTARTS = "DBSL_TF_RESTARTS"
 
 
 def restarts_so_far(environment: Mapping[str, str]) -> int:
-    """How often the command of this process has begun anew."""
+    """Returns how often the command of this process has been restarted."""
     return int(environment.get(RESTARTS, "0"))
 
 
 def restart(*arguments: str) -> NoReturn:
-    """Replace this process by its command with more arguments; what it began must have ended.
+    """Replaces this process by its command with more arguments; its children must have ended.
 
     A process connects to a cluster once: what TensorFlow keeps of a cluster that lost a parameter
     server cannot be cleared in another way.

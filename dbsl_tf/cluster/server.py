@@ -22,7 +22,7 @@ from dbsl_tf.common.errors import UserError
 
 
 def serve(task: Task) -> None:
-    """Serve `task` until the process ends.
+    """Serves `task` until the process ends.
 
     Args:
         task: a worker or a parameter server.
@@ -61,7 +61,7 @@ def serve(task: Task) -> None:
 
 
 def _share_one_heap() -> None:
-    """Have all threads of this process take memory from one heap (glibc).
+    """Makes all threads of this process take memory from one heap (glibc).
 
     From a heap of its own, as each thread has otherwise, no other one can use what is freed: a
     worker would grow with every input pipeline, by as much as its data take.
@@ -78,14 +78,14 @@ def _end_with_standard_input() -> None:
 
 
 def _end_with_parent() -> None:
-    """Have the system kill this process with its parent, even while it is stopped (Linux)."""
+    """Makes the system kill this process with its parent, even while it is stopped (Linux)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def main() -> None:
-    """Serve the task in TF_CONFIG until the process that started this one is gone."""
+    """Serves the task in TF_CONFIG until the process that started this one is gone."""
     _end_with_parent()
     task = task_from_environment(os.environ)
     if task is None:

@@ -26,7 +26,7 @@ class ServerLibrary(NamedTuple):
 
 
 def load_server_library() -> ServerLibrary:
-    """Load it. In a process that has not imported `tensorflow` yet, nothing else of it works.
+    """Loads it. In a process that has not imported `tensorflow`, nothing else of it works.
 
     Its modules are no public interface, so this goes with the pinned version of TensorFlow. Where
     plug-ins for devices are installed, which only the whole of TensorFlow loads, that is imported.
@@ -56,7 +56,7 @@ def _plug_ins_are_installed() -> bool:
 
 
 def _bare_package(name: str) -> types.ModuleType:
-    """A package whose modules can be imported, without running its own `__init__`."""
+    """Returns a package whose modules can be imported, without running its own `__init__`."""
     spec = importlib.util.find_spec(name)
     if spec is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)

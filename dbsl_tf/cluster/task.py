@@ -30,7 +30,7 @@ class ClusterAddresses:
     parameter_servers: tuple[str, ...]
 
     def as_dict(self) -> dict[str, list[str]]:
-        """The `cluster` object of TF_CONFIG."""
+        """Returns the `cluster` object of TF_CONFIG."""
         return {
             CHIEF: [self.chief],
             WORKER: list(self.workers),
@@ -38,7 +38,7 @@ class ClusterAddresses:
         }
 
     def servers(self) -> list[Task]:
-        """Every process that serves: parameter servers first, then workers."""
+        """Returns every process that serves: parameter servers first, then workers."""
         return [
             Task(self, role, index)
             for role in (PARAMETER_SERVER, WORKER)
@@ -63,7 +63,7 @@ class Task:
         return self.addresses.as_dict()[self.role][self.index]
 
     def to_json(self) -> str:
-        """This task as the text of TF_CONFIG."""
+        """Returns this task as the text of TF_CONFIG."""
         return json.dumps(
             {
                 "cluster": self.addresses.as_dict(),
@@ -73,7 +73,7 @@ class Task:
 
 
 def task_from_environment(environment: Mapping[str, str]) -> Task | None:
-    """The task that TF_CONFIG gives this process; None where it is unset or empty.
+    """Returns the task that TF_CONFIG gives this process; None where it is unset or empty.
 
     Raises:
         UserError: TF_CONFIG is no JSON, lacks a role, names an unknown role, an index out of
@@ -94,7 +94,7 @@ def task_from_environment(environment: Mapping[str, str]) -> Task | None:
 
 
 def checked_task(cluster: object, role: object, index: int) -> Task:
-    """The task of what TF_CONFIG may hold.
+    """Returns the task of the content of TF_CONFIG, checked.
 
     Args:
         cluster: its `cluster` object.
@@ -119,7 +119,7 @@ def checked_task(cluster: object, role: object, index: int) -> Task:
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """The two parts of `host:port`, an IPv6 address without its brackets."""
+    """Returns the two parts of `host:port`, an IPv6 address without its brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 

@@ -10,7 +10,7 @@ from dbsl_tf.config.section import Section
 
 
 class CheckpointSection(Section):
-    """What is kept to go on from after an interruption."""
+    """What is kept to resume from after an interruption."""
 
     every: int = Field(1, ge=1, description="epochs between checkpoints")
     keep: int = Field(3, ge=1, description="how many checkpoints to keep")

@@ -96,7 +96,7 @@ class Config(Section):
         return self.compute.settled_precision
 
     def with_precision(self, precision: PrecisionSetting) -> Config:
-        """The same with another `compute.precision`."""
+        """Returns the same configuration with another `compute.precision`."""
         return self.model_copy(update={"compute": self.compute.with_precision(precision)})
 
     @property

@@ -74,7 +74,7 @@ class ComputeSection(Section):
         return self.precision
 
     def with_precision(self, precision: PrecisionSetting) -> ComputeSection:
-        """The same with another precision."""
+        """Returns the same section with another precision."""
         return self.model_copy(update={"precision": precision})
 
 

@@ -42,7 +42,7 @@ class DownloadProgress:
         self._done = 0
 
     def close(self) -> None:
-        """The bar goes with `progress`."""
+        """Does nothing: the bar ends with `progress`."""
 
 
 def download_archive(archive: Archive, folder: Path) -> Path:

@@ -42,7 +42,7 @@ class SeededDraws:
         maxval: float | tf.Tensor | None = None,
         dtype: tf.DType | str = tf.float32,
     ) -> tf.Tensor:
-        """As `tf.random.Generator.uniform`."""
+        """Draws like `tf.random.Generator.uniform`."""
         return tf.random.stateless_uniform(shape, self._next(), minval, maxval, dtype)
 
     def normal(
@@ -52,7 +52,7 @@ class SeededDraws:
         stddev: float = 1.0,
         dtype: tf.DType | str = tf.float32,
     ) -> tf.Tensor:
-        """As `tf.random.Generator.normal`."""
+        """Draws like `tf.random.Generator.normal`."""
         return tf.random.stateless_normal(shape, self._next(), mean, stddev, dtype)
 
     def beta(self, shape: tf.Tensor | tuple, alpha: float) -> tf.Tensor:
@@ -62,7 +62,7 @@ class SeededDraws:
         return first / (first + second)
 
     def permutation(self, count: tf.Tensor) -> tf.Tensor:
-        """The numbers 0 … count − 1 in a random order, int32."""
+        """Returns the numbers 0 … count − 1 in a random order, int32."""
         return tf.random.experimental.stateless_shuffle(tf.range(count), self._next())
 
     def seeds(self, count: tf.Tensor) -> tf.Tensor:

@@ -50,7 +50,7 @@ def _check(directory: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def fault(path: Path) -> str | None:
-    """Returns why `path` is no complete JPEG or PNG image, in a few words; None when it is."""
+    """Returns why `path` is not a complete JPEG or PNG image, in a few words; None if it is one."""
     from PIL import Image, UnidentifiedImageError
 
     try:

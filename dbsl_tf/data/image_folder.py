@@ -62,7 +62,7 @@ def prepare_image_folder(
     """Returns the images of `directory`, all of them decoded once to see that they can be.
 
     What was found is kept in `cache` for as long as no file is added, removed or renamed, and
-    made again where what is kept is damaged. The names of unreadable images are told on standard
+    made again if the cached list is damaged. The names of unreadable images go to standard
     error, every time.
 
     Args:
@@ -167,7 +167,7 @@ def _read(folder: Path, cache: Path) -> dict:
 
 
 def _fingerprint(directory: Path) -> str:
-    """A text that changes when files are added, removed or renamed; quick to find out."""
+    """Returns a text that changes when files are added, removed or renamed; fast."""
     state = [_INDEX_VERSION, str(directory.resolve())]
     for split in (TRAIN, TEST):
         for name in class_folders(directory, split):

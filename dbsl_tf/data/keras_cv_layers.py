@@ -160,7 +160,7 @@ class CutMix(keras_cv.layers.CutMix):
 
 
 def _covered(size: tf.Tensor, centres: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """Which of `size` pixels each of B intervals covers, bool [B, size]."""
+    """Returns which of `size` pixels each of B intervals covers, bool [B, size]."""
     starts = (centres - lengths // 2)[:, None]
     pixels = tf.range(size)[None, :]
     return (starts <= pixels) & (pixels < starts + lengths[:, None])

@@ -23,7 +23,7 @@ class RecordData:
 
 
 def has_record_files(spec: RecordDataset, folder: Path) -> bool:
-    """Whether `folder` holds at least one file named like a record file of `spec`."""
+    """Returns whether `folder` holds at least one file named like a record file of `spec`."""
     return any((folder / name).is_file() for name in spec.train_files + spec.test_files)
 
 

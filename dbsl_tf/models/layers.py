@@ -34,11 +34,11 @@ class Layers:
     seeds: random.Random
 
     def images(self) -> Any:
-        """The input, [batch, height, width, 3]."""
+        """Returns the input, [batch, height, width, 3]."""
         return self.keras.Input(shape=(None, None, 3), name="image")
 
     def convolution(self, x: Any, channels: int, size: int, stride: int, name: str) -> Any:
-        """A convolution of `size` × `size` and its batch normalisation."""
+        """Returns a convolution of `size` × `size` and its batch normalisation."""
         x = self.keras.layers.Conv2D(
             channels,
             size,
@@ -52,7 +52,7 @@ class Layers:
         return self._normalization(x, name)
 
     def depthwise_convolution(self, x: Any, size: int, stride: int, name: str) -> Any:
-        """A convolution of each channel on its own, and its batch normalisation."""
+        """Returns a convolution of each channel on its own, and its batch normalisation."""
         x = self.keras.layers.DepthwiseConv2D(
             size,
             strides=stride,
@@ -68,15 +68,15 @@ class Layers:
         return self._normalization(x, name)
 
     def relu(self, x: Any, name: str, maximum: float | None = None) -> Any:
-        """max(x, 0), or that up to a maximum."""
+        """Returns max(x, 0), optionally capped at a maximum."""
         return self.keras.layers.ReLU(max_value=maximum, dtype=self.precision, name=name)(x)
 
     def add(self, x: Any, y: Any, name: str) -> Any:
-        """x + y."""
+        """Returns x + y."""
         return self.keras.layers.Add(dtype=self.precision, name=name)([x, y])
 
     def max_pooling(self, x: Any, size: int, stride: int, name: str) -> Any:
-        """The largest of each `size` × `size` pixels."""
+        """Returns the largest of each `size` × `size` pixels."""
         return self.keras.layers.MaxPooling2D(
             size, stride, padding="same", dtype=self.precision, name=name
         )(x)

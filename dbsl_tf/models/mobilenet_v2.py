@@ -69,7 +69,7 @@ def mobilenet_v2_logits(layers: Layers, x: Any, *, classes: int, dropout: float,
 
 
 def _inverted_residual(layers: Layers, x: Any, stage: Bottlenecks, stride: int, name: str) -> Any:
-    """Wider, each channel on its own, narrower without ReLU; added to `x` where shapes agree."""
+    """Widens, filters each channel, narrows without ReLU; adds `x` where shapes agree."""
     before, channels = x, x.shape[-1]
     if stage.expansion != 1:
         x = layers.convolution(x, stage.expansion * channels, 1, 1, f"{name}_expansion")

@@ -12,7 +12,7 @@ _NOT_DECAYED = frozenset({"bias", "beta", "gamma"})
 
 
 def model_weights(model: Any) -> list[Any]:
-    """The variables that make up the trained model, in the order in which they are exported.
+    """Returns the variables that make up the trained model, in the order of their export.
 
     First the trainable weights, then the non-trainable ones (moving mean and variance of every
     batch normalisation), both in the order of the layers; no state of seed generators. The order
@@ -47,7 +47,7 @@ def check_weights_fit(network: Sequence[Any], weights: Sequence[Any]) -> None:
 
 
 def is_seed_state(variable: Any) -> bool:
-    """Whether a variable of `model.non_trainable_variables` is the state of a seed generator.
+    """Returns whether a non-trainable variable of a model is the state of a seed generator.
 
     Such a state is two integers (uint32 in keras-core) which must never be averaged like weights.
     """
@@ -55,7 +55,7 @@ def is_seed_state(variable: Any) -> bool:
 
 
 def decayed_weights(model: Any) -> list[bool]:
-    """For each trainable variable, whether weight decay applies to it.
+    """Returns for each trainable variable whether weight decay applies to it.
 
     It does to the kernels of convolutions and dense layers, not to biases nor to the scale and
     offset of normalisation layers (He et al., "Bag of Tricks", CVPR 2019, section 3.1).

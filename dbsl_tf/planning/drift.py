@@ -38,7 +38,7 @@ class DriftWatch:
         self._ratios: list[deque[float]] = [deque(maxlen=_WINDOW) for _ in self._time_models]
 
     def observe(self, worker: int, samples: int, steps: int, seconds: float) -> None:
-        """Take in a mini-epoch of `samples` samples whose `steps` steps took `seconds`."""
+        """Records a mini-epoch of `samples` samples whose `steps` steps took `seconds`."""
         if self._skip[worker]:
             self._skip[worker] -= 1
             return
@@ -65,7 +65,7 @@ class DriftWatch:
         return any(abs(factor - 1.0) > THRESHOLD for factor in self.factors)
 
     def fitting_plan(self) -> DualBatchPlan:
-        """The plan for the speeds observed.
+        """Returns the plan for the speeds observed.
 
         Raises:
             UserError: there is no plan for them.
@@ -73,7 +73,7 @@ class DriftWatch:
         return self._plan_with(self._observed_models())
 
     def adopt(self) -> None:
-        """Expect from now on what was observed."""
+        """Expects from now on what was observed."""
         self._time_models = self._observed_models()
         for ratios in self._ratios:
             # A slow worker that has shown little yet must not be forgotten.

@@ -1,4 +1,4 @@
-"""A plan for people to read: a table of roles or workers, then what it comes to."""
+"""A plan for people to read: a table of roles or workers, then what follows from it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _figures(plan: DualBatchPlan) -> list[tuple[str, str, Callable[[WorkerPlan],
 
 
 def plan_sentences(plan: DualBatchPlan) -> list[str]:
-    """Returns what the plan comes to, in plain sentences."""
+    """Returns the result of the plan in plain sentences."""
     return [_time_sentence(plan), _samples_sentence(plan)]
 
 

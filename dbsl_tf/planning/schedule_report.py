@@ -1,4 +1,4 @@
-"""The plan of a whole run for people to read: a line a sub-stage, then what it comes to."""
+"""The plan of a whole run for people to read: a line a sub-stage, then what follows from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `compute.precision: auto` comes to, from measured speeds."""
+"""What `compute.precision: auto` chooses, from measured speeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PrecisionChoice:
 
     Attributes:
         precision: what the run computes in.
-        reason: in words, to go on from "compute.precision=auto: mixed_bfloat16, ".
+        reason: in words, to follow "compute.precision=auto: mixed_bfloat16, ".
         images_per_second: of all workers together by precision, medians; empty: not measured.
     """
 
@@ -34,12 +34,12 @@ class PrecisionChoice:
         return f"compute.precision=auto: {self.precision}, {self.reason}"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Returns the choice as JSON values."""
         return asdict(self)
 
 
 def stored_choice(values: Any) -> PrecisionChoice | None:
-    """The choice that `as_dict` gave these JSON values; None: they are something else."""
+    """Returns the choice that `as_dict` gave these JSON values; None: they are something else."""
     try:
         return TypeAdapter(PrecisionChoice).validate_python(values)
     except ValidationError:
@@ -47,12 +47,12 @@ def stored_choice(values: Any) -> PrecisionChoice | None:
 
 
 def unmeasured(reason: str) -> PrecisionChoice:
-    """float32, as nothing else comes into question for this `reason`."""
+    """Returns the choice of float32, the only possible one for this `reason`."""
     return PrecisionChoice(FLOAT32, reason, {})
 
 
 def choose(rounds: Sequence[Mapping[str, float]]) -> PrecisionChoice:
-    """bfloat16 where it is faster in every round, and by more than chance in the middle one.
+    """Returns bfloat16 if it is faster in every round, and by more than chance in the median one.
 
     Args:
         rounds: images/s of all workers together by precision, one after the other; at least one.

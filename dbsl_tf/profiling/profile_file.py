@@ -236,7 +236,7 @@ def _heading(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unlike(one: WorkerTimes, other: WorkerTimes) -> bool:
-    """Whether two workers differ by more than the uncertainty of both."""
+    """Returns whether two workers differ by more than the uncertainty of both."""
     for batch in {*one.fitted_range, *other.fitted_range}:
         reaches = one.reach(batch), other.reach(batch)
         if None in reaches:

@@ -1,4 +1,4 @@
-"""A profile for people to read: a table of the fits, then what it comes to."""
+"""A profile for people to read: a table of the fits, then what follows from it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs come to, as a page and as figures: reads run directories only. No TensorFlow."""
+"""The results of runs, as a page and as figures: reads run directories only. No TensorFlow."""

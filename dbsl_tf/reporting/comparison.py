@@ -10,7 +10,7 @@ from typing import Any
 from dbsl_tf.reporting.recorded_run import RecordedRun
 
 NOT_RECORDED = "not recorded"
-# Sections and keys that cannot change what a run comes to.
+# Sections and keys that cannot change the result of a run.
 _IRRELEVANT = {
     "run.dir",
     "run.resume",
@@ -61,7 +61,7 @@ class Spread:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """Mean and standard deviation of what is known; None where nothing is."""
+    """Returns the mean and standard deviation of what is known; None where nothing is."""
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -124,7 +124,7 @@ def group_runs(runs: Sequence[RecordedRun]) -> tuple[Group, ...]:
 
 
 def differences(groups: Sequence[Group]) -> tuple[Difference, ...]:
-    """The keys in which the configurations of groups are not all the same."""
+    """Returns the keys in which the configurations of groups are not all the same."""
     return _differences([group.config for group in groups])
 
 
@@ -147,7 +147,7 @@ def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]
 
 
 def _labels(runs: Sequence[RecordedRun]) -> list[str]:
-    """A label for each run: values of as few keys as tell them apart, else their names."""
+    """Returns a label per run: values of as few keys as tell them apart, else their names."""
     if len(runs) == 1:
         return [runs[0].name]
     configs = [_compared(run.config) for run in runs]
@@ -173,7 +173,7 @@ def _labels(runs: Sequence[RecordedRun]) -> list[str]:
 
 
 def _fewest(keys: Sequence[str], values: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
-    """The first keys that tell all runs apart, those left out that add nothing."""
+    """Returns the first keys that tell all runs apart, those left out that add nothing."""
     chosen: list[str] = []
     kinds = 1
     for key in keys:
@@ -187,7 +187,7 @@ def _fewest(keys: Sequence[str], values: Mapping[str, Sequence[Any]], runs: int)
 
 
 def _symbol(key: str, among: Sequence[str]) -> str:
-    """What a key is called in a label: its symbol, or its name where no other has the same."""
+    """Returns a key's name in a label: its symbol, or its name if no other has the same."""
     if key in _SYMBOLS:
         return _SYMBOLS[key]
     name = key.split(".")[-1]
@@ -201,7 +201,7 @@ def _value(value: Any) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value of the configuration as it is written there."""
+    """Returns a value of the configuration as it is written there."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -33,7 +33,7 @@ class ComparisonSection:
 
 
 def comparison_section(groups: Sequence[Group]) -> ComparisonSection:
-    """Summary figures, curves, differences of configuration."""
+    """Returns summary figures, curves and differences of configuration."""
     return ComparisonSection(
         notes=_notes(groups),
         summary=_summary_table(groups),
@@ -55,7 +55,7 @@ def comparison_section(groups: Sequence[Group]) -> ComparisonSection:
 
 
 def _notes(groups: Sequence[Group]) -> list[str]:
-    """What must be known before the figures are believed."""
+    """Returns what must be known before the figures are believed."""
     notes = [
         f"{run.name}: {run.status}." for group in groups for run in group.runs if not run.finished
     ]
@@ -91,7 +91,7 @@ def _summary_table(groups: Sequence[Group]) -> Table:
 
 
 def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
-    """What a group came to, in the order of the table's rows."""
+    """Returns the results of a group, in the order of the table's rows."""
     finished = [run for run in group.runs if run.finished]
     counted = [measures(run) for run in finished or group.runs]
     done = f"{len(finished)} of {len(group.runs)}"
@@ -130,7 +130,7 @@ def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
 
 
 def _differences(groups: Sequence[Group]) -> list[Part]:
-    """The keys that differ where they are recorded, and how many others only some runs have."""
+    """Returns the keys that differ if recorded, and how many others only some runs have."""
     found = differences(groups)
     if not found:
         return ["None: the runs differ only in run.seed."]

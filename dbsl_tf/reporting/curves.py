@@ -33,7 +33,7 @@ class Curve:
 
 
 def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve]:
-    """The curves of one run: on the test set, and while training for each role."""
+    """Returns the curves of one run: on the test set, and while training for each role."""
     test = Curve(
         "test",
         tuple(e.end if against == "time" else e.epochs for e in run.evaluations),
@@ -48,7 +48,7 @@ def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve
 
 
 def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
-    """Mean of a group's runs on the test set, over the evaluations that all of them have.
+    """Returns the mean of a group's runs on the test set, over the evaluations all have.
 
     Over time each point is the mean of both: when the runs were evaluated, and what came out.
     """
@@ -71,7 +71,7 @@ def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
 
 
 def _training_curve(run: RecordedRun, role: str, metric: Metric, against: Against) -> Curve:
-    """Mean over the mini-epochs of a role in each epoch, weighted by their samples."""
+    """Returns the mean over the mini-epochs of a role in each epoch, weighted by their samples."""
     epochs: dict[int, list[MiniEpoch]] = {}
     for mini_epoch in run.mini_epochs:
         value = _value(mini_epoch, metric)

@@ -46,7 +46,7 @@ class _Clock:
     origin: float | None
 
     def seconds(self, unix: float) -> float:
-        """Seconds of training; clocks of machines differ a little, so never before `base`."""
+        """Returns the seconds of training; as clocks differ a little, never before `base`."""
         return self.base if self.origin is None else self.base + max(0.0, unix - self.origin)
 
 

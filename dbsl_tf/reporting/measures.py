@@ -65,7 +65,7 @@ class WorkerTimes:
 
 
 def value_range(values: Sequence[float]) -> Range | None:
-    """Median and percentiles, None where there are no values."""
+    """Returns the median and percentiles, None where there are no values."""
     if not values:
         return None
     if len(values) == 1:
@@ -75,7 +75,7 @@ def value_range(values: Sequence[float]) -> Range | None:
 
 
 def worker_times(run: RecordedRun) -> list[WorkerTimes]:
-    """What every worker's mini-epochs took, by resolution, worker and batch size."""
+    """Returns the times of every worker's mini-epochs, by resolution, worker and batch size."""
     parts: dict[tuple, list[MiniEpoch]] = {}
     for mini_epoch in run.mini_epochs:
         key = (mini_epoch.resolution or 0, mini_epoch.worker, mini_epoch.batch or 0)
@@ -85,7 +85,7 @@ def worker_times(run: RecordedRun) -> list[WorkerTimes]:
 
 
 def steady(mini_epochs: Sequence[MiniEpoch]) -> list[MiniEpoch]:
-    """All but the first of each worker at each resolution, in which it also prepares."""
+    """Returns all but the first of each worker at each resolution, which includes preparation."""
     seen: set[tuple[int, int | None]] = set()
     found = []
     for mini_epoch in mini_epochs:
@@ -197,7 +197,7 @@ def _load_imbalance(run: RecordedRun) -> float | None:
 
 
 def time_against_all_large(groups: Sequence[Group]) -> list[float | None]:
-    """Mean wall time of each group over that of the group without small workers.
+    """Returns the mean wall time of each group over that of the group without small workers.
 
     Of the finished runs. None where that cannot be told: no such group or several, or runs of
     another length, network, data set, precision or number of workers, with XLA or oneDNN and
@@ -222,7 +222,7 @@ def _finished_seconds(group: Group) -> float | None:
 
 
 def _work(group: Group) -> tuple:
-    """What must be the same for times to be compared."""
+    """Returns what must be the same for times to be comparable."""
     run = group.runs[0]
     onednn = {run.onednn for run in group.runs if run.finished}
     return run.workers, onednn, *(run.config.get(key) for key in _WORK)

@@ -15,7 +15,7 @@ from dbsl_tf.reporting.run_section import run_section
 
 
 def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda name: None) -> str:
-    """The page of a run, or of several beside each other.
+    """Returns the page of a run, or of several side by side.
 
     Args:
         groups: what to report on, see `comparison.group_runs`.
@@ -58,6 +58,6 @@ def _environment() -> Environment:
 
 
 def _pieces(label: str) -> Iterable[tuple[str, str, str]]:
-    """A label in pieces of text, symbol and index, the last two empty at the end: n_S, B_L."""
+    """Returns a label as pieces of text, symbol and index; the last two may be empty: n_S, B_L."""
     parts = [*re.split(r"\b([nBd])_([SL])\b", label), "", ""]
     return zip(parts[::3], parts[1::3], parts[2::3])

@@ -80,7 +80,7 @@ def figure_part(
 
 
 def progress_parts(groups: Sequence[Group], name: str) -> list[FigurePart]:
-    """Accuracy and loss, over epochs and over time."""
+    """Returns accuracy and loss, over epochs and over time."""
     metrics: tuple[Metric, ...] = ("accuracy", "loss")
     axes: tuple[Against, ...] = ("epoch", "time")
     return [

@@ -97,7 +97,7 @@ def read_run(path: Path) -> RecordedRun:
 
 
 def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
-    """The text of a configuration and its keys by dotted name; empty where there is no file.
+    """Returns the text of a configuration and its keys by dotted name; empty without a file.
 
     It is not checked against `dbsl_tf.config`: imported runs know only a part of the keys, and
     those of another version have others.
@@ -119,7 +119,7 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _plan(directory: RunDirectory) -> Mapping[str, Any]:
-    """plan.json; empty where there is no such file."""
+    """Returns plan.json; empty where there is no such file."""
     if not directory.plan.exists():
         return {}
     plan = read_object(directory, directory.plan)
@@ -157,7 +157,7 @@ def _workers(
 def _time_models(
     config: Mapping[str, Any], workers: int, resolutions: set[int | None]
 ) -> dict[int | None, tuple[TimeModel, ...]]:
-    """The time models that a configuration gives, see `RecordedRun.time_models`.
+    """Returns the time models that a configuration gives, see `RecordedRun.time_models`.
 
     Raises:
         ValueError: it has something else where a number belongs.
@@ -182,7 +182,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _numbers(config: Mapping[str, Any], key: str) -> list[float | None]:
-    """One for each resolution, or the only one; None where none is given."""
+    """Returns one for each resolution, or the only one; None where none is given."""
     values = _listed(config.get(key))
     return [None if value is None else finite_number(value, key) for value in values]
 

@@ -53,7 +53,7 @@ class MiniEpoch:
         return self.loop_seconds / self.steps
 
     def predicted_batch_seconds(self, model: TimeModel) -> float | None:
-        """Mean time of its steps by t(B) = a B + b, the short last step counted as it was."""
+        """Returns the mean time of its steps by t(B) = a B + b, the short last one included."""
         if not self.steps or not self.samples:
             return None
         return model.batch_seconds(self.samples / self.steps)
@@ -136,7 +136,7 @@ class RecordedRun:
 
     Attributes:
         path: its directory.
-        config: every key that config.yaml gives, by dotted name; in the place of a precision of
+        config: every key that config.yaml gives, by dotted name; instead of a precision of
             auto that which was chosen.
         config_text: config.yaml as it is; empty where there is none.
         plan: plan.json; empty where there is none.
@@ -234,6 +234,6 @@ class RecordedRun:
         return max(ends, default=None)
 
     def time_model(self, worker: int, resolution: int | None) -> TimeModel | None:
-        """Time model of a worker at a resolution, None where there is none."""
+        """Returns the time model of a worker at a resolution, None where there is none."""
         models = self.time_models.get(resolution) or self.time_models.get(None) or ()
         return models[worker] if worker < len(models) else None

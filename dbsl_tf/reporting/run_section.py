@@ -54,7 +54,7 @@ class RunSection:
 
 
 def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
-    """Everything known of a run.
+    """Returns everything known about a run.
 
     Args:
         run: to tell of.
@@ -105,7 +105,7 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
 
 
 def _notes(run: RecordedRun) -> list[str]:
-    """What must be known before the figures are believed."""
+    """Returns what must be known before the figures are believed."""
     notes = []
     if run.imported_from:
         notes.append(

@@ -13,7 +13,7 @@ from dbsl_tf.reporting.wording import median_and_range, number
 
 
 def plan_parts(run: RecordedRun) -> list[Part]:
-    """The plan of every worker and the schedule, as plan.json has them."""
+    """Returns the plan of every worker and the schedule, as plan.json has them."""
     workers = run.plan.get("per_worker")
     if not workers:
         return ["Not recorded."]
@@ -57,7 +57,7 @@ def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def happened_part(run: RecordedRun) -> Part:
-    """What the mini-epochs of every worker took, beside what the time model predicts."""
+    """Returns the times of every worker's mini-epochs, beside what the time model predicts."""
     found = worker_times(run)
     if not found:
         return "No mini-epoch has finished yet."
@@ -99,7 +99,7 @@ def happened_part(run: RecordedRun) -> Part:
 
 
 def event_table(run: RecordedRun) -> Table | None:
-    """Faults, resumptions and drifts, in the order of their commits; None without any."""
+    """Returns faults, resumptions and drifts, in the order of their commits; None without any."""
     events = [
         (fault.commit, fault.seconds, f"worker {fault.worker}: {fault.message}")
         for fault in run.faults
@@ -134,14 +134,14 @@ def _drift_text(drift: Drift) -> str:
 
 
 def data_table(run: RecordedRun) -> Table | None:
-    """What the data are; None where that is not recorded."""
+    """Returns a description of the data; None if it is not recorded."""
     # A thousand names would push everything else off the page.
     data = [(key, value_text(value)) for key, value in run.data.items() if key != "class_names"]
     return Table("The data", (), data, texts=2) if data else None
 
 
 def compute_part(run: RecordedRun) -> Part:
-    """What the workers computed with, which is known of finished runs."""
+    """Returns what the workers computed with, which is known of finished runs."""
     compute = run.summary.get("compute")
     if not isinstance(compute, Mapping) or "onednn" not in compute:
         text = "is not recorded" if run.finished else "is recorded when a run is finished"
@@ -169,13 +169,13 @@ def _on(value: Any) -> str:
 
 
 def _reason(reason: Any) -> str:
-    """Who decided it, see `dbsl_tf.common.onednn.Decision`."""
+    """Returns what decided it, see `dbsl_tf.common.onednn.Decision`."""
     known = {"key": "compute.onednn", "environment": "TF_ENABLE_ONEDNN_OPTS", "auto": "by itself"}
     return known.get(str(reason), "TensorFlow's choice")
 
 
 def versions_part(run: RecordedRun) -> Part:
-    """Versions of the software, which are known of finished runs."""
+    """Returns the versions of the software, which are known of finished runs."""
     versions = run.summary.get("versions")
     if not isinstance(versions, Mapping):
         return "Versions are recorded when a run is finished."

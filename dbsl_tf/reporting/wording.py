@@ -7,17 +7,17 @@ from dbsl_tf.reporting.measures import Range
 
 
 def number(value: float | None, digits: int = 3) -> str | None:
-    """With so many digits after the point; None stays None."""
+    """Formats with so many digits after the point; None stays None."""
     return None if value is None else f"{value:,.{digits}f}"
 
 
 def percent(value: float | None) -> str | None:
-    """A part of 1 in per cent."""
+    """Formats a fraction as a percentage."""
     return None if value is None else f"{100 * value:.2f} %"
 
 
 def seconds(value: float | None) -> str | None:
-    """A duration, with minutes or hours where it is long."""
+    """Formats a duration, with minutes or hours if it is long."""
     if value is None:
         return None
     if value < 300:
@@ -32,7 +32,7 @@ def seconds(value: float | None) -> str | None:
 def mean_and_deviation(
     values: Spread | None, digits: int = 3, factor: float = 1.0, unit: str = ""
 ) -> str | None:
-    """Mean ± standard deviation; the mean alone of a single value."""
+    """Formats mean ± standard deviation; the mean alone for a single value."""
     if values is None:
         return None
     text = f"{factor * values.mean:,.{digits}f}"
@@ -42,7 +42,7 @@ def mean_and_deviation(
 
 
 def median_and_range(values: Range | None, digits: int = 3, factor: float = 1.0) -> str | None:
-    """Median, and between brackets the tenth and the ninetieth percentile."""
+    """Formats the median and, in parentheses, the tenth and ninetieth percentiles."""
     if values is None:
         return None
     median, low, high = (

@@ -14,10 +14,10 @@ _LARGEST_COUNT = 2**53
 
 
 def finite_number(value: Any, name: str) -> float:
-    """`value`, which is called `name`.
+    """Returns `value`, which is called `name`.
 
     Raises:
-        ValueError: it is no number, or none that is finite as a floating-point number.
+        ValueError: it is not a number, or not finite as a floating-point number.
     """
     if not _is_finite(value):
         raise ValueError(f"{name} is {_short(value)}, not a finite number")
@@ -25,7 +25,7 @@ def finite_number(value: Any, name: str) -> float:
 
 
 def whole_number(value: Any, name: str) -> int:
-    """`value`, which is called `name`, as a whole number from 0.
+    """Returns `value`, which is called `name`, as a whole number from 0.
 
     Raises:
         ValueError: it is none.
@@ -36,12 +36,12 @@ def whole_number(value: Any, name: str) -> int:
 
 
 def event_number(event: Mapping[str, Any], key: str) -> float:
-    """A finite number of a line of history.jsonl; raises ValueError."""
+    """Returns a finite number of a line of history.jsonl; raises ValueError."""
     return finite_number(event.get(key), _of_event(event, key))
 
 
 def event_count(event: Mapping[str, Any], key: str) -> int:
-    """A whole number of a line of history.jsonl; raises ValueError."""
+    """Returns a whole number of a line of history.jsonl; raises ValueError."""
     return whole_number(event.get(key), _of_event(event, key))
 
 
@@ -71,7 +71,7 @@ def check_known(
 
 
 def damaged(path: Path, reason: str) -> UserError:
-    """What is raised of a file of a run that cannot be used."""
+    """Returns the error to raise for a file of a run that cannot be used."""
     return UserError(
         f"{path} cannot be read ({' '.join(reason.split())}): restore the file, or name another run"
     )

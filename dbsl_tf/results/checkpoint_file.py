@@ -59,7 +59,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _arrays(file: Any, size: int) -> dict[str, np.ndarray]:
-    """The members of the archive, which fill it without a gap and are not compressed."""
+    """Returns the members of the archive, which fill it without a gap and are not compressed."""
     found = {}
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.header_offset)
@@ -89,7 +89,7 @@ def _end_of(file: Any, member: zipfile.ZipInfo) -> int:
 
 
 def _array(name: str, content: bytes) -> np.ndarray:
-    """The array in the bytes of a .npy file, which its header describes in full."""
+    """Returns the array in the bytes of a .npy file, which its header describes in full."""
     import numpy as np
     from numpy.lib import format as npy
 

@@ -62,7 +62,7 @@ class Checkpoints:
         self._keep = keep
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint, then remove the oldest beyond those to keep.
+        """Writes a checkpoint, then removes the oldest beyond those to keep.
 
         Raises:
             UserError: it cannot be written, because the disk is full for example.
@@ -89,10 +89,10 @@ class Checkpoints:
     def latest(
         self, report: Callable[[str], None], lacks: Callable[[int], str] = lambda commit: ""
     ) -> Checkpoint | None:
-        """The newest checkpoint to go on from; None where there is no file at all.
+        """Returns the newest checkpoint to resume from; None if there is no file at all.
 
         Args:
-            report: told in a line of each that is damaged, and of those that lack something.
+            report: called with a line for each that is damaged, and for those that lack something.
             lacks: what the history lacks of a commit, in words; empty: nothing.
 
         Raises:
@@ -122,7 +122,7 @@ class Checkpoints:
         return None
 
     def set_aside_after(self, commit: int) -> None:
-        """Take those after `commit` out of use, as the run goes on from there without them.
+        """Takes those after `commit` out of use, as the run is resumed from there without them.
 
         They were damaged, or the history lacks what they hold. They keep their name with
         `.unused` after it.
@@ -142,7 +142,7 @@ class Checkpoints:
                 ) from error
 
     def at(self, commit: int) -> Checkpoint:
-        """The checkpoint after `commit` commits.
+        """Returns the checkpoint after `commit` commits.
 
         Raises:
             UserError: there is none, or it cannot be read.
@@ -167,19 +167,19 @@ class Checkpoints:
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first, whether or not they can be read."""
+    """Returns the checkpoints in a folder, oldest first, whether or not they can be read."""
     return sorted(
         (f for f in folder.glob("commit-*.npz") if _NAME.fullmatch(f.name)), key=commit_of
     )
 
 
 def commit_of(path: Path) -> int:
-    """The commit that the name of a checkpoint says."""
+    """Returns the commit in the name of a checkpoint."""
     return int(path.stem.removeprefix("commit-"))
 
 
 def _read(path: Path) -> Checkpoint:
-    """Reads a file; raises ValueError with the reason where it is no whole checkpoint."""
+    """Reads a file; raises ValueError with the reason if it is not a complete checkpoint."""
     try:
         progress, arrays = read_checkpoint(path)
         checkpoint = _checkpoint(progress, arrays)
@@ -193,7 +193,7 @@ def _read(path: Path) -> Checkpoint:
 
 
 def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Checkpoint:
-    """What the content of a file says, checked for whether a run can have left it."""
+    """Returns what a file says, checked for whether a run can have written it."""
     clocks = tuple(whole_number(clock, "a clock") for clock in progress["clocks"])
     workers = len(clocks)
     samples, time_models = progress["samples"], progress["time_models"]
@@ -224,7 +224,7 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
 
 
 def _series(name: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """The arrays of these names, which count from 0 without a gap."""
+    """Returns the arrays of these names, which count from 0 without a gap."""
     count = sum(key.startswith(name) for key in arrays)
     return [arrays[f"{name}{number:05d}"] for number in range(count)]
 

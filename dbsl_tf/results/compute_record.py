@@ -17,7 +17,7 @@ def compute_record(
     workers: Sequence[WorkerProcessor],
     precision_choice: PrecisionChoice | None = None,
 ) -> dict[str, Any]:
-    """The entry `compute` of summary.json.
+    """Returns the entry `compute` of summary.json.
 
     Args:
         section: of the run's configuration, with the precision that it trained in.
@@ -36,7 +36,7 @@ def compute_record(
 
 
 def onednn_remark(section: ComputeSection, workers: Sequence[WorkerProcessor]) -> str | None:
-    """A line if workers differ from this process in whether oneDNN is on; None: they do not."""
+    """Returns a line if workers differ from this process in whether oneDNN is on; else None."""
     decision = decide(section.onednn, os.environ)
     other = [worker.worker for worker in workers if decision.on not in (None, worker.onednn)]
     if not other:

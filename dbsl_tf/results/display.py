@@ -121,7 +121,7 @@ class Display:
         )
 
     def _resolution_note(self, record: EvaluationRecord) -> str:
-        """Which resolution, from where there are several."""
+        """Returns a note on the resolution, if there are several."""
         self._resolutions.add(record.resolution)
         return f"  ({record.resolution} pixels)" if len(self._resolutions) > 1 else ""
 

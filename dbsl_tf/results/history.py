@@ -1,4 +1,4 @@
-"""history.jsonl as the run goes on: written, and read once to go on with it."""
+"""history.jsonl during a run: written, and read once to resume it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dbsl_tf.results.records import (
 class History:
     """Appends to history.jsonl, and knows the records in it that count.
 
-    A context manager and an observer of the run, which other processes cannot go on with
+    A context manager and an observer of the run, which other processes cannot resume
     meanwhile; where the file system has no locks, a line on standard error says so. A line that a
     crash cut short is removed. Lines may be missing or damaged: `lacks` says from which commits the
     run can go on.
@@ -73,12 +73,12 @@ class History:
         self._file.close()
 
     def lacks(self, commit: int) -> str:
-        """What is missing to go on after `commit`, in words; empty where it is all there."""
+        """Returns what is missing to resume after `commit`, in words; empty if nothing is."""
         problem = problem_of([record.commit for record in self.commits], commit)
         return f"{self._path} is damaged ({problem})" if problem else ""
 
     def check_workers(self, workers: int) -> None:
-        """Check that no other workers have trained than 0 … `workers` - 1.
+        """Checks that no workers but 0 … `workers` - 1 have trained.
 
         Raises:
             UserError: there is another.
@@ -91,7 +91,7 @@ class History:
                 )
 
     def resume(self, commit: int, changes: Sequence[str] = ()) -> ResumeRecord:
-        """Go on after `commit`: later records no longer count, which a line says.
+        """Resumes after `commit`: writes a line that later records no longer count.
 
         Args:
             commit: of the checkpoint.
@@ -120,7 +120,7 @@ class History:
         self._append(record)
 
     def sync(self) -> None:
-        """Have the system write what was told so far to the disk.
+        """Makes the system write what was recorded so far to the disk.
 
         Raises:
             UserError: it cannot.

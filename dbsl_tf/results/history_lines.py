@@ -64,14 +64,14 @@ class Lines:
 
 
 def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
-    """The lines of a history.jsonl that count, as dictionaries; see `records`.
+    """Returns the lines of a history.jsonl that count, as dictionaries; see `records`.
 
     Commits and evaluations after the checkpoint that a run went on from are left out, and so is a
     last line that is not complete: a crash cut it short, or it is being written.
 
     Args:
         path: of the file; none at all has no lines.
-        reaching: a commit that the history must have come to, as there is a checkpoint of it.
+        reaching: a commit that the history must have reached, as there is a checkpoint of it.
 
     Raises:
         UserError: the file cannot be read, is none that a run left, or its commits are not
@@ -90,14 +90,14 @@ def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
 
 
 def first_of(damaged: Mapping[int, str]) -> str:
-    """The first damaged line and what is wrong with it; empty where there is none."""
+    """Returns the first damaged line and what is wrong with it; empty where there is none."""
     return next(
         (f"line {number} is not a record of a run: {damaged[number]}" for number in damaged), ""
     )
 
 
 def read_lines(path: Path) -> Lines:
-    """All that can be read of a history.jsonl, however damaged it is.
+    """Returns all that can be read of a history.jsonl, however damaged it is.
 
     Raises:
         UserError: the file cannot be read, or none of its lines is of a run.
@@ -130,7 +130,7 @@ def read_lines(path: Path) -> Lines:
 
 
 def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
-    """The record of a line of kind commit or evaluation, with every value.
+    """Returns the record of a line of kind commit or evaluation, with every value.
 
     Raises:
         ValueError: it lacks a value, has one too many or one that cannot be.
@@ -151,11 +151,11 @@ def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
 
 
 def problem_of(commits: Sequence[int], last: int | None = None) -> str:
-    """What is wrong with the numbers of commits; empty where they are 1, 2, … `last`.
+    """Returns what is wrong with the numbers of commits; empty if they are 1, 2, … `last`.
 
     Args:
         commits: in their order.
-        last: what they must come to, those after it being of no importance; None: any.
+        last: the number they must reach, those after it being irrelevant; None: any.
     """
     if last is None:
         last = max(commits, default=0)
@@ -172,14 +172,14 @@ def problem_of(commits: Sequence[int], last: int | None = None) -> str:
 
 
 def lacking(commits: Sequence[int]) -> str:
-    """Which commits are missing, in words."""
+    """Returns which commits are missing, in words."""
     named = ", ".join(str(commit) for commit in commits[:_NAMED_AT_MOST])
     more = len(commits) - _NAMED_AT_MOST
     return f"lacks commit {named}" + (f" and {more} more" if more > 0 else "")
 
 
 def _event(line: str) -> dict[str, Any]:
-    """A line as a dictionary; raises nearly anything where it is no record."""
+    """Returns a line as a dictionary; raises nearly anything if it is not a record."""
     event = json.loads(unsealed_line(line))
     if not isinstance(event, dict) or not isinstance(event["event"], str):
         raise ValueError("it is not an event")

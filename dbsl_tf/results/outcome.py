@@ -17,7 +17,7 @@ from dbsl_tf.results.run_directory import RunDirectory
 def print_outcome(
     console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
 ) -> None:
-    """Show a finished run to a person."""
+    """Prints a finished run for people to read."""
     line = partial(tell, console)
     line("plan and what happened:")
     console.print(_table(plan, summary))
@@ -35,7 +35,7 @@ def print_outcome(
 
 
 def _table(plan: DualBatchPlan, summary: dict[str, Any]) -> Table:
-    """A line for each role."""
+    """Returns a line for each role."""
     table = Table()
     table.add_column("role")
     for heading in ("workers", "batch", "samples", "steps", "commits", "planned s", "median s"):

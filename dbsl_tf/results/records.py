@@ -48,7 +48,7 @@ class CommitRecord:
     train_accuracy: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The line in history.jsonl."""
+        """Returns the line in history.jsonl."""
         return {"event": "commit", **asdict(self)}
 
 
@@ -79,7 +79,7 @@ class EvaluationRecord:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The line in history.jsonl."""
+        """Returns the line in history.jsonl."""
         return {"event": "evaluation", **asdict(self)}
 
 
@@ -102,7 +102,7 @@ class DriftRecord:
     problem: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The line in history.jsonl."""
+        """Returns the line in history.jsonl."""
         return {"event": "drift", **asdict(self)}
 
 
@@ -112,7 +112,7 @@ class FaultRecord:
 
     Attributes:
         commit: commits by then.
-        kind: `absent` (a worker is dead or hung), `back` (it takes part again), `rejected` (a
+        kind: `absent` (a worker is dead or hung), `back` (it has rejoined), `rejected` (a
             result that is not finite was thrown away).
         worker: index of the worker.
         message: a sentence for people.
@@ -126,7 +126,7 @@ class FaultRecord:
     time: float = field(default_factory=time.time)
 
     def as_dict(self) -> dict[str, Any]:
-        """The line in history.jsonl."""
+        """Returns the line in history.jsonl."""
         return {"event": "fault", **asdict(self)}
 
 
@@ -149,7 +149,7 @@ class ResumeRecord:
     left_out: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The line in history.jsonl."""
+        """Returns the line in history.jsonl."""
         return {"event": "resume", **asdict(self)}
 
 
@@ -174,4 +174,4 @@ class Durable(Protocol):
     """An observer of whose records others rely on that they survive a power failure."""
 
     def sync(self) -> None:
-        """Return when what was told so far lies on the disk."""
+        """Returns once what was recorded so far is on the disk."""

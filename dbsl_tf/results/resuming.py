@@ -1,4 +1,4 @@
-"""Whether a run can go on under another configuration than it began with."""
+"""Whether a run can be resumed with another configuration than it began with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import flat
 
-# Where a run lies, how it is resumed and shown is no part of what it does.
+# Where a run lies, how it is resumed and shown does not affect what it does.
 _IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}
 # With other values of these the weights would not fit, or commits would count differently.
 _FIXED = {
@@ -37,10 +37,10 @@ class Change:
 
 
 def changes(before: Config, now: Config) -> list[Change]:
-    """The keys in which two configurations of one run differ.
+    """Returns the keys in which two configurations of one run differ.
 
     Raises:
-        UserError: the run cannot go on under the one of now.
+        UserError: the run cannot be resumed with the present one.
     """
     old, new = (_values(config) for config in (before, now))
     found = [
@@ -58,7 +58,7 @@ def changes(before: Config, now: Config) -> list[Change]:
 
 
 def check_same_classes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Checks that a run can go on with the data as they are.
+    """Checks that a run can be resumed with the data as they are.
 
     Args:
         before: `data.json` of the run; without names of classes only their number is compared.

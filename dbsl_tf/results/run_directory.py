@@ -39,7 +39,7 @@ class RunDirectory:
 
     @classmethod
     def of(cls, directory: Path | None, config_file: Path) -> RunDirectory:
-        """The directory of a run, which need not be there yet.
+        """Returns the directory of a run, which need not exist yet.
 
         Args:
             directory: `run.dir`; None for runs/<name of the configuration>-<time>.
@@ -51,7 +51,7 @@ class RunDirectory:
         return cls(Path("runs") / f"{config_file.stem}-{time}")
 
     def resumes(self, resume: Resume) -> bool:
-        """Whether to go on with the run that is there, or to begin one.
+        """Returns whether to resume the run that is there, or to begin one.
 
         Args:
             resume: `run.resume`.
@@ -70,7 +70,7 @@ class RunDirectory:
         return False
 
     def make(self) -> list[Path]:
-        """Make the directory; returns what was not there before, for `unmake`.
+        """Creates the directory; returns what did not exist before, for `unmake`.
 
         Raises:
             UserError: that is not possible.
@@ -87,7 +87,7 @@ class RunDirectory:
         return made
 
     def unmake(self, made: Sequence[Path]) -> None:
-        """Remove what `make` made, where the run could not begin; other files stay."""
+        """Removes what `make` created, if the run could not begin; other files stay."""
         for path in made:
             try:
                 path.unlink() if path == self.history else path.rmdir()
@@ -95,7 +95,7 @@ class RunDirectory:
                 return
 
     def _check_unused(self) -> None:
-        """Refuse all that is not what a run leaves that ended before its first checkpoint."""
+        """Refuses everything but what a run leaves that ended before its first checkpoint."""
         started = {
             self.configuration,
             self.plan,
@@ -126,7 +126,7 @@ class RunDirectory:
             )
 
     def _history_has_results(self) -> bool:
-        """Whether the history holds more than faults of before the first checkpoint."""
+        """Returns whether the history holds more than faults of before the first checkpoint."""
         try:
             if not self.history.exists() or not self.history.stat().st_size:
                 return False
@@ -137,7 +137,7 @@ class RunDirectory:
         return not (lines.events and only_faults) or bool(lines.damaged)
 
     def check_has_history(self) -> None:
-        """Check that a run has been here.
+        """Checks that a run has been here.
 
         Raises:
             UserError: there is no history.
@@ -149,15 +149,15 @@ class RunDirectory:
             )
 
     def write_text(self, file: Path, text: str) -> None:
-        """Write a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""
+        """Writes a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""
         write_whole_text(file, text)
 
     def write_configuration(self, text: str) -> None:
-        """Write config.yaml with a checksum as its last line, see `write_text`."""
+        """Writes config.yaml with a checksum as its last line, see `write_text`."""
         self.write_text(self.configuration, sealed_text(text))
 
     def remark_on_configuration(self) -> str:
-        """A line where config.yaml is not as the run wrote it; else empty.
+        """Returns a line if config.yaml is not as the run wrote it; else an empty one.
 
         It is read all the same: whoever has edited it means what it says.
         """
@@ -170,11 +170,11 @@ class RunDirectory:
         return f"warning: {self.configuration} was edited or damaged after the run wrote it"
 
     def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
-        """Write `content` as indented JSON with a checksum, see `write_text`."""
+        """Writes `content` as indented JSON with a checksum, see `write_text`."""
         self.write_text(file, json.dumps(sealed(content), indent=2, allow_nan=False) + "\n")
 
     def read_json(self, file: Path) -> Any:
-        """Read a file of the run.
+        """Reads a file of the run.
 
         Raises:
             UserError: it cannot be read, is no JSON, or not what was written.

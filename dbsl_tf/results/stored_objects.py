@@ -21,7 +21,7 @@ _SUMMARY_NUMBERS = (
 
 
 def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
-    """A JSON object of a run.
+    """Returns a JSON object of a run.
 
     Raises:
         UserError: the file cannot be read, or holds something else.
@@ -33,7 +33,7 @@ def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
 
 
 def read_summary(directory: RunDirectory) -> dict[str, Any]:
-    """summary.json of a run, see `dbsl_tf.results.summary`; its numbers are finite or null.
+    """Returns summary.json of a run, see `dbsl_tf.results.summary`; numbers are finite or null.
 
     Raises:
         UserError: there is none, or it is damaged.
@@ -47,7 +47,7 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
 
 
 def read_history(directory: RunDirectory) -> list[dict[str, Any]]:
-    """The lines of history.jsonl that count, see `dbsl_tf.results.history_lines.read_events`.
+    """Returns the lines of history.jsonl that count, see `history_lines.read_events`.
 
     Raises:
         UserError: also where it does not come to the newest checkpoint, or to the number of
@@ -66,7 +66,7 @@ def read_history(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 def read_precision_choice(directory: RunDirectory) -> PrecisionChoice | None:
-    """What `compute.precision: auto` came to in a run, by its plan.json; None: it says nothing.
+    """Returns what `compute.precision: auto` chose, by plan.json; None if it says nothing.
 
     Raises:
         UserError: the file is damaged.

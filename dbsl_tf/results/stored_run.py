@@ -58,9 +58,9 @@ class StoredRun:
         return cls(directory, config, _facts(directory))
 
     def checkpoint(self, commit: int | None = None) -> Checkpoint:
-        """The checkpoint of a commit; None: the newest that can be read.
+        """Returns the checkpoint of a commit; None: the newest that can be read.
 
-        Damaged ones that are passed over are told on standard error.
+        Damaged ones that are passed over are reported on standard error.
 
         Raises:
             UserError: there is none, or none that can be read.
@@ -75,7 +75,7 @@ class StoredRun:
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:
-    """data.json, with what a network needs of it."""
+    """Returns data.json, checked for what a network needs of it."""
     facts = read_object(directory, directory.data)
     try:
         classes = whole_number(facts.get("classes"), "classes")

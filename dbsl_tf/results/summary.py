@@ -1,4 +1,4 @@
-"""What a finished run comes to, from its plan and its records."""
+"""The result of a finished run, from its plan and its records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def summarize(
     evaluations: Sequence[EvaluationRecord],
     wall_seconds: float,
 ) -> dict[str, Any]:
-    """The content of summary.json.
+    """Returns the content of summary.json.
 
     `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
     starting servers and tracing come before. `planned_seconds` counts neither evaluations nor

@@ -27,15 +27,15 @@ class Calendar:
         return self.epochs * self.workers
 
     def epochs_done(self, commit: int) -> int:
-        """Whole epochs after `commit` commits."""
+        """Returns the number of whole epochs after `commit` commits."""
         return commit // self.workers
 
     def evaluation_due(self, commit: int) -> bool:
-        """Whether the weights of `commit` are to be evaluated."""
+        """Returns whether the weights of `commit` are to be evaluated."""
         return self._due(commit, self.eval_every)
 
     def checkpoint_due(self, commit: int) -> bool:
-        """Whether a checkpoint of `commit` is to be written."""
+        """Returns whether a checkpoint of `commit` is to be written."""
         return self._due(commit, self.checkpoint_every)
 
     def _due(self, commit: int, every: int) -> bool:

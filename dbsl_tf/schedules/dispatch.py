@@ -76,11 +76,11 @@ class DispatchRules:
         return self._clocks.present
 
     def clock(self, worker: int) -> int:
-        """Merged mini-epochs of one worker."""
+        """Returns the number of merged mini-epochs of one worker."""
         return self._clocks.of[worker]
 
     def next(self) -> int | None:
-        """Hand out a mini-epoch that may begin now; None if there is none at present.
+        """Hands out a mini-epoch that may begin now; returns None if there is none.
 
         While nobody is present, one is handed out all the same: somebody has to be given a chance
         to show that it is back.
@@ -97,26 +97,26 @@ class DispatchRules:
         return None
 
     def allows(self, worker: int) -> bool:
-        """Whether `worker` may begin a mini-epoch now."""
+        """Returns whether `worker` may begin a mini-epoch now."""
         if self._one_each and worker in self._returned:
             return False
         return self.keeps_bound(self._clocks.of[worker])
 
     def keeps_bound(self, clock: int) -> bool:
-        """Whether a worker with so many merged mini-epochs is not too far ahead to begin."""
+        """Returns whether a worker with so many merged mini-epochs may begin another."""
         return self._synchronization.allows(clock, self._clocks.slowest)
 
     def allowed(self) -> list[bool]:
-        """For each worker, whether it may begin a mini-epoch now."""
+        """Returns for each worker whether it may begin a mini-epoch now."""
         return [self.allows(worker) for worker in range(len(self._clocks.of))]
 
     def give_back(self, number: int) -> None:
-        """Have a mini-epoch that was handed out begin again."""
+        """Marks a mini-epoch that was handed out to begin again."""
         self._out -= 1
         heapq.heappush(self._given_back, number)
 
     def reclaim(self, number: int) -> bool:
-        """Take back what was given back, unless it was handed out again; whether that was done."""
+        """Takes back what was given back, unless handed out again; returns whether it did."""
         if number not in self._given_back:
             return False
         self._given_back.remove(number)
@@ -125,7 +125,7 @@ class DispatchRules:
         return True
 
     def returned(self, worker: int) -> bool:
-        """Take note of a result of `worker`; whether it may be merged at once.
+        """Notes a result of `worker`; returns whether it may be merged immediately.
 
         If not, it occupies no worker until `release` says yes: the slower ones have to go on.
         """
@@ -137,7 +137,7 @@ class DispatchRules:
         return False
 
     def release(self, worker: int) -> bool:
-        """Whether a result of `worker` that was kept from being merged may be merged now.
+        """Returns whether a result of `worker` that was kept from being merged may be merged now.
 
         It may too when nobody can catch up any more, as nothing is out or can be handed out.
         """
@@ -149,7 +149,7 @@ class DispatchRules:
         return True
 
     def was_merged(self, workers: Sequence[int]) -> None:
-        """Take note of merged mini-epochs, by the workers that trained them."""
+        """Notes merged mini-epochs, by the workers that trained them."""
         for worker in workers:
             self._clocks.advance(worker)
             self._passed[worker] = max(0, self._passed[worker] - 1)
@@ -158,15 +158,15 @@ class DispatchRules:
             self._returned.clear()
 
     def done(self) -> None:
-        """Take note that a mini-epoch that was out occupies nobody any more."""
+        """Notes that a mini-epoch that was out no longer occupies a worker."""
         self._out -= 1
 
     def leave(self, worker: int) -> None:
-        """Take note that `worker` takes no part; it holds nobody up. Changes nothing if known."""
+        """Notes that `worker` has left and holds nobody up. Changes nothing if that is known."""
         self._clocks.leave(worker)
 
     def rejoin(self, worker: int) -> None:
-        """Take note that `worker` takes part again. Changes nothing if known."""
+        """Notes that `worker` has rejoined. Changes nothing if that is known."""
         self._clocks.rejoin(worker)
 
     @property
@@ -175,19 +175,19 @@ class DispatchRules:
         return self._synchronization.in_rounds and self.present == len(self._clocks.of)
 
     def _horizon(self) -> int:
-        """The first number that may not begin yet."""
+        """Returns the first number that may not begin yet."""
         if not self._synchronization.in_rounds:
             return self._total
         workers = len(self._clocks.of)
         return min(self._total, (self._merged // workers + 1) * workers)
 
     def _all_are_ready(self) -> bool:
-        """Whether a round that is to begin has all who take part."""
+        """Returns whether a round that is to begin has everybody present."""
         begins = self._synchronization.in_rounds and self._next == self._merged
         return not begins or self._out == 0
 
     def _allowed_present(self) -> int:
-        """How many present workers may begin."""
+        """Returns how many present workers may begin."""
         if self._one_each:
             return self.present - len(self._returned)
         if self._synchronization.bound == math.inf:
@@ -196,7 +196,7 @@ class DispatchRules:
         return sum(count for clock, count in counts if self.keeps_bound(clock))
 
     def _may_merge(self, worker: int) -> bool:
-        """Whether another mini-epoch of `worker` keeps the bound.
+        """Returns whether another mini-epoch of `worker` keeps the bound.
 
         It nearly always does. But a worker may take up a second mini-epoch, left behind by one
         that died, before its first is merged.
@@ -227,7 +227,7 @@ class _Clocks:
         return len(self.of) - len(self._absent)
 
     def advance(self, worker: int) -> None:
-        """Count a merged mini-epoch of `worker`."""
+        """Counts a merged mini-epoch of `worker`."""
         if worker in self._absent:
             self.of[worker] += 1
             return
@@ -236,13 +236,13 @@ class _Clocks:
         self._add(self.of[worker])
 
     def leave(self, worker: int) -> None:
-        """Count `worker` no more."""
+        """Stops counting `worker`."""
         if worker not in self._absent:
             self._absent.add(worker)
             self._take(self.of[worker])
 
     def rejoin(self, worker: int) -> None:
-        """Count `worker` again, as far as the slowest: else it would hold everybody up."""
+        """Counts `worker` again, as far as the slowest: otherwise it would hold up everybody."""
         if worker in self._absent:
             self._absent.remove(worker)
             if self.counts:

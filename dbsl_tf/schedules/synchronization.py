@@ -25,7 +25,7 @@ class Synchronization:
 
     @classmethod
     def of(cls, mode: str, staleness: int | None) -> Synchronization:
-        """From `sync.mode` and `sync.staleness`; SSP with s = 0 is BSP, without bound ASP.
+        """Returns the rule of these settings; SSP with s = 0 is BSP, and with no bound ASP.
 
         Raises:
             ValueError: no such mode.
@@ -39,7 +39,7 @@ class Synchronization:
         return cls()
 
     def allows(self, clock: int, slowest: int) -> bool:
-        """Whether a worker may begin.
+        """Returns whether a worker may begin.
 
         Args:
             clock: mini-epochs of the worker that are merged.

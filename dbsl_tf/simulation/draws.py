@@ -34,7 +34,7 @@ class Draws:
         worker_factors: of each worker's training times, mean 1.
         factors: of the training time of each mini-epoch, by its number.
         failures: seconds of training until a worker fails; infinite: never.
-        restarts: seconds until it takes part again.
+        restarts: seconds until it rejoins.
     """
 
     def __init__(self, randomness: Randomness, workers: int, mini_epochs: int) -> None:
@@ -52,7 +52,7 @@ class Draws:
         self._more_factors = _blocks(lambda: _factors(streams[4], randomness, _BLOCK))
 
     def again(self, number: int) -> None:
-        """Draw another factor for a mini-epoch that has to begin anew."""
+        """Draws another factor for a mini-epoch that has to start over."""
         self.factors[number] = next(self._more_factors)
 
 

@@ -1,4 +1,4 @@
-"""What a simulated run comes to."""
+"""The result of a simulated run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WorkerSeconds:
         training: steps and overhead of mini-epochs that were merged.
         pushing: from the last step to the acknowledgement.
         lost: trained in vain, until a failure.
-        down: from a failure until the worker takes part again.
+        down: from a failure until the worker rejoins.
     """
 
     pulling: float = 0.0

@@ -28,7 +28,7 @@ _BUSY = {"compute": "workers' compute", "network": "server network", "merging": 
 
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
-    """Prints what a simulated run comes to, at most `WIDEST` columns wide."""
+    """Prints the result of a simulated run, at most `WIDEST` columns wide."""
     console = _narrow(console)
     console.print(outcome_table(outcome))
     busy = outcome.utilisation[outcome.bottleneck]

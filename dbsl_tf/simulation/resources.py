@@ -74,7 +74,7 @@ class SharedLink:
         return rest <= self._size * _ROUNDING or now + rest / self._rate() == now
 
     def _arm(self) -> None:
-        """Wake up when the oldest would be done if nothing began meanwhile."""
+        """Schedules a wake-up for when the oldest would be done if nothing began meanwhile."""
         rest = max(0.0, self._under_way[0][0] - self._sent)
         self._armed = True
         self._env.timeout(rest / self._rate()).callbacks.append(self._wake)

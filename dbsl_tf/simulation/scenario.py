@@ -34,7 +34,7 @@ class Randomness:
         straggler_slowdown: mean factor of its training time.
         straggler_distribution: "constant", "exponential" or "pareto".
         failures_per_second: mean failures of a worker in a second of training, exponential.
-        restart_seconds: mean time until it takes part again.
+        restart_seconds: mean time until it rejoins.
         restart_distribution: as `straggler_distribution`.
         seed: of all draws.
     """

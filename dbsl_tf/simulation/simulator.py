@@ -11,7 +11,7 @@ A mini-epoch goes through the moments of a real one (`dbsl_tf.coordinator`):
    With BSP the mini-epochs of a round are merged as one when the last is there.
 
 A worker that fails does so while it trains. It is found dead at once, another one begins its
-mini-epoch anew, and it takes part again after its restart.
+mini-epoch anew, and it rejoins after its restart.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class _Simulation:
             self._let_merge()
 
     def _let_merge(self) -> None:
-        """Go on with what was kept from being merged and no longer has to be."""
+        """Continues with what was kept from being merged and no longer has to be."""
         for result in list(self._held):
             if self._rules.release(result.worker):
                 self._held.remove(result)
@@ -252,11 +252,11 @@ class IdleWorkers:
         self._held: dict[int, list[int]] = defaultdict(list)
 
     def add(self, worker: int) -> None:
-        """Take note that `worker` has finished what it was at."""
+        """Notes that `worker` has finished what it was doing."""
         self._ready.append(worker)
 
     def take(self) -> int:
-        """Take the worker idle for longest of those that may begin.
+        """Takes the worker idle for longest of those that may begin.
 
         Raises:
             LookupError: there is none.

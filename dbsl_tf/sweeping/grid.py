@@ -118,7 +118,7 @@ def _split(text: str) -> list[str]:
 
 
 def _plain(value: str) -> str:
-    """A value that is fit for the name of a folder, and still its own."""
+    """Returns a value fit for the name of a folder, and still unique."""
     plain = _UNUSUAL.sub("_", value)
     if plain == value and len(value) <= 40:
         return value

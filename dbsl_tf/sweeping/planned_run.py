@@ -27,7 +27,7 @@ class PlannedRun:
         seed: run.seed.
         directory: run.dir.
         arguments: of dbsl_tf.train.
-        config: what these come to.
+        config: the resulting configuration.
     """
 
     point: Point
@@ -42,7 +42,7 @@ class PlannedRun:
         return f"{' '.join(self.point.overrides)} run.seed={self.seed}".strip()
 
     def summary(self) -> dict[str, Any] | None:
-        """What the run came to; None: it is not finished.
+        """Returns the summary of the run; None if it is not finished.
 
         Raises:
             UserError: summary.json is damaged.
@@ -129,6 +129,6 @@ def planned_runs(
             run = PlannedRun(point, seed, directory, ("--config", config_file, *values), config)
             run.check_configuration()
             run.check_plan()
-            run.summary()  # A damaged one is told here, and not when all the others have trained.
+            run.summary()  # A damaged one is reported here, not after all the others have trained.
             runs.append(run)
     return runs

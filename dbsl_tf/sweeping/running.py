@@ -57,7 +57,7 @@ def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Consol
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Exit status and standard error of a command, whose output is shown as it comes."""
+    """Returns exit status and standard error of a command, whose output is shown as it comes."""
     # Not in this process's group: Ctrl-C reaches this process alone, which passes it on once.
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
     try:
@@ -70,7 +70,7 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Have a run save and end; a second Ctrl-C cuts that short."""
+    """Makes a run save and end; a second Ctrl-C cuts that short."""
     # Not SIGINT: a process started in the background may ignore that.
     process.terminate()
     try:

@@ -1,4 +1,4 @@
-"""What a sweep comes to: a row for each point, mean and standard deviation over its seeds."""
+"""The result of a sweep: a row for each point, mean and standard deviation over its seeds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Row:
     summaries: tuple[dict[str, Any], ...]
 
     def statistics(self, figure: str) -> tuple[float, float | None] | None:
-        """Mean and sample standard deviation over the seeds; the latter None for one seed.
+        """Returns the mean and sample standard deviation over the seeds; the latter None for one.
 
         None where no finished run has the figure.
         """

@@ -24,7 +24,7 @@ class Sums(NamedTuple):
         return cls(tf.constant(0.0), tf.constant(0, tf.int64), tf.constant(0, tf.int64))
 
     def plus(self, losses: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> Sums:
-        """These sums with one batch: losses [batch], logits and labels [batch, classes]."""
+        """Returns these sums plus one batch: losses [batch], logits and labels [batch, classes]."""
         hits = tf.argmax(logits, axis=-1) == tf.argmax(labels, axis=-1)
         return Sums(
             self.loss + tf.reduce_sum(losses),
@@ -62,7 +62,7 @@ def train_steps(
     seed: tf.Tensor,
     velocity: Sequence[tf.Tensor] = (),
 ) -> Trained:
-    """Train `steps` batches, starting from `weights`.
+    """Trains `steps` batches, starting from `weights`.
 
     Args:
         network: the model as a pure function; its `compute` says how the steps compute.
@@ -142,7 +142,7 @@ def _train_step(
 
 @tf.autograph.experimental.do_not_convert
 def evaluate(network: Network, weights: Sequence[tf.Tensor], dataset: tf.data.Dataset) -> Sums:
-    """The sums over every sample of `dataset`, in inference mode; see `train_steps`."""
+    """Returns the sums over every sample of `dataset`, in inference mode; see `train_steps`."""
 
     def add(sums: Sums, images: tf.Tensor, labels: tf.Tensor) -> Sums:
         logits = network.predict(weights, images)

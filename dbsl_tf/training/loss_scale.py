@@ -34,11 +34,11 @@ class LossScale:
     growth_steps: int = 2000
 
     def initial_state(self) -> ScaleState:
-        """The state before the first step."""
+        """Returns the state before the first step."""
         return ScaleState(tf.constant(self.initial), tf.constant(0))
 
     def after(self, state: ScaleState, finite: tf.Tensor) -> ScaleState:
-        """The state after a step whose gradients were `finite`, a boolean scalar, or not."""
+        """Returns the state after a step; the boolean scalar `finite` is of its gradients."""
         good_steps = tf.where(finite, state.good_steps + 1, 0)
         grown = good_steps >= self.growth_steps
         scale = tf.where(
@@ -50,5 +50,5 @@ class LossScale:
 
 
 def all_finite(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Whether no element of any tensor is infinite or not a number, a boolean scalar."""
+    """Returns whether no element of any tensor is infinite or not a number, a boolean scalar."""
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors])

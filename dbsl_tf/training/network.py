@@ -43,12 +43,12 @@ class Network:
         self.decay = [decay_all or decayed for decayed in decayed_weights(model)]
 
     def initial_weights(self) -> list[np.ndarray]:
-        """The weights the model was built with, float32."""
+        """Returns the weights the model was built with, float32."""
         variables = [*self._model.trainable_variables, *self._statistics]
         return [np.asarray(variable.numpy()) for variable in variables]
 
     def seed_states(self, seed: tf.Tensor) -> list[tf.Tensor]:
-        """A fresh state for every seed generator, from one integer scalar."""
+        """Returns a fresh state for every seed generator, from one integer scalar."""
         return [
             tf.stack([tf.cast(seed, variable.dtype), tf.constant(position, variable.dtype)])
             for position, variable in self._seed_positions.items()
@@ -81,7 +81,7 @@ class Network:
     def split(
         self, weights: Sequence[tf.Tensor]
     ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor]]:
-        """The trainable weights and the statistics."""
+        """Returns the trainable weights and the statistics."""
         return weights[: self.trainable_count], weights[self.trainable_count :]
 
     def _non_trainable(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> Markup:
-    """The figure as an SVG element that takes the width it is given. Call it in `paper_style`.
+    """Returns the figure as an SVG element as wide as its container. Call it in `paper_style`.
 
     Args:
         figure: to show.

@@ -71,7 +71,7 @@ def draw_progress(
 def _curves(
     groups: Sequence[Group], metric: Metric, against: Against, single: bool
 ) -> tuple[list[Curve], bool]:
-    """The curves to draw, and whether they are of the test set."""
+    """Returns the curves to draw, and whether they are of the test set."""
     if single:
         return run_curves(groups[0].runs[0], metric, against), True
     curves = [curve for group in groups if (curve := group_curve(group, metric, against)).x]

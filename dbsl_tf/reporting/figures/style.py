@@ -41,7 +41,7 @@ _MOST_POINTS_MARKED = 12
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Type sizes and line widths of a figure in a paper, while it is drawn and saved."""
+    """Sets type sizes and line widths of a figure in a paper, while it is drawn and saved."""
     import matplotlib
 
     with matplotlib.rc_context(_SETTINGS):
@@ -49,23 +49,23 @@ def paper_style() -> Iterator[None]:
 
 
 def marked_points(points: int, index: int) -> slice | None:
-    """Which points of a line have a marker: few, and others than those of its neighbours."""
+    """Returns which points of a line get a marker: few, and not those of its neighbours."""
     step = -(-points // _MOST_POINTS_MARKED)
     return slice(index % step if step else 0, None, max(1, step))
 
 
 def typeset(label: str) -> str:
-    """A label with its symbols as mathematics: n_S, B_L."""
+    """Returns a label with its symbols as mathematics: n_S, B_L."""
     return re.sub(r"\b([nBd])_([SL])\b", r"$\1_\2$", literal(label))
 
 
 def wrapped(label: str, width: int) -> str:
-    """A label in lines of up to `width` characters, typeset; words that are longer are cut."""
+    """Returns a label in lines of up to `width` characters, typeset; longer words are cut."""
     return typeset("\n".join(_lines(label, width)))
 
 
 def _lines(label: str, width: int) -> list[str]:
-    """The lines; a value stays beside what it is the value of."""
+    """Returns the lines; a value stays beside its symbol."""
     kept = label.replace(" = ", "\0=\0")
     return [line.replace("\0", " ") for line in textwrap.wrap(kept, width)]
 
@@ -108,14 +108,14 @@ def add_legend(
 
 
 def finish_axes(axes: Axes) -> None:
-    """Faint grid, and no frame where there is no scale."""
+    """Draws a faint grid, and no frame where there is no scale."""
     axes.grid(True, color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """Seconds in a unit that suits a span of time, and the unit's sign."""
+    """Returns the seconds in a unit that suits a span of time, and the unit's sign."""
     if seconds > 3 * 3600:
         return 3600.0, "h"
     if seconds > 5 * 60:

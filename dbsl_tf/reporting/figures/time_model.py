@@ -72,7 +72,7 @@ class _Point:
 
 
 def _points(groups: Sequence[Group]) -> list[_Point]:
-    """A point for each worker of a single run; else one for each group and batch size."""
+    """Returns a point for each worker of a single run; else one per group and batch size."""
     if len(groups) == 1 and len(groups[0].runs) == 1:
         run = groups[0].runs[0]
         sizes = len(run.resolutions) > 1
@@ -126,7 +126,7 @@ def _draw_points(axes: Axes, points: Sequence[_Point], reach: float) -> None:
 
 
 def _shift(points: Sequence[_Point], place: int, reach: float) -> float:
-    """Where a point stands among those of nearly its batch size; 0 in their middle."""
+    """Returns where a point stands among those of nearly its batch size; 0 in their middle."""
     near = [
         index
         for index, point in enumerate(points)
@@ -163,7 +163,7 @@ def _draw_models(axes: Axes, groups: Sequence[Group], reach: float) -> None:
 
 
 def _models(groups: Sequence[Group]) -> list[tuple[TimeModel, str]]:
-    """The time models of all runs, those with the same a and b once."""
+    """Returns the time models of all runs, those with the same a and b once."""
     found: dict[tuple[float, float], tuple[TimeModel, str]] = {}
     for group in groups:
         for run in group.runs:

@@ -90,7 +90,7 @@ def _fits(run: RecordedRun, width: float) -> bool:
 
 
 def _excerpt_end(run: RecordedRun) -> float:
-    """Seconds at which every worker has done so many mini-epochs."""
+    """Returns the second at which every worker has done so many mini-epochs."""
     ends = []
     for worker in {m.worker for m in run.mini_epochs}:
         own = [m.end for m in run.mini_epochs if m.worker == worker]
