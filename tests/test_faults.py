@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from dbsl_tf.coordinator import moments
+from tests.support.faults import FAULT_POINTS
 from tests.support.patience import slowness
 from tests.support.tiny_runs import TinyRunCase
 
@@ -33,7 +33,7 @@ class FaultTest(TinyRunCase):
         self.short_timeout = f"cluster.worker_timeout={3 * slowness()}"
 
     def start_injected(self, *overrides):
-        """The command with moments at which this test can have a process die."""
+        """The command with points at which this test can have a process die."""
         return self.start(*overrides, program=INJECTED, FAULT_FOLDER=str(self.faults))
 
     def interrupt(self, process):
@@ -48,21 +48,14 @@ class FaultTest(TinyRunCase):
 
     def test_workers_killed_at_every_moment_of_their_work(self):
         process = self.start_injected(*ENDLESS, "schedule.eval_every=2")
-        at = (
-            moments.BEFORE_PULL,
-            moments.IN_THE_LOOP,
-            moments.DURING_PUSH,
-            moments.AFTER_PUSH,
-            moments.DURING_EVALUATION,
-        )
-        for number, moment in enumerate(at):
+        for number, point in enumerate(FAULT_POINTS):
             self.wait_for_commits(4, process)
-            self.kill_at(moment, number % 2, self.faults, process)
+            self.kill_at(point, number % 2, self.faults, process)
         done = len(self.events("evaluation"))
         self.wait_until(lambda: len(self.events("evaluation")) > done + 1, process)
         output, _ = self.interrupt(process)
-        self.assertEqual(output.count("ended with SIGKILL"), len(at))
-        self.assertIn(f"restarted ({len(at)} of 10 times)", output)
+        self.assertEqual(output.count("ended with SIGKILL"), len(FAULT_POINTS))
+        self.assertIn(f"restarted ({len(FAULT_POINTS)} of 10 times)", output)
         roles = {(commit["worker"], commit["role"]) for commit in self.events("commit")}
         self.assertEqual(roles, {(0, "small"), (1, "large")})
         self.assertEqual(self.events("resume"), [])

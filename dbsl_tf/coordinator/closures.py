@@ -3,18 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.coordinator import moments
-from dbsl_tf.coordinator.messages import MiniEpochResult, Orders
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
 from dbsl_tf.training.local_loop import Sums, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
+
+
+class Orders(NamedTuple):
+    """What differs between the workers; whichever takes the mini-epoch picks its own entry.
+
+    Arrays where it is ordered, tensors in the closure; [workers] each.
+    """
+
+    steps: Any  # int64
+    learning_rates: Any  # float32
+    seeds: Any  # int64, of dropout
+    allowed: Any  # bool: whether it may begin
+
+    @classmethod
+    def of(
+        cls,
+        steps: Sequence[int],
+        learning_rates: Sequence[float],
+        seeds: Sequence[int],
+        allowed: Sequence[bool],
+    ) -> Orders:
+        """The arrays."""
+        return cls(
+            np.array(steps, np.int64),
+            np.array(learning_rates, np.float32),
+            np.array(seeds, np.int64),
+            np.array(allowed, bool),
+        )
+
+    @classmethod
+    def same(cls, steps: Sequence[int], learning_rate: float = 0.0) -> Orders:
+        """Orders that differ by steps alone; a mini-epoch of no steps loads the closure."""
+        workers = len(steps)
+        return cls.of(steps, [learning_rate] * workers, [0] * workers, [True] * workers)
+
+
+class MiniEpochResult(NamedTuple):
+    """What comes back of a mini-epoch; scalars, tensors in the closure and numpy values after it.
+
+    Where it was not trained, as the worker was not allowed to begin or the weights to begin with
+    were gone, only the worker counts.
+    """
+
+    trained: Any  # bool
+    worker: Any  # int64, index of the worker
+    loss: Any  # float32, cross-entropy summed over the samples
+    correct: Any  # int64, samples classified correctly while training
+    samples: Any  # int64
+    finite: Any  # bool, whether loss and weights are
+    started: Any  # float64, when it began to pull, Unix time in seconds of the worker's clock
+    seconds: Any  # float64, from then to the end of the push
+    loop_seconds: Any  # float64, of `seconds`, those in the steps alone
 
 
 def mini_epoch_closure(
@@ -33,23 +84,19 @@ def mini_epoch_closure(
     ) -> MiniEpochResult:
         worker = Engine.worker_index()
         mine = Orders(*(tf.gather(values, worker) for values in orders))
-        with tf.control_dependencies([moments.passing(moments.BEFORE_PULL, worker)]):
-            started = tf.timestamp()
+        started = tf.timestamp()
         with tf.control_dependencies([started]):
             pulled = exchange.pull(slot, worker)
 
         def train() -> MiniEpochResult:
-            loop = _train(network, optimizer, batches, worker, mine, pulled)
+            loop = _train(network, optimizer, batches, mine, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.velocity)
-            finished = _push(exchange, slot, pieces, worker)
-            with tf.control_dependencies([finished]):
-                passed = moments.passing(moments.AFTER_PUSH, worker)
-            with tf.control_dependencies([passed]):
-                trained_here = tf.constant(True)
+            with tf.control_dependencies([exchange.push(slot, pieces)]):
+                finished = tf.timestamp()
             sums = loop.trained.sums
             return MiniEpochResult(
-                trained=trained_here,
+                trained=tf.constant(True),
                 worker=worker,
                 loss=sums.loss,
                 correct=sums.correct,
@@ -77,13 +124,10 @@ def _train(
     network: Network,
     optimizer: SGD,
     batches: Iterator,
-    worker: tf.Tensor,
     mine: Orders,
     pulled: Pulled,
 ) -> _Loop:
     with tf.control_dependencies(pulled.weights):
-        passed = moments.passing(moments.IN_THE_LOOP, worker)
-    with tf.control_dependencies([passed]):
         started = tf.timestamp()
     with tf.control_dependencies([started]):
         trained = train_steps(
@@ -99,23 +143,6 @@ def _train(
     with tf.control_dependencies(trained.weights):
         finished = tf.timestamp()
     return _Loop(started, trained, finished)
-
-
-def _push(
-    exchange: Exchange,
-    slot: Sequence[tf.Variable],
-    pieces: Sequence[tf.Tensor],
-    worker: tf.Tensor,
-) -> tf.Tensor:
-    """Push one half and then the other; the time at which all has arrived."""
-    half = len(pieces) // 2
-    pushed = exchange.push(slot, pieces, range(half))
-    with tf.control_dependencies([pushed]):
-        passed = moments.passing(moments.DURING_PUSH, worker)
-    with tf.control_dependencies([passed]):
-        pushed = exchange.push(slot, pieces, range(half, len(pieces)))
-    with tf.control_dependencies([pushed]):
-        return tf.timestamp()
 
 
 def _nothing(worker: tf.Tensor) -> MiniEpochResult:
@@ -153,9 +180,6 @@ def evaluation_closure(
 
     @engine.closure
     def evaluation(start: tf.Tensor, stop: tf.Tensor) -> Sums:
-        passed = moments.passing(moments.DURING_EVALUATION, Engine.worker_index())
-        with tf.control_dependencies([passed]):
-            weights = exchange.pull_snapshot()
-        return evaluate(network, weights, test_dataset(start, stop))
+        return evaluate(network, exchange.pull_snapshot(), test_dataset(start, stop))
 
     return evaluation

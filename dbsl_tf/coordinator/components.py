@@ -31,7 +31,10 @@ from dbsl_tf.training.sgd import SGD
 
 @dataclass(frozen=True)
 class Components:
-    """The parts that training and profiling share; see `build_components`.
+    """What trains on a cluster: the parts that training and profiling share.
+
+    Those of a configuration are made by `build_components`; with other closures and batches a
+    `Trainer` trains anything else.
 
     Attributes:
         engine: the connected cluster.
@@ -39,7 +42,8 @@ class Components:
         mini_epochs: the closure of one mini-epoch for each resolution, low to high; the same for
             those of the same dropout.
         evaluator: of the global weights.
-        batches: for each resolution of the images, what makes the per-worker iterator of batches.
+        batches: for each resolution of the images, what makes the per-worker iterator of batches;
+            anything with the method of `WorkerBatches`.
     """
 
     engine: Engine
@@ -76,7 +80,6 @@ def build_components(
     data: PreparedData,
     cluster: ReadyCluster,
     checkpoint: Checkpoint | None = None,
-    worker_timeout: float | None = None,
     engine: Engine | None = None,
 ) -> Components:
     """Connect to the cluster and build what trains on it.
@@ -86,7 +89,6 @@ def build_components(
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         checkpoint: what to go on from; None: fresh weights.
-        worker_timeout: see `Evaluator`.
         engine: the cluster, where this process has connected to it already.
     """
     engine = engine or Engine(cluster.task, cluster.limits)
@@ -123,7 +125,7 @@ def build_components(
                 for resolution in settings.evaluated_resolutions
             },
             data.spec.test_samples,
-            worker_timeout,
+            settings.cluster.worker_timeout,
         ),
         batches={
             part.resolution: WorkerBatches(

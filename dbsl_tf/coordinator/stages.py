@@ -2,43 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.coordinator.stage import Stage
+from dbsl_tf.engine.closure import Closure
 from dbsl_tf.planning import DualBatchPlan, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
-from dbsl_tf.planning.progressive import TrainingSchedule
+from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.records import CommitRecord, DriftRecord
 from dbsl_tf.schedules.progressive import ResolutionSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A plan and what follows from it; a mini-epoch belongs to one stage from start to merge.
+
+    Attributes:
+        settings: resolution of the images, dropout and B_L.
+        plan: batch, samples and steps of every worker.
+        mini_epoch: the closure, see `mini_epoch_closure`.
+        batches: per-worker iterator of the batches of such mini-epochs.
+        learning_rates: maps an epoch (a float) to the learning rate of every worker.
+    """
+
+    settings: ResolutionSettings
+    plan: DualBatchPlan
+    mini_epoch: Closure
+    batches: Iterator
+    learning_rates: Callable[[float], Sequence[float]]
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of every worker."""
+        return [worker.steps for worker in self.plan.workers]
+
+
+class Streams:
+    """How far each worker is in its endless streams of training data. Not thread-safe.
+
+    There is one for each resolution, with an order of its own. Exact where no worker fails and no
+    plan is replaced while mini-epochs are in flight: those are not counted yet, and a worker that
+    is started again begins where its stream was made.
+
+    Args:
+        workers: number of workers (n).
+        samples: samples that each worker has taken, [workers] for each resolution; absent: none.
+    """
+
+    def __init__(self, workers: int, samples: Mapping[int, Sequence[int]]) -> None:
+        self._workers = workers
+        self._samples = {resolution: list(taken) for resolution, taken in samples.items()}
+
+    @property
+    def samples(self) -> dict[int, tuple[int, ...]]:
+        """Samples that each worker has taken, [workers] for each resolution."""
+        return {resolution: tuple(taken) for resolution, taken in self._samples.items()}
+
+    def taken(self, resolution: int) -> list[int]:
+        """Samples that each worker has taken at this resolution."""
+        return self._samples.setdefault(resolution, [0] * self._workers)
+
+    def took(self, resolution: int, worker: int, samples: int) -> None:
+        """Take note of a merged mini-epoch; what other mini-epochs took is taken again."""
+        self.taken(resolution)[worker] += samples
 
 
 class Stages:
     """Makes the stage of each epoch; reports once that workers are not as fast as planned.
 
-    Not thread-safe: the trainer calls it one call at a time.
+    A plan that no longer fits is replaced at the next epoch where `dual_batch.replan` asks for it.
+    Not thread-safe: it is called one call at a time.
 
     Args:
-        schedule: resolution, dropout and plan of every epoch.
-        watches: compare times with the plan, one for each resolution.
+        run: whose epochs they are.
         make_stage: makes the stage of a plan and its settings.
-        replan: whether a plan that no longer fits is replaced at the next epoch.
         report: told of a drift.
     """
 
     def __init__(
         self,
-        schedule: TrainingSchedule,
-        watches: Mapping[int, DriftWatch],
+        run: ResolvedRun,
         make_stage: Callable[[DualBatchPlan, ResolutionSettings], Stage],
-        replan: bool,
         report: Callable[[DriftRecord], None],
     ) -> None:
-        self._schedule = schedule
-        self._plans = dict(schedule.plans)
-        self._watches = watches
+        self._schedule = run.schedule
+        self._plans = dict(run.schedule.plans)
+        self._watches = {
+            resolution: DriftWatch(models, partial(run.settings.plan, resolution=resolution))
+            for resolution, models in run.time_models.items()
+        }
         self._make_stage = make_stage
-        self._replan = replan
+        self._replan = run.settings.dual_batch.replan
         self._tell = report
         self._reported = False
         self._stages: dict[int, Stage] = {}

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
 
 from dbsl_tf.engine.engine import Engine
 
 
-def worker_memory() -> dict[str, tf.Tensor]:
-    """In a closure: the worker's index, and bytes of its memory; int64 scalars.
+class MemoryReading(NamedTuple):
+    """The memory of a worker; int64 tensors in the closure and numpy values after it.
 
-    `resident_bytes` is the resident set of the process (VmRSS), `peak_bytes` the largest it has had
-    (VmHWM), `available_bytes` the available memory of its whole host (MemAvailable). All come from
-    Linux's /proc and are 0 where it has none. They say nothing of the memory of a GPU: TensorFlow
-    tells that only to the process that has it.
+    All bytes come from Linux's /proc and are 0 where it has none. They say nothing of the memory of
+    a GPU: TensorFlow tells that only to the process that has it.
     """
-    return {
-        "worker": Engine.worker_index(),
-        "resident_bytes": _kilobytes("/proc/self/status", "VmRSS") * 1024,
-        "peak_bytes": _kilobytes("/proc/self/status", "VmHWM") * 1024,
-        "available_bytes": _kilobytes("/proc/meminfo", "MemAvailable") * 1024,
-    }
+
+    worker: Any  # its index
+    resident_bytes: Any  # resident set of the process (VmRSS)
+    peak_bytes: Any  # the largest it has had (VmHWM)
+    available_bytes: Any  # available memory of its whole host (MemAvailable)
+
+
+def worker_memory() -> MemoryReading:
+    """In a closure: the memory of the worker."""
+    return MemoryReading(
+        worker=Engine.worker_index(),
+        resident_bytes=_kilobytes("/proc/self/status", "VmRSS") * 1024,
+        peak_bytes=_kilobytes("/proc/self/status", "VmHWM") * 1024,
+        available_bytes=_kilobytes("/proc/meminfo", "MemAvailable") * 1024,
+    )
 
 
 def _kilobytes(file: str, field: str) -> tf.Tensor:

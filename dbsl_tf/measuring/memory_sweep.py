@@ -10,7 +10,7 @@ from pydantic import ByteSize
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.engine.engine import Engine
-from dbsl_tf.measuring.memory_reading import worker_memory
+from dbsl_tf.measuring.memory_reading import MemoryReading, worker_memory
 from dbsl_tf.measuring.timed_runs import Report, TimedRuns
 from dbsl_tf.profiling.measurement import MemorySample
 from dbsl_tf.profiling.memory_growth import next_batch
@@ -80,7 +80,7 @@ class MemorySweep:
 
         None where that is not known.
         """
-        readings = {int(reading["worker"]): reading for reading in self._readings()}
+        readings = {int(reading.worker): reading for reading in self._readings()}
         shares = []
         for host in set(self._hosts):
             here = [
@@ -88,9 +88,9 @@ class MemorySweep:
                 for worker, other in enumerate(self._hosts)
                 if other == host and worker in readings
             ]
-            if here and all(int(reading["available_bytes"]) for reading in here):
-                used = sum(int(reading["resident_bytes"]) for reading in here)
-                available = min(int(reading["available_bytes"]) for reading in here)
+            if here and all(int(reading.available_bytes) for reading in here):
+                used = sum(int(reading.resident_bytes) for reading in here)
+                available = min(int(reading.available_bytes) for reading in here)
                 shares.append((available + used) // len(here))
         return min(shares, default=None)
 
@@ -104,9 +104,9 @@ class MemorySweep:
         self._runs.run_somewhere(steps)
         results = self._runs.run_somewhere(steps)
         self.samples += [
-            MemorySample(int(reading["worker"]), size, int(reading["peak_bytes"]))
+            MemorySample(int(reading.worker), size, int(reading.peak_bytes))
             for reading in self._readings()
-            if int(reading["peak_bytes"]) > 0
+            if int(reading.peak_bytes) > 0
         ]
         slowest = max(float(result.loop_seconds) for result in results)
         self._seconds_per_sample = slowest / _WARM_UP_STEPS / size
@@ -118,7 +118,7 @@ class MemorySweep:
             peaks[sample.batch] = max(sample.peak_bytes, peaks.get(sample.batch, 0))
         return peaks
 
-    def _readings(self) -> list[dict]:
+    def _readings(self) -> list[MemoryReading]:
         if self._on_gpu:
             return []
         calls = [()] * self._runs.workers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -28,18 +28,17 @@ def read_processors(engine: Engine) -> list[WorkerProcessor]:
     return [found[worker] for worker in sorted(found)]
 
 
-def worker_processor() -> dict[str, tf.Tensor]:
-    """In a closure: what the worker computes with.
+class ProcessorReading(NamedTuple):
+    """What a worker computes with; tensors in the closure and numpy values after it."""
 
-    `worker` is its index (int64 scalar), `cpu_info` lines of its /proc/cpuinfo on its first
-    processors, padded with zeros (uint8 [bytes]), `onednn` whether oneDNN operations are on (bool
-    scalar).
-    """
-    return {
-        "worker": Engine.worker_index(),
-        "cpu_info": _cpu_info(),
-        "onednn": _onednn_is_on(),
-    }
+    worker: Any  # int64, its index
+    cpu_info: Any  # uint8 [bytes], lines on its first processors, padded with zeros
+    onednn: Any  # bool, whether oneDNN operations are on
+
+
+def worker_processor() -> ProcessorReading:
+    """In a closure: what the worker computes with."""
+    return ProcessorReading(Engine.worker_index(), _cpu_info(), _onednn_is_on())
 
 
 def _cpu_info() -> tf.Tensor:
@@ -68,7 +67,7 @@ def _onednn_is_on() -> tf.Tensor:
     return done.reduce(tf.constant(False), lambda *_: True)
 
 
-def _read(reading: dict[str, Any]) -> WorkerProcessor:
-    text = bytes(reading["cpu_info"]).rstrip(b"\0").decode(errors="replace")
+def _read(reading: ProcessorReading) -> WorkerProcessor:
+    text = bytes(reading.cpu_info).rstrip(b"\0").decode(errors="replace")
     processor = Processor.of(text.splitlines())
-    return WorkerProcessor(int(reading["worker"]), processor, bool(reading["onednn"]))
+    return WorkerProcessor(int(reading.worker), processor, bool(reading.onednn))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.coordinator.closures import MiniEpochResult, Orders
 from dbsl_tf.coordinator.components import Components
-from dbsl_tf.coordinator.messages import MiniEpochResult, Orders
 from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
 Report = Callable[[str], None]

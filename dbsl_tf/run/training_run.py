@@ -107,7 +107,7 @@ def _ready_trainer(
     `check` is called while it trains, `look` while it loads.
     """
     # Imported here because they load TensorFlow.
-    from dbsl_tf.coordinator.assembly import build_trainer
+    from dbsl_tf.coordinator.trainer import build_trainer
     from dbsl_tf.engine.watched_run import run_watched
 
     def build() -> Trainer:

@@ -92,19 +92,22 @@ class Exchange:
         kept = velocity if self._stored.velocity else ()
         return pieces + (self._stored.velocity_packing.pack(kept) if kept else [])
 
-    def push(
-        self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], places: Iterable[int]
-    ) -> tf.Operation:
-        """Write some of the pieces into the slot.
+    def push(self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor]) -> tf.Operation:
+        """Write what `pack` made into the slot.
 
         Args:
             variables: of the slot, as `Slot.variables` lists them.
             pieces: all that `pack` made.
-            places: of those to write now.
 
         Returns:
             The operation that is done when they have arrived.
         """
+        return self._write(variables, pieces, range(len(pieces)))
+
+    def _write(
+        self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], places: Iterable[int]
+    ) -> tf.Operation:
+        """Push those of the pieces that have these places."""
         stored = self._stored
         slot = stored.slot_of(variables)
         devices = [variable.device for variable in [*stored.weights, *stored.velocity]]

@@ -7,84 +7,76 @@ from typing import Any
 
 import numpy as np
 
-from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
-from dbsl_tf.planning.progressive import PlannedSubStage, TrainingSchedule
-from dbsl_tf.schedules import ResolutionSettings, SubStage
+from dbsl_tf.config import load_config
+from dbsl_tf.resolved import ResolvedRun, resolve
 
 RESOLUTION = 32
+SAMPLE_SECONDS, BATCH_SECONDS = 0.001, 0.01
 
 
 def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: Path):
     """The trainer of a model of so many parameters, with closures that do no work."""
-    import tensorflow as tf
-
-    from dbsl_tf.coordinator.checkpointer import Checkpointer
-    from dbsl_tf.coordinator.dispatcher import Dispatcher
+    from dbsl_tf.coordinator.components import Components
     from dbsl_tf.coordinator.evaluator import Evaluator
-    from dbsl_tf.coordinator.merger import Merger
-    from dbsl_tf.coordinator.record_writer import RecordWriter
-    from dbsl_tf.coordinator.stage import Stage, Streams
-    from dbsl_tf.coordinator.stages import Stages
     from dbsl_tf.coordinator.trainer import Trainer
-    from dbsl_tf.planning.drift import DriftWatch
     from dbsl_tf.results.checkpoints import Checkpoints
-    from dbsl_tf.schedules.calendar import Calendar
-    from dbsl_tf.schedules.synchronization import Synchronization
     from dbsl_tf.shared_model.merge import MERGE_RULES
     from dbsl_tf.shared_model.shared_model import SharedModel
-    from dbsl_tf.shared_model.slots import SlotPool
     from dbsl_tf.shared_model.stored_model import ModelState
 
-    workers = engine.workers
     state = ModelState(0, [np.zeros(parameters, np.float32)], [])
     shared_model = SharedModel(engine, state, MERGE_RULES["average"])
-    slots = SlotPool(shared_model, workers)
-    model = TimeModel(0.001, 0.01)
-    plan = plan_dual_batch(Demand(model, workers, workers, 0, 1, "nearest"), 1.0)
-    batches = engine.worker_datasets(lambda: tf.data.Dataset.from_tensors(0).repeat()).iterator()
-    settings = ResolutionSettings(RESOLUTION, 0.0, 1)
-    stage = Stage(settings, plan, no_work(engine), batches, lambda epoch: [0.0] * workers)
-    sub_stage = PlannedSubStage(SubStage(1, epochs, 0.0, 0.0, settings), plan)
-    records = RecordWriter([clock])
-    watch = DriftWatch([model] * workers, lambda _: plan)
-    trainer = Trainer(
+    evaluations = {RESOLUTION: no_evaluation(engine)}
+    components = Components(
         engine=engine,
         shared_model=shared_model,
-        slots=slots,
-        stages=Stages(
-            TrainingSchedule((sub_stage,)),
-            {RESOLUTION: watch},
-            lambda *_: stage,
-            False,
-            lambda drift: None,
-        ),
-        dispatcher=Dispatcher(workers * epochs, 0, [0] * workers, Synchronization(), engine.roster),
-        merger=Merger(shared_model, slots, workers, in_rounds=False),
-        calendar=Calendar(workers, epochs, eval_every=epochs, checkpoint_every=epochs),
-        evaluator=Evaluator(engine, shared_model, {RESOLUTION: no_evaluation(engine)}, workers),
-        checkpointer=Checkpointer(
-            Checkpoints(folder, keep=1),
-            shared_model,
-            records,
-            0.0,
-            lambda error: trainer.fail(error),
-        ),
-        streams=Streams(workers, {}),
-        records=records,
-        seed=0,
+        mini_epochs={RESOLUTION: no_work(engine)},
+        evaluator=Evaluator(engine, shared_model, evaluations, engine.workers),
+        batches={RESOLUTION: NoBatches(engine)},
     )
-    return trainer
+    run = run_of(engine.workers, epochs)
+    return Trainer(run, components, Checkpoints(folder, keep=1), observers=[clock])
+
+
+def run_of(workers: int, epochs: int) -> ResolvedRun:
+    """A run of mini-epochs of one sample each, evaluated and saved at its end."""
+    overrides = [
+        f"cluster.workers={workers}",
+        f"schedule.epochs={epochs}",
+        f"schedule.eval_every={epochs}",
+        f"checkpoint.every={epochs}",
+        f"data.image_size={RESOLUTION}",
+        *("dual_batch.small_workers=0", "dual_batch.large_batch=1"),
+        *(f"time_model.a={SAMPLE_SECONDS}", f"time_model.b={BATCH_SECONDS}"),
+    ]
+    return resolve(load_config("quickstart.yaml", overrides), samples=workers)
+
+
+class NoBatches:
+    """What stands for the input pipelines; the closures take nothing from it."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def iterator(self, sizes: Any, samples_before: Any) -> Any:
+        """An iterator that stands for one on each worker."""
+        import tensorflow as tf
+
+        nothing = self._engine.worker_datasets(lambda: tf.data.Dataset.from_tensors(0).repeat())
+        return nothing.iterator()
 
 
 def no_work(engine: Any):
     """The closure of a mini-epoch in which nothing is pulled, trained or pushed."""
     import tensorflow as tf
 
-    from dbsl_tf.coordinator.messages import MiniEpochResult
+    from dbsl_tf.coordinator.closures import MiniEpochResult
 
     @engine.closure
     def mini_epoch(batches: Any, slot: Any, orders: Any) -> MiniEpochResult:
         none, at_once = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
+        # As planned, so that no plan is asked for again.
+        planned = tf.constant(SAMPLE_SECONDS + BATCH_SECONDS, tf.float64)
         return MiniEpochResult(
             trained=tf.constant(True),
             worker=engine.worker_index(),
@@ -94,7 +86,7 @@ def no_work(engine: Any):
             finite=tf.constant(True),
             started=tf.timestamp(),
             seconds=at_once,
-            loop_seconds=at_once,
+            loop_seconds=planned,
         )
 
     return mini_epoch

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dbsl_tf.config import load_config
-from dbsl_tf.coordinator.stage import Stage, Streams
-from dbsl_tf.coordinator.stages import Stages
-from dbsl_tf.planning.drift import DriftWatch
+from dbsl_tf.coordinator.stages import Stage, Stages, Streams
 from dbsl_tf.resolved import resolve
 from tests.support.records import commit_record
 
@@ -20,16 +17,11 @@ CONFIG = Path(__file__).parents[2] / "configs" / "cifar100_hybrid.yaml"
 class TestStages:
     @pytest.fixture(autouse=True)
     def _set_up(self):
-        self.config = load_config(CONFIG)
         self.made: list[int] = []
 
     def stages(self, replan: bool) -> Stages:
-        run = resolve(self.config)
-        watches = {
-            resolution: DriftWatch(given, partial(run.settings.plan, resolution=resolution))
-            for resolution, given in run.time_models.items()
-        }
-        return Stages(run.schedule, watches, self.make, replan, lambda record: None)
+        run = resolve(load_config(CONFIG, [f"dual_batch.replan={str(replan).lower()}"]))
+        return Stages(run, self.make, lambda record: None)
 
     def make(self, plan, settings) -> Stage:
         self.made.append(settings.resolution)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dbsl_tf.config import load_config
 from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.resolved import ResolvedRun, RunSettings, settings_of
 from dbsl_tf.shared_model.merge import MERGE_RULES
 from tests.support.isolation import on_shared_cluster
 from tests.support.schedules import constant_schedule
@@ -19,8 +21,8 @@ from tests.support.softmax_regression import batches, logits_and_losses, train_b
 
 MODEL = TimeModel(0.001, 0.004)
 MOMENTUM, DECAY, SAMPLES = 0.9, 0.01, 40
-RESOLUTION = 2
-RATES = {0: 0.5, 1: 0.25}  # learning rates of the small and the large worker
+RESOLUTION, LARGE_BATCH = 8, 8
+RATE = 0.5  # learning rate of the large worker, before it is halved after the first epoch
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def plan(extra_time_ratio: float = 1.1):
         samples=SAMPLES,
         workers=2,
         small_workers=1,
-        large_batch=8,
+        large_batch=LARGE_BATCH,
         rounding="nearest",
     )
     return plan_dual_batch(demand, extra_time_ratio)
@@ -61,81 +63,104 @@ def worker_batches(mine) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(images[i:j], labels[i:j]) for i, j in zip(starts, stops, strict=True)]
 
 
+RATES = {mine.index: RATE * (mine.batch / LARGE_BATCH) for mine in plan().workers}
+
+
+def resolved(case: Case) -> ResolvedRun:
+    """The run of a case: what it plans anew is always the plan for k = 1.3."""
+
+    class AnotherPlan(RunSettings):
+        def plan(self, time_models, resolution=None):
+            return plan(1.3)
+
+    config = load_config(
+        "quickstart.yaml",
+        [
+            f"data.image_size={RESOLUTION}",
+            f"dual_batch.large_batch={LARGE_BATCH}",
+            f"dual_batch.replan={str(case.replan).lower()}",
+            f"optimizer.base_lr={RATE}",
+            "optimizer.lr_scaling=linear",
+            f"schedule.epochs={case.epochs}",
+            f"schedule.eval_every={case.epochs}",
+            "schedule.milestones=[1]",
+            "schedule.gamma=0.5",
+            "checkpoint.every=1",
+            f"sync.mode={case.mode}",
+            f"sync.staleness={'null' if case.staleness is None else case.staleness}",
+        ],
+    )
+    settings = settings_of(config, SAMPLES)
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    times = [TimeModel(1.0, 1.0) if case.replan else MODEL] * 2
+    schedule = constant_schedule(plan(), case.epochs, RESOLUTION)
+    return ResolvedRun(AnotherPlan(**values), {RESOLUTION: times}, schedule)
+
+
 def train(engine, case: Case):
-    """Train for real; the records and every merged model, from the initial one on."""
+    """Train for real: the records, every merged model from the initial one on, what was saved."""
     import tensorflow as tf
 
-    from dbsl_tf.coordinator.checkpointer import Checkpointer
     from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
-    from dbsl_tf.coordinator.dispatcher import Dispatcher
+    from dbsl_tf.coordinator.components import Components
     from dbsl_tf.coordinator.evaluator import Evaluator
-    from dbsl_tf.coordinator.merger import Merger
-    from dbsl_tf.coordinator.record_writer import RecordWriter
-    from dbsl_tf.coordinator.stage import Stage, Streams
-    from dbsl_tf.coordinator.stages import Stages
     from dbsl_tf.coordinator.trainer import Trainer
-    from dbsl_tf.data.pipeline import mini_epoch_batches
-    from dbsl_tf.planning.drift import DriftWatch
     from dbsl_tf.results.checkpoints import Checkpoints
-    from dbsl_tf.schedules.calendar import Calendar
-    from dbsl_tf.schedules.synchronization import Synchronization
     from dbsl_tf.shared_model.shared_model import SharedModel
-    from dbsl_tf.shared_model.slots import SlotPool
     from dbsl_tf.shared_model.stored_model import ModelState
     from dbsl_tf.training.sgd import SGD
     from tests.support.softmax_regression import build_network
 
     network = build_network()
     initial = network.initial_weights()
-    velocity = [np.zeros((2, *weight.shape), np.float32) for weight in initial]
-    state = ModelState(0, initial, velocity if case.keep_momentum else [])
-    shared = SharedModel(engine, state, MERGE_RULES[case.merge])
-    slots = SlotPool(shared, 2)
-    optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
-    tests = [tf.constant(part) for part in batches([7], seed=9)[0]]
+    records, models = [], [initial]
+
+    class NotedModel(SharedModel):
+        """Keeps the weights of every commit."""
+
+        def merge(self, slot, worker, update_factor):
+            commit = super().merge(slot, worker, update_factor)
+            self.note(1)
+            return commit
+
+        def merge_round(self, slots, workers, update_factors):
+            commit = super().merge_round(slots, workers, update_factors)
+            self.note(len(slots))
+            return commit
+
+        def note(self, commits):
+            self.take_snapshot()
+            models.extend(self.read_snapshot() for _ in range(commits))
+
+    class FirstSamples:
+        """Batches of the same first samples in every mini-epoch of a worker."""
+
+        def iterator(self, sizes, samples_before):
+            ends = tf.constant(np.cumsum([0, *map(len, sizes)]))
+            all_sizes = tf.constant(np.concatenate(sizes), tf.int64)
+
+            def dataset_fn():
+                worker = engine.worker_index()
+                mine = all_sizes[ends[worker] : ends[worker + 1]]
+                ((images, labels),) = batches([SAMPLES])
+                samples = tf.reduce_sum(mine)
+                mini_epoch = tf.data.Dataset.from_tensors(
+                    (tf.constant(images)[:samples], tf.constant(labels)[:samples])
+                )
+                data = mini_epoch.repeat().rebatch(mine)
+                if case.slow:
+                    data = data.map(
+                        lambda x, y: tf.cond(worker == 1, lambda: hesitate(x, y), lambda: (x, y))
+                    )
+                return data
+
+            return engine.worker_datasets(dataset_fn).iterator()
 
     def hesitate(images, labels):
         work = tf.random.uniform([700, 700])
         for _ in range(15):
             work = tf.linalg.matmul(work, work) / 700.0
         return images + 0.0 * tf.reduce_mean(work), labels
-
-    closure = mini_epoch_closure(engine, shared.exchange, network, optimizer)
-
-    def make_stage(plan, settings):
-        def dataset_fn():
-            worker = engine.worker_index()
-            batch = tf.gather([mine.batch for mine in plan.workers], worker)
-            samples = tf.gather([mine.samples for mine in plan.workers], worker)
-            ((images, labels),) = batches([SAMPLES])
-            mini_epoch = tf.data.Dataset.from_tensors(
-                (tf.constant(images)[:samples], tf.constant(labels)[:samples])
-            )
-            data = mini_epoch.repeat().rebatch(mini_epoch_batches(batch, samples))
-            if case.slow:
-                data = data.map(
-                    lambda x, y: tf.cond(worker == 1, lambda: hesitate(x, y), lambda: (x, y))
-                )
-            return data
-
-        return Stage(
-            settings=settings,
-            plan=plan,
-            mini_epoch=closure,
-            batches=engine.worker_datasets(dataset_fn).iterator(),
-            learning_rates=lambda epoch: [RATES[worker] * 0.5 ** (epoch >= 1) for worker in (0, 1)],
-        )
-
-    records, models = [], [initial]
-
-    class ModelsOfCommits(Merger):
-        """Keeps the weights of every commit."""
-
-        def commit(self, returned):
-            merged = super().commit(returned)
-            shared.take_snapshot()
-            models.extend(shared.read_snapshot() for _ in merged)
-            return merged
 
     class CheckpointsNoted(Checkpoints):
         """Says after which records each was written."""
@@ -158,37 +183,25 @@ def train(engine, case: Case):
         def survived(self, record):
             records.append(record.as_dict())
 
+    tests = [tf.constant(part) for part in batches([7], seed=9)[0]]
+
     def test_dataset(start, stop):
         return tf.data.Dataset.from_tensors((tests[0][start:stop], tests[1][start:stop]))
 
-    writer = RecordWriter([Recorder()])
-    time_models = [TimeModel(1.0, 1.0) if case.replan else MODEL] * 2
-    watch = DriftWatch(time_models, lambda _: plan(1.3))
-    rule = Synchronization.of(case.mode, case.staleness)
+    velocity = [np.zeros((2, *weight.shape), np.float32) for weight in initial]
+    state = ModelState(0, initial, velocity if case.keep_momentum else [])
+    shared = NotedModel(engine, state, MERGE_RULES[case.merge])
+    optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
     evaluation = evaluation_closure(engine, shared.exchange, network, test_dataset)
-    checkpoints = CheckpointsNoted(Path(tempfile.mkdtemp()), keep=1)
-    trainer = Trainer(
+    components = Components(
         engine=engine,
         shared_model=shared,
-        slots=slots,
-        stages=Stages(
-            constant_schedule(plan(), case.epochs, RESOLUTION),
-            {RESOLUTION: watch},
-            make_stage,
-            case.replan,
-            writer.drifted if case.replan else lambda record: None,
-        ),
-        dispatcher=Dispatcher(2 * case.epochs, 0, [0, 0], rule, engine.roster),
-        merger=ModelsOfCommits(shared, slots, 2, rule.in_rounds),
-        calendar=Calendar(2, case.epochs, eval_every=case.epochs, checkpoint_every=1),
+        mini_epochs={RESOLUTION: mini_epoch_closure(engine, shared.exchange, network, optimizer)},
         evaluator=Evaluator(engine, shared, {RESOLUTION: evaluation}, 7),
-        checkpointer=Checkpointer(
-            checkpoints, shared, writer, 0.0, lambda error: trainer.fail(error)
-        ),
-        streams=Streams(2, {}),
-        records=writer,
-        seed=0,
+        batches={RESOLUTION: FirstSamples()},
     )
+    checkpoints = CheckpointsNoted(Path(tempfile.mkdtemp()), keep=1)
+    trainer = Trainer(resolved(case), components, checkpoints, observers=[Recorder()])
     trainer.warm_up()
     trainer.run()
     saved = checkpoints.latest(print)

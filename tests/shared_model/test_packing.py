@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
 
-from dbsl_tf.shared_model.packing import Packing
+from dbsl_tf.shared_model.stored_model import Packing
 
 SHAPES = st.lists(st.lists(st.integers(1, 4), max_size=3).map(tuple), min_size=1, max_size=6)
 

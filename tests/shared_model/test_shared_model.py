@@ -43,7 +43,7 @@ def hammer(engine, killed_after, transfer_type):
         stacked = tf.stack(weights)
         with tf.control_dependencies(weights):
             pieces = model.exchange.pack(pulled, [tf.ones_like(w) for w in weights], [])
-            pushed = model.exchange.push(slot, pieces, range(len(pieces)))
+            pushed = model.exchange.push(slot, pieces)
         with tf.control_dependencies([pushed]):
             return {
                 "intact": pulled.intact,
@@ -99,14 +99,18 @@ def push_a_small_difference(engine, transfer_type):
         pulled = model.exchange.pull(variables, engine.worker_index())
         trained = [weight + DIFFERENCE * tf.sign(weight) for weight in pulled.weights]
         pieces = model.exchange.pack(pulled, trained, [pulled.weights[0]])
-        pushed = model.exchange.push(variables, pieces, range(len(pieces)))
+        pushed = model.exchange.push(variables, pieces)
         with tf.control_dependencies([pushed]):
             return {"intact": pulled.intact, "first": tf.identity(pulled.weights[0])}
+
+    @engine.closure
+    def pull_again(variables):
+        return model.exchange.pull(variables, engine.worker_index()).intact
 
     start = model.fill(slot)
     result = engine.call(closure, slot.variables())
     # As it is run again after its worker died.
-    result["intact again"] = engine.call(closure, slot.variables())["intact"]
+    result["intact again"] = engine.call(pull_again, slot.variables())
     commit = model.merge(slot, 0, 1.0)
     elements = sum(int(v.shape.num_elements()) for v in slot.variables() if v.dtype == tf.float32)
     return weights, {"start": start, **result}, commit, model.state(), elements

@@ -10,7 +10,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from dbsl_tf.coordinator import moments
+from tests.support.faults import FAULT_POINTS
 from tests.support.patience import slowness
 from tests.support.tiny_runs import TinyRunCase
 
@@ -23,13 +23,6 @@ OVERRIDES = (
     "checkpoint.every=4",
     "cluster.max_restarts=1000",
     f"cluster.worker_timeout={3 * slowness()}",
-)
-AT = (
-    moments.BEFORE_PULL,
-    moments.IN_THE_LOOP,
-    moments.DURING_PUSH,
-    moments.AFTER_PUSH,
-    moments.DURING_EVALUATION,
 )
 
 
@@ -47,9 +40,9 @@ class ManyKillsTest(TinyRunCase):
             kind = kinds[sum(killed.values())] if not killed else chance.choice(kinds)
             self.settle(process)
             if kind == "worker":
-                moment, worker = chance.choice(AT), chance.randrange(2)
-                self.kill_at(moment, worker, self.faults, process)
-                kind = f"worker {moment}"
+                point, worker = chance.choice(FAULT_POINTS), chance.randrange(2)
+                self.kill_at(point, worker, self.faults, process)
+                kind = f"worker {point}"
             elif kind == "parameter server":
                 self.send(
                     f"ps-{chance.randrange(2)}", chance.choice([signal.SIGKILL, signal.SIGTERM])

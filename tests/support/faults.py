@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+BEFORE_PULL = "before pull"
+IN_THE_LOOP = "in the loop"
+DURING_PUSH = "during push"
+AFTER_PUSH = "after push"
+DURING_EVALUATION = "during evaluation"
+FAULT_POINTS = (BEFORE_PULL, IN_THE_LOOP, DURING_PUSH, AFTER_PUSH, DURING_EVALUATION)
 
-def pipe_of(folder: Path, moment: str, worker: int | str) -> Path:
-    """Where a worker waits at a moment."""
-    return folder / f"{moment.replace(' ', '_')}-{worker}"
+
+def pipe_of(folder: Path, point: str, worker: int | str) -> Path:
+    """Where a worker waits at a fault point."""
+    return folder / f"{point.replace(' ', '_')}-{worker}"
 
 
 def mark_of(pipe: Path) -> Path:

@@ -1,10 +1,10 @@
-"""The training command with moments at which a test can have a process die.
+"""The training command with points at which a test can have a process die.
 
 `python -m tests.support.injected_train` takes the arguments of dbsl_tf.train. A worker that comes
-to a moment looks for a named pipe that a test has put into the folder $FAULT_FOLDER for it; where
-there is one it leaves a mark and waits at the pipe, to be killed. The coordinator kills itself in
-the middle of writing a checkpoint where the folder has a file `checkpoint`, and never goes on in
-Python once there is a file `freeze`, if it began with a file `may_freeze`.
+to a fault point looks for a named pipe that a test has put into the folder $FAULT_FOLDER for it;
+where there is one it leaves a mark and waits at the pipe, to be killed. The coordinator kills
+itself in the middle of writing a checkpoint where the folder has a file `checkpoint`, and never
+goes on in Python once there is a file `freeze`, if it began with a file `may_freeze`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.support.faults import pipe_of
-
 FOLDER = Path(os.environ["FAULT_FOLDER"])
-
-
-def _passing(moment, worker):
-    import tensorflow as tf
-
-    prefix = str(pipe_of(FOLDER, moment, ""))
-    path = tf.strings.join([prefix, tf.strings.as_string(worker)])
-
-    def wait() -> tf.Tensor:
-        marked = tf.io.write_file(tf.strings.join([path, ".reached"]), "")
-        with tf.control_dependencies([marked]):
-            return tf.strings.length(tf.io.read_file(path))
-
-    armed = tf.size(tf.io.matching_files(path)) > 0
-    return tf.cond(armed, wait, lambda: tf.constant(0)).op
 
 
 def _freeze():
@@ -64,9 +47,11 @@ if __name__ == "__main__":
         from dbsl_tf.common.quiet import import_tensorflow_quietly
 
         import_tensorflow_quietly()
-        from dbsl_tf.coordinator import moments
+        from dbsl_tf.shared_model import shared_model
+        from tests.support.faulty_exchange import FaultyExchange
 
-        moments.passing = _passing
+        FaultyExchange.folder = FOLDER
+        shared_model.Exchange = FaultyExchange
         return dbsl_tf.cli.train.main(arguments)
 
     # A process with another thread gets no network namespace of its own.

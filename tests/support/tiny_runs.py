@@ -14,8 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dbsl_tf.coordinator import moments
-from tests.support.faults import mark_of, pipe_of
+from tests.support.faults import IN_THE_LOOP, mark_of, pipe_of
 from tests.support.networks import silent_isolation
 from tests.support.patience import wait_until
 from tests.support.signals import accept_interrupts
@@ -138,16 +137,16 @@ class TinyRunCase(tf.test.TestCase):
         """Send a signal to a server, such as `worker-0`."""
         os.kill(self.servers()[server], number)
 
-    def kill_at(self, moment: str, worker: int, faults: Path, process: subprocess.Popen) -> None:
-        """Kill a worker of `injected_train` when it comes to a moment, and wait until it is back.
+    def kill_at(self, point: str, worker: int, faults: Path, process: subprocess.Popen) -> None:
+        """Kill a worker of `injected_train` at a fault point, and wait until it is back.
 
         Args:
-            moment: one of `dbsl_tf.coordinator.moments`.
+            point: one of `FAULT_POINTS`.
             worker: its index.
             faults: the folder of the injector.
             process: the run.
         """
-        pipe = pipe_of(faults, moment, worker)
+        pipe = pipe_of(faults, point, worker)
         os.mkfifo(pipe)
         self.wait_until(mark_of(pipe).exists, process)
         before = self.servers()[f"worker-{worker}"]
@@ -165,7 +164,7 @@ class TinyRunCase(tf.test.TestCase):
 
     def stop_in_the_loop(self, worker: int, faults: Path, process: subprocess.Popen) -> None:
         """Stop a worker of `injected_train` while it trains."""
-        mark = pipe_of(faults, moments.IN_THE_LOOP, worker)
+        mark = pipe_of(faults, IN_THE_LOOP, worker)
         # A plain file lets it leave its mark and go on at once.
         mark.touch()
         self.wait_until(mark_of(mark).exists, process, pause=0.005)

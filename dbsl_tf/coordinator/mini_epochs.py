@@ -1,0 +1,313 @@
+"""The way of a mini-epoch: it begins, some worker trains it, and it is merged.
+
+What the worker does is in `closures.py`. Whatever happens to workers, every mini-epoch is merged
+exactly once: one that comes to nothing goes back to the dispatcher.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dbsl_tf.common.patience import UsualTimes
+from dbsl_tf.coordinator.checkpointer import Progress
+from dbsl_tf.coordinator.closures import MiniEpochResult, Orders
+from dbsl_tf.coordinator.components import Components
+from dbsl_tf.coordinator.dispatcher import Dispatcher
+from dbsl_tf.coordinator.evaluator import Evaluations, diverged
+from dbsl_tf.coordinator.stages import Stage, Stages, Streams
+from dbsl_tf.coordinator.supervision import Supervision
+from dbsl_tf.engine.engine import WorkerHung
+from dbsl_tf.planning import DualBatchPlan, WorkerPlan
+from dbsl_tf.resolved import ResolvedRun
+from dbsl_tf.results.checkpoints import Checkpoint
+from dbsl_tf.results.records import CommitRecord, FaultRecord
+from dbsl_tf.schedules.progressive import ResolutionSettings
+from dbsl_tf.shared_model.shared_model import SlotPool
+from dbsl_tf.shared_model.stored_model import Slot
+
+# A mini-epoch whose result is not finite is trained once more from fresh weights.
+_TRIES = 2
+# Between asking again for a worker that is allowed to begin, in seconds.
+_PAUSE = 0.005
+
+
+@dataclass(frozen=True)
+class MiniEpoch:
+    """What is decided when a mini-epoch is handed out, and holds until it is merged.
+
+    Attributes:
+        number: its place among all mini-epochs of the run, from 0.
+        slot: what it begins with, and is pushed into.
+        start: the commit of the weights that it begins with.
+        stage: the plan it belongs to.
+        learning_rates: one for each worker.
+        orders: likewise; the worker that takes it picks its own.
+    """
+
+    number: int
+    slot: Slot
+    start: int
+    stage: Stage
+    learning_rates: Sequence[float]
+    orders: Orders
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A mini-epoch that came back, before it is merged.
+
+    Attributes:
+        mini_epoch: what was ordered.
+        result: what the closure returned.
+    """
+
+    mini_epoch: MiniEpoch
+    result: MiniEpochResult
+
+    @property
+    def plan(self) -> WorkerPlan:
+        """The share of the worker that trained it."""
+        return self.mini_epoch.stage.plan.workers[int(self.result.worker)]
+
+
+class MiniEpochs:
+    """All mini-epochs of a run. Thread-safe.
+
+    Args:
+        run: whose mini-epochs they are.
+        components: what trains them.
+        checkpoint: after which they go on; None: they begin.
+        supervision: of the training.
+        evaluations: which occupy workers.
+        committed: told of a commit, the last one of a round, while nothing else is merged.
+
+    Attributes:
+        ordering: held for what happens in the order of commits.
+    """
+
+    def __init__(
+        self,
+        run: ResolvedRun,
+        components: Components,
+        checkpoint: Checkpoint | None,
+        supervision: Supervision,
+        evaluations: Evaluations,
+        committed: Callable[[CommitRecord], None],
+    ) -> None:
+        settings, engine = run.settings, components.engine
+        workers = engine.workers
+        merged = checkpoint.commit if checkpoint else 0
+        self.ordering = threading.Lock()
+        self._settings = settings
+        self._components = components
+        self._engine = engine
+        self._records, self._stalls = supervision.records, supervision.stalls
+        self._ending = supervision.ending
+        self._evaluations = evaluations
+        self._committed = committed
+        self._slots = SlotPool(components.shared_model, workers)
+        self._streams = Streams(workers, checkpoint.samples if checkpoint else {})
+        self._stages = Stages(run, self._make_stage, self._records.drifted)
+        self._dispatcher = Dispatcher(
+            total=settings.calendar.total,
+            merged=merged,
+            clocks=checkpoint.clocks if checkpoint else [0] * workers,
+            synchronization=settings.synchronization,
+            roster=engine.roster,
+        )
+        self._ending.subscribe(self._dispatcher.stop)
+        self._in_rounds = settings.synchronization.in_rounds
+        # Until a mini-epoch has come back, the plan says how long it takes.
+        self._times = UsualTimes(engine.limits, settings.cluster.worker_timeout, ratio=1.0)
+        self._rejected: Counter[int] = Counter()
+        # BSP: what is there of a round; in the middle of an epoch the first one is shorter.
+        self._round: list[Returned] = []
+        self._round_size = workers - merged % workers
+
+    @property
+    def merged(self) -> int:
+        """How many are merged."""
+        return self._dispatcher.merged
+
+    @property
+    def finished(self) -> bool:
+        """Whether all are merged, and what follows from it is begun."""
+        return self._dispatcher.finished and not self.ordering.locked()
+
+    @property
+    def progress(self) -> Progress:
+        """What a checkpoint has of them; while `ordering` is held."""
+        return Progress(self._dispatcher.clocks, self._streams.samples, self._stages.time_models)
+
+    def load(self) -> None:
+        """Have every worker load the closure of the next ones; nothing is trained."""
+        calendar, workers = self._settings.calendar, self._engine.workers
+        epoch = min(calendar.epochs_done(self.merged) + 1, calendar.epochs)
+        stage = self._stages.at(epoch, self.merged)
+        orders = Orders.same([0] * workers)
+        slots = [self._slots.take() for _ in range(workers)]
+        self._components.shared_model.warm_up(slots)
+        self._engine.call_each(
+            stage.mini_epoch, [(stage.batches, slot.variables(), orders) for slot in slots]
+        )
+        for slot in slots:
+            self._slots.give_back(slot)
+
+    def train(self) -> None:
+        """Have one mini-epoch after the other trained and merged, until there are no more.
+
+        To be called in as many threads as there are workers.
+
+        Raises:
+            UserError: one was not finite twice in a row.
+            ClusterError: a parameter server is gone.
+        """
+        while (number := self._dispatcher.next()) is not None:
+            returned = self._hand_out(self._begin(number))
+            if returned is not None:
+                self._commit(returned)
+
+    def _begin(self, number: int) -> MiniEpoch:
+        workers, total = self._engine.workers, self._settings.calendar.total
+        epoch = number // workers
+        if self._in_rounds:
+            # A worker that still evaluates would leave its mini-epoch of the round to another.
+            self._evaluations.wait()
+        with self.ordering:
+            # A new stage is made known to all workers, which would wait for one that hangs.
+            all_present = len(self._engine.roster.present) == workers
+            with self._stalls.bounded("begin the next stage", needs_workers=True):
+                stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
+            slot = self._slots.take()
+            with self._stalls.bounded("copy the weights"):
+                start = self._components.shared_model.fill(slot)
+        # In a round it must not matter which worker takes which number.
+        rates = stage.learning_rates(epoch if self._in_rounds else number / workers)
+        seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
+        seeds = [self._settings.seed * total + seed for seed in seeds]
+        orders = Orders.of(stage.steps, rates, seeds, self._dispatcher.allowed())
+        return MiniEpoch(number, slot, start, stage, rates, orders)
+
+    def _make_stage(self, plan: DualBatchPlan, part: ResolutionSettings) -> Stage:
+        batches = self._components.batches[part.resolution].iterator(
+            [worker.batch_sizes for worker in plan.workers], self._streams.taken(part.resolution)
+        )
+        return Stage(
+            settings=part,
+            plan=plan,
+            mini_epoch=self._components.mini_epochs[part.resolution],
+            batches=batches,
+            learning_rates=self._settings.learning_rates(plan, part),
+        )
+
+    def _hand_out(self, mini_epoch: MiniEpoch) -> Returned | None:
+        """Have some worker train it; the result, None where it has to begin again."""
+        stage = mini_epoch.stage
+        call = self._engine.start(
+            stage.mini_epoch, stage.batches, mini_epoch.slot.variables(), mini_epoch.orders
+        )
+        hung = False
+        try:
+            # Any worker may take it, the slowest too.
+            expected = max(worker.predicted_seconds for worker in stage.plan.workers)
+            result = call.result(self._times.patience(expected))
+        except WorkerHung:
+            self._dispatcher.give_back(mini_epoch.number)
+            # Until the worker has come to, it may still write to the slot.
+            result, hung = call.result(), True
+        returned = Returned(mini_epoch, result)
+        worker = returned.plan.index
+        counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
+        self._engine.roster.answered(worker)
+        if result.trained and not hung:
+            self._times.took(worker, float(result.seconds), returned.plan.predicted_seconds)
+        if counts and result.trained and result.finite:
+            return returned
+        self._slots.give_back(mini_epoch.slot)
+        if counts:
+            if result.trained:
+                self._reject(returned)
+            self._dispatcher.give_back(mini_epoch.number)
+            if not result.trained:
+                time.sleep(_PAUSE)
+        return None
+
+    def _reject(self, returned: Returned) -> None:
+        number, plan = returned.mini_epoch.number, returned.plan
+        what = (
+            f"worker {plan.index} ({plan.role}, batch {plan.batch}) gave a loss or weights that "
+            f"are not finite at learning rate {returned.mini_epoch.learning_rates[plan.index]:g}"
+        )
+        self._rejected[number] += 1
+        if self._rejected[number] >= _TRIES:
+            raise diverged(f"twice in a row, {what}")
+        text = f"{what}: discarded, and trained once more from fresh weights"
+        self._records.survived(FaultRecord(self.merged, "rejected", plan.index, text))
+
+    def _commit(self, returned: Returned) -> None:
+        self._dispatcher.wait_to_merge(returned.plan.index)
+        with self.ordering:
+            if self._ending.begun:
+                return
+            with self._stalls.bounded("merge"):
+                records = self._merge_round(returned) if self._in_rounds else self._merge(returned)
+            for record in records:
+                self._streams.took(record.resolution, record.worker, record.samples)
+                self._records.committed(record)
+                self._stages.observe(record, returned.mini_epoch.stage)
+            self._dispatcher.was_merged([record.worker for record in records])
+            if records:
+                self._committed(records[-1])
+        self._dispatcher.came_back()
+
+    def _merge(self, returned: Returned) -> list[CommitRecord]:
+        slot, plan = returned.mini_epoch.slot, returned.plan
+        commit = self._components.shared_model.merge(slot, plan.index, plan.update_factor)
+        self._slots.give_back(slot)
+        staleness = commit - 1 - returned.mini_epoch.start
+        return [self._record(returned, commit, staleness)]
+
+    def _merge_round(self, returned: Returned) -> list[CommitRecord]:
+        """Merge when the last of a round is there; the records of them all, none before that."""
+        self._round.append(returned)
+        if len(self._round) < self._round_size:
+            return []
+        # In the order of the workers: the sum must not depend on who finished first.
+        done = sorted(self._round, key=lambda r: (r.plan.index, r.mini_epoch.number))
+        self._round, self._round_size = [], self._engine.workers
+        last = self._components.shared_model.merge_round(
+            [each.mini_epoch.slot for each in done],
+            [each.plan.index for each in done],
+            [each.plan.update_factor for each in done],
+        )
+        for each in done:
+            self._slots.give_back(each.mini_epoch.slot)
+        first = last - len(done) + 1
+        # All of a round are one update, made from the same weights.
+        return [self._record(each, first + i, 0) for i, each in enumerate(done)]
+
+    def _record(self, returned: Returned, commit: int, staleness: int) -> CommitRecord:
+        plan, result = returned.plan, returned.result
+        samples = int(result.samples)
+        return CommitRecord(
+            commit=commit,
+            epoch=(commit - 1) // self._engine.workers + 1,
+            worker=plan.index,
+            role=plan.role,
+            resolution=returned.mini_epoch.stage.settings.resolution,
+            batch=plan.batch,
+            samples=samples,
+            steps=plan.steps,
+            started=float(result.started),
+            seconds=float(result.seconds),
+            loop_seconds=float(result.loop_seconds),
+            learning_rate=returned.mini_epoch.learning_rates[plan.index],
+            update_factor=plan.update_factor,
+            staleness=staleness,
+            train_loss=float(result.loss) / samples,
+            train_accuracy=int(result.correct) / samples,
+        )
