@@ -75,7 +75,7 @@ def dual_batch_figure(plan: DualBatchPlan) -> Figure:
     axes.set_yticks([*rows, below], [*names, "each worker, if all\nbatches were large"])
     axes.set(xlim=(0, 1.66 * plan.epoch_seconds), ylim=(below - 0.35, 0.62))
     axes.set_xticks(range(int(plan.epoch_seconds) + 1))
-    axes.set_xlabel("seconds, by the time model", loc="left")
+    axes.set_xlabel("seconds, according to the time model", loc="left")
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
     return figure
@@ -106,12 +106,12 @@ def _draw_server(axes: Axes, plan: DualBatchPlan, rows: list[float]) -> None:
         left + 0.23 * end,
         (rows[0] + rows[-1]) / 2,
         "parameter server\n\n"
-        "merges what comes, at once:\n"
+        "merges each push at once:\n"
         r"$g \leftarrow (g + f\,w)\;/\;(1 + f)$"
         "\n\n"
         f"large worker: $f$ = 1\n"
         f"small worker: $f = d_S\\,/\\,d_L$ = {plan.update_factor:.3f}\n\n"
-        "the worker goes on from $g$",
+        "the worker continues from $g$",
         ha="center",
         va="center",
         linespacing=1.4,
@@ -131,7 +131,7 @@ def _draw_extra_time(axes: Axes, plan: DualBatchPlan, row: float) -> None:
     axes.text(
         end + 0.02 * plan.epoch_seconds,
         row,
-        f"dual-batch: {end:.2f} s an epoch,\n"
+        f"dual-batch: {end:.2f} s per epoch,\n"
         f"{plan.realised_extra_time_ratio:.2f} times (k) the {baseline:.2f} s of large batches",
         va="center",
     )

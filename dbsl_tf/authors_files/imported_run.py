@@ -24,7 +24,7 @@ def write_imported_run(
 
     Lines and keys have the names that `dbsl_tf.results.records` and the configuration give them;
     what the file does not tell is left out instead of filled with defaults, so such a run can be
-    shown and compared but not gone on with. Times begin at 0. `summary.json` has a key
+    shown and compared but not resumed. Times begin at 0. `summary.json` has a key
     `imported`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Exceptions that are told in one line instead of a traceback."""
+"""Exceptions that are reported as one line instead of a traceback."""
 
 
 class UserError(Exception):

@@ -140,7 +140,7 @@ class TestFailure(TrainingRunCase):
 
 
 class TestDamagedHistory(TrainingRunCase):
-    """Of three checkpoints the newest that the history comes to is gone on from."""
+    """Of three checkpoints, the run is resumed from the newest that the history reaches."""
 
     @pytest.fixture(autouse=True)
     def _set_up_more(self, _set_up):
