@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from dbsl_tf.authors_files.columns import COLUMNS, MEASURED
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import read_bytes
 from dbsl_tf.common.plain_pickle import ARRAYS_AND_SCALARS, RefusedPickle, load_plain, plain
 from dbsl_tf.common.sealing import unsealed
 
@@ -74,7 +75,7 @@ def read_history(path: Path) -> AuthorsHistory:
                 f"{path}: {size:,} bytes, far more than a history needs; give a result file of "
                 "the authors"
             )
-        content = _content(path.read_bytes())
+        content = _content(read_bytes(path, LARGEST))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; give a readable file") from error
     except RefusedPickle as error:

@@ -16,6 +16,7 @@ from dbsl_tf.cluster.task import (
     checked_task,
 )
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 
 _ROLES = (CHIEF, PARAMETER_SERVER, WORKER)
 _WITH_PORT = re.compile(r".+:[^:\]]*")
@@ -118,7 +119,7 @@ def hosts_of_file(path: Path) -> Hosts:
         UserError: the file cannot be read, or a line says something else.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, WRITTEN_BY_HAND).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UserError(

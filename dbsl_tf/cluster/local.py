@@ -13,6 +13,7 @@ from pathlib import Path
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+from dbsl_tf.common.files import open_to_append
 from dbsl_tf.common.patience import Standstill
 from dbsl_tf.common.program import python_module
 
@@ -159,7 +160,7 @@ class LocalCluster:
             "CUDA_VISIBLE_DEVICES": _gpus_of(task),
         }
         with ExitStack() as stack:
-            log = stack.enter_context(open(self._log(task.name), "ab"))
+            log = stack.enter_context(open_to_append(self._log(task.name)))
             self._processes[task.name] = subprocess.Popen(
                 python_module("dbsl_tf.cluster.server"),
                 env=environment,

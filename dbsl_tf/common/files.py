@@ -1,12 +1,97 @@
-"""Files that appear whole or not at all."""
+"""Files that are read without trust in them, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from dbsl_tf.common.errors import UserError
+
+# The largest files that are read, in bytes: what people write, tables and objects that programs
+# write, histories, checkpoints.
+WRITTEN_BY_HAND = 1 << 20
+TABLE = 1 << 26
+HISTORY = 1 << 30
+CHECKPOINT = 1 << 38
+_NO_FILE = "it is a pipe, a socket or a device, not a file"
+
+
+def open_regular(path: Path | str, most_bytes: int) -> BinaryIO:
+    """Opens a file for reading, and nothing that could be waited for without end.
+
+    Args:
+        path: of the file.
+        most_bytes: the largest size that it may have.
+
+    Raises:
+        OSError: it cannot be opened, is no regular file, or larger.
+        ValueError: no file can have this name.
+    """
+    # A pipe without a writer would be waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, _NO_FILE, str(path))
+        if status.st_size > most_bytes:
+            raise _too_large(path, most_bytes)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path | str, most_bytes: int) -> bytes:
+    """Returns the content of a file; raises as `open_regular`."""
+    with open_regular(path, most_bytes) as file:
+        # Those of the system do not say how large they are.
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise _too_large(path, most_bytes)
+    return content
+
+
+def read_text(
+    path: Path | str, most_bytes: int, encoding: str = "utf-8", errors: str = "strict"
+) -> str:
+    """Returns the text in a file, its lines ended by line feeds.
+
+    Raises:
+        OSError, ValueError: as `open_regular`.
+        UnicodeDecodeError: it is no text.
+    """
+    content = io.BytesIO(read_bytes(path, most_bytes))
+    return io.TextIOWrapper(content, encoding=encoding, errors=errors).read()
+
+
+def open_to_append(path: Path) -> TextIO:
+    """Opens a text file for writing at its end, made where there is none.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        # A pipe that nobody reads from.
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.EINVAL, _NO_FILE, str(path)) from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, _NO_FILE, str(path))
+        return os.fdopen(descriptor, "a", encoding="utf-8")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -22,6 +107,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     try:
         _make_folder(path.parent)
         try:
+            # What lies under this name may be a pipe, which would be waited for.
+            partial.unlink(missing_ok=True)
             write(partial)
             _flush(partial)
             os.replace(partial, path)
@@ -55,6 +142,10 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror}); give another") from error
     if not allowed:
         raise UserError(f"{path}: cannot be written, as {folder} does not allow it; give another")
+
+
+def _too_large(path: Path | str, most_bytes: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", str(path))
 
 
 def _make_folder(folder: Path) -> None:

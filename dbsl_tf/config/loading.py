@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.finding import advice, find_config
 from dbsl_tf.config.keys import describe_keys, sections, written
 from dbsl_tf.config.problems import problems_of, unknown_key
@@ -76,7 +77,7 @@ def _read_sections(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        return find_config(path).read_text(encoding="utf-8-sig")
+        return read_text(find_config(path), WRITTEN_BY_HAND, encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such configuration file; {advice(path)}") from None
     except IsADirectoryError:

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.files import open_regular
 
 _FILES_PER_TASK = 64
+_LARGEST = 1 << 28  # bytes
 
 
 def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
@@ -54,7 +56,10 @@ def fault(path: Path) -> str | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        with (
+            open_regular(path, _LARGEST) as file,
+            Image.open(file, formats=("JPEG", "PNG")) as image,
+        ):
             image.draft(None, (1, 1))
             image.load()
     except UnidentifiedImageError:

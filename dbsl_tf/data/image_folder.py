@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import TABLE, read_bytes, read_text
 from dbsl_tf.common.sealing import sealed, unsealed
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
 from dbsl_tf.data.image_check import fault, unreadable_images
@@ -21,6 +22,8 @@ _INDEX = "index.json"
 _INDEX_VERSION = 1
 _LISTS_NAME = re.compile("lists-[0-9a-f]{16}")
 _NAMED_AT_MOST = 5
+# Ten million names.
+_LARGEST_LIST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,12 @@ def _read(folder: Path, cache: Path) -> dict:
     """Returns what is kept; raises nearly any error where it is not what was written."""
     if not (folder / _INDEX).exists():
         raise ValueError(f"it has no {_INDEX}")
-    index = unsealed(json.loads((folder / _INDEX).read_text(encoding="utf-8")))
+    index = unsealed(json.loads(read_text(folder / _INDEX, TABLE)))
     if not _LISTS_NAME.fullmatch(index["lists"]):
         raise ValueError("it has no lists")
     lists = cache / index["lists"]
-    contents = [(lists / f"{split}.tsv").read_bytes() for split in (TRAIN, TEST) if lists.is_dir()]
+    files = [lists / f"{split}.tsv" for split in (TRAIN, TEST) if lists.is_dir()]
+    contents = [read_bytes(file, _LARGEST_LIST) for file in files]
     if index["lists"] != f"lists-{_digest(*contents)}":
         # Under this name nothing else may be: it is what all workers read.
         shutil.rmtree(lists, ignore_errors=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import read_bytes
 from dbsl_tf.common.plain_pickle import PickledArray, PickledType, RefusedPickle, load_plain
 from dbsl_tf.config.catalogue import RecordDataset
 
@@ -44,7 +45,7 @@ def load_batch(path: Path, samples: int, label_keys: tuple[str, ...]) -> np.ndar
                 f"{path}: {path.stat().st_size} bytes, far more than {samples} samples need; "
                 f"{official}."
             )
-        content = load_plain(path.read_bytes(), encoding="bytes")
+        content = load_plain(read_bytes(path, largest_pickle(samples)), encoding="bytes")
     except RefusedPickle as error:
         raise UserError(
             f"{path}: the pickle refers to {error}, which data never needs; it was not executed. "

@@ -11,6 +11,7 @@ from pathlib import Path
 from dbsl_tf.cluster.local import visible_gpus
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.common.files import TABLE, read_text
 from dbsl_tf.common.processor import this_processor
 from dbsl_tf.common.program import python_module
 from dbsl_tf.common.sealing import unsealed
@@ -72,6 +73,6 @@ def _settle(
 def _kept(path: Path) -> PrecisionChoice | None:
     """The choice that was made before; None: there is none that can be read."""
     try:
-        return stored_choice(unsealed(json.loads(path.read_text(encoding="utf-8"))))
+        return stored_choice(unsealed(json.loads(read_text(path, TABLE))))
     except (OSError, ValueError):
         return None

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.files import TABLE, read_bytes, write_whole_text
 from dbsl_tf.common.sealing import KEY, BrokenSeal, sealed, unsealed
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
@@ -197,7 +197,7 @@ def load_profile(path: Path | str) -> Profile:
     """
     remedy = "make one with python -m dbsl_tf.profile --config FILE --output FILE"
     try:
-        content = Path(path).read_bytes()
+        content = read_bytes(path, TABLE)
     except FileNotFoundError:
         raise UserError(f"{path}: no such profile; check the path, or {remedy}") from None
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import TABLE, read_text
 from dbsl_tf.common.versions import package_versions
 from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution
 from dbsl_tf.profiling.profile_file import Point, Profile
@@ -77,7 +79,7 @@ def read_sweep(path: Path | str) -> list[SweepRow]:
         UserError: see `profile_sweep`.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_text(path, TABLE, encoding="utf-8-sig"), newline="") as file:
             reader = csv.reader(file, strict=True, skipinitialspace=True)
             try:
                 header = [name.strip() for name in next(reader, [])]

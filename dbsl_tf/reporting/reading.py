@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.flat import flat
 from dbsl_tf.config.names import MERGE_RULE_ALIASES
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
@@ -105,7 +106,7 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
     if not path.exists():
         return "", {}
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, WRITTEN_BY_HAND)
         values = read_yaml(text)
     except (OSError, ValueError, YamlProblem) as error:
         raise damaged(path, str(error)) from error

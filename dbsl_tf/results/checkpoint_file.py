@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbsl_tf.common.files import CHECKPOINT, open_regular
 from dbsl_tf.common.sealing import check_archive, seal_archive
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ValueError: the content is another, or none of a checkpoint.
         Exception: nearly any, when the file is damaged.
     """
-    with open(path, "rb") as file:
-        size = path.stat().st_size
+    with open_regular(path, CHECKPOINT) as file:
+        size = file.seek(0, io.SEEK_END)
         sealed = check_archive(file, size)
         arrays = _arrays(file, size)
     progress = json.loads(str(arrays.pop(PROGRESS)))

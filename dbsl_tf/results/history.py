@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import open_to_append
 from dbsl_tf.common.sealing import sealed_line
 from dbsl_tf.results.history_lines import problem_of, read_lines, record_of
 from dbsl_tf.results.records import (
@@ -20,6 +21,8 @@ from dbsl_tf.results.records import (
     FaultRecord,
     ResumeRecord,
 )
+
+_LONGEST_LINE = 1 << 20  # bytes
 
 
 class History:
@@ -50,7 +53,7 @@ class History:
         self.evaluations: list[EvaluationRecord] = []
         self.damaged: dict[int, str] = {}
         try:
-            self._file = open(path, "a", encoding="utf-8")
+            self._file = open_to_append(path)
         except OSError as error:
             raise self._cannot_be_written(error) from error
         try:
@@ -185,9 +188,9 @@ class History:
 
 
 def _remove_cut_line(path: Path) -> None:
-    if not path.exists():
-        return
     with open(path, "rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+        size = file.seek(0, os.SEEK_END)
+        start = file.seek(max(0, size - _LONGEST_LINE))
+        place = file.read().rfind(b"\n")
+        if place >= 0 or start == 0:
+            file.truncate(start + place + 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import HISTORY, read_text
 from dbsl_tf.common.sealing import unsealed_line
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.checked_values import (
@@ -105,7 +106,7 @@ def read_lines(path: Path) -> Lines:
     if not path.exists():
         return Lines({}, {}, 0)
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = read_text(path, HISTORY, errors="surrogateescape")
     except OSError as error:
         raise damaged(path, str(error)) from error
     events: dict[int, dict[str, Any]] = {}

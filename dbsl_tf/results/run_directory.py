@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.files import TABLE, WRITTEN_BY_HAND, read_text, write_whole_text
 from dbsl_tf.common.sealing import is_as_written, sealed, sealed_text, unsealed
 from dbsl_tf.config.names import Resume
 from dbsl_tf.results.checked_values import damaged
@@ -162,7 +162,7 @@ class RunDirectory:
         It is read all the same: whoever has edited it means what it says.
         """
         try:
-            text = self.configuration.read_text(encoding="utf-8")
+            text = read_text(self.configuration, WRITTEN_BY_HAND)
         except (OSError, UnicodeDecodeError):
             return ""  # Whoever reads it says what is wrong.
         if is_as_written(text):
@@ -180,7 +180,7 @@ class RunDirectory:
             UserError: it cannot be read, is no JSON, or not what was written.
         """
         try:
-            return unsealed(json.loads(file.read_text(encoding="utf-8")))
+            return unsealed(json.loads(read_text(file, TABLE)))
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read ({error.strerror}): name the directory of a run of "

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.files import TABLE, read_bytes, write_whole_text
 from scripts.benchmarking import report
 from scripts.benchmarking.report import Kind
 
@@ -106,8 +106,8 @@ class StoredRuns:
 
 def _content(path: Path) -> _Content:
     try:
-        return TypeAdapter(_Content).validate_json(path.read_bytes())
-    except ValueError as error:
+        return TypeAdapter(_Content).validate_json(read_bytes(path, TABLE))
+    except (OSError, ValueError) as error:
         raise UserError(
             f"--output is {path}, which is not a file of results; give another file"
         ) from error
