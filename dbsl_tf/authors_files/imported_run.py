@@ -147,19 +147,19 @@ def _summary(
     seconds: dict[str, list[float]] = {"small": [], "large": []}
     for commit in history.commits:
         seconds[_role(commit, small_workers)].append(commit.seconds)
-    medians = {role: median(values) if values else None for role, values in seconds.items()}
-    both = all(value for value in medians.values())
+    small, large = (median(seconds[role]) if seconds[role] else None for role in seconds)
+    accuracies = [c.test_accuracy for c in evaluated if c.test_accuracy is not None]
     return {
         "imported": {"file": source, "layout": history.layout},
         "test_loss": evaluated[-1].test_loss if evaluated else None,
         "test_accuracy": evaluated[-1].test_accuracy if evaluated else None,
-        "best_test_accuracy": max((commit.test_accuracy for commit in evaluated), default=None),
+        "best_test_accuracy": max(accuracies, default=None),
         "commits": len(history.commits),
         "wall_seconds": max(commit.evaluated for commit in history.commits),
         "planned_extra_time_ratio": facts.extra_time_ratio,
-        "load_imbalance": medians["small"] / medians["large"] if both else None,
+        "load_imbalance": small / large if small and large else None,
         "small_mini_epochs": len(seconds["small"]),
         "large_mini_epochs": len(seconds["large"]),
-        "median_small_seconds": medians["small"],
-        "median_large_seconds": medians["large"],
+        "median_small_seconds": small,
+        "median_large_seconds": large,
     }

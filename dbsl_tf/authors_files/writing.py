@@ -23,7 +23,9 @@ def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:
     """
     import numpy as np
 
-    columns = {name: np.asarray(column) for name, column in columns_of_events(events).items()}
+    columns: dict[str, Any] = {
+        name: np.asarray(column) for name, column in columns_of_events(events).items()
+    }
 
     def write(partial: Path) -> None:
         with open(partial, "wb") as file:  # numpy would add .npz to any other name

@@ -139,7 +139,8 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         try:
             status = main(sys.argv[1:])
         except SystemExit as finished:  # after --help or --print-config
-            status = finished.code
+            code = finished.code
+            status = code if isinstance(code, int) else int(code is not None)
         sys.stdout.flush()
     except UserError as error:
         _complain(f"error: {' '.join(str(error).splitlines())}")

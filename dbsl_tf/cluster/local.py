@@ -129,7 +129,7 @@ class LocalCluster:
             self._restarts_left -= 1
             used = self._restarts - self._restarts_left
             report(f"{ending}; restarted ({used} of {self._restarts} times)")
-            self._processes[task.name].stdin.close()
+            _let_go(self._processes[task.name])
             self._start(task)
         elif task.name not in self._reported:
             self._reported.add(task.name)
@@ -148,7 +148,7 @@ class LocalCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            process.stdin.close()
+            _let_go(process)
 
     def _start(self, task: Task) -> None:
         path = os.pathsep.join(filter(None, [_PACKAGE_PARENT, os.environ.get("PYTHONPATH")]))
@@ -182,6 +182,11 @@ class LocalCluster:
 
     def _log(self, name: str) -> Path:
         return self._log_directory / f"{name}.log"
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def free_ports(count: int) -> list[int]:

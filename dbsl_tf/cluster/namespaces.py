@@ -53,11 +53,12 @@ def usable_way() -> int:
     """
     if not sys.platform.startswith("linux"):
         raise Refused(f"{sys.platform} has no network namespaces")
-    reason = None
+    reason = ""
     for way in _WAYS:
-        reason = _failure_in_child(way)
-        if reason is None:
+        failure = _failure_in_child(way)
+        if failure is None:
             return way
+        reason = failure
     settings = [f"{name}={value}" for name, value in _SETTINGS_THAT_REFUSE.items()
                 if _setting(name) == value]  # fmt: skip
     raise Refused("; ".join([reason, *settings]))
@@ -168,7 +169,7 @@ def _setting(name: str) -> str | None:
 def main(arguments: Sequence[str]) -> None:
     """Becomes the command in `arguments`, in a network of its own."""
     optional = arguments[:1] == [TRY]
-    command = arguments[optional:]
+    command = list(arguments[optional:])
     if not command:
         sys.exit(f"usage: python -m dbsl_tf.cluster.namespaces [{TRY}] COMMAND [ARGUMENT...]")
     try:

@@ -88,8 +88,8 @@ def check_own_port(task: Task) -> None:
     except OSError as error:
         raise UserError(
             f"{task.name} cannot listen on port {port} of its address {task.address} in TF_CONFIG "
-            f"({os.strerror(error.errno)}): stop whatever uses the port, or choose another one "
-            "for every process there"
+            f"({os.strerror(error.errno or 0)}): stop whatever uses the port, or choose another "
+            "one for every process there"
         ) from error
 
 

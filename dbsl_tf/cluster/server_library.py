@@ -22,7 +22,7 @@ class ServerLibrary(NamedTuple):
     Server: Any
     ClusterSpec: Any
     ConfigProto: Any
-    OpError: type[Exception]
+    OpError: Any
 
 
 def load_server_library() -> ServerLibrary:

@@ -44,7 +44,7 @@ class PickledType:
         self.code = code.decode("latin1") if isinstance(code, bytes) else code
         self._order: object = "="
 
-    def __setstate__(self, state: object) -> None:
+    def __setstate__(self, state: Any) -> None:
         if isinstance(state, tuple) and len(state) > 1:
             order = state[1]
             self._order = order.decode("latin1") if isinstance(order, bytes) else order
@@ -58,8 +58,8 @@ class PickledType:
         """Returns the numeric type; raises ValueError when it is none of the usual ones."""
         import numpy as np
 
-        code = _NUMBER_NAMES.get(self.code, self.code) if isinstance(self.code, str) else None
-        match = _NUMBER_CODE.fullmatch(code) if code else None
+        code = _NUMBER_NAMES.get(self.code, self.code) if isinstance(self.code, str) else ""
+        match = _NUMBER_CODE.fullmatch(code)
         if match is None:
             raise ValueError(f"an array of {str(self.code)[:40]!r} is not numeric")
         given = code.removesuffix(match[1])
@@ -70,12 +70,12 @@ class PickledType:
 class PickledArray:
     """Stands for numpy.ndarray: holds the pickled state until it is asked for what it describes."""
 
-    shape: object = ()
+    shape: Any = ()
     type: object = None
     fortran_order: object = False
     content: object = b""
 
-    def __setstate__(self, state: object) -> None:
+    def __setstate__(self, state: Any) -> None:
         _, self.shape, self.type, self.fortran_order, self.content = state
 
     def to_array(self) -> np.ndarray:
@@ -193,7 +193,7 @@ def load_plain(
         if containers > _MOST_CONTAINERS:
             raise pickle.UnpicklingError(f"more than {_MOST_CONTAINERS:,} lists and the like")
         # The unpickler makes a table of that size at once.
-        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(content):
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(content):
             raise pickle.UnpicklingError(f"a memo of {argument} entries")
     return _PlainUnpickler(content, admitted, encoding).load()
 

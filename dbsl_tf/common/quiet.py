@@ -38,8 +38,11 @@ def remove_generated_files() -> None:
     """
     for name, module in list(sys.modules.items()):
         if name.startswith("__autograph_generated_file"):
-            compiled = Path(module.__spec__.cached)
-            for path in (Path(module.__file__), compiled):
+            source, cached = module.__file__, getattr(module.__spec__, "cached", None)
+            if source is None or cached is None:
+                continue
+            compiled = Path(cached)
+            for path in (Path(source), compiled):
                 path.unlink(missing_ok=True)
             # Others may have theirs in the folder.
             with suppress(OSError):

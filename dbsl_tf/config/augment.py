@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
@@ -169,18 +169,21 @@ def _as_step(parameters: Section) -> AugmentStep:
     return AugmentStep(name=values.pop("name"), parameters=values)
 
 
-# The union gives every wrong parameter its own place in the error; what is stored is a plain step.
-Augmentation = Annotated[
-    RandomResizedCrop
-    | RandomCrop
-    | RandomFlip
-    | RandomTranslation
-    | RandomCutout
-    | RandAugment
-    | MixUp
-    | CutMix,
-    Discriminator("name"),
-    BeforeValidator(_with_name),
-    AfterValidator(_as_step),
-    PlainSerializer(lambda step: {step.name: dict(step.parameters)}),
-]
+if TYPE_CHECKING:
+    Augmentation = AugmentStep  # what is stored
+else:
+    # The union gives every wrong parameter its own place in the error.
+    Augmentation = Annotated[
+        RandomResizedCrop
+        | RandomCrop
+        | RandomFlip
+        | RandomTranslation
+        | RandomCutout
+        | RandAugment
+        | MixUp
+        | CutMix,
+        Discriminator("name"),
+        BeforeValidator(_with_name),
+        AfterValidator(_as_step),
+        PlainSerializer(lambda step: {step.name: dict(step.parameters)}),
+    ]

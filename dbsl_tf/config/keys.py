@@ -37,7 +37,11 @@ class KeyDescription:
 
 def sections() -> dict[str, type[Section]]:
     """Returns the sections of the configuration by name, in order."""
-    return {name: field.annotation for name, field in Config.model_fields.items()}
+    found = {}
+    for name, field in Config.model_fields.items():
+        assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        found[name] = field.annotation
+    return found
 
 
 def describe_keys() -> tuple[KeyDescription, ...]:

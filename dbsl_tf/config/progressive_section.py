@@ -105,6 +105,11 @@ class ProgressiveSection(Section):
         "the highest",
     )
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """`resolutions`; none where the mode is off and gives none."""
+        return self.resolutions or ()
+
     @model_validator(mode="after")
     def _one_value_a_resolution(self) -> ProgressiveSection:
         if self.mode == "off":
@@ -167,7 +172,7 @@ def check_progressive(
         )
     _check_stage_ends(progressive, schedule)
     if progressive.sub_stage_ends is not None:
-        _check_sub_stage_ends(progressive, schedule)
+        _check_sub_stage_ends(progressive, schedule, progressive.sub_stage_ends)
     else:
         _check_room(progressive, schedule)
 
@@ -206,9 +211,10 @@ def _check_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection
         )
 
 
-def _check_sub_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection) -> None:
-    ends, stages = progressive.sub_stage_ends, stage_ends(progressive, schedule)
-    parts = len(progressive.resolutions)
+def _check_sub_stage_ends(
+    progressive: ProgressiveSection, schedule: ScheduleSection, ends: tuple[int, ...]
+) -> None:
+    stages, parts = stage_ends(progressive, schedule), len(progressive.sizes)
     if len(ends) != parts * len(stages) or ends[parts - 1 :: parts] != stages:
         raise across_keys(
             (
@@ -225,7 +231,7 @@ def _check_sub_stage_ends(progressive: ProgressiveSection, schedule: ScheduleSec
 
 
 def _check_room(progressive: ProgressiveSection, schedule: ScheduleSection) -> None:
-    parts = len(progressive.resolutions)
+    parts = len(progressive.sizes)
     for start, end in pairwise((0, *stage_ends(progressive, schedule))):
         if end - start < parts:
             raise across_keys(

@@ -88,7 +88,7 @@ class Config(Section):
     def _smallest_resolution(self) -> int:
         if self.progressive.mode == "off":
             return self.data.resolution
-        return min(self.progressive.resolutions)
+        return min(self.progressive.sizes)
 
     @property
     def precision(self) -> Precision:

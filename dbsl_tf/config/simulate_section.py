@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from dbsl_tf.config.names import DelayDistribution
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.sizes import Bytes
 
-_BYTES = {"allowed": "a number of bytes above 0, such as 1250000000 or 1.25GB, or null"}
+_BYTES: JsonDict = {"allowed": "a number of bytes above 0, such as 1250000000 or 1.25GB, or null"}
 
 
 class SimulateSection(Section):

@@ -74,7 +74,7 @@ def write_yaml(value: Any) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # None: not set
     yaml.allow_unicode = True
     yaml.width = 96
     stream = StringIO()

@@ -22,7 +22,7 @@ from dbsl_tf.engine.stalls import StallWatch
 from dbsl_tf.engine.watched_run import run_watched
 from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
-from dbsl_tf.results.records import CommitRecord, FaultRecord, Observer
+from dbsl_tf.results.records import CommitRecord, FaultKind, FaultRecord, Observer
 
 # How often it is looked whether an evaluation has ended, or is not waited for any more; seconds.
 _PERIOD = 0.2
@@ -206,6 +206,7 @@ class Trainer:
     def _roster_changed(self, worker: int, reason: str | None) -> None:
         if self._ending.begun:
             return
+        kind: FaultKind
         if reason is None:
             kind, message = "back", f"worker {worker} has rejoined"
         else:

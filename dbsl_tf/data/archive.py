@@ -33,9 +33,10 @@ def extract_members(archive: Path, wanted: Mapping[str, int], target: Path) -> N
                 if name not in missing:
                     continue
                 _check_member(archive, member, missing.pop(name))
-                with tar.extractfile(member) as source:
-                    with open(target / PurePosixPath(name).name, "wb") as copy:
-                        shutil.copyfileobj(source, copy, 1 << 20)
+                source = tar.extractfile(member)
+                assert source is not None  # It is a file: it was checked.
+                with source, open(target / PurePosixPath(name).name, "wb") as copy:
+                    shutil.copyfileobj(source, copy, 1 << 20)
                 if not missing:
                     break
             # Only at its end does gzip tell whether all that was read is what was written.

@@ -30,8 +30,11 @@ _VALUE_RANGE = (0.0, 255.0)
 class Step(Protocol):
     """A named augmentation with all its parameters, as in `data.augment`."""
 
-    name: str
-    parameters: Mapping[str, Any]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
 
 
 @contextmanager

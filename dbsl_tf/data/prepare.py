@@ -101,6 +101,7 @@ def _extract(spec: RecordDataset, archive: Path, target: Path) -> None:
     _announce(f"Extracting {archive}, once")
     train_bytes = spec.train_records_per_file * spec.record_bytes
     test_bytes = spec.test_records_per_file * spec.record_bytes
+    assert spec.archive is not None
     members = {f"{spec.archive.folder}/{name}": train_bytes for name in spec.train_files}
     members |= {f"{spec.archive.folder}/{name}": test_bytes for name in spec.test_files}
     extract_members(archive, members, target)
@@ -109,6 +110,7 @@ def _extract(spec: RecordDataset, archive: Path, target: Path) -> None:
 def _extract_and_convert(spec: RecordDataset, archive: Path, target: Path) -> None:
     _announce(f"Extracting and converting {archive}, once")
     layout = spec.python_layout
+    assert layout is not None
     train_bytes = largest_pickle(spec.train_records_per_file)
     test_bytes = largest_pickle(spec.test_records_per_file)
     members = {f"{layout.archive.folder}/{name}": train_bytes for name in layout.train_files}
@@ -119,6 +121,7 @@ def _extract_and_convert(spec: RecordDataset, archive: Path, target: Path) -> No
 
 
 def _download(spec: RecordDataset, directory: Path, target: Path) -> None:
+    assert spec.archive is not None
     try:
         archive = download_archive(spec.archive, target)
     except DownloadError as error:

@@ -105,6 +105,7 @@ def convert_python_layout(spec: RecordDataset, source: Path, target: Path) -> No
         OSError: `target` cannot be written.
     """
     layout = spec.python_layout
+    assert layout is not None
     for pickled, written, samples in (
         (layout.train_files, spec.train_files, spec.train_records_per_file),
         (layout.test_files, spec.test_files, spec.test_records_per_file),

@@ -29,7 +29,7 @@ class Closure:
     ) -> None:
         self._function = function
         self._announce = announce
-        self._functions: dict[Hashable, tuple[ByteLayout, Callable]] = {}
+        self._functions: dict[Hashable, tuple[ByteLayout, Any]] = {}
         self._result: tuple[Any, ByteLayout] | None = None
 
     @property
@@ -55,6 +55,7 @@ class Closure:
 
     def result(self, joined: np.ndarray) -> Any:
         """What the function returned, as numpy values, from what `bind`'s function did."""
+        assert self._result is not None  # The function was traced to get here.
         structure, layout = self._result
         return tf.nest.pack_sequence_as(structure, layout.part_arrays(joined))
 
@@ -99,12 +100,12 @@ def _arguments(
     structure: Sequence[_NumberType | None], numbers: Sequence[tf.Tensor], others: Sequence[Any]
 ) -> list[Any]:
     """The arguments of the function, put together again."""
-    numbers, others, arguments = iter(numbers), iter(others), []
+    next_numbers, next_others, arguments = iter(numbers), iter(others), []
     for kind in structure:
         if kind is None:
-            arguments.append(next(others))
+            arguments.append(next(next_others))
             continue
-        values = [next(numbers) for _ in kind[1]]
+        values = [next(next_numbers) for _ in kind[1]]
         if kind[0] is None:
             arguments += values
         else:

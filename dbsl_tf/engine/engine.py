@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +28,7 @@ _PATIENCE = 0.5
 _RETRY_SECONDS = 0.1
 # How often a call is given to the cluster that falls with others.
 _TRIES = 3
-_RemoteValue = tf.distribute.coordinator.RemoteValue
+_RemoteValue: TypeAlias = tf.distribute.coordinator.RemoteValue
 # ClusterCoordinator waits for its workers when it is deleted, dead ones included.
 _kept: list[Engine] = []
 

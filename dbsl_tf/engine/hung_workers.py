@@ -10,6 +10,7 @@ from tensorflow.python.distribute.coordinator import coordinator_context
 from tensorflow.python.eager import context, executor
 
 ON_CHIEF = "/job:chief/replica:0/task:0/device:CPU:0"
+_REPLACED = "replaced"  # attribute of what stands in the place of TensorFlow's own
 _OUTSIDE = "the index of a worker is known only in a function that runs on one"
 
 
@@ -29,7 +30,7 @@ def _leave_executors_at_once() -> None:
     as the deletion of a tensor on some other worker, which a worker that hangs never confirms.
     """
     wait_and_delete = executor.Executor.__del__
-    if getattr(wait_and_delete, "replaced", False):
+    if getattr(wait_and_delete, _REPLACED, False):
         return
 
     def delete(self: executor.Executor) -> None:
@@ -38,7 +39,7 @@ def _leave_executors_at_once() -> None:
         else:
             executor.pywrap_tfe.TFE_DeleteExecutor(self.handle())
 
-    delete.replaced = True
+    setattr(delete, _REPLACED, True)
     executor.Executor.__del__ = delete
 
 

@@ -48,19 +48,24 @@ class StallWatch:
         if self._patience is None:
             return
         what, needs_workers, since = self._underway or ("", False, awake.seconds())
-        self._check(awake.seconds() - since, f"to {what}", needs_workers)
-        self._check(self._engine.unanswered_seconds, "for an answer of a parameter server", False)
-        self._check(self._engine.scheduling_seconds, "for the cluster to take a call", True)
+        for seconds, waited_for, workers_too in (
+            (awake.seconds() - since, f"to {what}", needs_workers),
+            (self._engine.unanswered_seconds, "for an answer of a parameter server", False),
+            (self._engine.scheduling_seconds, "for the cluster to take a call", True),
+        ):
+            self._check(self._patience, seconds, waited_for, workers_too)
         if self._engine.roster.present:
             self._deserted_since = awake.seconds()
         elif awake.seconds() - self._deserted_since > self._patience.most:
             raise ParameterServerLost("no worker has answered for very long")
 
-    def _check(self, seconds: float, waited_for: str, needs_workers: bool) -> None:
-        if seconds <= self._patience.seconds:
+    def _check(
+        self, patience: Patience, seconds: float, waited_for: str, needs_workers: bool
+    ) -> None:
+        if seconds <= patience.seconds:
             return
         silent = self._engine.silent_server(needs_workers)
-        if silent is not None or seconds > self._patience.most:
+        if silent is not None or seconds > patience.most:
             raise ParameterServerLost(
                 f"{silent or 'a server'} hangs: waited {seconds:.0f} s {waited_for}"
             )

@@ -52,7 +52,7 @@ class WorkerDatasets:
 class _Bound:
     """A function with its arguments."""
 
-    def __init__(self, function: Callable, arguments: Sequence[tf.Tensor]) -> None:
+    def __init__(self, function: Any, arguments: Sequence[tf.Tensor]) -> None:
         self._function = function
         self._arguments = arguments
         self.structured_outputs = function.structured_outputs

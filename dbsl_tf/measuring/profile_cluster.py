@@ -19,6 +19,7 @@ from dbsl_tf.common.program import python_module
 from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.measuring.profile_cache import cache_path
 from dbsl_tf.planning import TimeModel
+from dbsl_tf.profiling.measurement import Measurement
 from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
 from dbsl_tf.resolved import RunSettings
@@ -58,9 +59,10 @@ def profile_cluster(
         from dbsl_tf.engine.watched_run import run_watched
         from dbsl_tf.measuring.profiling_run import measure
 
-        measurements, processors = run_watched(
+        measured, processors = run_watched(
             partial(measure, settings, data, cluster, report), cluster.watch(report)
         )
+    measurements: dict[int | None, Measurement] = dict(measured.items())
     # Imported late: it knows scipy, which takes a second.
     from dbsl_tf.profiling.fitting import profile_measurements
 

@@ -167,8 +167,10 @@ class TimedRuns:
         while not rounds or _another_fits(time.monotonic() - began, len(rounds) / 2, seconds):
             passed = time.monotonic() - began
             report(f"{what}, round {len(rounds) + 1}: {passed:.0f} of about {seconds:.0f} s")
-            both = [self._round(pairs), self._round(pairs[::-1])]
-            if None in both:
+            both = [
+                done for order in (pairs, pairs[::-1]) if (done := self._round(order)) is not None
+            ]
+            if len(both) < 2:
                 failures += 1
                 if failures == _TRIES or not self.all_present:
                     raise ClusterError(

@@ -49,11 +49,13 @@ def build_model(
         raise UserError(f"model.name: unknown model {name!r}, choose one of {', '.join(MODELS)}")
     layers = Layers(keras, _batch_normalization(keras), precision, random.Random(seed))
     images = layers.images()
-    head = {"classes": classes, "dropout": dropout, "stem": stem}
     if name == MOBILENET_V2:
-        logits = mobilenet_v2_logits(layers, images, **head)
+        logits = mobilenet_v2_logits(layers, images, classes=classes, dropout=dropout, stem=stem)
     else:
-        logits = resnet_logits(layers, ARCHITECTURES[name], images, **head)
+        architecture = ARCHITECTURES[name]
+        logits = resnet_logits(
+            layers, architecture, images, classes=classes, dropout=dropout, stem=stem
+        )
     return keras.Model(images, logits, name=name)
 
 

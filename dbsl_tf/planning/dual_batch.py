@@ -165,6 +165,12 @@ class DualBatchPlan:
         return max(worker.overhead_seconds for worker in self.workers)
 
     @property
+    def small_batches(self) -> tuple[int, int]:
+        """Smallest and largest B_S, which differ where workers do; there are small workers."""
+        batches = [worker.batch for worker in self.workers if worker.role == "small"]
+        return min(batches), max(batches)
+
+    @property
     def small_fraction(self) -> float:
         """Part of the epoch's samples that small workers train, n_S d_S / d."""
         small = sum(worker.samples for worker in self.workers if worker.role == "small")

@@ -35,10 +35,7 @@ class SweepCell:
     @property
     def small_batches(self) -> tuple[int, int] | None:
         """Smallest and largest B_S, which differ where workers do; None without a plan."""
-        if self.plan is None:
-            return None
-        batches = [worker.batch for worker in self.plan.workers if worker.role == "small"]
-        return min(batches), max(batches)
+        return None if self.plan is None else self.plan.small_batches
 
     @property
     def problem(self) -> str | None:
@@ -122,7 +119,9 @@ def advice(cells: Sequence[SweepCell], small_workers: int) -> str:
     small_workers = max(1, small_workers)
     rows = [cell for cell in cells if cell.small_workers == small_workers]
     enough = [
-        cell for cell in rows if cell.small_batches and cell.small_batches[0] >= LEAST_ADVISED_BATCH
+        (cell.extra_time_ratio, cell.plan)
+        for cell in rows
+        if cell.plan is not None and cell.plan.small_batches[0] >= LEAST_ADVISED_BATCH
     ]
     where = f"With dual_batch.small_workers {small_workers}"
     if not enough:
@@ -131,10 +130,10 @@ def advice(cells: Sequence[SweepCell], small_workers: int) -> str:
             "steps are mostly fixed cost and whose batch statistics are noisy: try a k closer to "
             "1, or more small workers."
         )
-    best = max(enough, key=lambda cell: cell.extra_time_ratio)
+    ratio, plan = max(enough, key=lambda found: found[0])
     return (
         f"{where} the largest k of the sweep that keeps the small batch at "
-        f"{LEAST_ADVISED_BATCH} or more is {best.extra_time_ratio:g}: batch "
-        f"{best.small_batches[0]}, {best.plan.small_fraction:.0%} of the data in small batches, "
-        f"{best.plan.realised_extra_time_ratio - 1:.1%} more time."
+        f"{LEAST_ADVISED_BATCH} or more is {ratio:g}: batch "
+        f"{plan.small_batches[0]}, {plan.small_fraction:.0%} of the data in small batches, "
+        f"{plan.realised_extra_time_ratio - 1:.1%} more time."
     )

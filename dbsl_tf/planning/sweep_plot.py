@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import save_figure
 from dbsl_tf.common.palette import FAINT, limit_style, line_style
+from dbsl_tf.planning.dual_batch import DualBatchPlan
 from dbsl_tf.planning.sweep import LEAST_ADVISED_BATCH, SweepCell
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     batches, fractions = figure.subplots(1, 2)
-    _draw_lines(batches, cells, lambda cell: cell.small_batches[0])
-    _draw_lines(fractions, cells, lambda cell: 100 * cell.plan.small_fraction)
+    _draw_lines(batches, cells, lambda plan: plan.small_batches[0])
+    _draw_lines(fractions, cells, lambda plan: 100 * plan.small_fraction)
     _finish_batches(batches)
     fractions.set_ylabel("data trained in small batches, $n_S d_S / d$ (%)")
     fractions.set_ylim(0, 105)
@@ -39,13 +40,17 @@ def plot_sweep(cells: Sequence[SweepCell], path: Path) -> None:
 
 
 def _draw_lines(
-    axes: Axes, cells: Sequence[SweepCell], height: Callable[[SweepCell], float]
+    axes: Axes, cells: Sequence[SweepCell], height: Callable[[DualBatchPlan], float]
 ) -> None:
     for index, small_workers in enumerate(sorted({cell.small_workers for cell in cells})):
-        planned = [cell for cell in cells if cell.small_workers == small_workers and cell.plan]
+        planned = [
+            (cell.extra_time_ratio, height(cell.plan))
+            for cell in cells
+            if cell.small_workers == small_workers and cell.plan is not None
+        ]
         axes.plot(
-            [cell.extra_time_ratio for cell in planned],
-            [height(cell) for cell in planned],
+            [ratio for ratio, _ in planned],
+            [value for _, value in planned],
             **line_style(index),
             markersize=5,
             label=f"$n_S$ = {small_workers}",

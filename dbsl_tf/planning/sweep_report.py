@@ -55,8 +55,8 @@ def sweep_table(cells: Sequence[SweepCell]) -> Table:
 def _results(cell: SweepCell) -> tuple[str, ...]:
     plan = cell.plan
     if plan is None:
-        return (cell.problem,)
-    low, high = cell.small_batches
+        return (cell.problem or "",)
+    low, high = plan.small_batches
     return (
         f"{low:,}" if low == high else f"{low:,} to {high:,}",
         f"{plan.update_factor:.3f}",

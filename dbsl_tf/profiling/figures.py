@@ -76,6 +76,7 @@ def _epoch_seconds(samples: int | None, batches: np.ndarray, seconds: np.ndarray
 
 
 def _curves(profile: Profile) -> list[_Curve]:
+    entries: list[tuple[str, ResolutionTimes | WorkerTimes]]
     if len(profile.fits) > 1:
         entries = [(f"resolution {times.resolution}", times) for times in profile.fits]
     else:
@@ -139,9 +140,11 @@ def _apart(sizes: Sequence[int], spaced: Callable[[float, float, int], np.ndarra
     if len(sizes) <= _MOST_MARKERS:
         return list(range(len(sizes)))
     wanted = spaced(sizes[0], sizes[-1], _MOST_MARKERS)
-    return sorted(
-        {min(range(len(sizes)), key=lambda i, at=at: abs(sizes[i] - at)) for at in wanted}
-    )
+    return sorted({_nearest(sizes, at) for at in wanted})
+
+
+def _nearest(sizes: Sequence[int], at: float) -> int:
+    return min(range(len(sizes)), key=lambda index: abs(sizes[index] - at))
 
 
 def _equation(times: ResolutionTimes | WorkerTimes) -> str:

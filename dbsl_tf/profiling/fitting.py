@@ -146,7 +146,7 @@ def fit_resolution(
             by_size[point.batch].append(point.seconds)
     points = tuple(Point(size, fmean(seconds)) for size, seconds in sorted(by_size.items()))
     operating = _mean_operating(list(workers.values()))
-    own = ()
+    own: tuple[WorkerTimes, ...] = ()
     if all(len(worker.sizes) >= 2 for worker in workers.values()):
         own = tuple(
             WorkerTimes(

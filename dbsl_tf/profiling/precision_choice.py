@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from dbsl_tf.config.names import Precision
 
-FLOAT32, BFLOAT16 = CANDIDATES = ("float32", "mixed_bfloat16")
+CANDIDATES: tuple[Precision, Precision] = ("float32", "mixed_bfloat16")
+FLOAT32, BFLOAT16 = CANDIDATES
 # Less could be chance, and float32 is the more exact.
 _LEAST_GAIN = 1.05
 
@@ -57,7 +58,9 @@ def choose(rounds: Sequence[Mapping[str, float]]) -> PrecisionChoice:
     Args:
         rounds: images/s of all workers together by precision, one after the other; at least one.
     """
-    speeds = {name: median(speed[name] for speed in rounds) for name in CANDIDATES}
+    speeds: dict[str, float] = {
+        name: median(speed[name] for speed in rounds) for name in CANDIDATES
+    }
     gains = [speed[BFLOAT16] / speed[FLOAT32] for speed in rounds]
     gain = median(gains)
     images = f"{speeds[BFLOAT16]:,.0f} against {speeds[FLOAT32]:,.0f} images/s"

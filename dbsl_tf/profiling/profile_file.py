@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_bytes, write_whole_text
+from dbsl_tf.common.program import typed
 from dbsl_tf.common.sealing import KEY, BrokenSeal, sealed, unsealed
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
@@ -147,7 +148,7 @@ class Profile:
         wanted = "no single resolution" if resolution is None else f"not resolution {resolution}"
         raise UserError(
             f"the profile has resolution {known} and {wanted}; measure the one that is to be "
-            "trained with python -m dbsl_tf.profile"
+            f"trained with {typed('profile')}"
         )
 
     def time_models(self, workers: int, resolution: int | None = None) -> tuple[TimeModel, ...]:
@@ -195,7 +196,7 @@ def load_profile(path: Path | str) -> Profile:
         UserError: it cannot be read, is not JSON, is not what was written, or a value is missing
             or not allowed.
     """
-    remedy = "make one with python -m dbsl_tf.profile --config FILE --output FILE"
+    remedy = f"make one with {typed('profile')} --config FILE --output FILE"
     try:
         content = read_bytes(path, TABLE)
     except FileNotFoundError:
@@ -238,10 +239,10 @@ def _heading(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _unlike(one: WorkerTimes, other: WorkerTimes) -> bool:
     """Returns whether two workers differ by more than the uncertainty of both."""
     for batch in {*one.fitted_range, *other.fitted_range}:
-        reaches = one.reach(batch), other.reach(batch)
-        if None in reaches:
+        mine, others = one.reach(batch), other.reach(batch)
+        if mine is None or others is None:
             return True
-        if abs(one.batch_seconds(batch) - other.batch_seconds(batch)) > math.hypot(*reaches):
+        if abs(one.batch_seconds(batch) - other.batch_seconds(batch)) > math.hypot(mine, others):
             return True
     return False
 

@@ -63,7 +63,7 @@ def at_speed_of(
     """
     import numpy as np
 
-    times = defaultdict(lambda: defaultdict(list))
+    times: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for sample in operating:
         times[sample.worker][sample.batch].append(sample.seconds_per_batch)
     ratios = []

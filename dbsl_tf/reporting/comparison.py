@@ -63,9 +63,12 @@ class Spread:
 def spread(values: Iterable[float | None]) -> Spread | None:
     """Returns the mean and standard deviation of what is known; None where nothing is."""
     known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return Spread(mean(known), stdev(known) if len(known) > 1 else None, len(known))
+    return spread_of(known) if known else None
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Mean and standard deviation of at least one value."""
+    return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
 @dataclass(frozen=True)

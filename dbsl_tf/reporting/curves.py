@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Literal
 
 from dbsl_tf.planning.dual_batch import ROLES
-from dbsl_tf.reporting.comparison import Group, spread
+from dbsl_tf.reporting.comparison import Group, spread_of
 from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
 
 Metric = Literal["accuracy", "loss"]
@@ -63,7 +63,7 @@ def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
     for commit in common:
         at = [found[commit] for found in by_commit]
         x.append(mean([e.end if against == "time" else e.epochs for e in at]))
-        values = spread(e.test_accuracy if metric == "accuracy" else e.test_loss for e in at)
+        values = spread_of([e.test_accuracy if metric == "accuracy" else e.test_loss for e in at])
         y.append(values.mean)
         if values.deviation is not None:
             deviations.append(values.deviation)
@@ -85,9 +85,8 @@ def _training_curve(run: RecordedRun, role: str, metric: Metric, against: Agains
 
 
 def _weighted(mini_epochs: Sequence[MiniEpoch], metric: Metric) -> float:
-    weights = [m.samples or 1 for m in mini_epochs]
-    values = [_value(m, metric) for m in mini_epochs]
-    return sum(w * v for w, v in zip(weights, values)) / sum(weights)
+    known = [(m.samples or 1, v) for m in mini_epochs if (v := _value(m, metric)) is not None]
+    return sum(weight * value for weight, value in known) / sum(weight for weight, _ in known)
 
 
 def _value(mini_epoch: MiniEpoch, metric: Metric) -> float | None:

@@ -60,7 +60,8 @@ def timed_history(events: Sequence[Mapping[str, Any]], workers: int) -> TimedHis
     Raises:
         ValueError: an event lacks a value, or has one of another type.
     """
-    history, last_unix = TimedHistory(), None
+    history = TimedHistory()
+    last_unix: float | None = None
     sizes = [
         event_count(event, "resolution")
         for event in events
@@ -134,6 +135,11 @@ def _add(
 def _mini_epoch(event: Mapping[str, Any], clock: _Clock, workers: int) -> MiniEpoch:
     commit = event_count(event, "commit")
     begin = clock.seconds(event_number(event, "started"))
+    optional: dict[str, Any] = {
+        **{name: event_count(event, name) for name in _known(event, _OPTIONAL_COUNTS)},
+        **{name: event_number(event, name) for name in _known(event, _OPTIONAL_NUMBERS)},
+        **{name: None for name in ("train_loss", "train_accuracy") if event.get(name) is None},
+    }
     return MiniEpoch(
         commit=commit,
         epoch=(commit - 1) // workers + 1,
@@ -141,9 +147,7 @@ def _mini_epoch(event: Mapping[str, Any], clock: _Clock, workers: int) -> MiniEp
         role=str(event.get("role")),
         begin=begin,
         end=begin + event_number(event, "seconds"),
-        **{name: event_count(event, name) for name in _known(event, _OPTIONAL_COUNTS)},
-        **{name: event_number(event, name) for name in _known(event, _OPTIONAL_NUMBERS)},
-        **{name: None for name in ("train_loss", "train_accuracy") if event.get(name) is None},
+        **optional,
     )
 
 

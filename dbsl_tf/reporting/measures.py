@@ -66,8 +66,11 @@ class WorkerTimes:
 
 def value_range(values: Sequence[float]) -> Range | None:
     """Returns the median and percentiles, None where there are no values."""
-    if not values:
-        return None
+    return range_of(values) if values else None
+
+
+def range_of(values: Sequence[float]) -> Range:
+    """Returns the median and percentiles of at least one value."""
     if len(values) == 1:
         return Range(values[0], values[0], values[0])
     tenths = quantiles(values, n=10, method="inclusive")
@@ -123,7 +126,7 @@ def _worker_times(
         mean_batch=median(sizes) if sizes else None,
         batch_seconds=value_range([s for m in timed if (s := m.batch_seconds) is not None]),
         predicted_batch_seconds=predicted,
-        seconds=value_range([m.seconds for m in timed]),
+        seconds=range_of([m.seconds for m in timed]),
         predicted_seconds=predicted_seconds,
     )
 

@@ -171,10 +171,11 @@ def _time_models(
         section, key = "progressive", "progressive.resolutions"
         sizes = [whole_number(value, key) for value in _listed(config.get(key))]
     a, b, c = (_numbers(config, f"{section}.{name}") for name in ("a", "b", "overhead"))
-    if None in (*a, *b):
+    slopes, intercepts = ([v for v in values if v is not None] for values in (a, b))
+    if len(slopes) < len(a) or len(intercepts) < len(b):
         return {}
     overheads = [value or 0.0 for value in c] if len(c) == len(a) else [0.0] * len(a)
-    models = zip(sizes, map(TimeModel, a, b, overheads))
+    models = zip(sizes, map(TimeModel, slopes, intercepts, overheads))
     return {resolution: (model,) * workers for resolution, model in models}
 
 

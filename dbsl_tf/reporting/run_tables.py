@@ -100,7 +100,7 @@ def happened_part(run: RecordedRun) -> Part:
 
 def event_table(run: RecordedRun) -> Table | None:
     """Returns faults, resumptions and drifts, in the order of their commits; None without any."""
-    events = [
+    events: list[tuple[int, float | None, str]] = [
         (fault.commit, fault.seconds, f"worker {fault.worker}: {fault.message}")
         for fault in run.faults
     ]

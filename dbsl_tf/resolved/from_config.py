@@ -90,11 +90,11 @@ def _resolutions(config: Config) -> tuple[ResolutionSettings, ...]:
     dropout, large_batch = config.model.dropout, config.dual_batch.large_batch
     if progressive.mode == "off":
         return (ResolutionSettings(config.data.resolution, dropout, large_batch),)
-    parts = len(progressive.resolutions)
+    parts = len(progressive.sizes)
     return tuple(
         map(
             ResolutionSettings,
-            progressive.resolutions,
+            progressive.sizes,
             progressive.dropout or (dropout,) * parts,
             progressive.large_batch or (large_batch,) * parts,
         )
@@ -107,10 +107,10 @@ def _given_times(config: Config, resolutions: Sequence[ResolutionSettings]) -> d
         if section.a is None or section.b is None:
             return {}
         return {resolutions[0].resolution: TimeModel(section.a, section.b, section.overhead)}
-    section = config.progressive
-    if section.a is None or section.b is None:
+    given = config.progressive
+    if given.a is None or given.b is None:
         return {}
-    models = map(TimeModel, section.a, section.b, section.overhead or (0.0,) * len(resolutions))
+    models = map(TimeModel, given.a, given.b, given.overhead or (0.0,) * len(resolutions))
     return {part.resolution: model for part, model in zip(resolutions, models)}
 
 
@@ -149,9 +149,9 @@ def _resolutions_in_turn(
     stages = stage_ends(config.progressive, config.schedule)
     ends = config.progressive.sub_stage_ends
     if config.progressive.mode == "off" or ends is None:
-        ends = [
+        ends = tuple(
             start + (end - start) * part // len(resolutions)
             for start, end in pairwise((0, *stages))
             for part in range(1, len(resolutions) + 1)
-        ]
+        )
     return zip(ends, tuple(resolutions) * len(stages))

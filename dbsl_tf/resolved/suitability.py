@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbsl_tf.common.onednn import decide
+from dbsl_tf.common.program import typed
 from dbsl_tf.resolved.settings import RunSettings
 
 # What the steps are called in a profile's settings, by key; each changes how long they take.
@@ -57,7 +58,7 @@ def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None
         for name, value in expected.items()
         if measured.get(name) is not None and value is not None and measured[name] != value
     ]
-    remedy = "measure again with python -m dbsl_tf.profile"
+    remedy = f"measure again with {typed('profile')}"
     if others:
         return f"has {', '.join(others)}: its times are not those of this run; {remedy}"
     if "precision" in measured and "onednn" not in measured and expected["onednn"]:

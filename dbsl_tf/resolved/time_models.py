@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.program import typed
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.resolved.settings import RunSettings
 
@@ -16,7 +19,7 @@ def time_models_of(settings: RunSettings) -> dict[int, TimeModels]:
         UserError: the run has none, or its profile cannot be used.
     """
     if settings.time_source.profile is not None:
-        return _from_profile(settings)
+        return _from_profile(settings, settings.time_source.profile)
     given = settings.time_source.given
     if given:
         return {
@@ -29,17 +32,16 @@ def time_models_of(settings: RunSettings) -> dict[int, TimeModels]:
             "profile of these resolutions as time_model.profile"
         )
     raise UserError(
-        "time_model has no a and b and no profile, which the plan needs; run python -m "
-        "dbsl_tf.profile --config FILE --output profile.json and set "
+        "time_model has no a and b and no profile, which the plan needs; run "
+        f"{typed('profile')} --config FILE --output profile.json and set "
         "time_model.profile=profile.json, or give time_model.a and time_model.b"
     )
 
 
-def _from_profile(settings: RunSettings) -> dict[int, TimeModels]:
+def _from_profile(settings: RunSettings, path: Path) -> dict[int, TimeModels]:
     # Imported here because it takes longer than the rest of the plan command.
     from dbsl_tf.profiling.profile_file import load_profile
 
-    path = settings.time_source.profile
     resolutions = list(settings.by_resolution)
     profile = load_profile(path)
     if len(resolutions) > 1:

@@ -33,7 +33,8 @@ def write_checkpoint(
     import numpy as np
 
     text = json.dumps({"format": _FORMAT, **progress})
-    np.savez(path, **{PROGRESS: np.array(text)}, **arrays)
+    content: dict[str, Any] = {PROGRESS: np.array(text), **arrays}
+    np.savez(path, **content)
     seal_archive(path)
 
 

@@ -13,6 +13,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -55,7 +56,7 @@ class Display:
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
         in_mid_epoch = len(before) % self._workers
         self._epoch_records = list(before[len(before) - in_mid_epoch :])
-        self._done = {role: sum(r.role == role for r in before) for role in ROLES}
+        self._done: dict[str, int] = {role: sum(r.role == role for r in before) for role in ROLES}
         self._accuracy = ""
         self._resolutions: set[int] = set()
         self._progress = Progress(
@@ -70,7 +71,7 @@ class Display:
         self._total = self._progress.add_task(
             f"epoch 1/{epochs}", total=epochs * self._workers, completed=len(before)
         )
-        self._bars = {
+        self._bars: dict[str, TaskID] = {
             role: self._progress.add_task(
                 f"{role} workers",
                 total=epochs * plan.count(role),

@@ -167,7 +167,10 @@ class History:
             except ValueError as error:
                 self.damaged[number] = str(error)
                 continue
-            (self.commits if isinstance(record, CommitRecord) else self.evaluations).append(record)
+            if isinstance(record, CommitRecord):
+                self.commits.append(record)
+            else:
+                self.evaluations.append(record)
 
     def _append(
         self,

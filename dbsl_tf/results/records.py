@@ -106,6 +106,9 @@ class DriftRecord:
         return {"event": "drift", **asdict(self)}
 
 
+FaultKind = Literal["absent", "back", "rejected"]
+
+
 @dataclass(frozen=True)
 class FaultRecord:
     """Something went wrong that the run survives.
@@ -120,7 +123,7 @@ class FaultRecord:
     """
 
     commit: int
-    kind: Literal["absent", "back", "rejected"]
+    kind: FaultKind
     worker: int
     message: str
     time: float = field(default_factory=time.time)

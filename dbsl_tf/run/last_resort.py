@@ -48,6 +48,7 @@ class LastResort:
             # A Ctrl-C in the terminal is not for it.
             start_new_session=True,
         )
+        assert self._process.stdin is not None
         self._pipe = self._process.stdin.fileno()
         os.set_blocking(self._pipe, False)
         signal.set_wakeup_fd(self._pipe, warn_on_full_buffer=False)
@@ -63,7 +64,8 @@ class LastResort:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(-1)
-        self._process.stdin.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._process.wait()
 
     def _telling(

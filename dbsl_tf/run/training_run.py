@@ -72,7 +72,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
             if discarded:
                 report(f"{discarded} commit(s) after the checkpoint are trained again")
         display = Display(console, schedule.plain, schedule.epochs, history.commits)
-        observers = [history, display, *_event_files(run, stack)]
+        observers: list[Observer] = [history, display, *_event_files(run, stack)]
         with waiting(console, "loading the network on the workers"):
             check = partial(cluster.check, report)
             look = cluster.watch(report)

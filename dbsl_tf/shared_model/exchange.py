@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import tensorflow as tf
 
@@ -59,7 +60,7 @@ class Exchange:
         # Only the merge of a mini-epoch of this worker changes its velocity.
         velocity = [
             tf.cast(
-                self._on_server(lambda piece=piece: piece.sparse_read(worker), piece.device),
+                self._on_server(partial(piece.sparse_read, worker), piece.device),
                 tf.float32,
             )
             for piece in stored.velocity

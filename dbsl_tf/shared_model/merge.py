@@ -8,9 +8,9 @@ model alike, batch-normalisation statistics included.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any
 
-Weight = TypeVar("Weight")
+Weight = Any  # a tensor, an array or a number
 MergeRule = Callable[[Weight, Weight, Weight], Weight]
 
 

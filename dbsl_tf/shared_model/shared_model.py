@@ -182,11 +182,11 @@ class SharedModel:
 
     def _merge_round(
         self,
-        slots: Sequence[Sequence[tf.Variable]],
+        variables: Sequence[Sequence[tf.Variable]],
         workers: tf.Tensor,
         update_factors: tf.Tensor,
     ) -> tf.Tensor:
-        slots = [self._stored.slot_of(variables) for variables in slots]
+        slots = [self._stored.slot_of(each) for each in variables]
         factors = tf.unstack(update_factors, len(slots))
         merged, values = [], []
         for weight, *pushed in zip(self._stored.weights, *(slot.weights for slot in slots)):

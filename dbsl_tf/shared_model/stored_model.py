@@ -180,11 +180,11 @@ class StoredModel:
 
     def slot_of(self, variables: Sequence[tf.Variable]) -> Slot:
         """In a function: the slot whose `variables()` it got."""
-        variables = iter(variables)
-        weights = list(islice(variables, len(self.weights)))
-        velocity = list(islice(variables, len(self.velocity)))
-        pulled = list(islice(variables, len(weights) if self.sends_differences else 0))
-        return Slot(weights, velocity, pulled, list(variables))
+        rest = iter(variables)
+        weights = list(islice(rest, len(self.weights)))
+        velocity = list(islice(rest, len(self.velocity)))
+        pulled = list(islice(rest, len(weights) if self.sends_differences else 0))
+        return Slot(weights, velocity, pulled, list(rest))
 
     def _zeros_like_weights(self) -> list[tf.Variable]:
         return _zeros_beside(self.weights, [w.shape for w in self.weights])

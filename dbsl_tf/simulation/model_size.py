@@ -94,10 +94,10 @@ def sent_numbers(settings: RunSettings) -> int:
 def _classes(section: DataSection) -> int:
     if section.name in DATASETS:
         return dataset_spec(section.name).classes
-    folder = section.dir / "train" if section.dir else None
-    if folder is None or not folder.is_dir():
+    directory = section.dir
+    if directory is None or not (directory / "train").is_dir():
         raise UserError(
-            f"simulate.model_bytes is null, and data.dir={section.dir} has no train/ to show how "
+            f"simulate.model_bytes is null, and data.dir={directory} has no train/ to show how "
             "many classes the model has; give simulate.model_bytes"
         )
-    return len(class_folders(section.dir, TRAIN))
+    return len(class_folders(directory, TRAIN))

@@ -22,15 +22,15 @@ def plot_scaling(points: Sequence[ScalePoint], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    done = [point for point in points if point.outcome is not None]
+    done = [(point.workers, point.outcome) for point in points if point.outcome is not None]
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     time, staleness = figure.subplots(1, 2)
-    workers = [point.workers for point in done]
-    time.plot(workers, [p.outcome.epoch_seconds for p in done], **line_style(0))
+    workers = [workers for workers, _ in done]
+    time.plot(workers, [outcome.epoch_seconds for _, outcome in done], **line_style(0))
     time.set_ylabel("time of an epoch (s)")
     time.set_yscale("log")
-    means = [p.outcome.mean_staleness for p in done]
-    highest = [p.outcome.staleness_percentiles[99] for p in done]
+    means = [outcome.mean_staleness for _, outcome in done]
+    highest = [outcome.staleness_percentiles[99] for _, outcome in done]
     staleness.plot(workers, means, **line_style(0), label="mean")
     staleness.plot(workers, highest, **line_style(1), label="99 % at most")
     staleness.set_ylabel("staleness (commits)")

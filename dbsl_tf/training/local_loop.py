@@ -121,22 +121,23 @@ def _train_step(
         )
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
         loss = tf.reduce_mean(losses)
-        if loss_scale:
+        if isinstance(state.scale, ScaleState):
             loss *= state.scale.scale
     gradients = tape.gradient(loss, state.trainable)
-    if loss_scale:
+    if isinstance(state.scale, ScaleState):
         gradients = [gradient / state.scale.scale for gradient in gradients]
     trainable, velocity = optimizer.step(
         state.trainable, gradients, state.velocity, learning_rate, network.decay
     )
     updated, scale = (trainable, statistics, velocity), state.scale
     if loss_scale:
+        assert isinstance(state.scale, ScaleState)
         finite = all_finite(gradients)
         before = (state.trainable, state.statistics, state.velocity)
         updated = tf.nest.map_structure(
             lambda new, old: tf.where(finite, new, old), updated, before
         )
-        scale = loss_scale.after(scale, finite)
+        scale = loss_scale.after(state.scale, finite)
     return _State(*updated, seeds, scale, state.sums.plus(losses, logits, labels))
 
 

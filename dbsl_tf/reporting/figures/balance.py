@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.palette import BLACK, OTHER_FILL, ROLE_FILLS, WHITE
@@ -20,6 +20,7 @@ from dbsl_tf.reporting.figures.style import (
 from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -67,7 +68,9 @@ def draw_balance(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     roles = [role for role in ROLES if any(row.role == role for row in rows)]
-    handles = [Patch(edgecolor=BLACK, linewidth=0.7, **ROLE_FILLS[role]) for role in roles]
+    handles: list[Artist] = [
+        Patch(edgecolor=BLACK, linewidth=0.7, **ROLE_FILLS[role]) for role in roles
+    ]
     names = [f"{role} batches" for role in roles]
     if any(row.planned is not None for row in rows):
         handles.append(Line2D([], [], **_PLANNED))
@@ -76,7 +79,7 @@ def draw_balance(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     return figure
 
 
-_PLANNED = {
+_PLANNED: dict[str, Any] = {
     "marker": "D",
     "linestyle": "",
     "markersize": 4.5,

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.figure_files import literal
 from dbsl_tf.common.palette import FAINT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLUMN = 3.5  # inches: a column of a two-column paper
 PAGE = 7.2  # both columns
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,

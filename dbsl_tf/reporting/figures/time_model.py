@@ -16,7 +16,7 @@ from dbsl_tf.reporting.figures.style import (
     add_legend,
     finish_axes,
 )
-from dbsl_tf.reporting.measures import Range, steady, value_range, worker_times
+from dbsl_tf.reporting.measures import Range, range_of, steady, worker_times
 from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
 
 if TYPE_CHECKING:
@@ -93,8 +93,9 @@ def _points(groups: Sequence[Group]) -> list[_Point]:
             label = group.label
             if len(groups) == 1:
                 label = _role_label(role, resolution if sizes else None)
-            batch = median([m.samples / m.steps for m in part])
-            found.append(_Point(label, batch, value_range([m.batch_seconds for m in part])))
+            batch = median([m.samples / m.steps for m in part if m.samples and m.steps])
+            seconds = range_of([s for m in part if (s := m.batch_seconds) is not None])
+            found.append(_Point(label, batch, seconds))
     return found
 
 

@@ -26,8 +26,8 @@ _EXCERPT = 10  # mini-epochs of a worker in the lower panel
 _MOST_PATHS = 3000  # in a vector figure; more are drawn as an image
 _BAR = 0.78  # of a row's height
 _ROW_INCHES = 0.19
-_EVALUATION_FILL = {"facecolor": INK}
-_FAULTS = {
+_EVALUATION_FILL: dict[str, Any] = {"facecolor": INK}
+_FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "absent": ("worker lost", {"marker": "X", "color": BLACK}),
     "back": ("worker back", {"marker": "^", "color": BLACK}),
     "rejected": ("result rejected", {"marker": "D", "color": BLACK}),
@@ -119,7 +119,7 @@ def _draw_run(
     axes: Axes, run: RecordedRun, end: float, with_edges: bool, handles: dict[str, Any]
 ) -> None:
     scale, _ = time_unit(end)
-    edges = {"edgecolor": INK, "linewidth": 0.4 if with_edges else 0.0}
+    edges: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.4 if with_edges else 0.0}
     rasterized = len(run.mini_epochs) > _MOST_PATHS
     for worker, role in _roles(run).items():
         spans = [

@@ -1,0 +1,32 @@
+"""How commands are named to people, and how processes are started from any folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbsl_tf.common.program import python_module, typed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (ROOT / "dbsl_tf" / "plan.py", "python -m dbsl_tf.profile"),
+        (Path("/usr/bin/dbsl"), "dbsl profile"),
+    ],
+)
+def test_a_command_is_named_as_this_process_was_started(program, expected, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(program), "--json"])
+    assert typed("profile") == expected
+    assert typed() == expected.removesuffix("profile").rstrip(" .")
+
+
+def test_modules_of_the_working_directory_are_found_only_in_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert python_module("dbsl_tf.export") == [sys.executable, "-m", "dbsl_tf.export"]
+    monkeypatch.chdir(tmp_path)
+    assert python_module("dbsl_tf.export") == [sys.executable, "-P", "-m", "dbsl_tf.export"]
