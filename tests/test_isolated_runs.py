@@ -80,7 +80,8 @@ def running(
 def servers_of(process: subprocess.Popen) -> dict[str, int]:
     """The process numbers of the servers that `process` started, by the names of their logs."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {Path(os.readlink(f"/proc/{child}/fd/1")).stem: int(child) for child in children}
+    outputs = {int(child): Path(os.readlink(f"/proc/{child}/fd/1")) for child in children}
+    return {output.stem: child for child, output in outputs.items() if output.suffix == ".log"}
 
 
 def wait_for(condition, process: subprocess.Popen) -> None:
