@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PROGRAM = """
-import ctypes, signal, sys, threading, time
+import ctypes, os, signal, sys, threading, time
 from dbsl_tf.run.last_resort import LastResort
 
 def slowly(number, frame):
@@ -22,6 +22,13 @@ def freeze():
     c = ctypes.PyDLL(None)
     c.write(1, b"begun\\n", 6), c.sleep(1000)
 
+def tell_that_it_waits(mutex):
+    # The main thread's system call, futex(2), has the address of what it waits for.
+    address = hex(ctypes.addressof(mutex))
+    while address not in open(f"/proc/self/task/{os.getpid()}/syscall").read():
+        time.sleep(0.05)
+    print("begun", flush=True)
+
 signal.signal(signal.SIGTERM, slowly)
 with LastResort(seconds=2, last_words="the last words"):
     {what}
@@ -29,7 +36,8 @@ with LastResort(seconds=2, last_words="the last words"):
 FREEZE = "sys.setswitchinterval(1000); threading.Thread(target=freeze).start(); time.sleep(1000)"
 # No signal interrupts it, unlike a sleep.
 WAIT_IN_C = (
-    "print('begun', flush=True); mutex = ctypes.create_string_buffer(64); "
+    "mutex = ctypes.create_string_buffer(64); "
+    "threading.Thread(target=tell_that_it_waits, args=[mutex], daemon=True).start(); "
     "[ctypes.CDLL(None).pthread_mutex_lock(mutex) for _ in range(2)]"
 )
 WAIT = "print('begun', flush=True); time.sleep(1000)"
@@ -38,7 +46,7 @@ WAIT = "print('begun', flush=True); time.sleep(1000)"
 def end_of(what: str, number: signal.Signals) -> tuple[int, str, str]:
     """Status, output and errors of a process that gets a signal while it does `what`."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(what=what)],
+        [sys.executable, "-c", PROGRAM.replace("{what}", what)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,7 +74,7 @@ def test_a_process_that_takes_its_time_ends_in_order():
 
 def test_without_a_signal_it_is_left_alone():
     finished = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(what="ctypes.PyDLL(None).sleep(4)")],
+        [sys.executable, "-c", PROGRAM.replace("{what}", "ctypes.PyDLL(None).sleep(4)")],
         capture_output=True,
         text=True,
     )
@@ -74,7 +82,7 @@ def test_without_a_signal_it_is_left_alone():
 
 
 def test_it_ends_with_the_process_that_it_watches():
-    program = PROGRAM.format(what="import os; os.kill(os.getpid(), signal.SIGKILL)")
+    program = PROGRAM.replace("{what}", "os.kill(os.getpid(), signal.SIGKILL)")
     # Its error stream is inherited: this returns when nobody has it any more.
     killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, "")
