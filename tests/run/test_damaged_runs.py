@@ -60,7 +60,7 @@ class DamagedRunTest(TinyRunCase):
             )
         output = self.train("schedule.epochs=4")
         self.assertIn(damaged, output.replace("\n", " "))
-        self.assertIn("going on after commit 4 of 8", output)
+        self.assertIn("resuming after commit 4 of 8", output)
         self.check_every_commit_counts_once(8)
 
     def test_a_run_of_before_files_had_checksums_goes_on(self):
@@ -68,7 +68,7 @@ class DamagedRunTest(TinyRunCase):
         self.config = self.run / "config.yaml"
         isolation = f"cluster.isolation={silent_isolation()}"
         output = self.train("schedule.epochs=4", isolation)
-        self.assertIn("going on after commit 6 of 8", output)
+        self.assertIn("resuming after commit 6 of 8", output)
         self.check_every_commit_counts_once(8)
 
 
