@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,8 +80,14 @@ def running(
 def servers_of(process: subprocess.Popen) -> dict[str, int]:
     """The process numbers of the servers that `process` started, by the names of their logs."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    outputs = {int(child): Path(os.readlink(f"/proc/{child}/fd/1")) for child in children}
-    return {output.stem: child for child, output in outputs.items() if output.suffix == ".log"}
+    found = {}
+    for child in children:
+        # Some are no servers, and end at once.
+        with suppress(OSError):
+            output = Path(os.readlink(f"/proc/{child}/fd/1"))
+            if output.suffix == ".log":
+                found[output.stem] = int(child)
+    return found
 
 
 def wait_for(condition, process: subprocess.Popen) -> None:

@@ -139,7 +139,9 @@ class TestDamagedFiles:
                 expected = "cannot be read (its checksum is not that of its content)"
                 self.check_damage(file, content.replace(before, after), expected)
         content = self.run.history.read_text().replace('"steps": ', '"steps": 1', 1)
-        self.check_damage(self.run.history, content, "line 1 is not a record of a run: its checksum")
+        self.check_damage(
+            self.run.history, content, "line 1 is not a record of a run: its checksum"
+        )
 
     def test_history(self, subtests):
         counts = ("commit", "worker", "resolution", "batch", "samples", "steps", "staleness")
