@@ -101,6 +101,16 @@ def config_parser(
     return parser
 
 
+def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
+    """Gives a command that reads a finished run the choice of which model to take."""
+    parser.add_argument(
+        "--checkpoint",
+        type=int,
+        metavar="N",
+        help="the model after N commits; checkpoints/ shows which are kept (default: the newest)",
+    )
+
+
 def parse_config(
     parser: argparse.ArgumentParser, arguments: Sequence[str]
 ) -> tuple[argparse.Namespace, Config]:

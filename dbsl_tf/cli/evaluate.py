@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option
 from dbsl_tf.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,12 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("evaluate", "It needs no cluster.")
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
-    parser.add_argument(
-        "--checkpoint",
-        type=int,
-        metavar="N",
-        help="the model after N commits; checkpoints/ shows which are kept (default: the newest)",
-    )
+    add_checkpoint_option(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="folder to use instead of the run's data.dir"
     )

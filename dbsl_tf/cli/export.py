@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.stored_run import StoredRun
@@ -55,12 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "for numpy.load(FILE, allow_pickle=True).item(), as their notebooks read it (default: "
         "keras)",
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=int,
-        metavar="N",
-        help="the model after N commits; checkpoints/ shows which are kept (default: the newest)",
-    )
+    add_checkpoint_option(parser)
     parser.add_argument(
         "--output",
         type=Path,

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dbsl_tf.common.telling import tell
 from dbsl_tf.common.terminal import Terminal
 
 PATIENCE = 2.0
@@ -73,7 +74,7 @@ class LateProgress:
                 if self._lines and now - self._told >= self._patience:
                     self._told = now
                     line = f"{what}: {count:,} of {total:,} {self._unit}"
-                    self._console.print(line, highlight=False, soft_wrap=True)
+                    tell(self._console, line)
                 return
             if self._bars is None:
                 self._bars = self._new_bars()

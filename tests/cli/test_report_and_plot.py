@@ -12,7 +12,7 @@ import pytest
 
 from dbsl_tf.results.records import FaultRecord
 from tests.support.commands import check_one_line_mistake
-from tests.support.run_directories import START, append_event, make_run
+from tests.support.run_directories import HYBRID, START, append_event, make_run
 
 pytest.importorskip("matplotlib")
 ROOT = Path(__file__).parents[2]
@@ -102,12 +102,7 @@ def test_a_report_of_several_runs_compares_them(tmp_path: Path) -> None:
     make_run(tmp_path / "begun", "schedule.epochs=4", "sync.mode=ssp", commits=0)
     make_run(
         tmp_path / "hybrid",
-        "schedule.epochs=4",
-        "schedule.milestones=[2]",
-        "progressive.mode=cyclic",
-        "progressive.resolutions=[16,32]",
-        "progressive.a=[0.0003,0.0007]",
-        "progressive.b=[0.002,0.0024]",
+        *HYBRID,
     )
     runs = sorted(tmp_path.iterdir())
     output = tmp_path / "out" / "report.html"

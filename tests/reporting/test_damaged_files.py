@@ -16,17 +16,10 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.sealing import unsealed, unsealed_line
 from dbsl_tf.config.yaml_text import read_yaml, write_yaml
 from dbsl_tf.results.records import DriftRecord, FaultRecord
-from tests.support.run_directories import START, append_event, make_run
+from tests.support.run_directories import HYBRID, START, append_event, make_run
 
 NAN, INFINITE = float("nan"), float("inf")
 HUGE = 10**400  # finite, but no floating-point number
-HYBRID = (
-    "schedule.milestones=[2]",
-    "progressive.mode=cyclic",
-    "progressive.resolutions=[16,32]",
-    "progressive.a=[0.0003,0.0007]",
-    "progressive.b=[0.002,0.0024]",
-)
 
 
 class TestDamagedFiles:
@@ -193,7 +186,7 @@ class TestDamagedFiles:
             )
 
     def test_configuration_of_the_hybrid(self, subtests):
-        self.run = make_run(self.folder / "hybrid", "schedule.epochs=4", *HYBRID)
+        self.run = make_run(self.folder / "hybrid", *HYBRID)
         for key in ("a", "b", "overhead"):
             self.check_configuration(subtests, "progressive", key, ("x", [0.1, "x"], [0.1, NAN]))
         self.check_configuration(

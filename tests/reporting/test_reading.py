@@ -12,7 +12,7 @@ from dbsl_tf.common.sealing import unsealed_line
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.reporting.run_tables import event_table
 from dbsl_tf.results.records import FaultRecord
-from tests.support.run_directories import START, append_event, make_run
+from tests.support.run_directories import HYBRID, START, append_event, make_run
 
 
 def test_a_finished_run(tmp_path: Path) -> None:
@@ -118,12 +118,7 @@ def test_an_imported_run_is_finished_when_all_of_its_commits_are_there(tmp_path:
 def test_a_time_model_for_each_resolution(tmp_path: Path) -> None:
     make_run(
         tmp_path / "run",
-        "schedule.epochs=4",
-        "schedule.milestones=[2]",
-        "progressive.mode=cyclic",
-        "progressive.resolutions=[16,32]",
-        "progressive.a=[0.0003,0.0007]",
-        "progressive.b=[0.002,0.0024]",
+        *HYBRID,
     )
     run = read_run(tmp_path / "run")
     assert run.resolutions == (16, 32)

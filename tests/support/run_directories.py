@@ -21,6 +21,15 @@ from dbsl_tf.results.summary import summarize
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 SAMPLES = 1437  # the digits
 START = 1_800_000_000.0
+# Overrides of a run with two resolutions.
+HYBRID = (
+    "schedule.epochs=4",
+    "schedule.milestones=[2]",
+    "progressive.mode=cyclic",
+    "progressive.resolutions=[16,32]",
+    "progressive.a=[0.0003,0.0007]",
+    "progressive.b=[0.002,0.0024]",
+)
 
 
 def make_run(
