@@ -84,22 +84,24 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
         check_figure_path(options.plot)
     ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
     settings = settings_of(config)
-    demand = settings.demand(time_models_of(settings)[settings.highest.resolution])
-    asked = settings.dual_batch
-    cells = sweep(demand, ratios, asked.update_factor)
+    request = settings.plan_request(time_models_of(settings)[settings.highest.resolution])
+    section = settings.dual_batch
+    cells = sweep(request, ratios, section.update_factor)
     warn_of_crowding(settings.cluster.workers)
     warn_of_unsuitable_profile(settings)
     if options.json:
         # A configuration without a plan of its own is what a sweep helps to mend.
         try:
-            plan = plan_dual_batch(demand, asked.extra_time_ratio, asked.update_factor).as_dict()
+            plan = plan_dual_batch(
+                request, section.extra_time_ratio, section.update_factor
+            ).as_dict()
         except UserError as error:
             plan = {"problem": str(error)}
         _print_json({**plan, "sweep": [cell.as_dict() for cell in cells]})
     else:
         from dbsl_tf.planning.sweep_report import print_sweep
 
-        print_sweep(cells, demand.small_workers)
+        print_sweep(cells, request.small_workers)
     if options.plot is not None:
         plot_sweep(cells, options.plot)
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import balance, shares
-from dbsl_tf.planning.demand import Demand
 from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
+from dbsl_tf.planning.request import PlanRequest
 
 _UPDATE_FACTORS: dict[str, Callable[[float], float]] = {
     "linear": lambda part: part,
@@ -20,7 +20,7 @@ _UPDATE_FACTORS: dict[str, Callable[[float], float]] = {
 
 
 def plan_dual_batch(
-    demand: Demand, extra_time_ratio: float, update_factor: str = "linear"
+    request: PlanRequest, extra_time_ratio: float, update_factor: str = "linear"
 ) -> DualBatchPlan:
     """Decides batch, samples and update factor of every worker.
 
@@ -33,7 +33,7 @@ def plan_dual_batch(
     With n_S = n the large share k d / n still counts, though no worker trains it.
 
     Args:
-        demand: time models, samples, workers, large batch and rounding.
+        request: time models, samples, workers, large batch and rounding.
         extra_time_ratio: k, at least 1.
         update_factor: f of a small worker: "linear" that part, "sqrt" its root, "none" 1.
 
@@ -42,65 +42,65 @@ def plan_dual_batch(
             k leaves a small worker no sample or a batch below 1. The line names the keys to
             change and the k that would work.
     """
-    _check(demand)
+    _check(request)
     ratio = shares.exact(extra_time_ratio)
-    if not solvable(demand, ratio):
-        raise UserError(_no_solution(demand, ratio))
+    if not solvable(request, ratio):
+        raise UserError(_no_solution(request, ratio))
     factor = _UPDATE_FACTORS[update_factor]
-    if demand.equal_workers:
-        workers, baseline = _published(demand, ratio, factor)
+    if request.equal_workers:
+        workers, baseline = _published(request, ratio, factor)
     else:
-        workers, baseline = _balanced(demand, ratio, factor)
-    return DualBatchPlan(workers, baseline, demand.samples, float(extra_time_ratio))
+        workers, baseline = _balanced(request, ratio, factor)
+    return DualBatchPlan(workers, baseline, request.samples, float(extra_time_ratio))
 
 
-def _check(demand: Demand) -> None:
-    if demand.samples < demand.workers:
+def _check(request: PlanRequest) -> None:
+    if request.samples < request.workers:
         raise UserError(
-            f"cluster.workers is {demand.workers} and exceeds the number of training samples, "
-            f"{demand.samples}; use at most {demand.samples}, or raise data.train_samples"
+            f"cluster.workers is {request.workers} and exceeds the number of training samples, "
+            f"{request.samples}; use at most {request.samples}, or raise data.train_samples"
         )
-    if demand.equal_workers:
+    if request.equal_workers:
         return
-    idle = balance.idle_worker(demand.time_models, demand.large_batch, demand.samples)
+    idle = balance.idle_worker(request.time_models, request.large_batch, request.samples)
     if idle is not None:
-        model = demand.time_models[idle]
+        model = request.time_models[idle]
         raise UserError(
             f"worker {idle} needs {model.mini_epoch_seconds(1, 1):.3g} s for a mini-epoch of one "
-            f"sample, longer than the others need for all {demand.samples}; lower cluster.workers "
+            f"sample, longer than the others need for all {request.samples}; lower cluster.workers "
             "so that it is left out, raise data.train_samples, or measure the time model again"
         )
 
 
 def _published(
-    demand: Demand, ratio: Fraction, factor: Callable[[float], float]
+    request: PlanRequest, ratio: Fraction, factor: Callable[[float], float]
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans of Eq. 4-8 and the baseline."""
-    model = demand.time_models[0]
-    solution = shares.divide(demand, ratio)
+    model = request.time_models[0]
+    solution = shares.divide(request, ratio)
     small_factor = factor(min(1.0, solution.small_samples / solution.large_samples))
     small = WorkerPlan(
         0, "small", solution.small_batch, solution.small_samples, small_factor, model
     )
-    large = WorkerPlan(0, "large", demand.large_batch, solution.large_samples, 1.0, model)
+    large = WorkerPlan(0, "large", request.large_batch, solution.large_samples, 1.0, model)
     workers = tuple(
-        replace(small if index < demand.small_workers else large, index=index)
-        for index in range(demand.workers)
+        replace(small if index < request.small_workers else large, index=index)
+        for index in range(request.workers)
     )
-    equal_share = Fraction(demand.samples, demand.workers)
-    return workers, replace(large, samples=shares.rounding_rule(demand.rounding)(equal_share))
+    equal_share = Fraction(request.samples, request.workers)
+    return workers, replace(large, samples=shares.rounding_rule(request.rounding)(equal_share))
 
 
 def _balanced(
-    demand: Demand, ratio: Fraction, factor: Callable[[float], float]
+    request: PlanRequest, ratio: Fraction, factor: Callable[[float], float]
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans with which all finish together, and the baseline."""
-    models = demand.time_models
-    all_large = balance.equal_batches(models, demand.large_batch, demand.samples)
+    models = request.time_models
+    all_large = balance.equal_batches(models, request.large_batch, request.samples)
     solution = all_large
-    if demand.small_workers > 0:
-        small = _small_batches(demand, ratio)
-        solution = balance.dual_batches(models, small, demand.large_batch, demand.samples)
+    if request.small_workers > 0:
+        small = _small_batches(request, ratio)
+        solution = balance.dual_batches(models, small, request.large_batch, request.samples)
 
     def worker(of: balance.Balance, index: int, small: bool) -> WorkerPlan:
         part = min(1.0, of.shares[index] / of.full_shares[index])
@@ -113,9 +113,9 @@ def _balanced(
             models[index],
         )
 
-    indices = range(demand.workers)
+    indices = range(request.workers)
     return (
-        tuple(worker(solution, index, index < demand.small_workers) for index in indices),
+        tuple(worker(solution, index, index < request.small_workers) for index in indices),
         max(
             (worker(all_large, index, False) for index in indices),
             key=lambda plan: plan.predicted_seconds,
@@ -123,26 +123,26 @@ def _balanced(
     )
 
 
-def _small_batches(demand: Demand, ratio: Fraction) -> list[float]:
+def _small_batches(request: PlanRequest, ratio: Fraction) -> list[float]:
     return balance.small_batches(
-        demand.time_models,
-        demand.small_workers,
-        demand.large_batch,
-        demand.samples,
+        request.time_models,
+        request.small_workers,
+        request.large_batch,
+        request.samples,
         float(ratio),
     )
 
 
-def solvable(demand: Demand, ratio: Fraction) -> bool:
+def solvable(request: PlanRequest, ratio: Fraction) -> bool:
     """Returns whether k = `ratio` leaves the small workers a sample and a batch of at least 1."""
-    if demand.small_workers == 0:
+    if request.small_workers == 0:
         return True
-    if demand.equal_workers:
-        return shares.solvable(demand, ratio)
-    return balance.usable(_small_batches(demand, ratio))
+    if request.equal_workers:
+        return shares.solvable(request, ratio)
+    return balance.usable(_small_batches(request, ratio))
 
 
-def largest_extra_time_ratio(demand: Demand, decimals: int = 4) -> Fraction:
+def largest_extra_time_ratio(request: PlanRequest, decimals: int = 4) -> Fraction:
     """Returns the largest k of so many decimals that has a solution, with small workers.
 
     k = 1 always has one (B_S = B_L), and both d_S and B_S fall as k grows, so the solvable k
@@ -150,47 +150,47 @@ def largest_extra_time_ratio(demand: Demand, decimals: int = 4) -> Fraction:
     """
     unit = 10**decimals
     works, fails = unit, 2 * unit
-    while solvable(demand, Fraction(fails, unit)):
+    while solvable(request, Fraction(fails, unit)):
         works, fails = fails, 2 * fails
     while fails - works > 1:
         middle = (works + fails) // 2
-        if solvable(demand, Fraction(middle, unit)):
+        if solvable(request, Fraction(middle, unit)):
             works = middle
         else:
             fails = middle
     return Fraction(works, unit)
 
 
-def _leaves_no_samples(demand: Demand, ratio: Fraction) -> bool:
-    if demand.equal_workers:
-        return shares.divide(demand, ratio).small_samples < 1
-    return max(_small_batches(demand, ratio)) == 0
+def _leaves_no_samples(request: PlanRequest, ratio: Fraction) -> bool:
+    if request.equal_workers:
+        return shares.divide(request, ratio).small_samples < 1
+    return max(_small_batches(request, ratio)) == 0
 
 
-def _no_solution(demand: Demand, ratio: Fraction) -> str:
+def _no_solution(request: PlanRequest, ratio: Fraction) -> str:
     """Returns why `ratio` has no solution, which k have one, and what else would help."""
     remedies = []
-    if demand.small_workers < demand.workers:
+    if request.small_workers < request.workers:
         remedies.append("more dual_batch.small_workers")
-    if _leaves_no_samples(demand, ratio):
+    if _leaves_no_samples(request, ratio):
         fault = "no samples"
     else:
         fault = "a batch below 1"
         batch_section, time_section = "dual_batch", "time_model"
-        if demand.resolution is not None:
+        if request.resolution is not None:
             batch_section = time_section = "progressive"
-        remedies.append(f"a larger {batch_section}.large_batch ({demand.large_batch})")
-        if demand.equal_workers:
-            model = demand.time_models[0]
+        remedies.append(f"a larger {batch_section}.large_batch ({request.large_batch})")
+        if request.equal_workers:
+            model = request.time_models[0]
             remedies += [
                 f"a larger {time_section}.b ({model.seconds_per_batch})",
                 f"a smaller {time_section}.a ({model.seconds_per_sample})",
             ]
-    largest = largest_extra_time_ratio(demand)
+    largest = largest_extra_time_ratio(request)
     allowed = "1" if largest == 1 else f"1 to {float(largest)}"
-    where = "" if demand.resolution is None else f" at resolution {demand.resolution}"
+    where = "" if request.resolution is None else f" at resolution {request.resolution}"
     return (
         f"dual_batch.extra_time_ratio is {float(ratio)}, which leaves {fault} to the small "
-        f"workers{where}; with dual_batch.small_workers {demand.small_workers} of "
-        f"{demand.workers} use {allowed}, or {', or '.join(remedies)}"
+        f"workers{where}; with dual_batch.small_workers {request.small_workers} of "
+        f"{request.workers} use {allowed}, or {', or '.join(remedies)}"
     )

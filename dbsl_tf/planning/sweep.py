@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.planning.demand import Demand
 from dbsl_tf.planning.dual_batch import DualBatchPlan
+from dbsl_tf.planning.request import PlanRequest
 from dbsl_tf.planning.shares import exact
 from dbsl_tf.planning.solving import largest_extra_time_ratio, plan_dual_batch, solvable
 
@@ -64,12 +64,12 @@ class SweepCell:
 
 
 def sweep(
-    demand: Demand, ratios: Sequence[float] = RATIOS, update_factor: str = "linear"
+    request: PlanRequest, ratios: Sequence[float] = RATIOS, update_factor: str = "linear"
 ) -> tuple[SweepCell, ...]:
     """Plans for every n_S from 1 to n and every k of `ratios`, n_S by n_S.
 
     Args:
-        demand: what is asked; its `small_workers` has no effect.
+        request: what the plans are for; its `small_workers` has no effect.
         ratios: values of k, each at least 1.
         update_factor: as in `plan_dual_batch`.
 
@@ -77,13 +77,13 @@ def sweep(
         UserError: no n_S and k could have a plan; as `plan_dual_batch`.
     """
     cells = []
-    for small_workers in range(1, demand.workers + 1):
-        asked = replace(demand, small_workers=small_workers)
-        plan_dual_batch(asked, 1.0)  # refuses what no k can mend
-        largest = float(largest_extra_time_ratio(asked))
+    for small_workers in range(1, request.workers + 1):
+        split = replace(request, small_workers=small_workers)
+        plan_dual_batch(split, 1.0)  # refuses what no k can solve
+        largest = float(largest_extra_time_ratio(split))
         for ratio in ratios:
-            works = solvable(asked, exact(ratio))
-            plan = plan_dual_batch(asked, ratio, update_factor) if works else None
+            works = solvable(split, exact(ratio))
+            plan = plan_dual_batch(split, ratio, update_factor) if works else None
             cells.append(SweepCell(small_workers, ratio, largest, plan))
     return tuple(cells)
 

@@ -13,9 +13,9 @@ from dbsl_tf.config.names import ModelName, PrecisionSetting, Stem
 from dbsl_tf.config.time_sections import ProfileSection
 from dbsl_tf.config.training_sections import ComputeSection, OptimizerSection
 from dbsl_tf.planning import (
-    Demand,
     DualBatchPlan,
     PlannedSubStage,
+    PlanRequest,
     TimeModel,
     TrainingSchedule,
     plan_dual_batch,
@@ -67,8 +67,8 @@ class RunSettings:
         model: the network.
         compute: how the workers compute; its precision may still be auto.
         optimizer: of the workers.
-        cluster: its size, and how long it is waited for.
-        dual_batch: what is asked of the plan, and how updates are merged.
+        cluster: its size, and how long to wait for it.
+        dual_batch: how workers are split, and how updates are merged.
         profile: how the hardware is measured.
         time_source: where time models come from.
         samples: in an epoch, d.
@@ -120,15 +120,17 @@ class RunSettings:
         return self.optimizer.state == "keep" and self.optimizer.momentum > 0
 
     def with_precision(self, precision: PrecisionSetting) -> RunSettings:
-        """The same in another precision."""
+        """Returns the same settings in another precision."""
         return replace(self, compute=self.compute.with_precision(precision))
 
     def with_profile(self, path: Path) -> RunSettings:
-        """The same with the time models of a profile."""
+        """Returns the same settings with the time models of a profile."""
         return replace(self, time_source=replace(self.time_source, profile=path))
 
-    def demand(self, time_models: Sequence[TimeModel], resolution: int | None = None) -> Demand:
-        """What is asked of the plan of an epoch.
+    def plan_request(
+        self, time_models: Sequence[TimeModel], resolution: int | None = None
+    ) -> PlanRequest:
+        """Returns the request for the plan of an epoch.
 
         Args:
             time_models: one a worker, at this resolution.
@@ -140,7 +142,7 @@ class RunSettings:
         if resolution is not None and resolution not in self.by_resolution:
             raise ValueError(f"no part of the run has resolution {resolution}")
         part = self.highest if resolution is None else self.by_resolution[resolution]
-        return Demand(
+        return PlanRequest(
             time_model=tuple(time_models),
             samples=self.samples,
             workers=self.cluster.workers,
@@ -153,20 +155,20 @@ class RunSettings:
     def plan(
         self, time_models: Sequence[TimeModel], resolution: int | None = None
     ) -> DualBatchPlan:
-        """The plan of an epoch. Arguments: see `demand`.
+        """Returns the plan of an epoch. Arguments: see `plan_request`.
 
         Raises:
             UserError: there is none, as `plan_dual_batch`.
             ValueError: no part of the run has this resolution.
         """
         return plan_dual_batch(
-            self.demand(time_models, resolution),
+            self.plan_request(time_models, resolution),
             extra_time_ratio=self.dual_batch.extra_time_ratio,
             update_factor=self.dual_batch.update_factor,
         )
 
     def schedule(self, time_models: Mapping[int, Sequence[TimeModel]]) -> TrainingSchedule:
-        """The plan of the whole run; with one resolution all epochs have one plan.
+        """Returns the plan of the whole run; with one resolution all epochs have one plan.
 
         Args:
             time_models: one a worker, for each resolution of the run.
@@ -185,7 +187,7 @@ class RunSettings:
     def learning_rates(
         self, plan: DualBatchPlan, settings: ResolutionSettings
     ) -> Callable[[float], list[float]]:
-        """Maps an epoch to the learning rate of every worker: the schedule's, by its batch.
+        """Returns a function from an epoch to every worker's learning rate, scaled by its batch.
 
         Args:
             plan: what the workers train.

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from dbsl_tf.config import load_config
-from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.resolved import ResolvedRun, RunSettings, settings_of
 from dbsl_tf.shared_model.merge import MERGE_RULES
 from tests.support.isolation import on_shared_cluster
@@ -44,7 +44,7 @@ class Case:
 
 
 def plan(extra_time_ratio: float = 1.1):
-    demand = Demand(
+    request = PlanRequest(
         MODEL,
         samples=SAMPLES,
         workers=2,
@@ -52,7 +52,7 @@ def plan(extra_time_ratio: float = 1.1):
         large_batch=LARGE_BATCH,
         rounding="nearest",
     )
-    return plan_dual_batch(demand, extra_time_ratio)
+    return plan_dual_batch(request, extra_time_ratio)
 
 
 def worker_batches(mine) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.planning.drift import DriftWatch
 
 MODEL = TimeModel(0.001, 0.02)
 
 
 def plan_with(time_models):
-    demand = Demand(tuple(time_models), 10_000, 4, 2, 100, "nearest")
-    return plan_dual_batch(demand, extra_time_ratio=1.1)
+    request = PlanRequest(tuple(time_models), 10_000, 4, 2, 100, "nearest")
+    return plan_dual_batch(request, extra_time_ratio=1.1)
 
 
 def watch() -> DriftWatch:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
-from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch
+from dbsl_tf.planning import DualBatchPlan, PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.resolved import settings_of
 
 COMPSAC = TimeModel(0.00056607, 0.014041204118283607)
@@ -57,8 +57,8 @@ def _plan(
     rounding: str = "nearest",
     update_factor: str = "linear",
 ) -> DualBatchPlan:
-    demand = Demand(time_model, samples, workers, small_workers, large_batch, rounding)
-    return plan_dual_batch(demand, k, update_factor)
+    request = PlanRequest(time_model, samples, workers, small_workers, large_batch, rounding)
+    return plan_dual_batch(request, k, update_factor)
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_more_workers_than_samples() -> None:
 
 
 @st.composite
-def _demands(draw: st.DrawFn) -> Demand:
+def _requests(draw: st.DrawFn) -> PlanRequest:
     workers = draw(st.integers(1, 12))
-    return Demand(
+    return PlanRequest(
         time_model=TimeModel(draw(st.floats(1e-6, 1e-1)), draw(st.floats(1e-6, 1.0))),
         samples=draw(st.integers(workers, 60_000)),
         workers=workers,
@@ -202,30 +202,30 @@ def _demands(draw: st.DrawFn) -> Demand:
 _ratios = st.floats(1, 2)
 
 
-def _solved(demand: Demand, k: float) -> DualBatchPlan | None:
+def _solved(request: PlanRequest, k: float) -> DualBatchPlan | None:
     try:
-        return plan_dual_batch(demand, k)
+        return plan_dual_batch(request, k)
     except UserError:
         return None
 
 
-@given(_demands())
-def test_ratio_one_gives_the_large_batch(demand: Demand) -> None:
-    plan = plan_dual_batch(demand, 1.0)
-    assert plan.small_batch == demand.large_batch
+@given(_requests())
+def test_ratio_one_gives_the_large_batch(request: PlanRequest) -> None:
+    plan = plan_dual_batch(request, 1.0)
+    assert plan.small_batch == request.large_batch
 
 
-@given(_demands(), _ratios)
-def test_a_plan_is_within_its_bounds(demand: Demand, k: float) -> None:
-    plan = _solved(demand, k)
+@given(_requests(), _ratios)
+def test_a_plan_is_within_its_bounds(request: PlanRequest, k: float) -> None:
+    plan = _solved(request, k)
     assume(plan is not None)
-    assert len(plan.workers) == demand.workers
-    assert [worker.index for worker in plan.workers] == list(range(demand.workers))
+    assert len(plan.workers) == request.workers
+    assert [worker.index for worker in plan.workers] == list(range(request.workers))
     assert [worker.role for worker in plan.workers] == sorted(
         (worker.role for worker in plan.workers), reverse=True
     )
     for worker in plan.workers:
-        assert 1 <= worker.batch <= demand.large_batch
+        assert 1 <= worker.batch <= request.large_batch
         assert worker.samples >= 1
         assert 0 < worker.update_factor <= 1
         assert 1 <= worker.last_batch <= worker.batch
@@ -233,16 +233,18 @@ def test_a_plan_is_within_its_bounds(demand: Demand, k: float) -> None:
         assert sum(worker.batch_sizes) == worker.samples
         assert len(worker.batch_sizes) == worker.steps
     # A half for each rounded share; truncation loses less than one for each small worker.
-    lost = demand.samples - plan.epoch_samples
-    if demand.rounding == "nearest":
-        assert abs(lost) <= demand.workers / 2
+    lost = request.samples - plan.epoch_samples
+    if request.rounding == "nearest":
+        assert abs(lost) <= request.workers / 2
     elif plan.count("large"):
-        assert 0 <= lost < demand.small_workers
+        assert 0 <= lost < request.small_workers
 
 
-@given(_demands(), _ratios, _ratios)
-def test_the_small_batch_falls_as_the_ratio_rises(demand: Demand, one: float, two: float) -> None:
-    lower, higher = _solved(demand, min(one, two)), _solved(demand, max(one, two))
+@given(_requests(), _ratios, _ratios)
+def test_the_small_batch_falls_as_the_ratio_rises(
+    request: PlanRequest, one: float, two: float
+) -> None:
+    lower, higher = _solved(request, min(one, two)), _solved(request, max(one, two))
     assume(higher is not None)
     assert lower is not None
     assert higher.small_batch <= lower.small_batch
@@ -250,11 +252,11 @@ def test_the_small_batch_falls_as_the_ratio_rises(demand: Demand, one: float, tw
     assert higher.update_factor <= lower.update_factor
 
 
-@given(_demands(), _ratios)
-def test_both_kinds_finish_together(demand: Demand, k: float) -> None:
-    plan = _solved(demand, k)
-    assume(plan is not None and plan.count("large") and plan.small_batch < demand.large_batch)
-    a, b = demand.time_model.seconds_per_sample, demand.time_model.seconds_per_batch
+@given(_requests(), _ratios)
+def test_both_kinds_finish_together(request: PlanRequest, k: float) -> None:
+    plan = _solved(request, k)
+    assume(plan is not None and plan.count("large") and plan.small_batch < request.large_batch)
+    a, b = request.time_model.seconds_per_sample, request.time_model.seconds_per_batch
     small, large = plan.first("small"), plan.first("large")
 
     def seconds(samples: float, batch: float) -> float:
@@ -273,16 +275,16 @@ def test_both_kinds_finish_together(demand: Demand, k: float) -> None:
         assert -1e-9 * worker.predicted_seconds <= overhead <= b * noise
 
 
-@given(_demands(), st.floats(1, 50))
-def test_the_range_in_the_refusal_is_the_range_that_works(demand: Demand, k: float) -> None:
+@given(_requests(), st.floats(1, 50))
+def test_the_range_in_the_refusal_is_the_range_that_works(request: PlanRequest, k: float) -> None:
     try:
-        plan_dual_batch(demand, k)
+        plan_dual_batch(request, k)
     except UserError as error:
         match = re.search(r" use 1(?: to ([0-9.]+))?, or ", str(error))
     else:
         return
     largest = float(match[1] or 1)
     assert largest < k
-    assert _solved(demand, largest) is not None
-    assert _solved(demand, round(largest + 1e-4, 4)) is None
-    assert _solved(demand, (1 + largest) / 2) is not None
+    assert _solved(request, largest) is not None
+    assert _solved(request, round(largest + 1e-4, 4)) is None
+    assert _solved(request, (1 + largest) / 2) is not None

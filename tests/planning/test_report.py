@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch
+from dbsl_tf.planning import DualBatchPlan, PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.planning.report import print_plan
 
 
 def _plan(small_workers: int, rounding: str = "floor") -> DualBatchPlan:
     time_model = TimeModel(0.00056607, 0.014041204118283607)
-    return plan_dual_batch(Demand(time_model, 50_000, 4, small_workers, 500, rounding), 1.05)
+    return plan_dual_batch(PlanRequest(time_model, 50_000, 4, small_workers, 500, rounding), 1.05)
 
 
 def _printed(plan: DualBatchPlan, width: int = 80) -> str:
@@ -48,14 +48,14 @@ def test_a_role_without_workers_has_no_column() -> None:
 
 def test_an_overhead_is_shown_where_there_is_one() -> None:
     model = TimeModel(0.00056607, 0.014041204118283607, 0.8)
-    plan = plan_dual_batch(Demand(model, 50_000, 4, 3, 500, "floor"), 1.05)
+    plan = plan_dual_batch(PlanRequest(model, 50_000, 4, 3, 500, "floor"), 1.05)
     assert _row(_printed(plan), "of which overhead") == ["0.800"] * 3
     assert "overhead" not in _printed(_plan(3))
 
 
 def test_workers_that_differ_have_a_line_each() -> None:
     models = (TimeModel(0.00075, 0.0024, 0.03), TimeModel(0.0011, 0.003), TimeModel(0.0005, 0.006))
-    plan = plan_dual_batch(Demand(models, 50_000, 3, 2, 128, "nearest"), 1.1)
+    plan = plan_dual_batch(PlanRequest(models, 50_000, 3, 2, 128, "nearest"), 1.1)
     text = _printed(plan)
     lines = [line.strip("│").split("│") for line in text.splitlines() if "│" in line]
     assert [[line[0].strip(), line[1].strip(), line[3].strip()] for line in lines] == [

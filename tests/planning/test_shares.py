@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dbsl_tf.planning import Demand, TimeModel
+from dbsl_tf.planning import PlanRequest, TimeModel
 from dbsl_tf.planning.shares import divide, exact, rounding_rule
 
 
@@ -18,12 +18,12 @@ def test_halves_go_up_to_the_nearest() -> None:
 
 def test_truncation_does_not_see_floating_point_noise() -> None:
     # In floating point 1.15 * 50000 / 4 is 14374.999999999998.
-    demand = Demand(TimeModel(0.00056607, 0.014041204118283607), 50_000, 4, 3, 500, "floor")
-    assert divide(demand, exact(1.15)).large_samples == 14_375
+    request = PlanRequest(TimeModel(0.00056607, 0.014041204118283607), 50_000, 4, 3, 500, "floor")
+    assert divide(request, exact(1.15)).large_samples == 14_375
 
 
 def test_a_small_share_that_truncation_puts_above_the_large_one() -> None:
     # d_L = 33 of 33.33, d_S = 100 - 2 * 33 = 34: the small batch stays at B_L.
-    demand = Demand(TimeModel(0.01, 0.0001), 100, 3, 1, 10, "floor")
-    shares = divide(demand, Fraction(1))
+    request = PlanRequest(TimeModel(0.01, 0.0001), 100, 3, 1, 10, "floor")
+    shares = divide(request, Fraction(1))
     assert (shares.large_samples, shares.small_samples, shares.small_batch) == (33, 34, 10)

@@ -12,16 +12,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.planning import Demand, DualBatchPlan, TimeModel, plan_dual_batch
+from dbsl_tf.planning import DualBatchPlan, PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.planning.balance import idle_worker
 from dbsl_tf.planning.solving import largest_extra_time_ratio, solvable
 
 COMPSAC = TimeModel(0.00056607, 0.014041204118283607)
 
 
-def _compsac(small_workers: int, overhead: float = 0.0, rounding: str = "floor") -> Demand:
+def _compsac(small_workers: int, overhead: float = 0.0, rounding: str = "floor") -> PlanRequest:
     model = replace(COMPSAC, seconds_per_mini_epoch=overhead)
-    return Demand(model, 50_000, 4, small_workers, 500, rounding)
+    return PlanRequest(model, 50_000, 4, small_workers, 500, rounding)
 
 
 def test_whole_steps_do_not_spoil_the_published_ratio() -> None:
@@ -65,7 +65,7 @@ def test_the_overhead_is_part_of_the_predicted_time() -> None:
 
 def test_every_worker_is_in_the_dictionary() -> None:
     models = (COMPSAC, TimeModel(0.001, 0.02, 0.5))
-    plan = plan_dual_batch(Demand(models, 1000, 2, 1, 100, "nearest"), 1.1)
+    plan = plan_dual_batch(PlanRequest(models, 1000, 2, 1, 100, "nearest"), 1.1)
     values = plan.as_dict()
     assert values["overhead_seconds"] == 0.5
     assert [set(worker) for worker in values["per_worker"]] == 2 * [
@@ -79,12 +79,12 @@ def test_every_worker_is_in_the_dictionary() -> None:
 def test_a_worker_too_slow_to_take_part() -> None:
     models = (COMPSAC, replace(COMPSAC, seconds_per_mini_epoch=60.0))
     with pytest.raises(UserError, match=r"worker 1 needs 60 s .* lower cluster\.workers"):
-        plan_dual_batch(Demand(models, 1000, 2, 1, 100, "nearest"), 1.1)
+        plan_dual_batch(PlanRequest(models, 1000, 2, 1, 100, "nearest"), 1.1)
 
 
 def test_as_many_time_models_as_workers() -> None:
     with pytest.raises(ValueError, match="2 time models for 3 workers"):
-        Demand((COMPSAC, COMPSAC), 1000, 3, 1, 100, "nearest")
+        PlanRequest((COMPSAC, COMPSAC), 1000, 3, 1, 100, "nearest")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ _seconds = st.floats(1e-5, 1e-2)
 
 
 @st.composite
-def _demands(draw: st.DrawFn) -> Demand:
+def _requests(draw: st.DrawFn) -> PlanRequest:
     """Workers up to ten times as fast as each other, equal ones among them."""
     workers = draw(st.integers(1, 8))
     a, b = draw(_seconds), draw(_seconds) * 10
@@ -118,7 +118,7 @@ def _demands(draw: st.DrawFn) -> Demand:
     samples = draw(st.integers(40 * workers, 60_000))
     large_batch = draw(st.integers(1, 600))
     assume(idle_worker(models, large_batch, samples) is None)
-    return Demand(
+    return PlanRequest(
         time_model=models,
         samples=samples,
         workers=workers,
@@ -128,90 +128,90 @@ def _demands(draw: st.DrawFn) -> Demand:
     )
 
 
-def _solved(demand: Demand, k: float) -> DualBatchPlan | None:
+def _solved(request: PlanRequest, k: float) -> DualBatchPlan | None:
     try:
-        return plan_dual_batch(demand, k)
+        return plan_dual_batch(request, k)
     except UserError:
         return None
 
 
-@given(_demands(), st.floats(1, 2))
-def test_all_samples_are_trained_and_all_finish_together(demand: Demand, k: float) -> None:
-    assume(not demand.equal_workers)
-    plan = _solved(demand, k)
+@given(_requests(), st.floats(1, 2))
+def test_all_samples_are_trained_and_all_finish_together(request: PlanRequest, k: float) -> None:
+    assume(not request.equal_workers)
+    plan = _solved(request, k)
     assume(plan is not None)
-    assert plan.epoch_samples == demand.samples
+    assert plan.epoch_samples == request.samples
     seconds = [worker.predicted_seconds for worker in plan.workers]
     # Nobody has time for another step before the last one finishes, but for a rounded sample.
-    step = max(model.batch_seconds(1) for model in demand.time_models)
-    sample = max(model.seconds_per_sample for model in demand.time_models)
+    step = max(model.batch_seconds(1) for model in request.time_models)
+    sample = max(model.seconds_per_sample for model in request.time_models)
     assert max(seconds) - min(seconds) <= step + sample
 
 
-@given(_demands(), st.floats(1, 2))
-def test_roles_are_kept(demand: Demand, k: float) -> None:
-    plan = _solved(demand, k)
+@given(_requests(), st.floats(1, 2))
+def test_roles_are_kept(request: PlanRequest, k: float) -> None:
+    plan = _solved(request, k)
     assume(plan is not None)
     for index, worker in enumerate(plan.workers):
         assert worker.index == index
-        assert worker.time_model == demand.time_models[index]
-        assert worker.role == ("small" if index < demand.small_workers else "large")
+        assert worker.time_model == request.time_models[index]
+        assert worker.role == ("small" if index < request.small_workers else "large")
         assert 0 < worker.update_factor <= 1
         if worker.role == "large":
-            assert (worker.batch, worker.update_factor) == (demand.large_batch, 1)
+            assert (worker.batch, worker.update_factor) == (request.large_batch, 1)
         else:
-            assert 1 <= worker.batch <= demand.large_batch
+            assert 1 <= worker.batch <= request.large_batch
 
 
-@given(_demands())
-def test_ratio_one_is_the_baseline(demand: Demand) -> None:
-    plan = plan_dual_batch(demand, 1.0)
-    assert {worker.batch for worker in plan.workers} == {demand.large_batch}
-    if not demand.equal_workers:
+@given(_requests())
+def test_ratio_one_is_the_baseline(request: PlanRequest) -> None:
+    plan = plan_dual_batch(request, 1.0)
+    assert {worker.batch for worker in plan.workers} == {request.large_batch}
+    if not request.equal_workers:
         assert plan.realised_extra_time_ratio == pytest.approx(1)
 
 
-@given(_demands(), st.floats(1, 2), st.floats(1, 2))
-def test_plans_are_monotone_in_the_ratio(demand: Demand, one: float, two: float) -> None:
-    lower, higher = _solved(demand, min(one, two)), _solved(demand, max(one, two))
+@given(_requests(), st.floats(1, 2), st.floats(1, 2))
+def test_plans_are_monotone_in_the_ratio(request: PlanRequest, one: float, two: float) -> None:
+    lower, higher = _solved(request, min(one, two)), _solved(request, max(one, two))
     assume(higher is not None)
     assert lower is not None
     for before, after in zip(lower.workers, higher.workers):
         assert after.batch <= before.batch
     # The rounding of a share can shift each worker by one sample.
-    slack = 0 if demand.equal_workers else demand.workers
-    assert higher.small_fraction <= lower.small_fraction + slack / demand.samples
-    sample = max(model.seconds_per_sample for model in demand.time_models)
-    if not demand.equal_workers:
+    slack = 0 if request.equal_workers else request.workers
+    assert higher.small_fraction <= lower.small_fraction + slack / request.samples
+    sample = max(model.seconds_per_sample for model in request.time_models)
+    if not request.equal_workers:
         assert higher.epoch_seconds >= lower.epoch_seconds - sample
 
 
-@given(_demands())
-def test_equal_workers_without_overhead_get_the_published_plan(demand: Demand) -> None:
-    model = replace(demand.time_models[0], seconds_per_mini_epoch=0.0)
-    listed = replace(demand, time_model=(model,) * demand.workers)
+@given(_requests())
+def test_equal_workers_without_overhead_get_the_published_plan(request: PlanRequest) -> None:
+    model = replace(request.time_models[0], seconds_per_mini_epoch=0.0)
+    listed = replace(request, time_model=(model,) * request.workers)
     plan = _solved(listed, 1.05)
     assume(plan is not None)
-    assert plan == plan_dual_batch(replace(demand, time_model=model), 1.05)
-    assume(plan.large_samples is not None and demand.rounding == "nearest")
+    assert plan == plan_dual_batch(replace(request, time_model=model), 1.05)
+    assume(plan.large_samples is not None and request.rounding == "nearest")
     # d_L = k d / n
     assert plan.large_samples == math.floor(
-        Fraction(105, 100) * demand.samples / demand.workers + Fraction(1, 2)
+        Fraction(105, 100) * request.samples / request.workers + Fraction(1, 2)
     )
 
 
-@given(_demands(), st.floats(1, 50))
-def test_the_range_in_the_refusal_is_the_range_that_works(demand: Demand, k: float) -> None:
+@given(_requests(), st.floats(1, 50))
+def test_the_range_in_the_refusal_is_the_range_that_works(request: PlanRequest, k: float) -> None:
     try:
-        plan_dual_batch(demand, k)
+        plan_dual_batch(request, k)
     except UserError as error:
         match = re.search(r" use 1(?: to ([0-9.]+))?, or ", str(error))
     else:
         return
     largest = float(match[1] or 1)
     assert largest < k
-    assert _solved(demand, largest) is not None
-    assert _solved(demand, round(largest + 1e-4, 4)) is None
+    assert _solved(request, largest) is not None
+    assert _solved(request, round(largest + 1e-4, 4)) is None
 
 
 @pytest.mark.parametrize("decimals", [2, 4])
@@ -220,7 +220,7 @@ def test_the_range_in_the_refusal_is_the_range_that_works(demand: Demand, k: flo
 def test_the_largest_ratio_is_the_last_that_is_solvable(
     decimals: int, overhead: float, rounding: str
 ) -> None:
-    demand = Demand(TimeModel(0.0012, 0.01, overhead), 1437, 2, 1, 64, rounding)
-    largest = largest_extra_time_ratio(demand, decimals)
-    assert solvable(demand, largest)
-    assert not solvable(demand, largest + Fraction(1, 10**decimals))
+    request = PlanRequest(TimeModel(0.0012, 0.01, overhead), 1437, 2, 1, 64, rounding)
+    largest = largest_extra_time_ratio(request, decimals)
+    assert solvable(request, largest)
+    assert not solvable(request, largest + Fraction(1, 10**decimals))

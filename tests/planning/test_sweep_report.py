@@ -4,16 +4,16 @@ import io
 
 from rich.console import Console
 
-from dbsl_tf.planning import Demand, TimeModel
+from dbsl_tf.planning import PlanRequest, TimeModel
 from dbsl_tf.planning.sweep import sweep
 from dbsl_tf.planning.sweep_report import print_sweep
 
-DEMAND = Demand(TimeModel(0.00056607, 0.014041204118283607), 50_000, 4, 3, 500, "floor")
+REQUEST = PlanRequest(TimeModel(0.00056607, 0.014041204118283607), 50_000, 4, 3, 500, "floor")
 
 
 def _rows(width: int) -> tuple[str, list[list[str]]]:
     stream = io.StringIO()
-    print_sweep(sweep(DEMAND, (1.05, 1.4)), 3, Console(file=stream, width=width))
+    print_sweep(sweep(REQUEST, (1.05, 1.4)), 3, Console(file=stream, width=width))
     text = stream.getvalue()
     lines = [line.strip("│").split("│") for line in text.splitlines() if line.startswith("│")]
     return text, [[cell.strip() for cell in line] for line in lines]

@@ -7,12 +7,12 @@ import re
 
 from rich.console import Console
 
-from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
 from tests.support.records import commit_record, evaluation_record
 
 PLAN = plan_dual_batch(
-    Demand(TimeModel(0.001, 0.02), 1000, 2, 1, 100, "nearest"), extra_time_ratio=1.2
+    PlanRequest(TimeModel(0.001, 0.02), 1000, 2, 1, 100, "nearest"), extra_time_ratio=1.2
 )
 
 

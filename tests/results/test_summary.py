@@ -6,14 +6,14 @@ from importlib import metadata
 
 import pytest
 
-from dbsl_tf.planning import Demand, TimeModel, plan_dual_batch
+from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.summary import summarize
 from tests.support.records import commit_record, evaluation_record
 from tests.support.schedules import constant_schedule
 
 
 def schedule(small_workers: int):
-    demand = Demand(
+    request = PlanRequest(
         time_model=TimeModel(0.001, 0.02),
         samples=1000,
         workers=2,
@@ -21,7 +21,7 @@ def schedule(small_workers: int):
         large_batch=100,
         rounding="nearest",
     )
-    return constant_schedule(plan_dual_batch(demand, extra_time_ratio=1.2), epochs=3)
+    return constant_schedule(plan_dual_batch(request, extra_time_ratio=1.2), epochs=3)
 
 
 class TestSummary:

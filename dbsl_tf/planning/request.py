@@ -1,4 +1,4 @@
-"""What is asked of a plan."""
+"""What a plan is made for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dbsl_tf.planning.time_model import TimeModel
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What is asked of a plan.
+class PlanRequest:
+    """What a plan is made for: the workers, their speed, and how they are split.
 
     Attributes:
         time_model: a, b and c of every worker, or a tuple with those of each, by its index.
@@ -19,8 +19,8 @@ class Demand:
         large_batch: B_L.
         rounding: "nearest" (arXiv 2509.26092; halves go up) or "floor" (COMPSAC 2022); only for
             `equal_workers`.
-        resolution: pixels a side, where the run has several resolutions with a plan each; a
-            refusal then says which one it is about.
+        resolution: pixels a side, where the run has several resolutions with a plan each;
+            an error message then names it.
 
     Raises:
         ValueError: there are not as many time models as workers.
