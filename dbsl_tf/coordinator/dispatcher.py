@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.membership import Membership
 from dbsl_tf.schedules.dispatch import DispatchRules
 from dbsl_tf.schedules.synchronization import Synchronization
 
@@ -14,14 +14,14 @@ _RECHECK = 1.0
 
 
 class Dispatcher:
-    """`DispatchRules` by the workers that the roster has; where they say no, waits. Thread-safe.
+    """`DispatchRules` by the workers that the membership has; where they say no, waits. Thread-safe.
 
     Args:
         total: mini-epochs of the run, epochs · workers; they are numbered from 0.
         merged: how many of them are merged already.
         clocks: how many of each worker, [workers].
         synchronization: who may begin.
-        roster: who takes part.
+        membership: who takes part.
     """
 
     def __init__(
@@ -30,16 +30,16 @@ class Dispatcher:
         merged: int,
         clocks: Sequence[int],
         synchronization: Synchronization,
-        roster: Roster,
+        membership: Membership,
     ) -> None:
         self._rules = DispatchRules(total, merged, clocks, synchronization)
         self._workers = len(clocks)
         self._in_rounds = synchronization.in_rounds
-        self._roster = roster
+        self._membership = membership
         self._changed = threading.Condition()
         self._stopped = False
-        roster.subscribe(lambda worker, reason: self._roster_changed())
-        self._roster_changed()
+        membership.subscribe(lambda worker, reason: self._membership_changed())
+        self._membership_changed()
 
     @property
     def in_rounds(self) -> bool:
@@ -114,10 +114,10 @@ class Dispatcher:
             self._stopped = True
             self._changed.notify_all()
 
-    def _roster_changed(self) -> None:
+    def _membership_changed(self) -> None:
         with self._changed:
             # Not what was told: two threads may tell of a loss and of its end in either order.
-            present = set(self._roster.present)
+            present = set(self._membership.present)
             for worker in set(range(self._workers)) - present:
                 self._rules.leave(worker)
             for worker in present:

@@ -117,7 +117,7 @@ class MiniEpochs:
             merged=merged,
             clocks=checkpoint.clocks if checkpoint else [0] * workers,
             synchronization=settings.synchronization,
-            roster=engine.roster,
+            membership=engine.membership,
         )
         self._ending.subscribe(self._dispatcher.stop)
         self._in_rounds = settings.synchronization.in_rounds
@@ -179,7 +179,7 @@ class MiniEpochs:
             self._evaluations.wait()
         with self.ordering:
             # A new stage is made known to all workers, which would wait for one that hangs.
-            all_present = len(self._engine.roster.present) == workers
+            all_present = len(self._engine.membership.present) == workers
             with self._stalls.bounded("begin the next stage", needs_workers=True):
                 stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
             slot = self._slots.take()
@@ -222,7 +222,7 @@ class MiniEpochs:
         returned = Returned(mini_epoch, result)
         worker = returned.plan.index
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
-        self._engine.roster.answered(worker)
+        self._engine.membership.mark_alive(worker)
         if result.trained and not hung:
             self._times.took(worker, float(result.seconds), returned.plan.predicted_seconds)
         if counts and result.trained and result.finite:

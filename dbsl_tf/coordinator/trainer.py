@@ -76,7 +76,7 @@ class Trainer:
             self._committed,
         )
         self._records.start(self._ending.fail)
-        engine.roster.subscribe(self._roster_changed)
+        engine.membership.subscribe(self._membership_changed)
 
     @property
     def engine(self) -> Engine:
@@ -203,7 +203,7 @@ class Trainer:
         with self._stalls.bounded("copy the weights"):
             self._evaluations.begin(commit, resolution)
 
-    def _roster_changed(self, worker: int, reason: str | None) -> None:
+    def _membership_changed(self, worker: int, reason: str | None) -> None:
         if self._ending.begun:
             return
         kind: FaultKind

@@ -19,7 +19,7 @@ from dbsl_tf.common.patience import Limits, Patience
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
-from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.membership import Membership
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.engine.worker_watch import CallWatch, PresenceWatch
 
@@ -99,7 +99,7 @@ class Engine:
         limits: see above.
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
-        roster: which of them take part.
+        membership: which of them take part.
     """
 
     def __init__(self, task: Task, limits: Limits | None = None) -> None:
@@ -119,17 +119,17 @@ class Engine:
         )
         self.workers = len(addresses.workers)
         self.parameter_servers = len(addresses.parameter_servers)
-        self.roster = Roster(self.workers)
+        self.membership = Membership(self.workers)
         self._strategy = tf.distribute.ParameterServerStrategy(resolver)
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self._strategy)
         _kept.append(self)
         self._tickets = itertools.count(1)
         # The ticket of the call that each worker took up last; written by the workers.
         self._taken = self.variables([np.zeros(self.workers, np.int64)])[0]
-        self._watch = CallWatch(self._taken.numpy, self.roster)
+        self._watch = CallWatch(self._taken.numpy, self.membership)
         PresenceWatch(
             addresses.workers,
-            self.roster,
+            self.membership,
             self._watch.quiet_seconds,
             self._liveness.silence,
             self.limits.answer,
@@ -303,7 +303,7 @@ class Engine:
         with naming_lost_servers():
             hang = self._watch.hang(ticket, patience, self._is_silent)
         if hang is not None:
-            self.roster.lost(hang.worker, f"no answer for {hang.seconds:.0f} s")
+            self.membership.mark_lost(hang.worker, f"no answer for {hang.seconds:.0f} s")
             raise WorkerHung(hang.worker, hang.seconds)
 
     @staticmethod

@@ -54,7 +54,7 @@ class StallWatch:
             (self._engine.scheduling_seconds, "for the cluster to take a call", True),
         ):
             self._check(self._patience, seconds, waited_for, workers_too)
-        if self._engine.roster.present:
+        if self._engine.membership.present:
             self._deserted_since = awake.seconds()
         elif awake.seconds() - self._deserted_since > self._patience.most:
             raise ParameterServerLost("no worker has answered for very long")

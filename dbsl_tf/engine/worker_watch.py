@@ -12,7 +12,7 @@ from typing import Any
 from dbsl_tf.cluster.probing import reachable
 from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Patience
-from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.membership import Membership
 
 # Readings of what workers have begun are this old at most, in seconds.
 _FRESH = 0.4
@@ -34,12 +34,12 @@ class CallWatch:
 
     Args:
         read: reads the ticket of the call that each worker took up last, int64 [workers].
-        roster: told of workers that take up calls.
+        membership: told of workers that take up calls.
     """
 
-    def __init__(self, read: Callable[[], Any], roster: Roster) -> None:
+    def __init__(self, read: Callable[[], Any], membership: Membership) -> None:
         self._read = read
-        self._roster = roster
+        self._membership = membership
         self._lock = threading.Lock()
         self._read_at = -math.inf
         self._reading_since: float | None = None
@@ -100,7 +100,7 @@ class CallWatch:
             for worker, (taken, since) in self._taken.items():
                 if taken == ticket:
                     return [Hang(worker, now - since)]
-            present = self._roster.present
+            present = self._membership.present
             idle = [worker for worker in present if self._is_idle(worker)]
             if not idle:
                 return []
@@ -130,19 +130,19 @@ class CallWatch:
                 # It may have been taken up and finished since the reading before.
                 self._taken[worker] = (ticket, min(now, self._finished.get(ticket, now)))
                 if before is not None:
-                    self._roster.answered(worker)
+                    self._membership.mark_alive(worker)
         self._read_at = now
 
 
 class PresenceWatch(threading.Thread):
-    """Tells the roster of workers that are dead or hang, whether or not anything waits for them.
+    """Tells the membership of workers that are dead or hang, whether or not anything waits for them.
 
     TensorFlow does not tell of dead workers, it only runs their closures elsewhere; and a worker
     that hangs while it prepares its data has no call that would tell of it.
 
     Args:
         addresses: `host:port` of every worker.
-        roster: told of workers that cannot be reached twice in a row, or do not answer.
+        membership: told of workers that cannot be reached twice in a row, or do not answer.
         quiet_seconds: of a worker, for how long nothing was heard of it.
         silence: asks the worker at an address for an answer; for how long it has been in vain.
         longest: seconds that it may be.
@@ -151,14 +151,14 @@ class PresenceWatch(threading.Thread):
     def __init__(
         self,
         addresses: Sequence[str],
-        roster: Roster,
+        membership: Membership,
         quiet_seconds: Callable[[int], float],
         silence: Callable[[str], float],
         longest: float,
     ) -> None:
         super().__init__(name="presence-watch", daemon=True)
         self._addresses = addresses
-        self._roster = roster
+        self._membership = membership
         self._quiet_seconds = quiet_seconds
         self._silence = silence
         self._longest = longest
@@ -167,7 +167,7 @@ class PresenceWatch(threading.Thread):
     def run(self) -> None:
         """Look for as long as the process lives."""
         while True:
-            for worker in self._roster.present:
+            for worker in self._membership.present:
                 self.look(worker)
             time.sleep(_PROBE_SECONDS)
 
@@ -176,8 +176,8 @@ class PresenceWatch(threading.Thread):
         address = self._addresses[worker]
         self._failures[worker] = 0 if reachable(address) else self._failures[worker] + 1
         if self._failures[worker] >= 2:
-            self._roster.lost(worker, "its port is closed")
+            self._membership.mark_lost(worker, "its port is closed")
         elif self._quiet_seconds(worker) > self._longest:
             seconds = self._silence(address)
             if seconds > self._longest:
-                self._roster.lost(worker, f"it has not answered for {seconds:.0f} s")
+                self._membership.mark_lost(worker, f"it has not answered for {seconds:.0f} s")

@@ -105,7 +105,7 @@ class TimedRuns:
     @property
     def all_present(self) -> bool:
         """Whether every worker answers, as far as is known."""
-        return len(self._components.engine.roster.present) == self.workers
+        return len(self._components.engine.membership.present) == self.workers
 
     def load(self, sizes: Sequence[Sequence[int]]) -> None:
         """Start the input pipelines: the batches of each worker have these sizes, over and over."""

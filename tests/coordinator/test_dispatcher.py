@@ -7,15 +7,15 @@ import threading
 import time
 
 from dbsl_tf.coordinator.dispatcher import Dispatcher
-from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.membership import Membership
 from dbsl_tf.schedules.synchronization import Synchronization
 from tests.support.patience import at_most
 
 
 def dispatcher(total=8, workers=2, rule=None, merged=0, clocks=None) -> Dispatcher:
-    roster = Roster(workers)
+    membership = Membership(workers)
     rule = rule or Synchronization()
-    return Dispatcher(total, merged, clocks or [0] * workers, rule, roster)
+    return Dispatcher(total, merged, clocks or [0] * workers, rule, membership)
 
 
 class Waiting:
@@ -41,10 +41,10 @@ class Waiting:
 
 class TestDispatcher:
     def test_no_more_are_out_than_workers_take_part(self):
-        roster = Roster(3)
-        work = Dispatcher(9, 0, [0] * 3, Synchronization(), roster)
+        membership = Membership(3)
+        work = Dispatcher(9, 0, [0] * 3, Synchronization(), membership)
         assert [work.next() for _ in range(3)] == [0, 1, 2]
-        roster.lost(1, "dead")
+        membership.mark_lost(1, "dead")
         waiting = Waiting(work)
         work.was_merged([0])
         work.came_back()
@@ -90,62 +90,62 @@ class TestDispatcher:
         assert work.next() == 3
 
     def test_a_round_does_not_hang_when_a_worker_is_lost(self):
-        roster = Roster(2)
-        work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), roster)
+        membership = Membership(2)
+        work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), membership)
         work.next(), work.next()
         work.came_back()  # of worker 0
         waiting = Waiting(work)
         assert waiting.still_waits()
-        roster.lost(1, "hung")
+        membership.mark_lost(1, "hung")
         work.give_back(1)
         assert waiting.result() == 1
 
     def test_a_round_has_one_mini_epoch_of_each_worker_that_takes_part(self):
-        roster = Roster(2)
-        work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), roster)
+        membership = Membership(2)
+        work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), membership)
         work.next(), work.next()
         work.wait_to_merge(0)
         work.was_merged([])  # nothing is, before the round is complete
         # The one of worker 1 begins late, when worker 0 has nothing else to do.
         assert work.allowed() == [False, True]
         work.came_back()
-        roster.lost(1, "dead")
+        membership.mark_lost(1, "dead")
         assert work.allowed() == [True, True]
-        roster.answered(1)
+        membership.mark_alive(1)
         work.wait_to_merge(1)
         work.was_merged([0, 1])
         work.came_back()
         assert work.allowed() == [True, True]
 
     def test_a_worker_that_was_away_holds_nobody_up_when_it_is_back(self):
-        roster = Roster(2)
-        work = Dispatcher(40, 0, [0, 0], Synchronization(bound=1), roster)
-        roster.lost(1, "dead")
+        membership = Membership(2)
+        work = Dispatcher(40, 0, [0, 0], Synchronization(bound=1), membership)
+        membership.mark_lost(1, "dead")
         for _ in range(10):
             work.next()
             work.was_merged([0])
             work.came_back()
-        roster.answered(1)
+        membership.mark_alive(1)
         assert work.clocks == [10, 10]
         assert work.allowed() == [True, True]
 
     def test_who_is_absent_from_the_start_is_not_counted_on(self):
-        roster = Roster(2)
-        roster.lost(1, "dead")
-        work = Dispatcher(4, 0, [0, 0], Synchronization(), roster)
+        membership = Membership(2)
+        membership.mark_lost(1, "dead")
+        work = Dispatcher(4, 0, [0, 0], Synchronization(), membership)
         assert work.next() == 0
         waiting = Waiting(work)
         assert waiting.still_waits()
-        roster.answered(1)
+        membership.mark_alive(1)
         assert waiting.result() == 1
 
     def test_a_loss_that_is_told_of_after_its_end_counts_as_over(self):
         """Two threads may tell of them in either order."""
-        roster = Roster(2)
-        roster.subscribe(lambda worker, reason: reason and roster.answered(worker))
-        work = Dispatcher(4, 0, [0, 0], Synchronization(), roster)
-        roster.lost(1, "hung")
-        assert roster.present == (0, 1)
+        membership = Membership(2)
+        membership.subscribe(lambda worker, reason: reason and membership.mark_alive(worker))
+        work = Dispatcher(4, 0, [0, 0], Synchronization(), membership)
+        membership.mark_lost(1, "hung")
+        assert membership.present == (0, 1)
         assert [work.next(), work.next()] == [0, 1]
 
     def test_what_waits_to_be_merged_holds_no_slower_worker_up(self):
@@ -182,9 +182,9 @@ class TestDispatcher:
         assert not work.reclaim(1)
 
     def test_when_nobody_is_present_one_chance_is_given(self):
-        roster = Roster(1)
-        work = Dispatcher(4, 0, [0], Synchronization(), roster)
-        roster.lost(0, "dead")
+        membership = Membership(1)
+        work = Dispatcher(4, 0, [0], Synchronization(), membership)
+        membership.mark_lost(0, "dead")
         assert work.next() == 0
 
     def test_stop_lets_everybody_go(self):

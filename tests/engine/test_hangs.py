@@ -57,8 +57,8 @@ def slow_and_hung(engine):
     try:
         call.result(PATIENCE)
     except WorkerHung as hung:
-        return seconds, hung.worker, engine.roster.present
-    return seconds, None, engine.roster.present
+        return seconds, hung.worker, engine.membership.present
+    return seconds, None, engine.membership.present
 
 
 @pytest.mark.cluster

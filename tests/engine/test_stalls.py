@@ -23,7 +23,9 @@ def cluster(silent=None, **changes):
         return silent if workers_too or silent == "ps-0" else None
 
     return SimpleNamespace(
-        roster=SimpleNamespace(present=(0,)), silent_server=silent_server, **{**state, **changes}
+        membership=SimpleNamespace(present=(0,)),
+        silent_server=silent_server,
+        **{**state, **changes},
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Patience
 from dbsl_tf.engine import worker_watch
-from dbsl_tf.engine.roster import Roster
+from dbsl_tf.engine.membership import Membership
 from dbsl_tf.engine.worker_watch import CallWatch, PresenceWatch
 
 TIMEOUT = 2.0
@@ -20,9 +20,9 @@ class TestCallWatch:
         monkeypatch.setattr(worker_watch, "_FRESH", 0.0)
         self.now = 100.0
         monkeypatch.setattr(awake, "seconds", self.tick)
-        self.roster = Roster(3)
+        self.membership = Membership(3)
         self.taken = [0, 0, 0]
-        self.watch = CallWatch(lambda: list(self.taken), self.roster)
+        self.watch = CallWatch(lambda: list(self.taken), self.membership)
         for worker, ticket in enumerate((1, 2, 3)):
             self.watch.started(ticket)
             self.taken[worker] = ticket
@@ -67,7 +67,7 @@ class TestCallWatch:
         assert self.hang(5, silent=(1,)).worker == 1
 
     def test_a_call_that_waits_for_busy_workers_is_no_hang(self):
-        self.roster.lost(1, "dead")
+        self.membership.mark_lost(1, "dead")
         for ticket in (4, 5, 6):
             self.watch.started(ticket)
         self.taken[0], self.taken[2] = 4, 6
@@ -78,13 +78,13 @@ class TestCallWatch:
         self.watch.started(4)
         self.taken[1] = 4
         self.look()
-        self.roster.lost(1, "its port is closed")
+        self.membership.mark_lost(1, "its port is closed")
         assert self.hang(4) is None
         self.now += 2 * TIMEOUT
         assert self.hang(4).worker == 1
 
     def test_one_whose_host_vanished_before_it_could_say_so_hangs(self):
-        self.roster.lost(1, "its port is closed")
+        self.membership.mark_lost(1, "its port is closed")
         self.watch.started(4)
         for ticket, worker in ((5, 0), (6, 2)):
             self.watch.started(ticket)
@@ -95,11 +95,11 @@ class TestCallWatch:
         assert self.hang(4).worker == 1
 
     def test_taking_up_a_call_is_an_answer(self):
-        self.roster.lost(2, "hung")
+        self.membership.mark_lost(2, "hung")
         self.watch.started(4)
         self.taken[2] = 4
         self.hang(4)
-        assert self.roster.present == (0, 1, 2)
+        assert self.membership.present == (0, 1, 2)
 
     def test_one_that_takes_long_but_answers_does_not_hang(self):
         self.watch.started(4)
@@ -122,15 +122,15 @@ class TestCallWatch:
 class TestPresenceWatch:
     def look(self, *, reachable=True, quiet=100.0, silence=100.0):
         """Whether a worker of which this is known is told to be absent."""
-        roster = Roster(2)
+        membership = Membership(2)
         watch = PresenceWatch(
-            ["a:1", "b:2"], roster, lambda worker: quiet, lambda address: silence, 10.0
+            ["a:1", "b:2"], membership, lambda worker: quiet, lambda address: silence, 10.0
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(worker_watch, "reachable", lambda address: reachable)
             for _ in range(2):
                 watch.look(1)
-        return 1 not in roster.present
+        return 1 not in membership.present
 
     def test_whoever_answers_is_present(self):
         assert not self.look(silence=0.0)

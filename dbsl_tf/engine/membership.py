@@ -8,10 +8,10 @@ from collections.abc import Callable
 Listener = Callable[[int, str | None], None]
 
 
-class Roster:
-    """Who takes part: every worker, but for those that were found dead or hung.
+class Membership:
+    """Which workers take part: all but those found dead or hung.
 
-    An absent worker takes part again from when it answers. Thread-safe.
+    A lost worker takes part again as soon as it answers. Thread-safe.
 
     Args:
         workers: number of workers (n).
@@ -24,7 +24,11 @@ class Roster:
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> None:
-        """Have `listener(worker, reason)` called at every change; no reason: it is back."""
+        """Calls `listener(worker, reason)` at every change from now on.
+
+        Args:
+            listener: `reason` says why the worker was lost; None: it is back.
+        """
         self._listeners.append(listener)
 
     @property
@@ -33,21 +37,21 @@ class Roster:
         with self._lock:
             return tuple(w for w in range(self._workers) if w not in self._absent)
 
-    def lost(self, worker: int, reason: str) -> None:
-        """Take note that `worker` was found dead or hung."""
+    def mark_lost(self, worker: int, reason: str) -> None:
+        """Records that `worker` was found dead or hung."""
         with self._lock:
-            news = worker not in self._absent
+            changed = worker not in self._absent
             self._absent.setdefault(worker, reason)
-        if news:
-            self._tell(worker, reason)
+        if changed:
+            self._notify(worker, reason)
 
-    def answered(self, worker: int) -> None:
-        """Take note that `worker` has taken up or finished something just now."""
+    def mark_alive(self, worker: int) -> None:
+        """Records that `worker` has just begun or finished a call."""
         with self._lock:
-            news = self._absent.pop(worker, None) is not None
-        if news:
-            self._tell(worker, None)
+            changed = self._absent.pop(worker, None) is not None
+        if changed:
+            self._notify(worker, None)
 
-    def _tell(self, worker: int, reason: str | None) -> None:
+    def _notify(self, worker: int, reason: str | None) -> None:
         for listener in self._listeners:
             listener(worker, reason)
