@@ -1,4 +1,4 @@
-"""The closures a worker runs: one mini-epoch, and one share of an evaluation."""
+"""The closures that workers run: one mini-epoch, and one share of an evaluation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
 
-class Orders(NamedTuple):
-    """What differs between the workers; whichever takes the mini-epoch picks its own entry.
+class Assignments(NamedTuple):
+    """What each worker is to train in a mini-epoch; whichever takes it picks its own entry.
 
-    Arrays where it is ordered, tensors in the closure; [workers] each.
+    Arrays on the coordinator, tensors in the closure; shape [workers] each. The entry that a
+    worker has picked is scalars.
     """
 
     steps: Any  # int64
     learning_rates: Any  # float32
-    seeds: Any  # int64, of dropout
-    allowed: Any  # bool: whether it may begin
+    seeds: Any  # int64, for dropout
+    allowed: Any  # bool, whether it may begin
 
     @classmethod
     def of(
@@ -34,8 +35,8 @@ class Orders(NamedTuple):
         learning_rates: Sequence[float],
         seeds: Sequence[int],
         allowed: Sequence[bool],
-    ) -> Orders:
-        """The arrays."""
+    ) -> Assignments:
+        """Returns the assignments as arrays, from one value of each for every worker."""
         return cls(
             np.array(steps, np.int64),
             np.array(learning_rates, np.float32),
@@ -44,52 +45,55 @@ class Orders(NamedTuple):
         )
 
     @classmethod
-    def same(cls, steps: Sequence[int], learning_rate: float = 0.0) -> Orders:
-        """Orders that differ by steps alone; a mini-epoch of no steps loads the closure."""
+    def same(cls, steps: Sequence[int], learning_rate: float = 0.0) -> Assignments:
+        """Returns assignments that differ in their steps alone.
+
+        A mini-epoch of 0 steps only makes the worker load the closure.
+        """
         workers = len(steps)
         return cls.of(steps, [learning_rate] * workers, [0] * workers, [True] * workers)
 
 
 class MiniEpochResult(NamedTuple):
-    """What comes back of a mini-epoch; scalars, tensors in the closure and numpy values after it.
+    """The result of a mini-epoch: scalars, tensors in the closure and numpy values afterwards.
 
-    Where it was not trained, as the worker was not allowed to begin or the weights to begin with
-    were gone, only the worker counts.
+    If it was not trained, because the worker was not allowed to begin or its initial weights were
+    overwritten, only `worker` has a meaning.
     """
 
     trained: Any  # bool
     worker: Any  # int64, index of the worker
-    loss: Any  # float32, cross-entropy summed over the samples
-    correct: Any  # int64, samples classified correctly while training
+    loss: Any  # float32, sum of the cross-entropy over the samples
+    correct: Any  # int64, samples classified correctly during training
     samples: Any  # int64
-    finite: Any  # bool, whether loss and weights are
-    started: Any  # float64, when it began to pull, Unix time in seconds of the worker's clock
-    seconds: Any  # float64, from then to the end of the push
-    loop_seconds: Any  # float64, of `seconds`, those in the steps alone
+    finite: Any  # bool, whether loss and weights are finite
+    started: Any  # float64, start of the pull, Unix time in seconds by the worker's clock
+    seconds: Any  # float64, from the start of the pull to the end of the push
+    loop_seconds: Any  # float64, the part of `seconds` spent in training steps
 
 
 def mini_epoch_closure(
     engine: Engine, exchange: Exchange, network: Network, optimizer: SGD
 ) -> Closure:
-    """A mini-epoch: pull once, train locally, push once (Lu et al., COMPSAC 2022, section III).
+    """Returns the closure of a mini-epoch: pull once, train locally, push once.
 
-    The closure takes the per-worker iterator of batches, the variables of the slot to push into
-    and the `Orders`, of which the worker picks its own, and returns a `MiniEpochResult`. A worker
-    that is not allowed to begin returns at once, as does one whose slot is not intact.
+    See Lu et al., COMPSAC 2022, section III. The closure takes the per-worker iterator of batches,
+    the variables of the slot to push into and the `Assignments`, and returns a `MiniEpochResult`.
+    A worker that is not allowed to begin returns at once, as does one whose slot is not intact.
     """
 
     @engine.closure
     def mini_epoch(
-        batches: Iterator, slot: Sequence[tf.Variable], orders: Orders
+        batches: Iterator, slot: Sequence[tf.Variable], assignments: Assignments
     ) -> MiniEpochResult:
         worker = Engine.worker_index()
-        mine = Orders(*(tf.gather(values, worker) for values in orders))
+        own = Assignments(*(tf.gather(values, worker) for values in assignments))
         started = tf.timestamp()
         with tf.control_dependencies([started]):
             pulled = exchange.pull(slot, worker)
 
         def train() -> MiniEpochResult:
-            loop = _train(network, optimizer, batches, mine, pulled)
+            loop = _train(network, optimizer, batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.velocity)
             with tf.control_dependencies([exchange.push(slot, pieces)]):
@@ -107,7 +111,7 @@ def mini_epoch_closure(
                 loop_seconds=loop.finished - loop.started,
             )
 
-        return tf.cond(tf.logical_and(mine.allowed, pulled.intact), train, lambda: _nothing(worker))
+        return tf.cond(tf.logical_and(own.allowed, pulled.intact), train, lambda: _nothing(worker))
 
     return mini_epoch
 
@@ -124,7 +128,7 @@ def _train(
     network: Network,
     optimizer: SGD,
     batches: Iterator,
-    mine: Orders,
+    own: Assignments,
     pulled: Pulled,
 ) -> _Loop:
     with tf.control_dependencies(pulled.weights):
@@ -135,9 +139,9 @@ def _train(
             optimizer,
             pulled.weights,
             batches,
-            mine.steps,
-            mine.learning_rates,
-            mine.seeds,
+            own.steps,
+            own.learning_rates,
+            own.seeds,
             pulled.velocity,
         )
     with tf.control_dependencies(trained.weights):
@@ -161,8 +165,8 @@ def _nothing(worker: tf.Tensor) -> MiniEpochResult:
 
 
 def _all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
-    # A NaN or Inf anywhere makes the sum of absolute values one; so can a sum of huge values, of
-    # which nothing good would come either.
+    # A NaN or Inf anywhere makes the sum of absolute values one. Huge values can overflow it too,
+    # but weights of that size are of no use either.
     return tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.abs(value)) for value in values]))
 
 
@@ -172,10 +176,10 @@ def evaluation_closure(
     network: Network,
     test_dataset: Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset],
 ) -> Closure:
-    """The snapshot's loss and hits on test samples `start` to `stop` (int64 scalars).
+    """Returns the closure that evaluates the snapshot on test samples `start` to `stop` (int64).
 
-    The range is an argument and the result a sum, so a share that is run again after its worker
-    died counts once.
+    It returns `Sums` over these samples. As the range is an argument and the result a sum, a share
+    that is run again after its worker died counts once.
     """
 
     @engine.closure

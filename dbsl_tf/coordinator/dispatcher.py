@@ -14,14 +14,14 @@ _RECHECK = 1.0
 
 
 class Dispatcher:
-    """`DispatchRules` by the workers that the membership has; where they say no, waits. Thread-safe.
+    """Applies `DispatchRules` to the present workers, and waits where they say no. Thread-safe.
 
     Args:
         total: mini-epochs of the run, epochs · workers; they are numbered from 0.
         merged: how many of them are merged already.
         clocks: how many of each worker, [workers].
         synchronization: who may begin.
-        membership: who takes part.
+        membership: which workers take part.
     """
 
     def __init__(

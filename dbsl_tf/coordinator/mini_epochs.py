@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.checkpointer import Progress
-from dbsl_tf.coordinator.closures import MiniEpochResult, Orders
+from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
@@ -45,7 +45,7 @@ class MiniEpoch:
         start: the commit of the weights that it begins with.
         stage: the plan it belongs to.
         learning_rates: one for each worker.
-        orders: likewise; the worker that takes it picks its own.
+        assignments: likewise; the worker that takes it picks its own.
     """
 
     number: int
@@ -53,7 +53,7 @@ class MiniEpoch:
     start: int
     stage: Stage
     learning_rates: Sequence[float]
-    orders: Orders
+    assignments: Assignments
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,11 @@ class MiniEpochs:
         calendar, workers = self._settings.calendar, self._engine.workers
         epoch = min(calendar.epochs_done(self.merged) + 1, calendar.epochs)
         stage = self._stages.at(epoch, self.merged)
-        orders = Orders.same([0] * workers)
+        assignments = Assignments.same([0] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
         self._engine.call_each(
-            stage.mini_epoch, [(stage.batches, slot.variables(), orders) for slot in slots]
+            stage.mini_epoch, [(stage.batches, slot.variables(), assignments) for slot in slots]
         )
         for slot in slots:
             self._slots.give_back(slot)
@@ -189,8 +189,8 @@ class MiniEpochs:
         rates = stage.learning_rates(epoch if self._in_rounds else number / workers)
         seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
         seeds = [self._settings.seed * total + seed for seed in seeds]
-        orders = Orders.of(stage.steps, rates, seeds, self._dispatcher.allowed())
-        return MiniEpoch(number, slot, start, stage, rates, orders)
+        assignments = Assignments.of(stage.steps, rates, seeds, self._dispatcher.allowed())
+        return MiniEpoch(number, slot, start, stage, rates, assignments)
 
     def _make_stage(self, plan: DualBatchPlan, part: ResolutionSettings) -> Stage:
         batches = self._components.batches[part.resolution].iterator(
@@ -208,7 +208,7 @@ class MiniEpochs:
         """Have some worker train it; the result, None where it has to begin again."""
         stage = mini_epoch.stage
         call = self._engine.start(
-            stage.mini_epoch, stage.batches, mini_epoch.slot.variables(), mini_epoch.orders
+            stage.mini_epoch, stage.batches, mini_epoch.slot.variables(), mini_epoch.assignments
         )
         hung = False
         try:

@@ -34,7 +34,7 @@ class CallWatch:
 
     Args:
         read: reads the ticket of the call that each worker took up last, int64 [workers].
-        membership: told of workers that take up calls.
+        membership: where workers that begin calls are marked as alive.
     """
 
     def __init__(self, read: Callable[[], Any], membership: Membership) -> None:
@@ -135,14 +135,15 @@ class CallWatch:
 
 
 class PresenceWatch(threading.Thread):
-    """Tells the membership of workers that are dead or hang, whether or not anything waits for them.
+    """Marks workers as lost that are dead or hang, whether or not anything waits for them.
 
     TensorFlow does not tell of dead workers, it only runs their closures elsewhere; and a worker
     that hangs while it prepares its data has no call that would tell of it.
 
     Args:
         addresses: `host:port` of every worker.
-        membership: told of workers that cannot be reached twice in a row, or do not answer.
+        membership: where workers are marked as lost that cannot be reached twice in a row, or do
+            not answer.
         quiet_seconds: of a worker, for how long nothing was heard of it.
         silence: asks the worker at an address for an answer; for how long it has been in vain.
         longest: seconds that it may be.

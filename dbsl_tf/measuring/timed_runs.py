@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbsl_tf.common.errors import ClusterError
-from dbsl_tf.coordinator.closures import MiniEpochResult, Orders
+from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
@@ -137,7 +137,7 @@ class TimedRuns:
         return self._components.engine.call_each(
             self._components.mini_epochs[self.resolution],
             [
-                (self._batches, slot.variables(), Orders.same(steps, self._learning_rate))
+                (self._batches, slot.variables(), Assignments.same(steps, self._learning_rate))
                 for slot in self._slots
             ],
             self._components.engine.limits.patience,

@@ -73,7 +73,7 @@ def no_work(engine: Any):
     from dbsl_tf.coordinator.closures import MiniEpochResult
 
     @engine.closure
-    def mini_epoch(batches: Any, slot: Any, orders: Any) -> MiniEpochResult:
+    def mini_epoch(batches: Any, slot: Any, assignments: Any) -> MiniEpochResult:
         none, at_once = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
         # As planned, so that no plan is asked for again.
         planned = tf.constant(SAMPLE_SECONDS + BATCH_SECONDS, tf.float64)
