@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dbsl_tf.common.patience import UsualTimes
+from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
 from dbsl_tf.coordinator.checkpointer import Progress
 from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
-from dbsl_tf.coordinator.stages import Stage, Stages, Streams
 from dbsl_tf.coordinator.supervision import Supervision
 from dbsl_tf.engine.engine import WorkerHung
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan
@@ -43,7 +43,7 @@ class MiniEpoch:
         number: its place among all mini-epochs of the run, from 0.
         slot: what it begins with, and is pushed into.
         start: the commit of the weights that it begins with.
-        stage: the plan it belongs to.
+        active_plan: the plan it belongs to.
         learning_rates: one for each worker.
         assignments: likewise; the worker that takes it picks its own.
     """
@@ -51,7 +51,7 @@ class MiniEpoch:
     number: int
     slot: Slot
     start: int
-    stage: Stage
+    active_plan: ActivePlan
     learning_rates: Sequence[float]
     assignments: Assignments
 
@@ -71,7 +71,7 @@ class Returned:
     @property
     def plan(self) -> WorkerPlan:
         """The share of the worker that trained it."""
-        return self.mini_epoch.stage.plan.workers[int(self.result.worker)]
+        return self.mini_epoch.active_plan.plan.workers[int(self.result.worker)]
 
 
 class MiniEpochs:
@@ -110,8 +110,8 @@ class MiniEpochs:
         self._evaluations = evaluations
         self._committed = committed
         self._slots = SlotPool(components.shared_model, workers)
-        self._streams = Streams(workers, checkpoint.samples if checkpoint else {})
-        self._stages = Stages(run, self._make_stage, self._records.drifted)
+        self._cursors = StreamCursors(workers, checkpoint.samples if checkpoint else {})
+        self._plans = ActivePlans(run, self._activate, self._records.drifted)
         self._dispatcher = Dispatcher(
             total=settings.calendar.total,
             merged=merged,
@@ -141,18 +141,18 @@ class MiniEpochs:
     @property
     def progress(self) -> Progress:
         """What a checkpoint has of them; while `ordering` is held."""
-        return Progress(self._dispatcher.clocks, self._streams.samples, self._stages.time_models)
+        return Progress(self._dispatcher.clocks, self._cursors.samples, self._plans.time_models)
 
     def load(self) -> None:
         """Have every worker load the closure of the next ones; nothing is trained."""
         calendar, workers = self._settings.calendar, self._engine.workers
         epoch = min(calendar.epochs_done(self.merged) + 1, calendar.epochs)
-        stage = self._stages.at(epoch, self.merged)
+        active = self._plans.at(epoch, self.merged)
         assignments = Assignments.same([0] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
         self._engine.call_each(
-            stage.mini_epoch, [(stage.batches, slot.variables(), assignments) for slot in slots]
+            active.mini_epoch, [(active.batches, slot.variables(), assignments) for slot in slots]
         )
         for slot in slots:
             self._slots.give_back(slot)
@@ -178,25 +178,25 @@ class MiniEpochs:
             # A worker that still evaluates would leave its mini-epoch of the round to another.
             self._evaluations.wait()
         with self.ordering:
-            # A new stage is made known to all workers, which would wait for one that hangs.
+            # Activating a plan waits for all workers, also for one that hangs.
             all_present = len(self._engine.membership.present) == workers
-            with self._stalls.bounded("begin the next stage", needs_workers=True):
-                stage = self._stages.at(epoch + 1, epoch * workers, may_replan=all_present)
+            with self._stalls.bounded("activate the next plan", needs_workers=True):
+                active = self._plans.at(epoch + 1, epoch * workers, may_replan=all_present)
             slot = self._slots.take()
             with self._stalls.bounded("copy the weights"):
                 start = self._components.shared_model.fill(slot)
         # In a round it must not matter which worker takes which number.
-        rates = stage.learning_rates(epoch if self._in_rounds else number / workers)
+        rates = active.learning_rates(epoch if self._in_rounds else number / workers)
         seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
         seeds = [self._settings.seed * total + seed for seed in seeds]
-        assignments = Assignments.of(stage.steps, rates, seeds, self._dispatcher.allowed())
-        return MiniEpoch(number, slot, start, stage, rates, assignments)
+        assignments = Assignments.of(active.steps, rates, seeds, self._dispatcher.allowed())
+        return MiniEpoch(number, slot, start, active, rates, assignments)
 
-    def _make_stage(self, plan: DualBatchPlan, part: ResolutionSettings) -> Stage:
+    def _activate(self, plan: DualBatchPlan, part: ResolutionSettings) -> ActivePlan:
         batches = self._components.batches[part.resolution].iterator(
-            [worker.batch_sizes for worker in plan.workers], self._streams.taken(part.resolution)
+            [worker.batch_sizes for worker in plan.workers], self._cursors.at(part.resolution)
         )
-        return Stage(
+        return ActivePlan(
             settings=part,
             plan=plan,
             mini_epoch=self._components.mini_epochs[part.resolution],
@@ -206,14 +206,14 @@ class MiniEpochs:
 
     def _hand_out(self, mini_epoch: MiniEpoch) -> Returned | None:
         """Have some worker train it; the result, None where it has to begin again."""
-        stage = mini_epoch.stage
+        active = mini_epoch.active_plan
         call = self._engine.start(
-            stage.mini_epoch, stage.batches, mini_epoch.slot.variables(), mini_epoch.assignments
+            active.mini_epoch, active.batches, mini_epoch.slot.variables(), mini_epoch.assignments
         )
         hung = False
         try:
             # Any worker may take it, the slowest too.
-            expected = max(worker.predicted_seconds for worker in stage.plan.workers)
+            expected = max(worker.predicted_seconds for worker in active.plan.workers)
             result = call.result(self._times.patience(expected))
         except WorkerHung:
             self._dispatcher.give_back(mini_epoch.number)
@@ -256,9 +256,9 @@ class MiniEpochs:
             with self._stalls.bounded("merge"):
                 records = self._merge_round(returned) if self._in_rounds else self._merge(returned)
             for record in records:
-                self._streams.took(record.resolution, record.worker, record.samples)
+                self._cursors.advance(record.resolution, record.worker, record.samples)
                 self._records.committed(record)
-                self._stages.observe(record, returned.mini_epoch.stage)
+                self._plans.observe(record, returned.mini_epoch.active_plan)
             self._dispatcher.was_merged([record.worker for record in records])
             if records:
                 self._committed(records[-1])
@@ -298,7 +298,7 @@ class MiniEpochs:
             epoch=(commit - 1) // self._engine.workers + 1,
             worker=plan.index,
             role=plan.role,
-            resolution=returned.mini_epoch.stage.settings.resolution,
+            resolution=returned.mini_epoch.active_plan.settings.resolution,
             batch=plan.batch,
             samples=samples,
             steps=plan.steps,

@@ -51,7 +51,7 @@ class TestStallWatch:
         with watch.bounded("merge"):
             self.now += 2 * TIMEOUT
             watch.check()
-        with watch.bounded("begin the next stage", needs_workers=True):
+        with watch.bounded("activate the next plan", needs_workers=True):
             self.now += 2 * TIMEOUT
             with pytest.raises(ParameterServerLost, match="worker-1 hangs"):
                 watch.check()
