@@ -101,13 +101,13 @@ class UsualTimes:
             lambda: deque(maxlen=_REMEMBERED)
         )
 
-    def took(self, worker: int, seconds: float, expected: float) -> None:
+    def observe(self, worker: int, seconds: float, expected: float) -> None:
         """Take note of a call of `worker` that was `expected` to take so long, in any unit."""
         with self._lock:
             self._recent[worker].append(seconds / expected)
 
     def patience(self, expected: float) -> Patience:
-        """With a call that is `expected` to take so long, in the unit of `took`."""
+        """With a call that is `expected` to take so long, in the unit of `observe`."""
         if self._fixed is not None:
             return Patience(self._fixed, self._fixed)
         with self._lock:

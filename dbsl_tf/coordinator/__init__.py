@@ -1,1 +1,1 @@
-"""The outer loop: which mini-epoch begins when, and what becomes of it."""
+"""The outer loop: when each mini-epoch begins, who trains it, and its merge."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run that is going on."""
+"""Checkpoints of a run in progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dbsl_tf.shared_model.shared_model import SharedModel
 
 @dataclass(frozen=True)
 class Progress:
-    """What the coordinator knows of a run beside the weights; see `Checkpoint`."""
+    """What the coordinator knows of a run apart from the weights; see `Checkpoint`."""
 
     clocks: Sequence[int]
     samples: Mapping[int, tuple[int, ...]]
@@ -26,11 +26,11 @@ class Checkpointer:
     """Writes checkpoints beside the training; the coordinator writes them, on its own disk.
 
     Args:
-        checkpoints: where to.
-        shared_model: whose weights.
-        records: on the disk before a checkpoint is written.
-        wall_seconds: time trained before this process took over.
-        fail: told when a checkpoint cannot be written.
+        checkpoints: where they are written.
+        shared_model: whose weights are saved.
+        records: flushed to the disk before a checkpoint is written.
+        wall_seconds: training time before this process took over, in seconds.
+        fail: called with the error if a checkpoint cannot be written.
     """
 
     def __init__(
@@ -51,26 +51,29 @@ class Checkpointer:
 
     @property
     def wall_seconds(self) -> float:
-        """Time trained so far, interruptions not counted."""
+        """Training time so far in seconds, without interruptions."""
         return self._wall_seconds + time.monotonic() - self._began
 
     def begin(self) -> None:
-        """Count the time from now on."""
+        """Starts the clock of `wall_seconds`."""
         self._began = time.monotonic()
 
     def save(self, progress: Progress) -> None:
-        """Read the weights now, while nothing is merged, and write them beside the training."""
-        # Only then is known what is saved.
+        """Reads the weights now, and writes them while the training goes on.
+
+        Call it while nothing is being merged.
+        """
+        # Before that it is not known what is saved.
         self._background.wait()
         checkpoint = self._take(progress)
         if checkpoint is not None:
             self._background.start(lambda: self._write(checkpoint))
 
     def save_and_wait(self, progress: Progress) -> None:
-        """The same, done when this returns.
+        """Saves as `save` does, and waits until the checkpoint is written.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the checkpoint cannot be written.
             ParameterServerLost: the weights cannot be read.
         """
         self._background.wait()
@@ -79,14 +82,14 @@ class Checkpointer:
             self._write(checkpoint)
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        # A run resumed from it would lack the records of commits that it contains, also after a
-        # power failure.
+        # Otherwise, after a power failure, a run could be resumed from a checkpoint that contains
+        # commits without their records.
         self._records.sync()
         self._checkpoints.save(checkpoint)
         self._saved = checkpoint.commit
 
     def _take(self, progress: Progress) -> Checkpoint | None:
-        """The present state; None where it is saved already."""
+        """Returns the present state; None if it is already saved."""
         state = self._shared_model.state()
         if state.commit == self._saved:
             return None
@@ -107,5 +110,5 @@ class Checkpointer:
         )
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until what was begun is written, `timeout` seconds at most."""
+        """Waits until the checkpoint in progress is written, at most `timeout` seconds."""
         self._background.wait(timeout)

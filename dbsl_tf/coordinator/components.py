@@ -1,4 +1,4 @@
-"""What trains on a cluster: the network, its weights on the servers, the closures, the batches."""
+"""What trains on a cluster: network, weights on the servers, closures and batches."""
 
 from __future__ import annotations
 
@@ -31,18 +31,17 @@ from dbsl_tf.training.sgd import SGD
 
 @dataclass(frozen=True)
 class Components:
-    """What trains on a cluster: the parts that training and profiling share.
+    """The parts of a training that profiling uses too; see `build_components`.
 
-    Those of a configuration are made by `build_components`; with other closures and batches a
-    `Trainer` trains anything else.
+    With closures and batches of your own, a `Trainer` trains anything else.
 
     Attributes:
         engine: the connected cluster.
         shared_model: the weights.
-        mini_epochs: the closure of one mini-epoch for each resolution, low to high; the same for
-            those of the same dropout.
+        mini_epochs: the closure of a mini-epoch for each resolution, low to high; resolutions
+            with the same dropout share one.
         evaluator: of the global weights.
-        batches: for each resolution of the images, what makes the per-worker iterator of batches;
+        batches: for each image resolution, what makes the per-worker iterator of batches;
             anything with the method of `WorkerBatches`.
     """
 
@@ -57,19 +56,20 @@ class WorkerBatches:
     """The training batches of every worker.
 
     Args:
-        datasets: of the sizes of all batches in a row, worker by worker; of where those of each
-            worker end, 0 first; and of the samples of its stream that each has had before.
+        datasets: made from three arguments: the sizes of all batches, worker by worker; where
+            those of each worker end, starting with 0; and how many samples of its stream each
+            worker has already had.
     """
 
     def __init__(self, datasets: WorkerDatasets) -> None:
         self._datasets = datasets
 
     def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """An iterator that stands for one on each worker.
+        """Returns an iterator that stands for one on each worker.
 
         Args:
-            sizes: the batches of each worker, repeated for ever.
-            samples_before: of its stream that each worker has had before.
+            sizes: of the batches of each worker, repeated for ever.
+            samples_before: samples of its stream that each worker has already had, [workers].
         """
         ends = np.cumsum([0, *map(len, sizes)])
         return self._datasets.iterator(np.concatenate(sizes), ends, samples_before)
@@ -82,14 +82,17 @@ def build_components(
     checkpoint: Checkpoint | None = None,
     engine: Engine | None = None,
 ) -> Components:
-    """Connect to the cluster and build what trains on it.
+    """Connects to the cluster and builds what trains on it.
 
     Args:
         settings: of the run.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
-        checkpoint: what to go on from; None: fresh weights.
-        engine: the cluster, where this process has connected to it already.
+        checkpoint: where to resume; None: fresh weights.
+        engine: the cluster, if this process has already connected to it.
+
+    Raises:
+        UserError: the checkpoint is of another network.
     """
     engine = engine or Engine(cluster.task, cluster.limits)
     parts = settings.resolutions
@@ -129,9 +132,9 @@ def build_components(
         ),
         batches={
             part.resolution: WorkerBatches(
-                _training_datasets(settings, data, engine, threads, place, part.resolution)
+                _training_datasets(settings, data, engine, threads, index, part.resolution)
             )
-            for place, part in enumerate(parts)
+            for index, part in enumerate(parts)
         },
     )
 
@@ -139,7 +142,7 @@ def build_components(
 def _test_batches(
     data: PreparedData, settings: ResolutionSettings, threads: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
-    """Maps a range of test samples, `start` and `stop`, to their batches."""
+    """Returns a function from a range of test samples, `start` to `stop`, to their batches."""
     return lambda start, stop: test_dataset(
         data,
         start=start,
@@ -155,16 +158,16 @@ def _training_datasets(
     data: PreparedData,
     engine: Engine,
     threads: int,
-    place: int,
+    index: int,
     resolution: int,
 ) -> WorkerDatasets:
-    """The training data at a resolution; see `WorkerBatches` for what it takes.
+    """Returns the training data at a resolution; see `WorkerBatches` for its arguments.
 
     Args:
-        place: of the resolution among those of the run.
+        index: of the resolution among those of the run.
     """
     # Far apart, so that no two workers and resolutions have the same order.
-    first_seed = settings.seed * engine.workers + (place << 32)
+    first_seed = settings.seed * engine.workers + (index << 32)
 
     def dataset_fn(sizes: tf.Tensor, ends: tf.Tensor, samples_before: tf.Tensor) -> tf.data.Dataset:
         worker = Engine.worker_index()

@@ -1,4 +1,4 @@
-"""The dispatch rules for a coordinator whose threads wait for each other."""
+"""The dispatch rules for a coordinator with several threads, which wait for one another."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dbsl_tf.engine.membership import Membership
 from dbsl_tf.schedules.dispatch import DispatchRules
 from dbsl_tf.schedules.synchronization import Synchronization
 
-# Conditions are looked at again after this many seconds even if nobody told of a change.
+# Conditions are checked again after this many seconds even without a notification.
 _RECHECK = 1.0
 
 
 class Dispatcher:
-    """Applies `DispatchRules` to the present workers, and waits where they say no. Thread-safe.
+    """Applies `DispatchRules` to the present workers, and waits while they say no. Thread-safe.
 
     Args:
         total: mini-epochs of the run, epochs · workers; they are numbered from 0.
         merged: how many of them are merged already.
-        clocks: how many of each worker, [workers].
+        clocks: merged mini-epochs of each worker, [workers].
         synchronization: who may begin.
         membership: which workers take part.
     """
@@ -43,7 +43,7 @@ class Dispatcher:
 
     @property
     def in_rounds(self) -> bool:
-        """Whether mini-epochs begin in rounds, and are merged in rounds."""
+        """Whether mini-epochs begin and are merged in rounds (BSP)."""
         return self._in_rounds
 
     @property
@@ -58,12 +58,12 @@ class Dispatcher:
 
     @property
     def clocks(self) -> list[int]:
-        """Merged mini-epochs of each worker; one that was away counts as far as the slowest."""
+        """Merged mini-epochs of each worker; one that rejoins counts as the slowest at least."""
         with self._changed:
             return self._rules.clocks
 
     def next(self) -> int | None:
-        """Wait until a mini-epoch may begin; its number, None when there are no more."""
+        """Waits until a mini-epoch may begin; returns its number, or None if there are no more."""
         with self._changed:
             while not (self._stopped or self._rules.finished):
                 if (number := self._rules.next()) is not None:
@@ -72,23 +72,23 @@ class Dispatcher:
             return None
 
     def allowed(self) -> list[bool]:
-        """For each worker, whether it may begin a mini-epoch now."""
+        """Returns for each worker whether it may begin a mini-epoch now, [workers]."""
         with self._changed:
             return self._rules.allowed()
 
-    def give_back(self, number: int) -> None:
-        """Have a mini-epoch that was handed out begin again."""
+    def requeue(self, number: int) -> None:
+        """Queues a mini-epoch that was handed out to begin again."""
         with self._changed:
-            self._rules.give_back(number)
+            self._rules.requeue(number)
             self._changed.notify_all()
 
     def reclaim(self, number: int) -> bool:
-        """Take back what was given back, unless it was handed out again; whether that was done."""
+        """Takes a requeued mini-epoch back, unless handed out again; returns whether it did."""
         with self._changed:
             return self._rules.reclaim(number)
 
     def wait_to_merge(self, worker: int) -> None:
-        """Wait until a mini-epoch of `worker` may be merged."""
+        """Waits until a result of `worker` may be merged, or `stop` is called."""
         with self._changed:
             if self._rules.returned(worker):
                 return
@@ -96,27 +96,28 @@ class Dispatcher:
             while not (self._stopped or self._rules.release(worker)):
                 self._changed.wait(_RECHECK)
 
-    def came_back(self) -> None:
-        """Take note that a worker is free for another mini-epoch."""
+    def free_worker(self) -> None:
+        """Records that a worker is free for another mini-epoch."""
         with self._changed:
-            self._rules.done()
+            self._rules.free_worker()
             self._changed.notify_all()
 
-    def was_merged(self, workers: Sequence[int]) -> None:
-        """Take note of merged mini-epochs, by the workers that trained them."""
+    def mark_merged(self, workers: Sequence[int]) -> None:
+        """Records merged mini-epochs, by the workers that trained them."""
         with self._changed:
-            self._rules.was_merged(workers)
+            self._rules.mark_merged(workers)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Hand out nothing more, and let nobody wait any longer."""
+        """Hands out nothing more, and ends all waiting."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def _membership_changed(self) -> None:
         with self._changed:
-            # Not what was told: two threads may tell of a loss and of its end in either order.
+            # The present state, not the notified one: notifications of a loss and of the return
+            # after it may arrive in either order.
             present = set(self._membership.present)
             for worker in set(range(self._workers)) - present:
                 self._rules.leave(worker)

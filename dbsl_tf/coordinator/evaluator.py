@@ -19,15 +19,15 @@ from dbsl_tf.shared_model.shared_model import SharedModel
 
 
 class Evaluator:
-    """Evaluates snapshots of the global weights, spread over the workers.
+    """Evaluates snapshots of the global weights; the workers share the test set.
 
     Args:
         engine: the connected cluster.
         shared_model: whose weights are evaluated.
-        closures: see `evaluation_closure`; one for each resolution to be evaluated at.
+        closures: see `evaluation_closure`; one for each evaluated resolution.
         test_samples: size of the test set.
         worker_timeout: seconds that a share may take before another worker gets it too; None:
-            as usual, see `UsualTimes`.
+            judged by what is usual, see `UsualTimes`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Evaluator:
         }
 
     def warm_up(self) -> None:
-        """Have every worker load the closures."""
+        """Makes every worker load the closures; nothing is evaluated."""
         nothing = (np.int64(0), np.int64(0))
         for closure in self._closures.values():
             self._engine.call_each(closure, [nothing] * self._engine.workers)
@@ -58,19 +58,28 @@ class Evaluator:
         return max(self._closures)
 
     def resolutions(self, trained: int) -> list[int]:
-        """At which resolutions to evaluate now, the highest always and last.
+        """Returns the resolutions to evaluate at, ending with the highest, which is always there.
 
         Args:
-            trained: that of the training images now.
+            trained: resolution of the training images now.
         """
         return [*({trained} & self._closures.keys() - {self.highest}), self.highest]
 
     def snapshot(self) -> int:
-        """Fix the weights that `evaluate` will see; the number of their commit."""
+        """Copies the weights for `evaluate` to use; returns the number of their commit."""
         return self._shared_model.take_snapshot()
 
     def evaluate(self, commit: int, epoch: int, resolution: int) -> EvaluationRecord:
-        """Evaluate the snapshot of `commit`: one share for each worker, every sample once."""
+        """Evaluates the snapshot: one share of the test set for each worker, every sample once.
+
+        Args:
+            commit: number of the commit that the snapshot holds.
+            epoch: epochs completed by then.
+            resolution: one of those of `closures`.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
+        """
         closure = self._closures[resolution]
         started, began = time.time(), time.monotonic()
         bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
@@ -78,7 +87,7 @@ class Evaluator:
         times = self._times[resolution]
         sums = self._engine.call_each(closure, shares, times.patience(expected=1.0))
         seconds = time.monotonic() - began
-        times.took(0, seconds, expected=1.0)
+        times.observe(0, seconds, expected=1.0)
         samples = sum(int(part.samples) for part in sums)
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
@@ -99,38 +108,38 @@ class Evaluations:
 
     Args:
         evaluator: of a snapshot of the weights.
-        calendar: tells the epoch of a commit.
-        tell: given each record.
-        fail: given what goes wrong.
+        calendar: knows the epoch of a commit.
+        report: called with each record.
+        fail: called with the error if one fails.
     """
 
     def __init__(
         self,
         evaluator: Evaluator,
         calendar: Calendar,
-        tell: Callable[[EvaluationRecord], None],
+        report: Callable[[EvaluationRecord], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._evaluator = evaluator
         self._calendar = calendar
-        self._tell = tell
+        self._report = report
         self._background = Background(fail)
 
     @property
     def busy(self) -> bool:
-        """Whether one is going on."""
+        """Whether an evaluation is going on."""
         return self._background.busy
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for the one before, `timeout` seconds at most: there is one snapshot."""
+        """Waits until the evaluation going on has ended, at most `timeout` seconds."""
         self._background.wait(timeout)
 
     def begin(self, commit: int, resolution: int) -> None:
-        """Take a snapshot, and begin to evaluate it; after `wait`.
+        """Takes a snapshot and begins to evaluate it; call `wait` first, as there is one snapshot.
 
         Args:
             commit: the commit of the weights.
-            resolution: of the images it was trained with; see `Evaluator.resolutions`.
+            resolution: of the training images; see `Evaluator.resolutions`.
         """
         self._evaluator.snapshot()
         self._background.start(lambda: self._evaluate(commit, resolution))
@@ -141,11 +150,11 @@ class Evaluations:
             record = self._evaluator.evaluate(commit, epoch, evaluated_at)
             if not math.isfinite(record.test_loss):
                 raise diverged(f"the weights of commit {commit} give test_loss={record.test_loss}")
-            self._tell(record)
+            self._report(record)
 
 
 def diverged(observation: str) -> UserError:
-    """The error of a training whose loss or weights are not finite any more."""
+    """Returns the error for a training whose loss or weights are no longer finite."""
     return UserError(
         f"the training diverged: {observation}; lower optimizer.base_lr or raise "
         "schedule.warmup_epochs"

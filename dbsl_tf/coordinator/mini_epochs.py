@@ -1,7 +1,7 @@
-"""The way of a mini-epoch: it begins, some worker trains it, and it is merged.
+"""The life of a mini-epoch: it is handed out, some worker trains it, and it is merged.
 
 What the worker does is in `closures.py`. Whatever happens to workers, every mini-epoch is merged
-exactly once: one that comes to nothing goes back to the dispatcher.
+exactly once: one that fails goes back to the dispatcher.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from dbsl_tf.shared_model.stored_model import Slot
 
 # A mini-epoch whose result is not finite is trained once more from fresh weights.
 _TRIES = 2
-# Between asking again for a worker that is allowed to begin, in seconds.
+# Seconds before a mini-epoch is handed out again that reached a worker not allowed to begin.
 _PAUSE = 0.005
 
 
 @dataclass(frozen=True)
 class MiniEpoch:
-    """What is decided when a mini-epoch is handed out, and holds until it is merged.
+    """What is settled when a mini-epoch is handed out, and stays so until it is merged.
 
     Attributes:
-        number: its place among all mini-epochs of the run, from 0.
-        slot: what it begins with, and is pushed into.
+        number: its position among all mini-epochs of the run, from 0.
+        slot: holds the weights that it begins with, and receives those it pushes.
         start: the commit of the weights that it begins with.
         active_plan: the plan it belongs to.
         learning_rates: one for each worker.
-        assignments: likewise; the worker that takes it picks its own.
+        assignments: one for each worker; the worker that takes the mini-epoch picks its own.
     """
 
     number: int
@@ -57,11 +57,11 @@ class MiniEpoch:
 
 
 @dataclass(frozen=True)
-class Returned:
-    """A mini-epoch that came back, before it is merged.
+class CompletedMiniEpoch:
+    """A mini-epoch that a worker has finished, before it is merged.
 
     Attributes:
-        mini_epoch: what was ordered.
+        mini_epoch: what was handed out.
         result: what the closure returned.
     """
 
@@ -70,23 +70,24 @@ class Returned:
 
     @property
     def plan(self) -> WorkerPlan:
-        """The share of the worker that trained it."""
+        """The plan of the worker that trained it."""
         return self.mini_epoch.active_plan.plan.workers[int(self.result.worker)]
 
 
 class MiniEpochs:
-    """All mini-epochs of a run. Thread-safe.
+    """Hands out and merges all mini-epochs of a run. Thread-safe.
 
     Args:
         run: whose mini-epochs they are.
         components: what trains them.
-        checkpoint: after which they go on; None: they begin.
+        checkpoint: where to resume; None: at the beginning.
         supervision: of the training.
-        evaluations: which occupy workers.
-        committed: told of a commit, the last one of a round, while nothing else is merged.
+        evaluations: of the global weights; BSP waits for them, as they occupy workers.
+        committed: called with the record of each commit (BSP: the last one of a round), while
+            nothing else is merged.
 
     Attributes:
-        ordering: held for what happens in the order of commits.
+        ordering: lock held by whatever happens in the order of commits.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class MiniEpochs:
         self._components = components
         self._engine = engine
         self._records, self._stalls = supervision.records, supervision.stalls
-        self._ending = supervision.ending
+        self._shutdown = supervision.shutdown
         self._evaluations = evaluations
         self._committed = committed
         self._slots = SlotPool(components.shared_model, workers)
@@ -119,32 +120,32 @@ class MiniEpochs:
             synchronization=settings.synchronization,
             membership=engine.membership,
         )
-        self._ending.subscribe(self._dispatcher.stop)
+        self._shutdown.subscribe(self._dispatcher.stop)
         self._in_rounds = settings.synchronization.in_rounds
-        # Until a mini-epoch has come back, the plan says how long it takes.
+        # Until one has finished, the plan says how long a mini-epoch takes.
         self._times = UsualTimes(engine.limits, settings.cluster.worker_timeout, ratio=1.0)
         self._rejected: Counter[int] = Counter()
-        # BSP: what is there of a round; in the middle of an epoch the first one is shorter.
-        self._round: list[Returned] = []
+        # BSP: results of the present round; resumed in mid-epoch, the first round is shorter.
+        self._round: list[CompletedMiniEpoch] = []
         self._round_size = workers - merged % workers
 
     @property
     def merged(self) -> int:
-        """How many are merged."""
+        """Number of mini-epochs merged so far."""
         return self._dispatcher.merged
 
     @property
     def finished(self) -> bool:
-        """Whether all are merged, and what follows from it is begun."""
+        """Whether all are merged, and what follows the last commit has begun."""
         return self._dispatcher.finished and not self.ordering.locked()
 
     @property
     def progress(self) -> Progress:
-        """What a checkpoint has of them; while `ordering` is held."""
+        """What a checkpoint stores of them; to be read while `ordering` is held."""
         return Progress(self._dispatcher.clocks, self._cursors.samples, self._plans.time_models)
 
     def load(self) -> None:
-        """Have every worker load the closure of the next ones; nothing is trained."""
+        """Makes every worker load the closure of the next mini-epochs; nothing is trained."""
         calendar, workers = self._settings.calendar, self._engine.workers
         epoch = min(calendar.epochs_done(self.merged) + 1, calendar.epochs)
         active = self._plans.at(epoch, self.merged)
@@ -155,27 +156,27 @@ class MiniEpochs:
             active.mini_epoch, [(active.batches, slot.variables(), assignments) for slot in slots]
         )
         for slot in slots:
-            self._slots.give_back(slot)
+            self._slots.release(slot)
 
     def train(self) -> None:
-        """Have one mini-epoch after the other trained and merged, until there are no more.
+        """Has one mini-epoch after another trained and merged, until there are no more.
 
-        To be called in as many threads as there are workers.
+        Call it in as many threads as there are workers.
 
         Raises:
-            UserError: one was not finite twice in a row.
-            ClusterError: a parameter server is gone.
+            UserError: the training diverged: a result was not finite twice in a row.
+            ClusterError: a parameter server was lost.
         """
         while (number := self._dispatcher.next()) is not None:
-            returned = self._hand_out(self._begin(number))
-            if returned is not None:
-                self._commit(returned)
+            completed = self._hand_out(self._begin(number))
+            if completed is not None:
+                self._commit(completed)
 
     def _begin(self, number: int) -> MiniEpoch:
         workers, total = self._engine.workers, self._settings.calendar.total
         epoch = number // workers
         if self._in_rounds:
-            # A worker that still evaluates would leave its mini-epoch of the round to another.
+            # Another worker would take the mini-epoch of one that still evaluates.
             self._evaluations.wait()
         with self.ordering:
             # Activating a plan waits for all workers, also for one that hangs.
@@ -204,43 +205,43 @@ class MiniEpochs:
             learning_rates=self._settings.learning_rates(plan, part),
         )
 
-    def _hand_out(self, mini_epoch: MiniEpoch) -> Returned | None:
-        """Have some worker train it; the result, None where it has to begin again."""
+    def _hand_out(self, mini_epoch: MiniEpoch) -> CompletedMiniEpoch | None:
+        """Has some worker train it; returns None if it has to begin again."""
         active = mini_epoch.active_plan
         call = self._engine.start(
             active.mini_epoch, active.batches, mini_epoch.slot.variables(), mini_epoch.assignments
         )
         hung = False
         try:
-            # Any worker may take it, the slowest too.
+            # Any worker may take it, even the slowest.
             expected = max(worker.predicted_seconds for worker in active.plan.workers)
             result = call.result(self._times.patience(expected))
         except WorkerHung:
-            self._dispatcher.give_back(mini_epoch.number)
-            # Until the worker has come to, it may still write to the slot.
+            self._dispatcher.requeue(mini_epoch.number)
+            # A worker that recovers may still write to the slot.
             result, hung = call.result(), True
-        returned = Returned(mini_epoch, result)
-        worker = returned.plan.index
+        completed = CompletedMiniEpoch(mini_epoch, result)
+        worker = completed.plan.index
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
         self._engine.membership.mark_alive(worker)
         if result.trained and not hung:
-            self._times.took(worker, float(result.seconds), returned.plan.predicted_seconds)
+            self._times.observe(worker, float(result.seconds), completed.plan.predicted_seconds)
         if counts and result.trained and result.finite:
-            return returned
-        self._slots.give_back(mini_epoch.slot)
+            return completed
+        self._slots.release(mini_epoch.slot)
         if counts:
             if result.trained:
-                self._reject(returned)
-            self._dispatcher.give_back(mini_epoch.number)
+                self._reject(completed)
+            self._dispatcher.requeue(mini_epoch.number)
             if not result.trained:
                 time.sleep(_PAUSE)
         return None
 
-    def _reject(self, returned: Returned) -> None:
-        number, plan = returned.mini_epoch.number, returned.plan
+    def _reject(self, completed: CompletedMiniEpoch) -> None:
+        number, plan = completed.mini_epoch.number, completed.plan
         what = (
             f"worker {plan.index} ({plan.role}, batch {plan.batch}) gave a loss or weights that "
-            f"are not finite at learning rate {returned.mini_epoch.learning_rates[plan.index]:g}"
+            f"are not finite at learning rate {completed.mini_epoch.learning_rates[plan.index]:g}"
         )
         self._rejected[number] += 1
         if self._rejected[number] >= _TRIES:
@@ -248,35 +249,37 @@ class MiniEpochs:
         text = f"{what}: discarded, and trained once more from fresh weights"
         self._records.survived(FaultRecord(self.merged, "rejected", plan.index, text))
 
-    def _commit(self, returned: Returned) -> None:
-        self._dispatcher.wait_to_merge(returned.plan.index)
+    def _commit(self, completed: CompletedMiniEpoch) -> None:
+        self._dispatcher.wait_to_merge(completed.plan.index)
         with self.ordering:
-            if self._ending.begun:
+            if self._shutdown.begun:
                 return
             with self._stalls.bounded("merge"):
-                records = self._merge_round(returned) if self._in_rounds else self._merge(returned)
+                records = (
+                    self._merge_round(completed) if self._in_rounds else self._merge(completed)
+                )
             for record in records:
                 self._cursors.advance(record.resolution, record.worker, record.samples)
                 self._records.committed(record)
-                self._plans.observe(record, returned.mini_epoch.active_plan)
-            self._dispatcher.was_merged([record.worker for record in records])
+                self._plans.observe(record, completed.mini_epoch.active_plan)
+            self._dispatcher.mark_merged([record.worker for record in records])
             if records:
                 self._committed(records[-1])
-        self._dispatcher.came_back()
+        self._dispatcher.free_worker()
 
-    def _merge(self, returned: Returned) -> list[CommitRecord]:
-        slot, plan = returned.mini_epoch.slot, returned.plan
+    def _merge(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
+        slot, plan = completed.mini_epoch.slot, completed.plan
         commit = self._components.shared_model.merge(slot, plan.index, plan.update_factor)
-        self._slots.give_back(slot)
-        staleness = commit - 1 - returned.mini_epoch.start
-        return [self._record(returned, commit, staleness)]
+        self._slots.release(slot)
+        staleness = commit - 1 - completed.mini_epoch.start
+        return [self._record(completed, commit, staleness)]
 
-    def _merge_round(self, returned: Returned) -> list[CommitRecord]:
-        """Merge when the last of a round is there; the records of them all, none before that."""
-        self._round.append(returned)
+    def _merge_round(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
+        """Merges once the round is complete; returns the records of its commits, else none."""
+        self._round.append(completed)
         if len(self._round) < self._round_size:
             return []
-        # In the order of the workers: the sum must not depend on who finished first.
+        # In worker order: the sum must not depend on who finished first.
         done = sorted(self._round, key=lambda r: (r.plan.index, r.mini_epoch.number))
         self._round, self._round_size = [], self._engine.workers
         last = self._components.shared_model.merge_round(
@@ -285,27 +288,27 @@ class MiniEpochs:
             [each.plan.update_factor for each in done],
         )
         for each in done:
-            self._slots.give_back(each.mini_epoch.slot)
+            self._slots.release(each.mini_epoch.slot)
         first = last - len(done) + 1
         # All of a round are one update, made from the same weights.
         return [self._record(each, first + i, 0) for i, each in enumerate(done)]
 
-    def _record(self, returned: Returned, commit: int, staleness: int) -> CommitRecord:
-        plan, result = returned.plan, returned.result
+    def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
+        plan, result = completed.plan, completed.result
         samples = int(result.samples)
         return CommitRecord(
             commit=commit,
             epoch=(commit - 1) // self._engine.workers + 1,
             worker=plan.index,
             role=plan.role,
-            resolution=returned.mini_epoch.active_plan.settings.resolution,
+            resolution=completed.mini_epoch.active_plan.settings.resolution,
             batch=plan.batch,
             samples=samples,
             steps=plan.steps,
             started=float(result.started),
             seconds=float(result.seconds),
             loop_seconds=float(result.loop_seconds),
-            learning_rate=returned.mini_epoch.learning_rates[plan.index],
+            learning_rate=completed.mini_epoch.learning_rates[plan.index],
             update_factor=plan.update_factor,
             staleness=staleness,
             train_loss=float(result.loss) / samples,

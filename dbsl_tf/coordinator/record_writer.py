@@ -1,4 +1,4 @@
-"""Passes the records of a run on to its observers, beside the training."""
+"""Passes the records of a run on to its observers while it trains."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from dbsl_tf.results.records import (
     Observer,
 )
 
-# With so many records waiting, whoever makes another one waits for the observers.
+# With so many records queued, whoever adds another one waits for the observers.
 _MOST = 1000
 
 
 class RecordWriter:
-    """An observer that passes on what it is told, in order, in a thread of its own.
+    """An observer that passes records on to others, in order, in a thread of its own.
 
-    So no commit waits for files. Thread-safe. An observer that fails ends the run; from then on
-    none of them is told anything.
+    So no commit waits for files. Thread-safe. An observer that fails ends the run; after that no
+    observer gets any more records.
 
     Args:
-        observers: told one after the other.
+        observers: each gets every record, in this order.
     """
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[str, Any]] = deque()
-        self._taken = self._told = 0
+        self._queue: deque[tuple[str, Any]] = deque()
+        self._accepted = self._delivered = 0
         self._error: BaseException | None = None
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
-        """Begin to pass records on; `fail` is given what an observer raises."""
+        """Starts to pass records on; calls `fail` with what an observer raises."""
 
         def pass_on() -> None:
             try:
@@ -53,38 +53,38 @@ class RecordWriter:
         threading.Thread(target=pass_on, name="records", daemon=True).start()
 
     def committed(self, record: CommitRecord) -> None:
-        self._take("committed", record)
+        self._accept("committed", record)
 
     def evaluated(self, record: EvaluationRecord) -> None:
-        self._take("evaluated", record)
+        self._accept("evaluated", record)
 
     def drifted(self, record: DriftRecord) -> None:
-        self._take("drifted", record)
+        self._accept("drifted", record)
 
     def survived(self, record: FaultRecord) -> None:
-        self._take("survived", record)
+        self._accept("survived", record)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the observers have been told of every record taken so far.
+        """Waits until the observers have had every record accepted so far.
 
         Args:
-            timeout: seconds it may take; None: as long as it takes.
+            timeout: seconds it may take; None: no limit.
 
         Returns:
-            Whether they have been.
+            Whether they have had them all.
 
         Raises:
             Exception: what an observer has raised.
         """
         with self._changed:
-            taken = self._taken
-            self._changed.wait_for(lambda: self._told >= taken or self._error, timeout)
+            accepted = self._accepted
+            self._changed.wait_for(lambda: self._delivered >= accepted or self._error, timeout)
             if self._error is not None:
                 raise self._error
-            return self._told >= taken
+            return self._delivered >= accepted
 
     def sync(self) -> None:
-        """Wait likewise, and until what they have written lies on the disk.
+        """Flushes, and waits until what the observers have written is on the disk.
 
         Raises:
             Exception: what an observer has raised.
@@ -94,20 +94,20 @@ class RecordWriter:
             if isinstance(observer, Durable):
                 observer.sync()
 
-    def _take(self, what: str, record: Any) -> None:
+    def _accept(self, what: str, record: Any) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < _MOST or self._error)
+            self._changed.wait_for(lambda: len(self._queue) < _MOST or self._error)
             if self._error is None:
-                self._waiting.append((what, record))
-                self._taken += 1
+                self._queue.append((what, record))
+                self._accepted += 1
                 self._changed.notify_all()
 
     def _pass_next_on(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting)
-            what, record = self._waiting.popleft()
+            self._changed.wait_for(lambda: self._queue)
+            what, record = self._queue.popleft()
         for observer in self._observers:
             getattr(observer, what)(record)
         with self._changed:
-            self._told += 1
+            self._delivered += 1
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What ends a training, and who is told of what happens in it."""
+"""What ends a training, and what all of its parts report to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.engine.stalls import StallWatch
 
 
-class Ending:
-    """The end of a training: it is finished, interrupted, or something went wrong. Thread-safe."""
+class Shutdown:
+    """The end of a training: it has finished, was interrupted, or failed. Thread-safe.
+
+    Attributes:
+        failure: what went wrong; None: nothing so far.
+    """
 
     def __init__(self) -> None:
         self._begun = threading.Event()
@@ -20,21 +24,21 @@ class Ending:
 
     @property
     def begun(self) -> bool:
-        """Whether nothing more is to begin."""
+        """Whether nothing more may begin."""
         return self._begun.is_set()
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called when the end begins, perhaps more than once."""
+        """Calls `listener` when the shutdown begins, perhaps more than once."""
         self._listeners.append(listener)
 
     def stop(self) -> None:
-        """Begin nothing more and merge nothing more."""
+        """Begins the shutdown: nothing more begins, and nothing more is merged."""
         self._begun.set()
         for listener in self._listeners:
             listener()
 
     def fail(self, error: BaseException) -> None:
-        """End the training by `error`, unless something else has ended it before."""
+        """Ends the training with `error`, unless something else has already ended it."""
         if self.failure is None and not self.begun:
             self.failure = error
         self.stop()
@@ -42,14 +46,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class Supervision:
-    """What everything in a training has in common.
+    """What all parts of a training report to.
 
     Attributes:
-        records: told of what happens, in order.
-        ending: told of what goes wrong.
-        stalls: watches what is waited for.
+        records: take what happens, in order.
+        shutdown: takes what goes wrong.
+        stalls: watches whatever the coordinator waits for.
     """
 
     records: RecordWriter
-    ending: Ending
+    shutdown: Shutdown
     stalls: StallWatch

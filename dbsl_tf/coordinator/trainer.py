@@ -13,7 +13,7 @@ from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.evaluator import Evaluations
 from dbsl_tf.coordinator.mini_epochs import MiniEpochs
 from dbsl_tf.coordinator.record_writer import RecordWriter
-from dbsl_tf.coordinator.supervision import Ending, Supervision
+from dbsl_tf.coordinator.supervision import Shutdown, Supervision
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.engine.background import in_thread
 from dbsl_tf.engine.engine import Engine
@@ -24,20 +24,20 @@ from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.records import CommitRecord, FaultKind, FaultRecord, Observer
 
-# How often it is looked whether an evaluation has ended, or is not waited for any more; seconds.
+# Seconds between two checks whether an evaluation has ended, or the run.
 _PERIOD = 0.2
 
 
 class Trainer:
-    """Trains: as many mini-epochs in flight as workers take part (see `MiniEpochs`).
+    """Trains with as many mini-epochs in flight as workers take part; see `MiniEpochs`.
 
     Args:
         run: what to train.
-        components: what trains it; those of a configuration are made by `build_components`.
-        checkpoints: where to keep them.
-        checkpoint: what to go on from, as the components do; None: the run begins.
-        observers: told of every commit, evaluation, drift and fault, in order.
-        check: called again and again while the training goes on; what it raises ends it.
+        components: what trains it; `build_components` makes those of a run's settings.
+        checkpoints: where checkpoints are kept.
+        checkpoint: where to resume, the same as for the components; None: at the beginning.
+        observers: get the record of every commit, evaluation, drift and fault, in order.
+        check: called repeatedly during the training; what it raises ends the training.
     """
 
     def __init__(
@@ -55,27 +55,27 @@ class Trainer:
         self._evaluator = components.evaluator
         self._check = check
         self._records = RecordWriter(observers)
-        self._ending = Ending()
+        self._shutdown = Shutdown()
         self._stalls = StallWatch(engine, engine.limits.patience)
         self._evaluations = Evaluations(
-            components.evaluator, calendar, self._records.evaluated, self._ending.fail
+            components.evaluator, calendar, self._records.evaluated, self._shutdown.fail
         )
         self._checkpointer = Checkpointer(
             checkpoints,
             components.shared_model,
             self._records,
             checkpoint.wall_seconds if checkpoint else 0.0,
-            self._ending.fail,
+            self._shutdown.fail,
         )
         self._mini_epochs = MiniEpochs(
             run,
             components,
             checkpoint,
-            Supervision(self._records, self._ending, self._stalls),
+            Supervision(self._records, self._shutdown, self._stalls),
             self._evaluations,
             self._committed,
         )
-        self._records.start(self._ending.fail)
+        self._records.start(self._shutdown.fail)
         engine.membership.subscribe(self._membership_changed)
 
     @property
@@ -85,17 +85,17 @@ class Trainer:
 
     @property
     def wall_seconds(self) -> float:
-        """Time trained so far, also before interruptions."""
+        """Training time so far in seconds, including that before interruptions."""
         return self._checkpointer.wall_seconds
 
     def warm_up(self, check: Callable[[], None] = lambda: None) -> None:
-        """Have every worker load the closures; nothing is trained.
+        """Makes every worker load the closures; nothing is trained.
 
         Args:
-            check: called again and again meanwhile; what it raises ends it.
+            check: called repeatedly in the meantime; what it raises ends the loading.
 
         Raises:
-            ClusterError: a parameter server or every worker is gone.
+            ClusterError: a parameter server or every worker was lost.
         """
 
         @naming_lost_servers()
@@ -106,43 +106,43 @@ class Trainer:
         run_watched(load, check, self._engine.limits.standstill)
 
     def run(self, evaluate_first: bool = False) -> None:
-        """Train to the end, the last evaluation and checkpoint included.
+        """Trains to the end, including the last evaluation and checkpoint.
 
         Args:
-            evaluate_first: whether the weights to begin with are still to be evaluated.
+            evaluate_first: whether to evaluate the initial weights.
 
         Raises:
             UserError: the training diverged.
-            ClusterError: a parameter server or every worker is gone.
+            ClusterError: a parameter server or every worker was lost.
         """
         try:
             self._checkpointer.begin()
             run_watched(partial(self._begin, evaluate_first), self._look)
             for _ in range(self._engine.workers):
-                in_thread(self._mini_epochs.train, self._ending.fail)
-            # A thread that waits for a worker that hangs need not come back.
-            while self._ending.failure is None and not self._done():
+                in_thread(self._mini_epochs.train, self._shutdown.fail)
+            # Not joined: a thread that waits for a hung worker may never return.
+            while self._shutdown.failure is None and not self._done():
                 time.sleep(0.05)
                 self._look()
             self._raise_failure()
         finally:
             self.stop()
-            # What an observer has raised is known already.
+            # What an observer has raised is already known.
             with suppress(Exception):
                 self._records.flush(self._engine.limits.call)
 
     def stop(self) -> None:
-        """Begin nothing more and merge nothing more."""
-        self._ending.stop()
+        """Begins nothing more and merges nothing more."""
+        self._shutdown.stop()
 
     def save_now(self, check: Callable[[], None]) -> None:
-        """After `stop`: save the weights as they are.
+        """Saves the weights as they are, after `stop`.
 
         Args:
-            check: called again and again meanwhile; what it raises ends it.
+            check: called repeatedly in the meantime; what it raises ends the saving.
 
         Raises:
-            ClusterError: a parameter server does not give them.
+            ClusterError: the weights cannot be read from a parameter server.
             UserError: they cannot be written.
         """
 
@@ -153,13 +153,13 @@ class Trainer:
 
         def look() -> None:
             check()
-            # Something may be under way still that no saving can come before.
+            # What is still in progress, and has to end before the saving, may hang.
             self._stalls.check()
 
         run_watched(save, look, self._engine.limits.standstill)
 
     def _begin(self, evaluate_first: bool) -> None:
-        # History must never be ahead of the first checkpoint.
+        # The history must never be ahead of the first checkpoint.
         self._save()
         self._checkpointer.wait()
         if evaluate_first:
@@ -177,10 +177,10 @@ class Trainer:
         return True
 
     def _raise_failure(self) -> None:
-        if self._ending.failure is not None:
-            # A server that ended says more than the call that failed for it.
+        if self._shutdown.failure is not None:
+            # A server that has ended explains more than the call that failed because of it.
             self._check()
-            raise self._ending.failure
+            raise self._shutdown.failure
 
     def _committed(self, record: CommitRecord) -> None:
         if self._calendar.checkpoint_due(record.commit):
@@ -189,22 +189,22 @@ class Trainer:
             self._evaluate(record.commit, record.resolution)
 
     def _save(self) -> None:
-        # A slow disk is no server that hangs.
+        # A slow disk must not count as a hung server.
         self._checkpointer.wait()
         with self._stalls.bounded("read the weights"):
             self._checkpointer.save(self._mini_epochs.progress)
 
     def _evaluate(self, commit: int, resolution: int) -> None:
-        """Begin an evaluation of the weights of this very commit beside the training."""
-        while self._evaluations.busy and not self._ending.begun:
+        """Begins to evaluate the weights of this very commit while the training goes on."""
+        while self._evaluations.busy and not self._shutdown.begun:
             self._evaluations.wait(_PERIOD)
-        if self._ending.begun:
+        if self._shutdown.begun:
             return
         with self._stalls.bounded("copy the weights"):
             self._evaluations.begin(commit, resolution)
 
     def _membership_changed(self, worker: int, reason: str | None) -> None:
-        if self._ending.begun:
+        if self._shutdown.begun:
             return
         kind: FaultKind
         if reason is None:
@@ -225,13 +225,16 @@ def build_trainer(
     observers: Sequence[Observer],
     check: Callable[[], None],
 ) -> Trainer:
-    """Connect to the cluster and build everything that trains on it.
+    """Connects to the cluster and builds everything that trains on it.
 
     Args:
         run: what to train.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
         checkpoints, checkpoint, observers, check: see `Trainer`.
+
+    Raises:
+        ClusterError: a parameter server was lost.
     """
     components = build_components(run.settings, data, cluster, checkpoint)
     return Trainer(run, components, checkpoints, checkpoint, observers, check)

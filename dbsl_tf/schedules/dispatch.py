@@ -16,16 +16,16 @@ from dbsl_tf.schedules.synchronization import Synchronization
 class DispatchRules:
     """Hands out the numbers of mini-epochs, each until it is merged once. Not thread-safe.
 
-    No more are out at once than workers may take up. A mini-epoch that is given back is handed
-    out again before any other. No decision takes longer with more workers, but for `allowed`.
+    No more are out at once than workers may begin. A mini-epoch that is requeued is handed out
+    again before any other. No decision takes longer with more workers, except `allowed`.
 
-    The one who drives them reports what happens to a mini-epoch: `returned`, and if that says no,
-    `release` until it says yes; then `was_merged` and `done`. Or else `give_back`.
+    The caller reports what happens to a mini-epoch: `returned`, and if that says no, `release`
+    until it says yes; then `mark_merged` and `free_worker`. If it fails instead: `requeue`.
 
     Args:
         total: mini-epochs of the run, epochs · workers; they are numbered from 0.
         merged: how many of them are merged already.
-        clocks: how many of each worker, [workers]. All of them are present.
+        clocks: merged mini-epochs of each worker, [workers]. All workers are present.
         synchronization: who may begin.
 
     Example:
@@ -34,8 +34,8 @@ class DispatchRules:
         (0, 1, None)
         >>> rules.returned(1)
         True
-        >>> rules.was_merged([1])
-        >>> rules.done()
+        >>> rules.mark_merged([1])
+        >>> rules.free_worker()
         >>> rules.allowed()
         [True, False]
     """
@@ -47,12 +47,12 @@ class DispatchRules:
         self._clocks = _Clocks(clocks)
         self._synchronization = synchronization
         self._merged = self._next = merged
-        self._given_back: list[int] = []
-        # Workers whose mini-epoch of the present round is there.
+        self._requeued: list[int] = []
+        # Workers whose result of the present round has arrived.
         self._returned: set[int] = set()
-        # Of each worker, what may be merged and is not yet.
+        # Results of each worker that may be merged and are not merged yet.
         self._passed: Counter[int] = Counter()
-        # Mini-epochs handed out that occupy a worker or the merging.
+        # Mini-epochs handed out that occupy a worker or are being merged.
         self._out = 0
 
     @property
@@ -67,7 +67,7 @@ class DispatchRules:
 
     @property
     def clocks(self) -> list[int]:
-        """Merged mini-epochs of each worker; one that was away counts as far as the slowest."""
+        """Merged mini-epochs of each worker; one that rejoins counts as the slowest at least."""
         return list(self._clocks.of)
 
     @property
@@ -82,14 +82,13 @@ class DispatchRules:
     def next(self) -> int | None:
         """Hands out a mini-epoch that may begin now; returns None if there is none.
 
-        While nobody is present, one is handed out all the same: somebody has to be given a chance
-        to show that it is back.
+        Even while nobody is present one is handed out, so that a worker can show that it is back.
         """
         if self._out >= (self._allowed_present() if self.present else 1):
             return None
-        if self._given_back:
+        if self._requeued:
             self._out += 1
-            return heapq.heappop(self._given_back)
+            return heapq.heappop(self._requeued)
         if self._next < self._horizon() and self._all_are_ready():
             self._out += 1
             self._next += 1
@@ -110,24 +109,24 @@ class DispatchRules:
         """Returns for each worker whether it may begin a mini-epoch now."""
         return [self.allows(worker) for worker in range(len(self._clocks.of))]
 
-    def give_back(self, number: int) -> None:
-        """Marks a mini-epoch that was handed out to begin again."""
+    def requeue(self, number: int) -> None:
+        """Queues a mini-epoch that was handed out to begin again."""
         self._out -= 1
-        heapq.heappush(self._given_back, number)
+        heapq.heappush(self._requeued, number)
 
     def reclaim(self, number: int) -> bool:
-        """Takes back what was given back, unless handed out again; returns whether it did."""
-        if number not in self._given_back:
+        """Takes a requeued mini-epoch back, unless handed out again; returns whether it did."""
+        if number not in self._requeued:
             return False
-        self._given_back.remove(number)
-        heapq.heapify(self._given_back)
+        self._requeued.remove(number)
+        heapq.heapify(self._requeued)
         self._out += 1
         return True
 
     def returned(self, worker: int) -> bool:
-        """Notes a result of `worker`; returns whether it may be merged immediately.
+        """Records a result of `worker`; returns whether it may be merged immediately.
 
-        If not, it occupies no worker until `release` says yes: the slower ones have to go on.
+        If not, it occupies no worker until `release` says yes: slower workers have to catch up.
         """
         self._returned.add(worker)
         if self._may_merge(worker):
@@ -137,19 +136,19 @@ class DispatchRules:
         return False
 
     def release(self, worker: int) -> bool:
-        """Returns whether a result of `worker` that was kept from being merged may be merged now.
+        """Returns whether a result of `worker` that had to wait may be merged now.
 
-        It may too when nobody can catch up any more, as nothing is out or can be handed out.
+        It may also when nobody can catch up any more, as nothing is out or can be handed out.
         """
-        nothing_is_left = self._out == 0 and self._next == self._total and not self._given_back
+        nothing_is_left = self._out == 0 and self._next == self._total and not self._requeued
         if not (nothing_is_left or self._may_merge(worker)):
             return False
         self._out += 1
         self._passed[worker] += 1
         return True
 
-    def was_merged(self, workers: Sequence[int]) -> None:
-        """Notes merged mini-epochs, by the workers that trained them."""
+    def mark_merged(self, workers: Sequence[int]) -> None:
+        """Records merged mini-epochs, by the workers that trained them."""
         for worker in workers:
             self._clocks.advance(worker)
             self._passed[worker] = max(0, self._passed[worker] - 1)
@@ -157,21 +156,21 @@ class DispatchRules:
         if workers:
             self._returned.clear()
 
-    def done(self) -> None:
-        """Notes that a mini-epoch that was out no longer occupies a worker."""
+    def free_worker(self) -> None:
+        """Records that a mini-epoch that was out no longer occupies a worker."""
         self._out -= 1
 
     def leave(self, worker: int) -> None:
-        """Notes that `worker` has left and holds nobody up. Changes nothing if that is known."""
+        """Records that `worker` has left and holds nobody up; no effect if it already had."""
         self._clocks.leave(worker)
 
     def rejoin(self, worker: int) -> None:
-        """Notes that `worker` has rejoined. Changes nothing if that is known."""
+        """Records that `worker` has rejoined; no effect if it was present."""
         self._clocks.rejoin(worker)
 
     @property
     def _one_each(self) -> bool:
-        """Whether each worker trains one mini-epoch of a round, however late it is to begin."""
+        """Whether each worker trains one mini-epoch of a round, however late it begins."""
         return self._synchronization.in_rounds and self.present == len(self._clocks.of)
 
     def _horizon(self) -> int:
@@ -198,8 +197,8 @@ class DispatchRules:
     def _may_merge(self, worker: int) -> bool:
         """Returns whether another mini-epoch of `worker` keeps the bound.
 
-        It nearly always does. But a worker may take up a second mini-epoch, left behind by one
-        that died, before its first is merged.
+        It nearly always does. But a worker may begin a second mini-epoch, left over from one that
+        died, before its first is merged.
         """
         clock = self._clocks.of[worker]
         slowest = min(clock, self._clocks.slowest) if self.present else clock
@@ -242,7 +241,7 @@ class _Clocks:
             self._take(self.of[worker])
 
     def rejoin(self, worker: int) -> None:
-        """Counts `worker` again, as far as the slowest: otherwise it would hold up everybody."""
+        """Counts `worker` again, as the slowest at least: otherwise it would hold up the others."""
         if worker in self._absent:
             self._absent.remove(worker)
             if self.counts:

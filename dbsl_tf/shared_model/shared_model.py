@@ -259,7 +259,7 @@ class SlotPool:
         with self._lock:
             return self._free.pop() if self._free else self._shared_model.new_slot()
 
-    def give_back(self, slot: Slot) -> None:
+    def release(self, slot: Slot) -> None:
         """Take back a slot that no closure will write to any more."""
         with self._lock:
             self._free.append(slot)

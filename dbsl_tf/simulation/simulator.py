@@ -155,7 +155,7 @@ class _Simulation:
     def _fail(self, worker: int, number: int) -> None:
         self._failures += 1
         self._rules.leave(worker)
-        self._rules.give_back(number)
+        self._rules.requeue(number)
         self._draws.again(number)
         self._env.process(self._restart(worker))
         self._let_merge()
@@ -189,7 +189,7 @@ class _Simulation:
         if self._scenario.synchronization.in_rounds:
             self._round.append(result)
             if len(self._round) < self._scenario.workers:
-                self._rules.done()
+                self._rules.free_worker()
                 self._hand_out()
                 return
             self._to_merge.append(self._round)
@@ -215,8 +215,8 @@ class _Simulation:
             if scenario.latency:
                 yield env.timeout(scenario.latency)
             self._record(results, commit)
-            self._rules.was_merged([result.worker for result in results])
-            self._rules.done()
+            self._rules.mark_merged([result.worker for result in results])
+            self._rules.free_worker()
             self._let_merge()
             self._hand_out()
         self._merging = False

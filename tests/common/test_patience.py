@@ -33,7 +33,7 @@ def test_limits_grow_with_the_time_that_loading_took():
 def test_the_plan_says_what_is_usual_until_something_has_come_back():
     times = UsualTimes(Limits(), ratio=1.0)
     assert times.patience(expected=30.0).seconds == 300.0
-    times.took(worker=0, seconds=8.0, expected=2.0)
+    times.observe(worker=0, seconds=8.0, expected=2.0)
     assert times.patience(expected=30.0).seconds == 1200.0
 
 
@@ -42,22 +42,22 @@ def test_where_all_are_slow_alike_none_hangs():
     times = UsualTimes(Limits(), ratio=1.0)
     assert times.patience(expected=0.08).most >= 600
     for worker in range(16):
-        times.took(worker, seconds=40.0, expected=0.08)
+        times.observe(worker, seconds=40.0, expected=0.08)
     assert times.patience(expected=0.08).seconds == pytest.approx(400.0)
 
 
 def test_one_slow_mini_epoch_is_not_the_usual_and_one_slow_worker_is():
     times = UsualTimes(Limits(), ratio=1.0)
     for seconds in (5.0, 500.0, 5.0):
-        times.took(worker=0, seconds=seconds, expected=5.0)
+        times.observe(worker=0, seconds=seconds, expected=5.0)
     assert times.patience(expected=5.0).seconds == 50.0
-    times.took(worker=1, seconds=25.0, expected=5.0)
+    times.observe(worker=1, seconds=25.0, expected=5.0)
     assert times.patience(expected=5.0).seconds == 250.0
 
 
 def test_a_fixed_time_is_kept():
     times = UsualTimes(Limits(100.0), fixed=2.0, ratio=1.0)
-    times.took(worker=0, seconds=50.0, expected=1.0)
+    times.observe(worker=0, seconds=50.0, expected=1.0)
     patience = times.patience(expected=1.0)
     assert (patience.seconds, patience.most) == (2.0, 2.0)
 

@@ -46,29 +46,29 @@ class TestDispatcher:
         assert [work.next() for _ in range(3)] == [0, 1, 2]
         membership.mark_lost(1, "dead")
         waiting = Waiting(work)
-        work.was_merged([0])
-        work.came_back()
+        work.mark_merged([0])
+        work.free_worker()
         assert waiting.still_waits()
-        work.was_merged([2])
-        work.came_back()
+        work.mark_merged([2])
+        work.free_worker()
         assert waiting.result() == 3
 
-    def test_what_is_given_back_comes_first(self):
+    def test_what_is_requeued_comes_first(self):
         work = dispatcher()
         assert (work.next(), work.next()) == (0, 1)
-        work.give_back(1)
+        work.requeue(1)
         assert work.next() == 1
 
     def test_the_last_one_is_waited_for_and_may_come_back(self):
         work = dispatcher(total=2)
         work.next(), work.next()
         waiting = Waiting(work)
-        work.was_merged([0])
-        work.came_back()
+        work.mark_merged([0])
+        work.free_worker()
         assert waiting.still_waits()
-        work.give_back(1)
+        work.requeue(1)
         assert waiting.result() == 1
-        work.was_merged([0])
+        work.mark_merged([0])
         assert work.finished
         assert work.next() is None
 
@@ -79,13 +79,13 @@ class TestDispatcher:
     def test_a_round_waits_for_all(self):
         work = dispatcher(rule=Synchronization(in_rounds=True))
         assert (work.next(), work.next()) == (0, 1)
-        work.came_back()
+        work.free_worker()
         waiting = Waiting(work)
         assert waiting.still_waits()
-        work.was_merged([0, 1])
+        work.mark_merged([0, 1])
         # A round that began without worker 1, still busy with the last one, could end without it.
         assert waiting.still_waits()
-        work.came_back()
+        work.free_worker()
         assert waiting.result() == 2
         assert work.next() == 3
 
@@ -93,11 +93,11 @@ class TestDispatcher:
         membership = Membership(2)
         work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), membership)
         work.next(), work.next()
-        work.came_back()  # of worker 0
+        work.free_worker()  # of worker 0
         waiting = Waiting(work)
         assert waiting.still_waits()
         membership.mark_lost(1, "hung")
-        work.give_back(1)
+        work.requeue(1)
         assert waiting.result() == 1
 
     def test_a_round_has_one_mini_epoch_of_each_worker_that_takes_part(self):
@@ -105,16 +105,16 @@ class TestDispatcher:
         work = Dispatcher(4, 0, [0, 0], Synchronization(in_rounds=True), membership)
         work.next(), work.next()
         work.wait_to_merge(0)
-        work.was_merged([])  # nothing is, before the round is complete
+        work.mark_merged([])  # nothing is, before the round is complete
         # The one of worker 1 begins late, when worker 0 has nothing else to do.
         assert work.allowed() == [False, True]
-        work.came_back()
+        work.free_worker()
         membership.mark_lost(1, "dead")
         assert work.allowed() == [True, True]
         membership.mark_alive(1)
         work.wait_to_merge(1)
-        work.was_merged([0, 1])
-        work.came_back()
+        work.mark_merged([0, 1])
+        work.free_worker()
         assert work.allowed() == [True, True]
 
     def test_a_worker_that_was_away_holds_nobody_up_when_it_is_back(self):
@@ -123,8 +123,8 @@ class TestDispatcher:
         membership.mark_lost(1, "dead")
         for _ in range(10):
             work.next()
-            work.was_merged([0])
-            work.came_back()
+            work.mark_merged([0])
+            work.free_worker()
         membership.mark_alive(1)
         assert work.clocks == [10, 10]
         assert work.allowed() == [True, True]
@@ -152,12 +152,12 @@ class TestDispatcher:
         """Worker 0 took up both mini-epochs while worker 1 was at something else."""
         work = dispatcher(rule=Synchronization(bound=1), merged=1, clocks=[1, 0])
         assert (work.next(), work.next()) == (1, 2)
-        work.was_merged([0])
-        work.came_back()
+        work.mark_merged([0])
+        work.free_worker()
         waiting = threading.Thread(target=work.wait_to_merge, args=(0,), daemon=True)
         waiting.start()
         assert Waiting(work).result() == 3
-        work.was_merged([1])
+        work.mark_merged([1])
         waiting.join(at_most(1))
         assert not waiting.is_alive()
 
@@ -165,8 +165,8 @@ class TestDispatcher:
         """Worker 0 took up the last two, and worker 1 finds nothing to do."""
         work = dispatcher(total=3, rule=Synchronization(bound=1), merged=1, clocks=[1, 0])
         assert (work.next(), work.next()) == (1, 2)
-        work.was_merged([0])
-        work.came_back()
+        work.mark_merged([0])
+        work.free_worker()
         waiting = threading.Thread(target=work.wait_to_merge, args=(0,), daemon=True)
         waiting.start()
         waiting.join(at_most(1))
@@ -175,9 +175,9 @@ class TestDispatcher:
     def test_a_late_result_counts_unless_somebody_else_has_begun_it(self):
         work = dispatcher()
         assert (work.next(), work.next()) == (0, 1)
-        work.give_back(0)
+        work.requeue(0)
         assert work.reclaim(0)
-        work.give_back(1)
+        work.requeue(1)
         assert work.next() == 1
         assert not work.reclaim(1)
 
@@ -208,7 +208,7 @@ class TestDispatcher:
                 with lock:
                     worker = free.pop(random.randrange(len(free)))
                 if not allowed[worker]:
-                    work.give_back(number)
+                    work.requeue(number)
                     with lock:
                         free.append(worker)
                     time.sleep(0.0005)
@@ -216,11 +216,11 @@ class TestDispatcher:
                 time.sleep(seconds[worker])
                 work.wait_to_merge(worker)
                 with lock:
-                    work.was_merged([worker])
+                    work.mark_merged([worker])
                     merged.append(number)
                     spread.append(max(work.clocks) - min(work.clocks))
                     free.append(worker)
-                work.came_back()
+                work.free_worker()
 
         threads = [threading.Thread(target=slot, daemon=True) for _ in range(workers)]
         for thread in threads:

@@ -65,7 +65,7 @@ class Run:
         assert number not in self.merged
         if not present:
             # The one that is to show that it is back.
-            self.rules.give_back(number)
+            self.rules.requeue(number)
             return False
         able = [w for w in sorted(self.idle & set(present)) if self.rules.allows(w)]
         assert able, "handed out, but nobody may begin it"
@@ -122,8 +122,8 @@ class Run:
         for number, worker in merged:
             self.merged.append(number)
             self.clocks[worker] += 1
-        self.rules.was_merged([worker for _, worker in merged])
-        self.rules.done()
+        self.rules.mark_merged([worker for _, worker in merged])
+        self.rules.free_worker()
 
     def lose(self) -> None:
         if not self.training:
@@ -136,7 +136,7 @@ class Run:
             self.hung.append(mini_epoch)
         self.all_stayed = False
         self.rules.leave(mini_epoch.worker)
-        self.rules.give_back(mini_epoch.number)
+        self.rules.requeue(mini_epoch.number)
 
     def come_to(self) -> None:
         if not self.hung:
@@ -234,7 +234,7 @@ class TestDispatchRules:
         rules = DispatchRules(9, 1, [1, 0], Synchronization(bound=1))
         assert (rules.next(), rules.next()) == (1, 2)
         assert [rules.returned(0), rules.returned(0)] == [True, False]
-        rules.was_merged([0])
+        rules.mark_merged([0])
         assert not rules.release(0)
-        rules.was_merged([1])
+        rules.mark_merged([1])
         assert rules.release(0)

@@ -215,12 +215,12 @@ class TestIdleWorkers:
     def test_of_the_idle_the_one_that_waits_for_longest_begins(self):
         rules = DispatchRules(9, 0, [0] * 3, Synchronization(bound=0))
         idle = IdleWorkers(rules, [2, 0])
-        rules.was_merged([2])  # 1 ahead of the others
+        rules.mark_merged([2])  # 1 ahead of the others
         assert idle.take() == 0
         with pytest.raises(LookupError):
             idle.take()
         idle.add(0)
-        rules.was_merged([0, 1])
+        rules.mark_merged([0, 1])
         assert [idle.take(), idle.take()] == [2, 0]
 
     def test_of_a_round_each_takes_up_one(self):
@@ -233,5 +233,5 @@ class TestIdleWorkers:
         assert idle.take() == 1
         with pytest.raises(LookupError):
             idle.take()
-        rules.was_merged([0, 1])
+        rules.mark_merged([0, 1])
         assert idle.take() == 0
