@@ -1,6 +1,6 @@
 """Measures the hardware and fits the time model: `python -m dbsl_tf.profile --config FILE`.
 
-With `--from-csv FILE` it fits a sweep that was measured elsewhere instead.
+With `--from-csv FILE` it fits times that were measured elsewhere instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measures or reads, fits, prints and saves; returns the exit status.
 
     Raises:
-        UserError: the command line, the configuration or the sweep file is wrong, or a file
+        UserError: the command line, the configuration or the CSV file is wrong, or a file
             cannot be written.
     """
     parser = _parser()
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str]) -> int:
                 "--from-csv fits a file and needs no configuration; leave out --config, "
                 "--print-config and key=value, or leave out --from-csv"
             )
-        from dbsl_tf.profiling.sweep_file import profile_sweep
+        from dbsl_tf.profiling.batch_times_file import profile_batch_times
 
-        profile, output = profile_sweep(options.from_csv, options.method), options.output
+        profile, output = profile_batch_times(options.from_csv, options.method), options.output
     if output is not None:
         profile.save(output)
     if options.plot is not None:
@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         "--from-csv",
         type=Path,
         metavar="FILE",
-        help="fit this sweep instead of measuring: columns batch_size, seconds_per_batch and "
-        "optionally host, resolution",
+        help="fit the times in this file instead of measuring: columns batch_size, "
+        "seconds_per_batch and optionally host, resolution",
     )
     parser.add_argument(
         "--output",

@@ -27,38 +27,38 @@ _MOVED = 0.15  # share by which B_S may differ from the one that was timed
 def time_operating_points(
     settings: RunSettings,
     runs: TimedRuns,
-    sweep: Sequence[Round],
+    scan: Sequence[Round],
     seconds: float,
     report: Report,
 ) -> tuple[list[Round], list[Round]]:
-    """Time the sizes of the plan that follows from a sweep, in turn in many short rounds.
+    """Time the sizes of the plan that follows from a scan, in turn in many short rounds.
 
-    A sweep alone tells B_S only roughly, as it depends on b. So after a part of the time the plan
+    A scan alone tells B_S only roughly, as it depends on b. So after a part of the time the plan
     is made anew, and if B_S has moved the rest of the time is for the new one.
 
     Args:
         settings: ask for the plan.
         runs: of the cluster, at one resolution.
-        sweep: what was measured before.
+        scan: what was measured before.
         seconds: to be used up.
         report: told in a line what is being done.
 
     Returns:
-        The sweep, and the rounds with the final sizes; rounds with others have joined the sweep.
+        The scan, and the rounds with the final sizes; rounds with others have joined the scan.
         There are no rounds where there is a single size only.
 
     Raises:
         ClusterError: the workers would not run at the same time.
-        UserError: the sweep has fewer than two usable sizes.
+        UserError: the scan has fewer than two usable sizes.
     """
-    swept = sorted({step.batch for step in steps_of(sweep)})
-    if len(swept) < 2:
-        return list(sweep), []
+    scanned = sorted({step.batch for step in steps_of(scan)})
+    if len(scanned) < 2:
+        return list(scan), []
 
     def next_sizes(operating: Sequence[Round]) -> tuple[Profile, tuple[int, int]]:
-        profile = profile_measurements({None: measurement_of(sweep, operating)}, {}, {})
+        profile = profile_measurements({None: measurement_of(scan, operating)}, {}, {})
         models = _time_models(profile, runs.workers)
-        return profile, operating_sizes(settings, models, swept, runs.resolution)
+        return profile, operating_sizes(settings, models, scanned, runs.resolution)
 
     def time_sizes(profile: Profile, sizes: tuple[int, int], seconds: float) -> list[Round]:
         mixes = operating_mixes(runs.workers, settings.dual_batch.small_workers, sizes)
@@ -69,17 +69,17 @@ def time_operating_points(
     first = time_sizes(profile, sizes, _FIRST_PART * seconds)
     profile, (small, large) = next_sizes(first)
     if abs(small / sizes[0] - 1) <= _MOVED:
-        return list(sweep), first + time_sizes(profile, sizes, (1 - _FIRST_PART) * seconds)
+        return list(scan), first + time_sizes(profile, sizes, (1 - _FIRST_PART) * seconds)
     second = time_sizes(profile, (small, large), (1 - _FIRST_PART) * seconds)
-    return [*sweep, *first], second
+    return [*scan, *first], second
 
 
-def measurement_of(sweep: Sequence[Round], operating: Sequence[Round]) -> Measurement:
+def measurement_of(scan: Sequence[Round], operating: Sequence[Round]) -> Measurement:
     """What the rounds of one resolution measured."""
     return Measurement(
-        steps=steps_of(sweep),
+        steps=steps_of(scan),
         operating=tuple(done.steps for done in operating),
-        overheads=tuple(sample for done in (*sweep, *operating) for sample in done.overheads),
+        overheads=tuple(sample for done in (*scan, *operating) for sample in done.overheads),
     )
 
 

@@ -13,7 +13,7 @@ from dbsl_tf.resolved import RunSettings
 def operating_sizes(
     settings: RunSettings,
     time_models: Sequence[TimeModel] | None,
-    sweep: Sequence[int],
+    scan: Sequence[int],
     resolution: int | None = None,
 ) -> tuple[int, int]:
     """The smaller and the larger batch between which the time model is going to be used.
@@ -21,17 +21,17 @@ def operating_sizes(
     The larger one is B_L, the smaller one B_S of the plan; of several B_S the middle one. It is
     at most half of the larger one: sizes too close together do not give a line. That is also the
     smaller one where no worker is to have a small batch. Without a plan it is the smallest size
-    of the sweep.
+    of the scan.
 
     Args:
         settings: ask for the plan; `profile.max_batch` bounds the larger size.
-        time_models: of each worker, from the sweep; None: no plan can be made from them.
-        sweep: the sizes measured before, rising.
+        time_models: of each worker, from the scan; None: no plan can be made from them.
+        scan: the sizes measured before, rising.
         resolution: of the images, one of the run's; None: the highest.
     """
     part = settings.highest if resolution is None else settings.by_resolution[resolution]
-    large = min(part.large_batch, sweep[-1])
-    small = sweep[0]
+    large = min(part.large_batch, scan[-1])
+    small = scan[0]
     if time_models is not None:
         try:
             plan = settings.plan(time_models, resolution)

@@ -14,7 +14,7 @@ from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.data.prepare import PreparedData
-from dbsl_tf.measuring.memory_sweep import MemorySweep
+from dbsl_tf.measuring.memory_measurement import MemoryMeasurement
 from dbsl_tf.measuring.operating_points import measurement_of, time_operating_points
 from dbsl_tf.measuring.processor_reading import read_processors
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns
@@ -24,10 +24,10 @@ from dbsl_tf.schedules.progressive import ResolutionSettings
 
 _SMALLEST_BATCH = 4
 _SIZES = 8
-# Of the time for measuring: what the sweep over all sizes gets. The rest is for the two sizes
+# Of the time for measuring: what the scan over all sizes gets. The rest is for the two sizes
 # between which the model is used, whose times decide whether the workers finish together.
-_SWEEP_PART = 0.35
-_SWEEP_ROUNDS = 4
+_SCAN_PART = 0.35
+_SCAN_ROUNDS = 4
 _MERGES = 5
 
 
@@ -43,7 +43,7 @@ class Measured(NamedTuple):
     processors: list[WorkerProcessor]
 
 
-def sweep_sizes(largest: int) -> list[int]:
+def scan_sizes(largest: int) -> list[int]:
     """Batch sizes from 4 (or `largest`) to `largest`, evenly spaced on a logarithmic scale."""
     smallest = min(_SMALLEST_BATCH, largest)
     sizes = np.geomspace(smallest, largest, _SIZES)
@@ -59,12 +59,12 @@ def measure(
     at the same time, because in training too they share cores, memory bandwidth and network.
     For each batch size a short and a long run alternate; the difference of their times over the
     difference of their steps is the time of a step, free of whatever a run pays once. What a run
-    took beyond its steps is the overhead of a mini-epoch. A sweep over all sizes comes first, and
+    took beyond its steps is the overhead of a mini-epoch. A scan over all sizes comes first, and
     a plan from it; then B_S and B_L of this plan are timed as they are going to be used. Nothing
     is merged until all is measured.
 
     Args:
-        settings: model, data, optimiser and cluster; `profile.max_batch` ends the sweep and
+        settings: model, data, optimiser and cluster; `profile.max_batch` ends the scan and
             `profile.seconds` is about how long the timed runs of a resolution take together.
         data: the files, at the same paths on every worker.
         cluster: whose servers answer.
@@ -101,12 +101,12 @@ def _measure_resolution(
     part: ResolutionSettings,
     report: Report,
     up_to_the_budget: bool,
-) -> tuple[MemorySweep, Measurement]:
+) -> tuple[MemoryMeasurement, Measurement]:
     """Measure the memory and the times of one resolution, the memory perhaps up to its budget."""
     runs = TimedRuns(components, part.resolution, settings.optimizer.base_lr * 1e-3)
-    memory = MemorySweep(components.engine, runs, cluster)
+    memory = MemoryMeasurement(components.engine, runs, cluster)
     # Not beyond B_L: t(B) bends a little, and the line has to fit where it is used.
-    sizes = sweep_sizes(settings.profile.max_batch or part.large_batch)
+    sizes = scan_sizes(settings.profile.max_batch or part.large_batch)
     batches = ", ".join(map(str, sizes))
     report(f"resolution {part.resolution}: warming up batches of {batches}")
     estimates = memory.warm_up(sizes)
@@ -114,13 +114,13 @@ def _measure_resolution(
         # Before the timed runs, which may leave something behind in a process.
         memory.extend(settings.profile.memory_budget, report)
     seconds = settings.profile.seconds
-    sweep = _time_sweep(runs, sizes, estimates, seconds * _SWEEP_PART, report)
-    operating_seconds = seconds * (1 - _SWEEP_PART)
-    rounds = time_operating_points(settings, runs, sweep, operating_seconds, report)
+    scan = _time_scan(runs, sizes, estimates, seconds * _SCAN_PART, report)
+    operating_seconds = seconds * (1 - _SCAN_PART)
+    rounds = time_operating_points(settings, runs, scan, operating_seconds, report)
     return memory, measurement_of(*rounds)
 
 
-def _time_sweep(
+def _time_scan(
     runs: TimedRuns,
     sizes: Sequence[int],
     estimates: dict[int, float],
@@ -128,7 +128,7 @@ def _time_sweep(
     report: Report,
 ) -> list[Round]:
     """Rounds over all sizes, every one of them by all workers at the same time."""
-    pair_seconds = seconds / _SWEEP_ROUNDS / len(sizes)
+    pair_seconds = seconds / _SCAN_ROUNDS / len(sizes)
     pairs = [
         RunPair.lasting(pair_seconds, [size] * runs.workers, [estimates[size]] * runs.workers)
         for size in sizes

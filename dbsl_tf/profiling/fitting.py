@@ -30,10 +30,10 @@ class WorkerPoints:
 
     Attributes:
         host: its name, if it has one.
-        points: times over a sweep of batch sizes.
+        points: times over a scan of batch sizes.
         overhead: seconds a mini-epoch takes beyond its steps.
         operating: times of the sizes that it is going to use, two at least; the points of a size
-            are in the same order for all workers. Empty: the sweep is all there is.
+            are in the same order for all workers. Empty: the scan is all there is.
     """
 
     host: str | None
@@ -55,9 +55,9 @@ def profile_measurements(
 ) -> Profile:
     """Fits measurements: time models for each worker and for all, and a memory model.
 
-    t(B) bends, by some percent over the sweep. Where the sizes that workers are going to use were
+    t(B) bends, by some percent over the scan. Where the sizes that workers are going to use were
     measured too, the line is fitted to these alone, so it goes through what was measured where it
-    is used; the sweep, brought to the same speed of the machine, then shows over which range it
+    is used; the scan, brought to the same speed of the machine, then shows over which range it
     holds. A difference of run lengths that is not above 0 was disturbed and is left out.
 
     Args:
@@ -97,8 +97,8 @@ def profile_measurements(
 def worker_points(measurement: Measurement) -> dict[int, WorkerPoints]:
     """Returns what a measurement tells of each worker, by its index."""
     in_use = steadied(measurement.operating)
-    sweep = [step for step in measurement.steps if step.seconds_per_batch > 0]
-    points, operating = _points(at_speed_of(in_use, sweep)), _points(in_use)
+    scan = [step for step in measurement.steps if step.seconds_per_batch > 0]
+    points, operating = _points(at_speed_of(in_use, scan)), _points(in_use)
     overheads = defaultdict(list)
     for sample in measurement.overheads:
         overheads[sample.worker].append(sample.seconds)

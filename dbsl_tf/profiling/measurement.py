@@ -40,9 +40,9 @@ class Measurement:
     """Everything one profiling run observed.
 
     Attributes:
-        steps: of the sweep over batch sizes; any number for a worker and size, in any order.
+        steps: of the scan over batch sizes; any number for a worker and size, in any order.
         operating: of the sizes that workers are going to use, round by round: in each round every
-            worker at each of these sizes. Empty: only the sweep was measured.
+            worker at each of these sizes. Empty: only the scan was measured.
         overheads: any number for a worker.
         memory: any number for a worker and batch size; empty where memory was not observed.
         free_bytes: memory that a worker may use in all, what it used while measured included;

@@ -13,7 +13,7 @@ _SEEN = 0.05  # share of the peak that the largest batch has to account for, to 
 
 
 def next_batch(peak_bytes: Mapping[int, int], limit: int) -> int | None:
-    """Returns the next batch of a sweep that grows towards `limit` and stays below it.
+    """Returns the next batch of a scan that grows towards `limit` and stays below it.
 
     It is at most twice the largest batch so far, so that no prediction reaches far beyond what
     was measured, and never above the one predicted to fill `limit`. Where memory hardly grew

@@ -37,7 +37,7 @@ class WorkerTimes(TimeFit):
 
     Attributes:
         worker: its index.
-        host: its name in the sweep file; None: it has none.
+        host: its name in a batch-times file; None: it has none.
         overhead: seconds a mini-epoch takes beyond its steps (c), the median.
         points: what was measured; residuals are in this order.
     """
@@ -111,8 +111,8 @@ class Profile:
         evaluation_seconds: an evaluation on the test set; None: not measured.
         merge_seconds: a merge into the global weights; None: not measured.
         machine: device, cores, threads_per_worker, workers.
-        settings: what was trained: model, precision, resolution, augment and so on; for a sweep
-            file its name.
+        settings: what was trained: model, precision, resolution, augment and so on; for a
+            batch-times file its name.
         versions: by package.
     """
 

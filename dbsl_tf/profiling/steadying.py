@@ -49,17 +49,17 @@ def steadied(rounds: Sequence[Sequence[StepSample]]) -> tuple[StepSample, ...]:
 
 
 def at_speed_of(
-    operating: Sequence[StepSample], sweep: Sequence[StepSample]
+    operating: Sequence[StepSample], scan: Sequence[StepSample]
 ) -> tuple[StepSample, ...]:
-    """Returns the samples of a sweep as they would be at the speed of other, later samples.
+    """Returns the samples of a scan as they would be at the speed of other, later samples.
 
-    The speed of the sweep is the median, over all workers, of its times relative to the straight
+    The speed of the scan is the median, over all workers, of its times relative to the straight
     line between the median times of the smallest and the largest size of `operating`; only sizes
     between these two count. What a worker's times bend there by is left to see all but its middle.
 
     Args:
         operating: of two sizes at least, each of them by every worker; empty: there are none.
-        sweep: to be changed by one factor.
+        scan: to be changed by one factor.
     """
     import numpy as np
 
@@ -67,15 +67,15 @@ def at_speed_of(
     for sample in operating:
         times[sample.worker][sample.batch].append(sample.seconds_per_batch)
     ratios = []
-    for sample in sweep:
+    for sample in scan:
         typical = {size: median(seconds) for size, seconds in times[sample.worker].items()}
         if typical and min(typical) <= sample.batch <= max(typical):
             line = np.interp(sample.batch, sorted(typical), [typical[s] for s in sorted(typical)])
             ratios.append(sample.seconds_per_batch / float(line))
     if not ratios:
-        return tuple(sweep)
+        return tuple(scan)
     speed = median(ratios)
-    return tuple(replace(s, seconds_per_batch=s.seconds_per_batch / speed) for s in sweep)
+    return tuple(replace(s, seconds_per_batch=s.seconds_per_batch / speed) for s in scan)
 
 
 def _means(samples: Sequence[StepSample]) -> dict[tuple[int, int], float]:

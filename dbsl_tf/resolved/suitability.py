@@ -22,7 +22,7 @@ _SETTINGS = {
 
 
 def warn_of_unsuitable_profile(settings: RunSettings) -> None:
-    """Warn on standard error of a `time_model.profile` whose times are those of other steps.
+    """Warns on standard error of a `time_model.profile` whose times are those of other steps.
 
     Raises:
         UserError: it cannot be read.
@@ -39,10 +39,10 @@ def warn_of_unsuitable_profile(settings: RunSettings) -> None:
 
 
 def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None:
-    """What is wrong with a profile of these settings for a run; None: nothing that is known.
+    """Returns what is wrong with a profile of these settings for a run; None: nothing known.
 
     Args:
-        measured: `Profile.settings`; one of a sweep file has none of those that count.
+        measured: `Profile.settings`; from a batch-times file none of them counts.
         settings: of the run, on this machine.
     """
     compute = settings.compute

@@ -64,7 +64,7 @@ FILES: dict[str, tuple[str, int, list[Read]]] = {
                     "time_model.profile=@"),
         ],
     ),
-    "sweep": ("sweep.csv", TABLE, [command(profile.main, "--from-csv", "@")]),
+    "batch times": ("batch_times.csv", TABLE, [command(profile.main, "--from-csv", "@")]),
     "history of the authors": (
         "history.npy",
         1 << 26,

@@ -15,7 +15,7 @@ from dbsl_tf.profiling.profile_file import load_profile
 from tests.support.commands import check_one_line_mistake
 
 ROOT = Path(__file__).parents[2]
-SWEEP = "tests/profiling/sweeps/gtx1080_resolution_32.csv"
+BATCH_TIMES = "tests/profiling/batch_times/gtx1080_resolution_32.csv"
 CONFIG = "configs/quickstart.yaml"
 
 
@@ -27,8 +27,8 @@ def _profile(*arguments: str) -> subprocess.CompletedProcess[str]:
     return _python("-m", "dbsl_tf.profile", *arguments)
 
 
-def test_json_of_a_sweep_is_one_object_with_the_published_coefficients() -> None:
-    result = _profile("--from-csv", SWEEP, "--json", "--method", "ols")
+def test_json_of_batch_times_is_one_object_with_the_published_coefficients() -> None:
+    result = _profile("--from-csv", BATCH_TIMES, "--json", "--method", "ols")
     assert (result.returncode, result.stderr) == (0, "")
     (fit,) = json.loads(result.stdout)["fits"]
     # arXiv 2509.26092, GTX 1080, resolution 32.
@@ -38,7 +38,7 @@ def test_json_of_a_sweep_is_one_object_with_the_published_coefficients() -> None
 
 
 def test_a_piped_table_is_plain_and_narrow() -> None:
-    result = _profile("--from-csv", SWEEP)
+    result = _profile("--from-csv", BATCH_TIMES)
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
@@ -47,7 +47,7 @@ def test_a_piped_table_is_plain_and_narrow() -> None:
 
 def test_profile_and_figure_are_written(tmp_path: Path) -> None:
     output, plot = tmp_path / "profile.json", tmp_path / "profile.png"
-    result = _profile("--from-csv", SWEEP, "--output", str(output), "--plot", str(plot))
+    result = _profile("--from-csv", BATCH_TIMES, "--output", str(output), "--plot", str(plot))
     assert result.returncode == 0, result.stderr
     assert f"time_model.profile: {output}" in result.stdout
     assert load_profile(output).method == "robust"
@@ -56,7 +56,7 @@ def test_profile_and_figure_are_written(tmp_path: Path) -> None:
 
 def test_the_output_and_what_is_printed_are_the_same(tmp_path: Path) -> None:
     output = tmp_path / "profile.json"
-    result = _profile("--from-csv", SWEEP, "--output", str(output), "--json")
+    result = _profile("--from-csv", BATCH_TIMES, "--output", str(output), "--json")
     assert result.stdout == output.read_text(encoding="utf-8")
 
 
@@ -70,13 +70,13 @@ def test_print_config_measures_nothing() -> None:
     ("arguments", "expected"),
     [
         ([], "--config is missing"),
-        (["--from-csv", SWEEP, "--config", CONFIG], "leave out --config"),
-        (["--from-csv", SWEEP, "run.seed=1"], "leave out --config"),
-        (["--from-csv", "none.csv"], "none.csv: no such sweep file"),
+        (["--from-csv", BATCH_TIMES, "--config", CONFIG], "leave out --config"),
+        (["--from-csv", BATCH_TIMES, "run.seed=1"], "leave out --config"),
+        (["--from-csv", "none.csv"], "none.csv: no such file"),
         (["--from-csv", CONFIG], f"{CONFIG} line 1: column batch_size is missing"),
-        (["--from-csv", SWEEP, "--method", "magic"], "--method"),
-        (["--from-csv", SWEEP, "--plot", "profile.bmp"], "profile.bmp"),
-        (["--from-csv", SWEEP, "--output", f"{CONFIG}/profile.json"], "cannot be written"),
+        (["--from-csv", BATCH_TIMES, "--method", "magic"], "--method"),
+        (["--from-csv", BATCH_TIMES, "--plot", "profile.bmp"], "profile.bmp"),
+        (["--from-csv", BATCH_TIMES, "--output", f"{CONFIG}/profile.json"], "cannot be written"),
         (["--config", CONFIG, "run.sed=1"], "run.seed"),
         (["--config", CONFIG, "--output", "configs"], "configs: is a folder"),
         (["--config", CONFIG, "--plot", f"{CONFIG}/x.png"], "cannot be written"),
@@ -91,7 +91,7 @@ def test_tensorflow_is_not_imported() -> None:
         "-c",
         "import sys, dbsl_tf.cli.profile, dbsl_tf.measuring.profile_cache\n"
         "import dbsl_tf.profiling.figures\n"
-        f"dbsl_tf.cli.profile.main(['--from-csv', {SWEEP!r}])\n"
+        f"dbsl_tf.cli.profile.main(['--from-csv', {BATCH_TIMES!r}])\n"
         "assert not {'tensorflow', 'keras', 'keras_core'} & set(sys.modules)",
     )
     assert result.returncode == 0, result.stderr
@@ -117,7 +117,7 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
     assert [worker.worker for worker in fit.workers] == [0, 1]
     for worker in fit.workers:
         sizes = {point.batch for point in worker.points}
-        # The sweep begins with 4; B_S of the plan that comes of it is timed too, and may be less.
+        # The scan begins with 4; B_S of the plan that comes of it is timed too, and may be less.
         assert {4, 32} <= sizes
         assert len([size for size in sizes if size < 4]) <= 1
         assert max(sizes) == 32

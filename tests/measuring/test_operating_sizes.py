@@ -13,7 +13,7 @@ from dbsl_tf.resolved import RunSettings, settings_of
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 MODELS = (TimeModel(7.5e-4, 2.4e-3), TimeModel(8e-4, 2.4e-3))
-SWEEP = (4, 8, 16, 32, 64)
+SCAN = (4, 8, 16, 32, 64)
 
 
 def _settings(*overrides: str) -> RunSettings:
@@ -23,17 +23,17 @@ def _settings(*overrides: str) -> RunSettings:
 def test_the_sizes_are_those_of_the_plan() -> None:
     settings = _settings("dual_batch.extra_time_ratio=1.1")
     plan = settings.plan(MODELS)
-    assert operating_sizes(settings, MODELS, SWEEP) == (plan.small_batch, 64)
+    assert operating_sizes(settings, MODELS, SCAN) == (plan.small_batch, 64)
 
 
 @pytest.mark.parametrize("override", ["small_workers=0", "extra_time_ratio=1"])
 def test_without_a_small_batch_there_is_still_a_line(override: str) -> None:
-    assert operating_sizes(_settings(f"dual_batch.{override}"), MODELS, SWEEP) == (32, 64)
+    assert operating_sizes(_settings(f"dual_batch.{override}"), MODELS, SCAN) == (32, 64)
 
 
-def test_without_a_plan_the_sweep_gives_the_smallest() -> None:
-    assert operating_sizes(_settings(), None, SWEEP) == (4, 64)
-    assert operating_sizes(_settings("dual_batch.extra_time_ratio=9"), MODELS, SWEEP) == (4, 64)
+def test_without_a_plan_the_scan_gives_the_smallest() -> None:
+    assert operating_sizes(_settings(), None, SCAN) == (4, 64)
+    assert operating_sizes(_settings("dual_batch.extra_time_ratio=9"), MODELS, SCAN) == (4, 64)
 
 
 def test_nothing_is_timed_beyond_the_sweep() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.profiling.batch_times_file import profile_batch_times
 from dbsl_tf.profiling.figures import plot_profile
 from dbsl_tf.profiling.fitting import profile_measurements
 from dbsl_tf.profiling.measurement import Measurement, StepSample
 from dbsl_tf.profiling.profile_file import Profile
-from dbsl_tf.profiling.sweep_file import profile_sweep
 
 pytest.importorskip("matplotlib")
 
@@ -51,10 +51,10 @@ def test_many_workers_are_one_curve(tmp_path: Path) -> None:
 
 
 def test_one_curve_a_resolution(tmp_path: Path) -> None:
-    sweep = tmp_path / "sweep.csv"
+    times = tmp_path / "times.csv"
     rows = [f"{r},{size},{r * size * 1e-4 + 0.02}" for r in (24, 32) for size in range(5, 300, 5)]
-    sweep.write_text("resolution,batch_size,seconds_per_batch\n" + "\n".join(rows))
-    texts = _texts(profile_sweep(sweep), tmp_path / "figure.svg")
+    times.write_text("resolution,batch_size,seconds_per_batch\n" + "\n".join(rows))
+    texts = _texts(profile_batch_times(times), tmp_path / "figure.svg")
     assert "resolution 24: 2.4 B + 20 ms" in texts
     assert "resolution 32: 3.2 B + 20 ms" in texts
     assert "time of 10,000 samples on one worker, s" in texts

@@ -127,7 +127,7 @@ def test_a_worker_with_one_size_leaves_only_the_mean() -> None:
     assert _profile(replace(MEASUREMENT, steps=steps)).fits[0].workers == ()
 
 
-def test_lines_go_through_the_sizes_in_use_and_the_sweep_only_shows_the_range() -> None:
+def test_lines_go_through_the_sizes_in_use_and_the_scan_only_shows_the_range() -> None:
     bent = tuple(
         replace(step, seconds_per_batch=step.seconds_per_batch + 1e-3 * (step.batch == 4))
         for step in MEASUREMENT.steps

@@ -68,19 +68,19 @@ def test_rounds_without_a_usable_time_for_each_cell_are_left_out() -> None:
     assert steadied([]) == ()
 
 
-def test_a_sweep_is_brought_to_the_speed_of_what_came_later() -> None:
+def test_a_scan_is_brought_to_the_speed_of_what_came_later() -> None:
     later = [StepSample(0, 16, 0.02), StepSample(0, 128, 0.1), StepSample(0, 128, 0.9)] * 3
     later += [StepSample(0, 128, 0.1)] * 4
-    sweep = [StepSample(0, size, 1.5 * (0.02 + 0.08 * (size - 16) / 112)) for size in (16, 64, 128)]
+    scan = [StepSample(0, size, 1.5 * (0.02 + 0.08 * (size - 16) / 112)) for size in (16, 64, 128)]
     outside = StepSample(0, 4, 0.03)
-    found = at_speed_of(later, [outside, *sweep])
+    found = at_speed_of(later, [outside, *scan])
     np.testing.assert_allclose(
         [sample.seconds_per_batch for sample in found],
         [0.02, 0.02, 0.02 + 0.08 * 48 / 112, 0.1],
     )
 
 
-def test_a_sweep_with_nothing_to_compare_it_with_stays() -> None:
-    sweep = (StepSample(0, 4, 0.03),)
-    assert at_speed_of((), sweep) == sweep
-    assert at_speed_of((StepSample(1, 4, 0.1),), sweep) == sweep
+def test_a_scan_with_nothing_to_compare_it_with_stays() -> None:
+    scan = (StepSample(0, 4, 0.03),)
+    assert at_speed_of((), scan) == scan
+    assert at_speed_of((StepSample(1, 4, 0.1),), scan) == scan

@@ -7,7 +7,7 @@ import pytest
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
 from dbsl_tf.planning import TimeModel
-from dbsl_tf.profiling.sweep_file import profile_sweep
+from dbsl_tf.profiling.batch_times_file import profile_batch_times
 from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
 
 SHORT = """\
@@ -46,7 +46,7 @@ def test_a_profile_gives_the_measured_values(tmp_path: Path) -> None:
         "resolution,batch_size,seconds_per_batch\n" + "\n".join(rows)
     )
     profile = tmp_path / "profile.json"
-    profile_sweep(tmp_path / "times.csv").save(profile)
+    profile_batch_times(tmp_path / "times.csv").save(profile)
     settings = _settings(tmp_path, f"time_model.profile={profile}")
     models = time_models_of(settings)[32]
     assert len(models) == 3
@@ -72,8 +72,8 @@ HYBRID = ("progressive.mode=single", "progressive.resolutions=[24, 32]", "schedu
 LISTS = ("progressive.a=[0.001, 0.002]", "progressive.b=[0.02, 0.03]")
 
 
-def _sweep(folder: Path, *resolutions: int) -> str:
-    """An override that names the profile of a sweep; without resolutions it knows none."""
+def _batch_times(folder: Path, *resolutions: int) -> str:
+    """An override naming the profile of a batch-times file; without resolutions it knows none."""
     rows = [
         f"{prefix}{size},{0.001 * size + 0.02}"
         for prefix in [f"{resolution}," for resolution in resolutions] or [""]
@@ -81,7 +81,7 @@ def _sweep(folder: Path, *resolutions: int) -> str:
     ]
     header = "resolution," * bool(resolutions) + "batch_size,seconds_per_batch"
     (folder / "times.csv").write_text("\n".join([header, *rows]))
-    profile_sweep(folder / "times.csv").save(folder / "profile.json")
+    profile_batch_times(folder / "times.csv").save(folder / "profile.json")
     return f"time_model.profile={folder / 'profile.json'}"
 
 
@@ -97,7 +97,7 @@ def test_without_the_hybrid_there_is_the_resolution_of_the_data(tmp_path: Path) 
 
 
 def test_a_profile_of_all_resolutions(tmp_path: Path) -> None:
-    settings = _settings(tmp_path, *HYBRID, _sweep(tmp_path, 24, 28, 32))
+    settings = _settings(tmp_path, *HYBRID, _batch_times(tmp_path, 24, 28, 32))
     assert sorted(time_models_of(settings)) == [24, 32]
 
 
@@ -107,7 +107,7 @@ def test_a_profile_of_all_resolutions(tmp_path: Path) -> None:
 def test_a_profile_without_a_resolution(
     tmp_path: Path, measured: tuple[int, ...], missing: str
 ) -> None:
-    settings = _settings(tmp_path, *HYBRID, _sweep(tmp_path, *measured))
+    settings = _settings(tmp_path, *HYBRID, _batch_times(tmp_path, *measured))
     with pytest.raises(UserError) as caught:
         time_models_of(settings)
     assert f"has no fit for resolution {missing};" in str(caught.value)

@@ -21,7 +21,7 @@ _MOST_SECONDS = 20.0  # for the sizes beyond the timed ones
 _SAFE_PART = 0.7
 
 
-class MemorySweep:
+class MemoryMeasurement:
     """Trains a few steps with rising batch sizes; the peak of a process is that of the latest.
 
     Args:

@@ -1,7 +1,8 @@
-"""Sweep files that fit, and the line a person gets for each that does not.
+"""Batch-times files that fit, and the line a person gets for each that does not.
 
-`sweeps/gtx1080_resolution_32.csv` is part of the sweep by the authors of arXiv 2509.26092 on four
-GTX 1080 (every seventh batch size, CIFAR-100, float32, seconds of a batch as the mean of 50).
+`batch_times/gtx1080_resolution_32.csv` is part of the measurements by the authors of
+arXiv 2509.26092 on four GTX 1080 (every seventh batch size, CIFAR-100, float32, seconds of a batch
+as the mean of 50).
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.profiling.sweep_file import profile_sweep, read_sweep
+from dbsl_tf.profiling.batch_times_file import profile_batch_times, read_batch_times
 
-PUBLISHED = Path(__file__).parent / "sweeps" / "gtx1080_resolution_32.csv"
+PUBLISHED = Path(__file__).parent / "batch_times" / "gtx1080_resolution_32.csv"
 
 
-def _sweep(folder: Path, text: str) -> Path:
-    path = folder / "sweep.csv"
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "batch_times.csv"
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def _lines(*lines: tuple[str, int, float, float], sizes=(4, 8, 16, 32, 64)) -> str:
-    """The text of a sweep whose hosts' times lie exactly on lines: (host, resolution, a, b)."""
+    """The text of a file whose hosts' times lie exactly on lines: (host, resolution, a, b)."""
     rows = ["host,resolution,batch_size,seconds_per_batch"]
     for size in sizes:
         rows += [f"{host},{res},{size},{a * size + b:.12g}" for host, res, a, b in lines]
@@ -31,7 +32,7 @@ def _lines(*lines: tuple[str, int, float, float], sizes=(4, 8, 16, 32, 64)) -> s
 
 
 def test_ols_gives_the_published_coefficients() -> None:
-    (times,) = profile_sweep(PUBLISHED, "ols").fits
+    (times,) = profile_batch_times(PUBLISHED, "ols").fits
     # arXiv 2509.26092, GTX 1080, resolution 32.
     assert times.resolution == 32
     assert times.a == pytest.approx(0.0005056358858583448, rel=0.01)
@@ -42,7 +43,7 @@ def test_ols_gives_the_published_coefficients() -> None:
 @pytest.mark.parametrize("method", ["robust", "ols"])
 def test_each_resolution_is_fitted_over_the_mean_of_its_hosts(tmp_path: Path, method: str) -> None:
     text = _lines(("x", 24, 1e-3, 0.01), ("y", 24, 3e-3, 0.03), ("x", 32, 5e-3, 0.05))
-    low, high = profile_sweep(_sweep(tmp_path, text), method).fits
+    low, high = profile_batch_times(_file(tmp_path, text), method).fits
     assert (low.resolution, low.a, low.b) == (24, pytest.approx(2e-3), pytest.approx(0.02))
     assert (high.resolution, high.a, high.b) == (32, pytest.approx(5e-3), pytest.approx(0.05))
     assert [(worker.worker, worker.host) for worker in low.workers] == [(0, "x"), (1, "y")]
@@ -51,7 +52,7 @@ def test_each_resolution_is_fitted_over_the_mean_of_its_hosts(tmp_path: Path, me
 
 def test_a_host_that_measured_more_often_counts_once(tmp_path: Path) -> None:
     text = _lines(("x", 24, 1e-3, 0.01), ("x", 24, 1e-3, 0.01), ("y", 24, 3e-3, 0.03))
-    (times,) = profile_sweep(_sweep(tmp_path, text)).fits
+    (times,) = profile_batch_times(_file(tmp_path, text)).fits
     assert times.a == pytest.approx(2e-3)
 
 
@@ -59,20 +60,20 @@ def test_hosts_keep_their_order_at_every_resolution(tmp_path: Path) -> None:
     text = _lines(("x", 24, 1e-3, 0.01), ("y", 24, 1e-3, 0.01)) + "".join(
         f"{host},32,{size},{size * 1e-3 + 0.01}\n" for host in ("y", "x") for size in (4, 8)
     )
-    _, high = profile_sweep(_sweep(tmp_path, text)).fits
+    _, high = profile_batch_times(_file(tmp_path, text)).fits
     assert [worker.host for worker in high.workers] == ["x", "y"]
 
 
 def test_host_and_resolution_may_be_absent(tmp_path: Path) -> None:
     text = "seconds_per_batch,batch_size\n0.02,10\n0.03,20\n0.04,30\n0.05,40\n"
-    (times,) = profile_sweep(_sweep(tmp_path, text)).fits
+    (times,) = profile_batch_times(_file(tmp_path, text)).fits
     assert (times.resolution, times.workers[0].host) == (None, None)
     assert (times.a, times.b) == (pytest.approx(1e-3), pytest.approx(0.01))
 
 
 def test_other_columns_blanks_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> None:
     text = "\ufeffbatch_size, seconds_per_batch ,date\r\n\r\n 8 , 0.02 ,today\r\n,,\r\n"
-    (row,) = read_sweep(_sweep(tmp_path, text))
+    (row,) = read_batch_times(_file(tmp_path, text))
     assert (row.batch, row.seconds, row.host, row.resolution) == (8, 0.02, None, None)
 
 
@@ -101,9 +102,9 @@ HEADER = "host,resolution,batch_size,seconds_per_batch\n"
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
-    path = _sweep(tmp_path, text)
+    path = _file(tmp_path, text)
     with pytest.raises(UserError) as caught:
-        profile_sweep(path)
+        profile_batch_times(path)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert expected in message
@@ -111,10 +112,10 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, expected: str) -> Non
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such sweep file"):
-        profile_sweep(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="no such file"):
+        profile_batch_times(tmp_path / "none.csv")
     with pytest.raises(UserError, match="cannot be read"):
-        profile_sweep(tmp_path)
-    (tmp_path / "sweep.csv").write_bytes(b"\xff\xfe\x00")
+        profile_batch_times(tmp_path)
+    (tmp_path / "batch_times.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not UTF-8"):
-        profile_sweep(tmp_path / "sweep.csv")
+        profile_batch_times(tmp_path / "batch_times.csv")

@@ -1,4 +1,4 @@
-"""Sweeps that were measured elsewhere: CSV files of batch sizes and seconds per batch."""
+"""Batch times measured elsewhere: CSV files of batch sizes and seconds per batch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OPTIONAL = ("host", "resolution")
 
 
 @dataclass(frozen=True)
-class SweepRow:
-    """A line of a sweep: one batch size on one host at one resolution."""
+class BatchTime:
+    """A line of the file: the time of one batch size on one host at one resolution."""
 
     host: str | None
     resolution: int | None
@@ -32,8 +32,8 @@ class SweepRow:
     seconds: float
 
 
-def profile_sweep(path: Path | str, method: Method = "robust") -> Profile:
-    """Fits a sweep file: for each resolution a line through the mean of the hosts, and one a host.
+def profile_batch_times(path: Path | str, method: Method = "robust") -> Profile:
+    """Fits a batch-times file: for each resolution one line for the mean of the hosts, one a host.
 
     Hosts become workers in the order in which the file names them.
 
@@ -41,7 +41,7 @@ def profile_sweep(path: Path | str, method: Method = "robust") -> Profile:
         UserError: the file cannot be read, a line is wrong (the message names file, line and
             column), or a resolution has fewer than two batch sizes.
     """
-    rows = read_sweep(path)
+    rows = read_batch_times(path)
     names = list(dict.fromkeys(row.host for row in rows))
     by_resolution: dict[int | None, dict[str | None, list[Point]]] = defaultdict(
         lambda: defaultdict(list)
@@ -72,11 +72,11 @@ def profile_sweep(path: Path | str, method: Method = "robust") -> Profile:
     )
 
 
-def read_sweep(path: Path | str) -> list[SweepRow]:
-    """Reads the lines of a sweep file; columns other than those in question are passed over.
+def read_batch_times(path: Path | str) -> list[BatchTime]:
+    """Reads the lines of a batch-times file; ignores other columns.
 
     Raises:
-        UserError: see `profile_sweep`.
+        UserError: see `profile_batch_times`.
     """
     try:
         with io.StringIO(read_text(path, TABLE, encoding="utf-8-sig"), newline="") as file:
@@ -94,7 +94,7 @@ def read_sweep(path: Path | str) -> list[SweepRow]:
                     f"{path} line {reader.line_num}: not usable as CSV ({error}); correct the line"
                 ) from None
     except FileNotFoundError:
-        raise UserError(f"{path}: no such sweep file; check the path") from None
+        raise UserError(f"{path}: no such file; check the path") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text; give a CSV file") from None
     except (OSError, ValueError) as error:
@@ -128,7 +128,7 @@ def _columns(path: Path | str, header: Sequence[str]) -> dict[str, int]:
 
 def _row(
     place: str, header: Sequence[str], columns: dict[str, int], cells: Sequence[str]
-) -> SweepRow:
+) -> BatchTime:
     if len(cells) != len(header):
         raise UserError(
             f"{place}: has {len(cells)} columns instead of {len(header)} ({','.join(header)})"
@@ -136,7 +136,7 @@ def _row(
     texts = {name: cells[index].strip() for name, index in columns.items()}
     if texts.get("host") == "":
         raise UserError(f"{place}: column host is empty; name the host, or leave out the column")
-    return SweepRow(
+    return BatchTime(
         host=texts.get("host"),
         resolution=_whole(place, "resolution", texts["resolution"])
         if "resolution" in texts
