@@ -36,7 +36,7 @@ def test_without_a_plan_the_scan_gives_the_smallest() -> None:
     assert operating_sizes(_settings("dual_batch.extra_time_ratio=9"), MODELS, SCAN) == (4, 64)
 
 
-def test_nothing_is_timed_beyond_the_sweep() -> None:
+def test_nothing_is_timed_beyond_the_scan() -> None:
     small, large = operating_sizes(_settings(), MODELS, (4, 8))
     assert (small, large) == (4, 8)
 
