@@ -11,8 +11,8 @@ from typing import Any
 from dbsl_tf.authors_files.file_name import NameFacts, batches_of_name, facts_of_name
 from dbsl_tf.authors_files.reading import AuthorsCommit, AuthorsHistory
 from dbsl_tf.common.atomic_folder import make_folder
+from dbsl_tf.common.checksums import line_with_checksum
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.sealing import sealed_line
 from dbsl_tf.config.yaml_text import write_yaml
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -55,7 +55,7 @@ def write_imported_run(
 
     def write(folder: Path) -> None:
         run = RunDirectory(folder)
-        lines = (sealed_line(json.dumps(event, allow_nan=False)) + "\n" for event in events)
+        lines = (line_with_checksum(json.dumps(event, allow_nan=False)) + "\n" for event in events)
         run.write_text(run.history, "".join(lines))
         header = f"# Imported from {source.name}; what it does not contain is left out.\n"
         run.write_text(run.configuration, header + write_yaml(_config(history, facts, small)))

@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any, Literal
 
 from dbsl_tf.authors_files.columns import COLUMNS, MEASURED
+from dbsl_tf.common.checksums import verified
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import read_bytes
 from dbsl_tf.common.plain_pickle import ARRAYS_AND_SCALARS, RefusedPickle, load_plain, plain
-from dbsl_tf.common.sealing import unsealed
 
 # A history of 1,000 epochs of 1,000 workers would be smaller.
 LARGEST = 64 * 2**20
@@ -90,7 +90,7 @@ def read_history(path: Path) -> AuthorsHistory:
     try:
         if not isinstance(content, dict):
             raise ValueError("it holds no dictionary")
-        content = unsealed(content)
+        content = verified(content)
         if "push_time" in content:
             return _compsac(content)
         return _journal(content)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.authors_files.columns import columns_of_events
+from dbsl_tf.common.checksums import with_checksum
 from dbsl_tf.common.files import write_whole
-from dbsl_tf.common.sealing import sealed
 
 
 def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:
@@ -46,7 +46,7 @@ def save_npy(path: Path, events: Sequence[dict[str, Any]]) -> None:
     import numpy as np
 
     content = np.empty((), object)
-    content[()] = sealed(columns_of_events(events))
+    content[()] = with_checksum(columns_of_events(events))
 
     def write(partial: Path) -> None:
         with open(partial, "wb") as file:

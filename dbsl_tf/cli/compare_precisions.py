@@ -16,9 +16,9 @@ from pathlib import Path
 from dbsl_tf.cli.command_line import config_parser, parse_config, run
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.task import task_from_environment
+from dbsl_tf.common.checksums import with_checksum
 from dbsl_tf.common.files import write_whole_text
-from dbsl_tf.common.sealing import sealed
-from dbsl_tf.common.telling import tell
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.data.configured import prepare_data
 from dbsl_tf.measuring.precision_comparison import choose_on_cluster
 from dbsl_tf.resolved import settings_of
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     data = prepare_data(config.data)
     settings = settings_of(config, data.spec.train_samples)
     # Standard output is that of the command which has precisions compared.
-    report = partial(tell, Terminal(stderr=True))
+    report = partial(print_line, Terminal(stderr=True))
     with (
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             partial(choose_on_cluster, settings, data, cluster, report),
             cluster.watch(report),
         )
-    write_whole_text(options.output, json.dumps(sealed(choice.as_dict()), indent=2) + "\n")
+    write_whole_text(options.output, json.dumps(with_checksum(choice.as_dict()), indent=2) + "\n")
     return 0
 
 

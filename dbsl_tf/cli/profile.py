@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbsl_tf.cli.command_line import config_parser, parse_config
-from dbsl_tf.common.telling import tell
+from dbsl_tf.common.printing import print_line
 
 if TYPE_CHECKING:
     from dbsl_tf.profiling.profile_file import Profile
@@ -106,7 +106,7 @@ def _measured(
     from dbsl_tf.measuring.profile_cluster import profile_cluster
     from dbsl_tf.resolved import settings_of
 
-    report = partial(tell, Terminal(stderr=options.json))
+    report = partial(print_line, Terminal(stderr=options.json))
     settings = settings_of(config)
     if settings.compute.precision == "auto":
         from dbsl_tf.measuring.precision import settle_precision
@@ -127,10 +127,10 @@ def _show(profile: Profile, output: Path | None, options: argparse.Namespace) ->
     console = Terminal()
     print_profile(profile, console)
     if options.plot is not None:
-        tell(console, f"figure: {options.plot}")
+        print_line(console, f"figure: {options.plot}")
     if output is None:
         advice = "to use it in a configuration, add --output profile.json"
     else:
-        tell(console, f"profile: {output}")
+        print_line(console, f"profile: {output}")
         advice = f"to use it, set time_model.profile: {output} in a configuration"
-    tell(console, advice)
+    print_line(console, advice)

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dbsl_tf.common.telling import tell
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.terminal import Terminal
 
 PATIENCE = 2.0
@@ -74,7 +74,7 @@ class LateProgress:
                 if self._lines and now - self._told >= self._patience:
                     self._told = now
                     line = f"{what}: {count:,} of {total:,} {self._unit}"
-                    tell(self._console, line)
+                    print_line(self._console, line)
                 return
             if self._bars is None:
                 self._bars = self._new_bars()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from dbsl_tf.common.telling import tell
+from dbsl_tf.common.printing import print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,7 @@ def waiting(console: Console, what: str) -> Iterator[None]:
         with console.status(what):
             yield
     else:
-        tell(console, what)
+        print_line(console, what)
         yield
 
 

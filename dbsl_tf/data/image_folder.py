@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.common.atomic_folder import make_folder
+from dbsl_tf.common.checksums import verified, with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_bytes, read_text
-from dbsl_tf.common.sealing import sealed, unsealed
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
 from dbsl_tf.data.image_check import fault, unreadable_images
 from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
@@ -152,7 +152,7 @@ def _read(folder: Path, cache: Path) -> dict:
     """Returns what is kept; raises nearly any error where it is not what was written."""
     if not (folder / _INDEX).exists():
         raise ValueError(f"it has no {_INDEX}")
-    index = unsealed(json.loads(read_text(folder / _INDEX, TABLE)))
+    index = verified(json.loads(read_text(folder / _INDEX, TABLE)))
     if not _LISTS_NAME.fullmatch(index["lists"]):
         raise ValueError("it has no lists")
     lists = cache / index["lists"]
@@ -199,7 +199,7 @@ def _write_index(directory: Path, cache: Path, target: Path) -> None:
             (folder / name).write_bytes(content)
 
     make_folder(cache / index["lists"], write_lists)
-    (target / _INDEX).write_text(json.dumps(sealed(index), indent=1), encoding="utf-8")
+    (target / _INDEX).write_text(json.dumps(with_checksum(index), indent=1), encoding="utf-8")
 
 
 def _digest(*contents: bytes) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dbsl_tf.cluster.local import visible_gpus
 from dbsl_tf.cluster.task import task_from_environment
+from dbsl_tf.common.checksums import verified
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.files import TABLE, read_text
 from dbsl_tf.common.processor import this_processor
 from dbsl_tf.common.program import python_module
-from dbsl_tf.common.sealing import unsealed
 from dbsl_tf.measuring.precision_comparison import NO_BFLOAT16, NOT_TOGETHER
 from dbsl_tf.measuring.profile_cache import precision_path
 from dbsl_tf.measuring.profile_cluster import profile_path
@@ -73,6 +73,6 @@ def _settle(
 def _kept(path: Path) -> PrecisionChoice | None:
     """The choice that was made before; None: there is none that can be read."""
     try:
-        return stored_choice(unsealed(json.loads(read_text(path, TABLE))))
+        return stored_choice(verified(json.loads(read_text(path, TABLE))))
     except (OSError, ValueError):
         return None

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from dbsl_tf.common.checksums import KEY, ChecksumMismatch, verified, with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_bytes, write_whole_text
 from dbsl_tf.common.program import typed
-from dbsl_tf.common.sealing import KEY, BrokenSeal, sealed, unsealed
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
 
@@ -178,7 +178,7 @@ class Profile:
 
     def to_json(self) -> str:
         """Returns `as_dict` with a checksum as indented JSON."""
-        return json.dumps(sealed(self.as_dict()), indent=2, allow_nan=False) + "\n"
+        return json.dumps(with_checksum(self.as_dict()), indent=2, allow_nan=False) + "\n"
 
     def save(self, path: Path) -> None:
         """Writes the whole file or nothing, in place of one that is there; makes its folder.
@@ -205,8 +205,8 @@ def load_profile(path: Path | str) -> Profile:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read ({reason}); give a profile's JSON file") from None
     try:
-        values = unsealed(json.loads(content))
-    except BrokenSeal as error:
+        values = verified(json.loads(content))
+    except ChecksumMismatch as error:
         raise UserError(
             f"{path}: {error}: it was damaged or edited since it was written; {remedy}, or remove "
             f"its {KEY} to use it as it is"

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbsl_tf.common.checksums import add_archive_checksum, verify_archive
 from dbsl_tf.common.files import CHECKPOINT, open_regular
-from dbsl_tf.common.sealing import check_archive, seal_archive
 
 if TYPE_CHECKING:
     import numpy as np
 
 PROGRESS = "progress"
 # Those of format 1 have no checksum.
-_UNSEALED, _FORMAT = 1, 2
+_WITHOUT_CHECKSUM, _FORMAT = 1, 2
 _LOCAL_HEADER = 30  # bytes before the name of a member
 _MOST_MEMBERS = 100_000
 
@@ -35,7 +35,7 @@ def write_checkpoint(
     text = json.dumps({"format": _FORMAT, **progress})
     content: dict[str, Any] = {PROGRESS: np.array(text), **arrays}
     np.savez(path, **content)
-    seal_archive(path)
+    add_archive_checksum(path)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -49,13 +49,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     with open_regular(path, CHECKPOINT) as file:
         size = file.seek(0, io.SEEK_END)
-        sealed = check_archive(file, size)
+        has_checksum = verify_archive(file, size)
         arrays = _arrays(file, size)
     progress = json.loads(str(arrays.pop(PROGRESS)))
     written = progress.pop("format")
-    if written not in (_UNSEALED, _FORMAT):
-        raise ValueError(f"format {written}, known are {_UNSEALED} and {_FORMAT}")
-    if written != _UNSEALED and not sealed:
+    if written not in (_WITHOUT_CHECKSUM, _FORMAT):
+        raise ValueError(f"format {written}, known are {_WITHOUT_CHECKSUM} and {_FORMAT}")
+    if written != _WITHOUT_CHECKSUM and not has_checksum:
         raise ValueError("its checksum is missing")
     return progress, arrays
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from dbsl_tf.common.checksums import line_with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import open_to_append
-from dbsl_tf.common.sealing import sealed_line
 from dbsl_tf.results.history_lines import problem_of, read_lines, record_of
 from dbsl_tf.results.records import (
     CommitRecord,
@@ -178,7 +178,7 @@ class History:
     ) -> None:
         try:
             line = json.dumps(record.as_dict(), allow_nan=False)
-            self._file.write(sealed_line(line) + "\n")
+            self._file.write(line_with_checksum(line) + "\n")
             self._file.flush()
         except OSError as error:
             raise self._cannot_be_written(error) from error

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common.checksums import verified_line
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import HISTORY, read_text
-from dbsl_tf.common.sealing import unsealed_line
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.checked_values import (
     check_known,
@@ -181,7 +181,7 @@ def lacking(commits: Sequence[int]) -> str:
 
 def _event(line: str) -> dict[str, Any]:
     """Returns a line as a dictionary; raises nearly anything if it is not a record."""
-    event = json.loads(unsealed_line(line))
+    event = json.loads(verified_line(line))
     if not isinstance(event, dict) or not isinstance(event["event"], str):
         raise ValueError("it is not an event")
     kind = _KINDS.get(event["event"])

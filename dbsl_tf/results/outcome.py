@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.common.telling import tell
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.run_directory import RunDirectory
@@ -18,7 +18,7 @@ def print_outcome(
     console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
 ) -> None:
     """Prints a finished run for people to read."""
-    line = partial(tell, console)
+    line = partial(print_line, console)
     line("plan and what happened:")
     console.print(_table(plan, summary))
     line(

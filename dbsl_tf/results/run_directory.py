@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dbsl_tf.common.checksums import is_verified_text, text_with_checksum, verified, with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, WRITTEN_BY_HAND, read_text, write_whole_text
-from dbsl_tf.common.sealing import is_as_written, sealed, sealed_text, unsealed
 from dbsl_tf.config.names import Resume
 from dbsl_tf.results.checked_values import damaged
 from dbsl_tf.results.checkpoints import checkpoint_files
@@ -154,7 +154,7 @@ class RunDirectory:
 
     def write_configuration(self, text: str) -> None:
         """Writes config.yaml with a checksum as its last line, see `write_text`."""
-        self.write_text(self.configuration, sealed_text(text))
+        self.write_text(self.configuration, text_with_checksum(text))
 
     def remark_on_configuration(self) -> str:
         """Returns a line if config.yaml is not as the run wrote it; else an empty one.
@@ -165,13 +165,13 @@ class RunDirectory:
             text = read_text(self.configuration, WRITTEN_BY_HAND)
         except (OSError, UnicodeDecodeError):
             return ""  # Whoever reads it says what is wrong.
-        if is_as_written(text):
+        if is_verified_text(text):
             return ""
         return f"warning: {self.configuration} was edited or damaged after the run wrote it"
 
     def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
         """Writes `content` as indented JSON with a checksum, see `write_text`."""
-        self.write_text(file, json.dumps(sealed(content), indent=2, allow_nan=False) + "\n")
+        self.write_text(file, json.dumps(with_checksum(content), indent=2, allow_nan=False) + "\n")
 
     def read_json(self, file: Path) -> Any:
         """Reads a file of the run.
@@ -180,7 +180,7 @@ class RunDirectory:
             UserError: it cannot be read, is no JSON, or not what was written.
         """
         try:
-            return unsealed(json.loads(read_text(file, TABLE)))
+            return verified(json.loads(read_text(file, TABLE)))
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read ({error.strerror}): name the directory of a run of "

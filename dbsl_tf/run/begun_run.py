@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.telling import tell
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.data.dataset import dataset_facts
 from dbsl_tf.data.image_folder import ImageData
@@ -105,7 +105,9 @@ def begin_or_resume(
         history = undoing.enter_context(History(directory.history))
         undoing.callback(directory.unmake, made)
         facts = _facts(data)
-        run = _begin_or_resume(config, source, directory, facts, history, partial(tell, console))
+        run = _begin_or_resume(
+            config, source, directory, facts, history, partial(print_line, console)
+        )
         directory.write_json(directory.data, facts)
         directory.write_configuration(run.to_yaml())
         directory.write_json(directory.plan, run.plan_as_dict())

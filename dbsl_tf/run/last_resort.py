@@ -55,7 +55,7 @@ class LastResort:
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         for number, handler in self._handlers.items():
             if callable(handler):
-                signal.signal(number, self._telling(handler))
+                signal.signal(number, self._reporting(handler))
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         return self
 
@@ -68,7 +68,7 @@ class LastResort:
             self._process.stdin.close()
         self._process.wait()
 
-    def _telling(
+    def _reporting(
         self, handler: Callable[[int, FrameType | None], Any]
     ) -> Callable[[int, FrameType | None], Any]:
         def handle(number: int, frame: FrameType | None) -> Any:

@@ -18,10 +18,10 @@ from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.patience import Limits, communicate
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.common.program import python_module, typed
 from dbsl_tf.common.quiet import remove_generated_files
-from dbsl_tf.common.telling import tell
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
@@ -47,7 +47,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
         UserError: the training diverged, or the results cannot be written.
     """
 
-    report = partial(tell, console)
+    report = partial(print_line, console)
     settings, schedule = run.resolved.settings, run.resolved.schedule
     directory = run.directory
     report(_introduction(run, task))
@@ -222,7 +222,7 @@ def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: C
         what = f"not saved; the last checkpoint remains ({error})"
     except KeyboardInterrupt:
         what = "not saved; the last checkpoint remains"
-    tell(
+    print_line(
         console,
         f"{what}: {_continuing(run)}",
     )

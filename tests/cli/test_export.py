@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.common.sealing import unsealed
+from dbsl_tf.common.checksums import verified
 from tests.support.commands import check_one_line_mistake
 from tests.support.small_runs import initial_weights, tiny_config, write_run
 from tests.support.tiny_runs import ROOT
@@ -74,7 +74,7 @@ class ExportCommandTest(tf.test.TestCase):
 
     def test_damaged_files_are_told_in_a_line(self):
         data, history = self.run / "data.json", self.run / "history.jsonl"
-        facts = unsealed(json.loads(data.read_text()))
+        facts = verified(json.loads(data.read_text()))
         others = {**facts, "classes": 7}
         wide = data, json.dumps(others).encode(), "weights do not fit the network"
         no_worker = b"".join(

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dbsl_tf.cli import plot, report
+from dbsl_tf.common.checksums import verified, verified_line
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.sealing import unsealed, unsealed_line
 from dbsl_tf.config.yaml_text import read_yaml, write_yaml
 from dbsl_tf.results.records import DriftRecord, FaultRecord
 from tests.support.run_directories import HYBRID, START, append_event, make_run
@@ -60,7 +60,7 @@ class TestDamagedFiles:
         """A JSON file with one value replaced, found by its keys and indices."""
         for place, value in cases:
             with subtests.test(file.name, place=place, value=str(value)[:20]):
-                content = unsealed(json.loads(file.read_text()))
+                content = verified(json.loads(file.read_text()))
                 inside = content
                 for key in place[:-1]:
                     inside = inside[key]
@@ -105,7 +105,7 @@ class TestDamagedFiles:
                 (("schedule", 0, "predicted_seconds"), [1]),
             ],
         )
-        plan = unsealed(json.loads(self.run.plan.read_text()))
+        plan = verified(json.loads(self.run.plan.read_text()))
         plan["per_worker"] = ["x"]
         self.check_damage(self.run.plan, json.dumps(plan), "per_worker")
 
@@ -162,7 +162,7 @@ class TestDamagedFiles:
         lines = self.run.history.read_text().splitlines()
         for kind, key, value in cases:
             with subtests.test(kind, key=key, value=str(value)[:20]):
-                changed = [json.loads(unsealed_line(line)) for line in lines]
+                changed = [json.loads(verified_line(line)) for line in lines]
                 next(event for event in changed if event["event"] == kind)[key] = value
                 text = "".join(json.dumps(event) + "\n" for event in changed)
                 self.check_damage(self.run.history, text, f"{key} of a line of kind {kind}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.common.checksums import verified_line
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.sealing import unsealed_line
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.reporting.run_tables import event_table
 from dbsl_tf.results.records import FaultRecord
@@ -52,7 +52,7 @@ def test_time_leaves_out_the_pause_and_what_a_resumption_lost(tmp_path: Path) ->
         directory, event="resume", commit=2, discarded=2, time=START + 500, changes=changes
     )
     lines = directory.history.read_text().splitlines()
-    events = [json.loads(unsealed_line(line)) for line in lines]
+    events = [json.loads(verified_line(line)) for line in lines]
     third = next(e for e in events if e["event"] == "commit" and e["commit"] == 3)
     append_event(directory, **{**third, "started": START + 510.0, "seconds": 2.0})
     run = read_run(tmp_path / "run")

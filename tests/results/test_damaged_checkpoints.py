@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dbsl_tf.common.checksums import add_archive_checksum
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.sealing import seal_archive
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 
 PROGRESS: dict[str, Any] = {
@@ -31,7 +31,7 @@ ARRAYS = {
 }
 
 
-def write_unsealed(path: Path, progress: Any = None, **arrays: Any) -> Path:
+def write_without_checksum(path: Path, progress: Any = None, **arrays: Any) -> Path:
     """A checkpoint as versions without checksums wrote it, or nearly."""
     content = {**ARRAYS, **arrays}
     kept = {name: array for name, array in content.items() if array is not None}
@@ -52,7 +52,7 @@ class DamagedCase:
     def _set_up(self, tmp_path: Path):
         self.checkpoints = Checkpoints(tmp_path, keep=9)
         self.path = tmp_path / "commit-000000002.npz"
-        write_unsealed(self.path)
+        write_without_checksum(self.path)
 
     def check_damage(self, content: bytes) -> bool:
         """A file of this content is refused in a line; whether that is so, or it is what it was."""
@@ -139,7 +139,7 @@ class TestWithoutChecksum(DamagedCase):
         ],
     )
     def test_what_no_run_leaves_is_refused(self, changes: dict[str, Any], expected: str):
-        write_unsealed(self.path, {**PROGRESS, **changes})
+        write_without_checksum(self.path, {**PROGRESS, **changes})
         with pytest.raises(UserError, match=f"000000002.npz is damaged .*{expected}"):
             self.checkpoints.at(2)
 
@@ -155,7 +155,7 @@ class TestWithoutChecksum(DamagedCase):
         ],
     )
     def test_arrays_of_no_run_are_refused(self, arrays: dict[str, Any], expected: str):
-        write_unsealed(self.path, **arrays)
+        write_without_checksum(self.path, **arrays)
         with pytest.raises(UserError, match=f"is damaged .*{expected}"):
             self.checkpoints.at(2)
 
@@ -186,4 +186,4 @@ class TestAllocations(DamagedCase):
     def add(self, change: Callable[[zipfile.ZipFile], None]) -> None:
         with zipfile.ZipFile(self.path, "a") as archive:
             change(archive)
-        seal_archive(self.path)
+        add_archive_checksum(self.path)

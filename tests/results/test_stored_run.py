@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from dbsl_tf.common.checksums import verified
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.sealing import unsealed
 from dbsl_tf.results.stored_run import StoredRun
 from tests.support.small_runs import tiny_config, write_run
 
@@ -40,7 +40,7 @@ class TestStoredRun:
         assert "config.yaml was edited or damaged after the run wrote it" in capsys.readouterr().err
 
     def test_damaged_facts_are_told(self, subtests):
-        facts = unsealed(json.loads(self.run.data.read_text()))
+        facts = verified(json.loads(self.run.data.read_text()))
         for content, expected in (
             ([], "it holds no JSON object"),
             ({}, "classes is None, not a count"),

@@ -1,6 +1,6 @@
-"""Checksums in files that are read back: damage is noticed before anything in them is believed.
+"""Checksums in files that are read back: damage is found before their content is used.
 
-A file of an earlier version has none, and is taken for what it is.
+A file written by an earlier version has none, and is accepted as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The key of a sealed JSON object, and what stands before the digits at the end of a sealed file.
+# Key of the checksum in a JSON object, and what precedes its digits at the end of other files.
 KEY = "sha256"
 _COMMENT = "# sha256 of the lines above: "
 _MARK = b"\nsha256 "
@@ -22,72 +22,72 @@ _CHUNK = 1 << 20
 _LINE = re.compile(r'(\{.*), "crc32": ([0-9]{1,10})\}')
 
 
-class BrokenSeal(ValueError):
-    """The content is not what was written."""
+class ChecksumMismatch(ValueError):
+    """The content is not what was written: its checksum differs."""
 
     def __init__(self) -> None:
         super().__init__("its checksum is not that of its content")
 
 
 def digest_of(content: Any) -> str:
-    """The checksum of JSON values, however they are laid out."""
+    """Returns the SHA-256 of JSON values, in hexadecimal; their layout has no effect."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object with its checksum as the last key."""
-    # As it is read back: keys are texts, tuples are lists.
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a JSON object with its checksum as the last key."""
+    # As it is read back: keys are strings, tuples are lists.
     return {**content, KEY: digest_of(json.loads(json.dumps(content)))}
 
 
-def unsealed(content: Any) -> Any:
-    """What was given to `sealed`; JSON values without a checksum come back as they are.
+def verified(content: Any) -> Any:
+    """Returns what was given to `with_checksum`; JSON values without a checksum as they are.
 
     Raises:
-        BrokenSeal: the checksum is another.
+        ChecksumMismatch: the content does not match its checksum.
     """
     if not isinstance(content, dict) or KEY not in content:
         return content
     values = {key: value for key, value in content.items() if key != KEY}
     if content[KEY] != digest_of(values):
-        raise BrokenSeal
+        raise ChecksumMismatch
     return values
 
 
-def sealed_line(line: str) -> str:
-    """A JSON object in one line with a checksum (CRC-32) of it as the last key."""
+def line_with_checksum(line: str) -> str:
+    """Returns a JSON object in one line with its checksum (CRC-32) as the last key."""
     return f'{line[:-1]}, "crc32": {zlib.crc32(line.encode())}}}'
 
 
-def unsealed_line(line: str) -> str:
-    """What was given to `sealed_line`; a line without a checksum comes back as it is.
+def verified_line(line: str) -> str:
+    """Returns what was given to `line_with_checksum`; a line without a checksum as it is.
 
     Raises:
-        BrokenSeal: the checksum is another.
+        ChecksumMismatch: the line does not match its checksum.
     """
     match = _LINE.fullmatch(line)
     if match is None:
         return line
     line = f"{match[1]}}}"
     if int(match[2]) != zlib.crc32(line.encode(errors="surrogateescape")):
-        raise BrokenSeal
+        raise ChecksumMismatch
     return line
 
 
-def sealed_text(text: str) -> str:
-    """Lines with a last one, a comment in YAML, that has a checksum of the others."""
+def text_with_checksum(text: str) -> str:
+    """Returns lines followed by one with their checksum, which YAML takes for a comment."""
     return f"{text}{_COMMENT}{hashlib.sha256(text.encode()).hexdigest()}\n"
 
 
-def is_as_written(text: str) -> bool:
-    """Whether lines are what was given to `sealed_text`, or have no checksum."""
+def is_verified_text(text: str) -> bool:
+    """Returns whether lines match their checksum or have none; see `text_with_checksum`."""
     lines, comment, digest = text.rpartition(_COMMENT)
     return not comment or digest.strip() == hashlib.sha256(lines.encode()).hexdigest()
 
 
-def seal_archive(path: Path) -> None:
-    """Puts a checksum of a whole zip file at its end, as the comment that such files may have."""
+def add_archive_checksum(path: Path) -> None:
+    """Adds the checksum of a whole zip file at its end, as the comment that zip files may have."""
     import zipfile
 
     with zipfile.ZipFile(path, "a") as archive:
@@ -98,8 +98,8 @@ def seal_archive(path: Path) -> None:
         file.write(digest)
 
 
-def check_archive(file: Any, size: int) -> bool:
-    """Checks the checksum of a zip file.
+def verify_archive(file: Any, size: int) -> bool:
+    """Verifies the checksum of a zip file.
 
     Args:
         file: open for reading in binary.
@@ -109,14 +109,14 @@ def check_archive(file: Any, size: int) -> bool:
         Whether it has one.
 
     Raises:
-        BrokenSeal: it is another.
+        ChecksumMismatch: the file does not match its checksum.
     """
     file.seek(max(0, size - _DIGITS - len(_MARK)))
     end = file.read()
     if not end.startswith(_MARK) or len(end) != len(_MARK) + _DIGITS:
         return False
     if end[len(_MARK) :] != _digest_but_the_end(file, size):
-        raise BrokenSeal
+        raise ChecksumMismatch
     return True
 
 

@@ -1,4 +1,4 @@
-"""Lines for people."""
+"""Lines printed for people."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def tell(console: Console, line: str) -> None:
-    """Print a line as it is: numbers and paths uncoloured, and not broken at the width."""
+def print_line(console: Console, line: str) -> None:
+    """Prints a line as it is: numbers and paths uncoloured, and not broken at the width."""
     console.print(line, highlight=False, soft_wrap=True)
