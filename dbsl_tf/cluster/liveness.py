@@ -14,70 +14,70 @@ from dbsl_tf.common.errors import ParameterServerLost
 
 # A server that has answered is not asked again for so many seconds.
 _FRESH = 2.0
-# Whoever wants to know asks more often than this; else what was in vain before is forgotten.
+# A server not asked about for so long is no longer watched: earlier failures are forgotten.
 _FORGOTTEN = 15.0
 
 
 @dataclass
-class _Asked:
-    """What is known of a server; times of the clock `awake`."""
+class _Probes:
+    """The probes of one server; times by the clock `awake`."""
 
     answered: float = float("-inf")
-    in_vain_since: float | None = None
+    failing_since: float | None = None
     wanted: float = float("-inf")
     underway: bool = False
 
 
 class Liveness:
-    """Asks servers whether they answer, for as long as somebody wants to know. Thread-safe.
+    """Probes servers for as long as somebody asks about them. Thread-safe.
 
     Args:
-        timeout: seconds that an answer may take before the question is put again.
+        timeout: seconds after which a probe without an answer is repeated.
     """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._asked: dict[str, _Asked] = {}
+        self._servers: dict[str, _Probes] = {}
 
     def silence(self, address: str) -> float:
-        """Returns for how many seconds `host:port` has been asked without an answer; asks again.
+        """Returns for how many seconds `host:port` has not answered; probes it again.
 
         It does not wait for the answer: call it repeatedly.
         """
         now = awake.seconds()
         with self._lock:
-            asked = self._asked.setdefault(address, _Asked())
-            if now - asked.wanted > _FORGOTTEN and not asked.underway:
-                asked.in_vain_since = None
-            asked.wanted = now
-            if not asked.underway and now - asked.answered > _FRESH:
-                asked.underway = True
-                if asked.in_vain_since is None:
-                    asked.in_vain_since = now
-                threading.Thread(target=self._ask, args=(address, asked), daemon=True).start()
-            return 0.0 if asked.in_vain_since is None else now - asked.in_vain_since
+            probes = self._servers.setdefault(address, _Probes())
+            if now - probes.wanted > _FORGOTTEN and not probes.underway:
+                probes.failing_since = None
+            probes.wanted = now
+            if not probes.underway and now - probes.answered > _FRESH:
+                probes.underway = True
+                if probes.failing_since is None:
+                    probes.failing_since = now
+                threading.Thread(target=self._probe, args=(address, probes), daemon=True).start()
+            return 0.0 if probes.failing_since is None else now - probes.failing_since
 
-    def _ask(self, address: str, asked: _Asked) -> None:
+    def _probe(self, address: str, probes: _Probes) -> None:
         answers = False
         try:
             probe(address, self._timeout)
             answers = True
         except OSError:
-            # Such as a refusal, which comes at once.
+            # It may come at once, such as a refused connection.
             time.sleep(0.1)
         finally:
             with self._lock:
-                asked.underway = False
+                probes.underway = False
                 if answers:
-                    asked.answered, asked.in_vain_since = awake.seconds(), None
+                    probes.answered, probes.failing_since = awake.seconds(), None
 
 
 class SilenceWatch:
-    """Ends the waiting for servers of which one hangs.
+    """Raises an error when a server hangs, so that nobody waits for it.
 
     Args:
-        servers: those that are needed.
+        servers: those that have to answer.
         seconds: for which one may be silent.
     """
 

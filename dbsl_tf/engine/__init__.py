@@ -1,1 +1,1 @@
-"""The cluster as one sees it from the coordinator: calls, who takes part, what failed."""
+"""The cluster as the coordinator sees it: calls, membership and failures."""

@@ -1,4 +1,4 @@
-"""Work beside the training, one piece at a time."""
+"""Work in the background of the training, one task at a time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dbsl_tf.engine.failures import naming_lost_servers
 
 
 class Background:
-    """Runs one piece of work at a time in a thread of its own.
+    """Runs one task at a time in a thread of its own.
 
     Args:
-        fail: told of what a piece of work raises.
+        fail: called with what a task raises.
     """
 
     def __init__(self, fail: Callable[[BaseException], None]) -> None:
@@ -21,22 +21,22 @@ class Background:
 
     @property
     def busy(self) -> bool:
-        """Whether something is being done."""
+        """Whether a task is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, work: Callable[[], None]) -> None:
-        """Begin `work`; see `wait`."""
+        """Begins `work`, after the previous task has ended."""
         self.wait()
         self._thread = in_thread(work, self._fail)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until what was started last is done, `timeout` seconds at most."""
+        """Waits until the latest task has ended, at most `timeout` seconds."""
         if self._thread is not None:
             self._thread.join(timeout)
 
 
 def in_thread(work: Callable[[], None], fail: Callable[[BaseException], None]) -> threading.Thread:
-    """Begin `work` in a thread of its own; `fail` is told of what it raises."""
+    """Begins `work` in a thread of its own, and returns it; `fail` gets what `work` raises."""
 
     def guarded() -> None:
         try:

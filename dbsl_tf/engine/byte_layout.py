@@ -1,4 +1,4 @@
-"""Many small values as the bytes of one tensor: a tensor costs a message, however small it is."""
+"""Many small values as the bytes of one tensor: each tensor costs a message, however small."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import tensorflow as tf
 
 
 class ByteLayout:
-    """Lays values of given types and shapes end to end, and takes them apart again, exactly.
+    """Joins values of given types and shapes end to end, and splits them again, bit for bit.
 
     Args:
-        types: of the values; numbers or truth values.
-        shapes: of the values, all known.
+        types: of the values; numbers or booleans.
+        shapes: of the values, fully known.
     """
 
     def __init__(self, types: Sequence[np.dtype], shapes: Sequence[Sequence[int]]) -> None:
@@ -26,29 +26,29 @@ class ByteLayout:
         self._starts = [stop - length for stop, length in zip(self._stops, lengths)]
 
     def join_arrays(self, values: Sequence[Any]) -> np.ndarray:
-        """The bytes of arrays or numpy scalars, uint8 [bytes]."""
+        """Returns the bytes of arrays or numpy scalars, uint8 [bytes]."""
         joined = b"".join(np.asarray(value).tobytes() for value in values)
         return np.frombuffer(joined, np.uint8)
 
-    def part_arrays(self, joined: np.ndarray) -> list[Any]:
-        """The arrays, numpy scalars where they have no dimension, of bytes, uint8 [bytes]."""
+    def split_arrays(self, joined: np.ndarray) -> list[Any]:
+        """Returns the arrays in `joined`, uint8 [bytes]; numpy scalars where the shape is ()."""
         return [
             np.frombuffer(joined[start:stop].tobytes(), type_).reshape(shape)[()]
-            for type_, shape, start, stop in self._places()
+            for type_, shape, start, stop in self._entries()
         ]
 
     def join(self, values: Sequence[tf.Tensor]) -> tf.Tensor:
-        """In a graph: the bytes of tensors, uint8 [bytes]."""
+        """Returns the bytes of tensors, uint8 [bytes]; in a graph."""
         return tf.concat([tf.reshape(_as_bytes(value), [-1]) for value in values], 0)
 
-    def part(self, joined: tf.Tensor) -> list[tf.Tensor]:
-        """In a graph: the tensors of bytes, uint8 [bytes]."""
+    def split(self, joined: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the tensors in `joined`, uint8 [bytes]; in a graph."""
         return [
             _from_bytes(joined[start:stop], type_, shape)
-            for type_, shape, start, stop in self._places()
+            for type_, shape, start, stop in self._entries()
         ]
 
-    def _places(self) -> zip[tuple[np.dtype, tuple[int, ...], int, int]]:
+    def _entries(self) -> zip[tuple[np.dtype, tuple[int, ...], int, int]]:
         return zip(self._types, self._shapes, self._starts, self._stops)
 
 
@@ -61,6 +61,6 @@ def _as_bytes(value: tf.Tensor) -> tf.Tensor:
 def _from_bytes(joined: tf.Tensor, type_: np.dtype, shape: Sequence[int]) -> tf.Tensor:
     if type_ == np.bool_:
         return tf.cast(tf.reshape(joined, shape), tf.bool)
-    # What is wider than a byte has its bytes as a last dimension.
+    # A type wider than a byte has its bytes as the last dimension.
     width = [type_.itemsize] if type_.itemsize > 1 else []
     return tf.bitcast(tf.reshape(joined, [*shape, *width]), tf.as_dtype(type_))

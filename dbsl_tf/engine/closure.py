@@ -1,4 +1,4 @@
-"""A function that workers run, and how its numbers get there and back."""
+"""A function that workers run, and how its numbers get to them and back."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dbsl_tf.engine.hung_workers import ON_CHIEF
 class Closure:
     """Graph code that workers run; made by `Engine.closure`.
 
-    Arguments that are numpy values, or tuples of nothing else, are sent as one tensor, and all
-    that the function returns as another: every tensor costs a message, and time of the coordinator.
+    Arguments that are numpy values, or tuples of them, are sent together as one tensor, and the
+    results as another: every tensor costs a message and coordinator time.
 
     Args:
-        function: takes tensors where the call has numpy values, and returns tensors of known
+        function: takes a tensor for every numpy value of the call, and returns tensors of known
             shapes in any structure.
-        announce: run first on the worker, with the ticket of the call (int64 scalar).
+        announce: runs first on the worker, with the ticket of the call (int64 scalar).
     """
 
     def __init__(
@@ -34,11 +34,16 @@ class Closure:
 
     @property
     def traces(self) -> int:
-        """How often the function was traced."""
+        """Number of times the function was traced."""
         return sum(f.experimental_get_tracing_count() for _, f in self._functions.values())
 
     def bind(self, ticket: int, arguments: Sequence[Any]) -> tuple[Callable, tuple[Any, ...]]:
-        """What a call is to TensorFlow: a tf.function, and its arguments."""
+        """Returns the tf.function of a call, and its arguments.
+
+        Args:
+            ticket: of the call.
+            arguments: of the call; others than numpy values are passed on as they are.
+        """
         structure = tuple(_number_type(argument) for argument in arguments)
         if structure not in self._functions:
             self._functions[structure] = self._make_function(structure)
@@ -47,17 +52,21 @@ class Closure:
         for argument, kind in zip(arguments, structure):
             if kind is not None:
                 numbers += argument if isinstance(argument, tuple) else [argument]
-        # Made here, not on the worker: that would wait for it with the interpreter's lock held.
+        # Made here: making it on the worker would wait for it while holding the interpreter lock.
         with tf.device(ON_CHIEF):
             joined = tf.constant(layout.join_arrays(numbers))
         others = [a for a, kind in zip(arguments, structure) if kind is None]
         return function, (joined, *others)
 
     def result(self, joined: np.ndarray) -> Any:
-        """What the function returned, as numpy values, from what `bind`'s function did."""
+        """Returns the results as numpy values.
+
+        Args:
+            joined: what the tf.function of `bind` returned, uint8 [bytes].
+        """
         assert self._result is not None  # The function was traced to get here.
         structure, layout = self._result
-        return tf.nest.pack_sequence_as(structure, layout.part_arrays(joined))
+        return tf.nest.pack_sequence_as(structure, layout.split_arrays(joined))
 
     def _make_function(
         self, structure: Sequence[_NumberType | None]
@@ -70,7 +79,7 @@ class Closure:
 
         @tf.function(autograph=False)
         def call(joined: tf.Tensor, *others: Any) -> tf.Tensor:
-            ticket, *numbers = layout.part(joined)
+            ticket, *numbers = layout.split(joined)
             arguments = _arguments(structure, numbers, others)
             with tf.control_dependencies([self._announce(ticket)]):
                 return self._joined_result(self._function(*arguments))
@@ -88,7 +97,7 @@ _NumberType = tuple[type | None, tuple[tuple[np.dtype, tuple[int, ...]], ...]]
 
 
 def _number_type(argument: Any) -> _NumberType | None:
-    """Types and shapes of what is sent as bytes, with the type of tuple; None for all else."""
+    """Returns types and shapes of what is sent as bytes, with its tuple type; else None."""
     values = argument if isinstance(argument, tuple) else (argument,)
     if not all(isinstance(value, (np.ndarray, np.generic)) for value in values):
         return None
@@ -99,7 +108,7 @@ def _number_type(argument: Any) -> _NumberType | None:
 def _arguments(
     structure: Sequence[_NumberType | None], numbers: Sequence[tf.Tensor], others: Sequence[Any]
 ) -> list[Any]:
-    """The arguments of the function, put together again."""
+    """Returns the arguments of the function, reassembled."""
     next_numbers, next_others, arguments = iter(numbers), iter(others), []
     for kind in structure:
         if kind is None:

@@ -1,4 +1,4 @@
-"""The one module that knows ParameterServerStrategy and ClusterCoordinator."""
+"""The only module that uses ParameterServerStrategy and ClusterCoordinator."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Limits, Patience
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
-from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers, server_is_gone
+from dbsl_tf.engine.failures import is_retriable, naming_lost_servers, server_was_lost
 from dbsl_tf.engine.membership import Membership
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.engine.worker_watch import CallWatch, PresenceWatch
 
-# How often a call that waits looks whether its worker hangs, in seconds.
+# Seconds between two checks whether the worker of a call hangs.
 _PATIENCE = 0.5
 _RETRY_SECONDS = 0.1
-# How often a call is given to the cluster that falls with others.
+# How often a call is tried that is cancelled because another one failed.
 _TRIES = 3
 _RemoteValue: TypeAlias = tf.distribute.coordinator.RemoteValue
 # ClusterCoordinator waits for its workers when it is deleted, dead ones included.
@@ -38,7 +38,7 @@ class WorkerHung(Exception):
 
     Attributes:
         worker: its index.
-        seconds: how long it has been at it.
+        seconds: how long it has been running the call.
     """
 
     def __init__(self, worker: int, seconds: float) -> None:
@@ -48,11 +48,11 @@ class WorkerHung(Exception):
 
 
 class Call:
-    """A closure on its way through the cluster; made by `Engine.start`.
+    """A closure that was given to the cluster to run; made by `Engine.start`.
 
     Attributes:
-        ticket: of the present try to run it; 0 before the first.
-        future: its result.
+        ticket: number of the present attempt, unique in the process; 0 before the first.
+        future: of the result.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -61,23 +61,23 @@ class Call:
         self.future: Future = Future()
 
     def result(self, patience: Patience | None = None) -> Any:
-        """Wait for the result, as numpy values.
+        """Waits for the result; returns it as numpy values.
 
         Args:
-            patience: with a worker, from when it begins; None: for ever.
+            patience: how long a worker may take for it; None: for ever.
 
         Raises:
-            WorkerHung: the worker that runs it hangs. The call goes on, and may be waited for
-                again.
-            ParameterServerLost: a parameter server is gone.
+            WorkerHung: the worker that runs it hangs. The call is still running, and may be
+                waited for again.
+            ParameterServerLost: a parameter server was lost.
         """
-        while not self.is_there(patience):
+        while not self.is_done(patience):
             pass
         with naming_lost_servers():
             return self.future.result()
 
-    def is_there(self, patience: Patience | None = None) -> bool:
-        """Wait a moment for the result; whether it, or an error, is there. See `result`."""
+    def is_done(self, patience: Patience | None = None) -> bool:
+        """Waits for a moment; returns whether there is a result or an error. See `result`."""
         if wait([self.future], _PATIENCE).done:
             return True
         if patience is not None:
@@ -88,18 +88,18 @@ class Call:
 class Engine:
     """A connected cluster: places variables, builds per-worker datasets, runs closures.
 
-    Connecting resets TensorFlow's context: build models and variables afterwards. One process
-    connects once.
+    Connecting resets TensorFlow's context: build models and variables afterwards. A process can
+    connect only once.
 
     Args:
         task: the chief's task.
-        limits: of this machine; None: where nothing is known of it.
+        limits: how long to wait on this machine; None: the defaults.
 
     Attributes:
-        limits: see above.
+        limits: as given, or the defaults.
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
-        membership: which of them take part.
+        membership: which workers take part.
     """
 
     def __init__(self, task: Task, limits: Limits | None = None) -> None:
@@ -108,7 +108,7 @@ class Engine:
         self._servers = addresses.servers()
         self._worker_addresses = addresses.workers
         self._liveness = Liveness(self.limits.answer)
-        hung_workers.outlive_them()
+        hung_workers.install_workarounds()
         # The chief does not compute: the GPUs of its machine are for the workers.
         tf.config.set_visible_devices([], "GPU")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
@@ -124,9 +124,9 @@ class Engine:
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self._strategy)
         _kept.append(self)
         self._tickets = itertools.count(1)
-        # The ticket of the call that each worker took up last; written by the workers.
-        self._taken = self.variables([np.zeros(self.workers, np.int64)])[0]
-        self._watch = CallWatch(self._taken.numpy, self.membership)
+        # The ticket of the call that each worker began last; written by the workers.
+        self._begun_tickets = self.variables([np.zeros(self.workers, np.int64)])[0]
+        self._watch = CallWatch(self._begun_tickets.numpy, self.membership)
         PresenceWatch(
             addresses.workers,
             self.membership,
@@ -134,13 +134,17 @@ class Engine:
             self._liveness.silence,
             self.limits.answer,
         ).start()
-        # While ClusterCoordinator cancels what is under way, nothing new may be begun.
+        # While ClusterCoordinator cancels the calls in flight, no new one may be scheduled.
         self._scheduling = threading.Lock()
         self._scheduling_since: float | None = None
         self._fetching = ThreadPoolExecutor(4 * self.workers + 8, "fetch")
 
     def variables(self, initial: list[Any]) -> list[tf.Variable]:
-        """Variables on the parameter servers, spread over them in turn."""
+        """Returns variables on the parameter servers, placed round-robin.
+
+        Args:
+            initial: the value of each.
+        """
         with self._strategy.scope():
             return [tf.Variable(value, trainable=False) for value in initial]
 
@@ -149,37 +153,41 @@ class Engine:
         dataset_fn: Callable[..., tf.data.Dataset],
         signature: Sequence[tf.TensorSpec] = (),
     ) -> WorkerDatasets:
-        """Datasets of one kind, one on each worker.
+        """Returns datasets of one kind, one on each worker.
 
         Args:
-            dataset_fn: traced now, and run on every worker for each iterator; `worker_index()`
-                inside it tells which. It must create no variable.
+            dataset_fn: traced now, and run on every worker for each iterator; may call
+                `worker_index()`. It must not create a variable.
             signature: of its arguments.
         """
         return WorkerDatasets(dataset_fn, signature, self._coordinator.create_per_worker_dataset)
 
     def closure(self, function: Callable) -> Closure:
-        """`function`, to be run by `start` and `call_each`; see `Closure`.
+        """Returns `function` as a `Closure`, to be run by `start` and `call_each`.
 
-        The worker that takes it up says so first, by the ticket of the call.
+        The worker that runs it first writes the ticket of the call to a parameter server.
         """
 
         def announce(ticket: tf.Tensor) -> tf.Tensor:
-            taken = tf.stack([self.worker_index(), ticket])
+            begun = tf.stack([self.worker_index(), ticket])
             # Sent to the parameter server as one tensor.
-            with tf.device(self._taken.device):
-                return self._taken.scatter_nd_update(taken[tf.newaxis, :1], taken[1:])
+            with tf.device(self._begun_tickets.device):
+                return self._begun_tickets.scatter_nd_update(begun[tf.newaxis, :1], begun[1:])
 
         return Closure(function, announce)
 
     def start(self, closure: Closure, *arguments: Any) -> Call:
-        """Have some idle worker run `closure`.
+        """Schedules `closure` on some idle worker; returns the call.
 
-        If the worker dies meanwhile, another one runs the closure again from its start; so it is
-        when another call fails, with which TensorFlow cancels all that are under way.
+        If the worker dies in the meantime, another one runs the closure again from its start. So
+        it does if another call fails, because TensorFlow then cancels all calls in flight.
+
+        Args:
+            closure: what to run.
+            arguments: for its function; see `Closure`.
 
         Raises:
-            ParameterServerLost: a parameter server is gone.
+            ParameterServerLost: a parameter server was lost.
         """
         call = Call(self)
         with naming_lost_servers():
@@ -196,7 +204,7 @@ class Engine:
                 remote = self._schedule_past_errors(*closure.bind(ticket, arguments))
             finally:
                 self._scheduling_since = None
-        # Not before: the first time, scheduling traces.
+        # Only now: scheduling a closure for the first time traces it.
         self._watch.started(ticket)
         if call.ticket:
             self._watch.finished(call.ticket)
@@ -204,12 +212,12 @@ class Engine:
         return remote
 
     def _schedule_past_errors(self, function: Callable, arguments: Sequence[Any]) -> _RemoteValue:
-        # What an earlier call failed with is raised here, once, and by that call's result too.
+        # The error of an earlier call is raised here, once, as well as by that call's result.
         for _ in range(_TRIES - 1):
             try:
                 return self._coordinator.schedule(function, args=arguments)
             except Exception as error:
-                if server_is_gone(error):
+                if server_was_lost(error):
                     raise
         return self._coordinator.schedule(function, args=arguments)
 
@@ -220,13 +228,17 @@ class Engine:
             try:
                 return closure.result(_value(remote))
             except tf.errors.OpError as error:
-                if not deserves_another_try(error):
+                if not is_retriable(error):
                     raise
                 remote = self._schedule(call, closure, arguments)
         return closure.result(_value(remote))
 
     def call(self, closure: Closure, *arguments: Any) -> Any:
-        """Run `closure` on some idle worker and wait for its result."""
+        """Runs `closure` on some idle worker; returns its result as numpy values.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
+        """
         return self.start(closure, *arguments).result()
 
     def call_each(
@@ -235,13 +247,16 @@ class Engine:
         argument_lists: Sequence[Sequence[Any]],
         patience: Patience | None = None,
     ) -> list[Any]:
-        """Like `call` for several sets of arguments at once, spread over the workers.
+        """Runs a closure for several sets of arguments at once; returns their results in order.
 
         Args:
-            closure: must do no harm when it is run twice.
+            closure: must be safe to run twice.
             argument_lists: one for each call.
-            patience: see `Call.result`; a call whose worker hangs is given to another one too,
-                and counts by whoever is first.
+            patience: see `Call.result`; if a worker hangs, another one runs its call too, and the
+                first result counts.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
         """
         calls = [self.start(closure, *arguments) for arguments in argument_lists]
         return [
@@ -259,10 +274,10 @@ class Engine:
         hung: list[Call] = []
         while True:
             for call in hung:
-                if call.is_there(None):
+                if call.is_done(None):
                     return call.result()
             try:
-                if latest.is_there(patience):
+                if latest.is_done(patience):
                     return latest.result()
             except WorkerHung:
                 hung.append(latest)
@@ -270,23 +285,26 @@ class Engine:
 
     @property
     def unanswered_seconds(self) -> float:
-        """For how long the first parameter server has not answered this process; 0: it has."""
+        """Seconds for which a read from the first parameter server has been pending; 0: none is."""
         return self._watch.reading_seconds
 
     @property
     def scheduling_seconds(self) -> float:
-        """For how long one call has been on its way into the cluster; 0: none is.
+        """Seconds for which a call has been waiting to be scheduled; 0: none is.
 
-        Cancelling what is under way waits for a worker that hangs.
+        When TensorFlow cancels the calls in flight, it waits even for a worker that hangs.
         """
         since = self._scheduling_since
         return 0.0 if since is None else awake.seconds() - since
 
     def silent_server(self, workers_too: bool) -> str | None:
-        """Ask parameter servers, and perhaps workers, for an answer. Call it again and again.
+        """Probes parameter servers, and workers if asked to; call it repeatedly.
+
+        Args:
+            workers_too: whether to probe workers.
 
         Returns:
-            The name of one that has given none for too long; None: there is none.
+            The name of a server that has not answered for too long; None if there is none.
         """
         for server in self._servers:
             if workers_too or server.role == PARAMETER_SERVER:
@@ -299,7 +317,16 @@ class Engine:
         return self._liveness.silence(address) > self.limits.answer
 
     def check_for_hang(self, ticket: int, patience: Patience) -> None:
-        """See `Call.result`."""
+        """Marks the worker that runs a call as lost if it hangs; see `Call.result`.
+
+        Args:
+            ticket: of the call.
+            patience: how long a worker may take for it.
+
+        Raises:
+            WorkerHung: it hangs.
+            ParameterServerLost: a parameter server was lost.
+        """
         with naming_lost_servers():
             hang = self._watch.hang(ticket, patience, self._is_silent)
         if hang is not None:
@@ -308,15 +335,15 @@ class Engine:
 
     @staticmethod
     def worker_index() -> tf.Tensor:
-        """Inside a closure or a dataset_fn: the index of the worker that runs it, int64 scalar."""
+        """Returns the index of the worker that runs a closure or dataset_fn, int64 scalar."""
         return hung_workers.worker_index()
 
 
 def _value(remote: _RemoteValue) -> Any:
-    """The value of `remote`, also when the worker dies that still had it.
+    """Returns the value of `remote`, even if the worker that holds it dies.
 
-    Then copying the value fails here, or copies nothing, before ClusterCoordinator has the closure
-    run again. What it gives up for good it answers with the same error every time.
+    In that case fetching it fails, or returns None, until ClusterCoordinator has run the closure
+    again. A closure that has failed for good raises the same error object every time.
     """
     last: tf.errors.OpError | None = None
     while True:

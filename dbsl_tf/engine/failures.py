@@ -1,4 +1,4 @@
-"""What errors of the cluster mean: a lost server, a call that fell with another, or a fault."""
+"""What errors of the cluster mean: a lost server, a call cancelled with another, or a fault."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ _ROLES = {"worker": "worker", "ps": "parameter server"}
 
 @contextmanager
 def naming_lost_servers() -> Iterator[None]:
-    """Turn TensorFlow's errors into one line: a `ParameterServerLost` where a server is gone.
+    """Turns TensorFlow's errors inside the context into errors with a one-line message.
 
-    A lost worker is no error: its closure runs elsewhere.
+    A lost worker causes none: its closure runs elsewhere.
+
+    Raises:
+        ParameterServerLost: a parameter server was lost.
+        ClusterError: something else failed on a server.
     """
     try:
         yield
@@ -26,7 +30,7 @@ def naming_lost_servers() -> Iterator[None]:
         cause = _unwrapped(error)
         if not isinstance(cause, tf.errors.OpError):
             raise
-        if server_is_gone(cause):
+        if server_was_lost(cause):
             raise ParameterServerLost(
                 "a parameter server no longer answers, and the weights are lost with it"
             ) from error
@@ -40,8 +44,8 @@ def naming_lost_servers() -> Iterator[None]:
         raise ClusterError(f"{who} failed ({type(cause).__name__}: {text}){advice}") from error
 
 
-def server_is_gone(error: Exception) -> bool:
-    """Whether a server went away, or came back without what it had."""
+def server_was_lost(error: Exception) -> bool:
+    """Returns whether an error means that a server was lost, or restarted without its state."""
     error = _unwrapped(error)
     if isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
         return True
@@ -55,13 +59,13 @@ def server_is_gone(error: Exception) -> bool:
     return isinstance(error, kinds) and any(word in str(error) for word in forgotten)
 
 
-def deserves_another_try(error: tf.errors.OpError) -> bool:
-    """Whether a call was given up for no fault of its own.
+def is_retriable(error: tf.errors.OpError) -> bool:
+    """Returns whether a call failed through no fault of its own.
 
     When one call fails, ClusterCoordinator cancels all others. While servers come and go, a
-    request can also be cut off on its way, which the one who gets it cannot parse.
+    request can also arrive truncated, so that the receiver cannot parse it.
     """
-    if server_is_gone(error):
+    if server_was_lost(error):
         return False
     return isinstance(error, tf.errors.CancelledError) or (
         isinstance(error, tf.errors.InternalError) and "Unable to parse request" in str(error)
@@ -69,12 +73,12 @@ def deserves_another_try(error: tf.errors.OpError) -> bool:
 
 
 def _unwrapped(error: Exception) -> Exception:
-    # Errors in what a worker holds, such as its dataset, come wrapped.
+    # Errors of per-worker objects, such as datasets, come wrapped.
     return getattr(error, "original_exception", error)
 
 
 def _task(message: str) -> str:
-    """Which server an error came from."""
+    """Returns the server an error came from."""
     found = re.search(r"remote target /job:(worker|ps)/replica:\d+/task:(\d+)", message)
     if found is None:
         return "a worker"
@@ -82,7 +86,7 @@ def _task(message: str) -> str:
 
 
 def _without_traces(message: str) -> str:
-    """In one line what happened, without where in the source the graph was built."""
+    """Returns what happened in one line, without where in the source the graph was built."""
     message = message.partition("Additional GRPC error information")[0]
     message = re.sub(
         r"^(Detected at node |Graph execution error|\s+File ).*$", "", message, flags=re.M

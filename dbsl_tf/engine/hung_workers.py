@@ -1,6 +1,6 @@
-"""What TensorFlow does that would stop this whole process when one worker hangs, done otherwise.
+"""Workarounds for places where TensorFlow blocks this whole process when one worker hangs.
 
-None of it has a public name in TensorFlow; it holds for the version that requirements.txt pins.
+None of them uses public names of TensorFlow; they fit the version that requirements.txt pins.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from tensorflow.python.distribute.coordinator import coordinator_context
 from tensorflow.python.eager import context, executor
 
 ON_CHIEF = "/job:chief/replica:0/task:0/device:CPU:0"
-_REPLACED = "replaced"  # attribute of what stands in the place of TensorFlow's own
+_REPLACED = "replaced"  # attribute of functions that replace those of TensorFlow
 _OUTSIDE = "the index of a worker is known only in a function that runs on one"
 
 
-def outlive_them() -> None:
-    """Make the changes that hold for the whole process, from before it connects to a cluster."""
+def install_workarounds() -> None:
+    """Patches TensorFlow for the whole process; call it before connecting to a cluster."""
     _leave_executors_at_once()
-    # To forget a function is told to every worker with the interpreter's lock held, whenever the
-    # garbage collector comes upon one. There are few, and none is traced while training goes on.
+    # Whenever a function is garbage-collected, every worker is informed while the interpreter lock
+    # is held. Keeping them costs little: there are few, and training traces none.
     context.Context.remove_function = lambda self, name: None
 
 
 def _leave_executors_at_once() -> None:
-    """Let go of executors that are not asynchronous without waiting for what others do with them.
+    """Deletes synchronous executors without waiting for their pending operations.
 
-    ClusterCoordinator's thread of a worker leaves the worker's executor after every call and takes
-    up that of the whole process. It then waits for all that the process has under way there, such
-    as the deletion of a tensor on some other worker, which a worker that hangs never confirms.
+    After every call, the ClusterCoordinator thread of a worker switches from the worker's executor
+    to that of the process. It then waits for everything pending there, such as the deletion of a
+    tensor on another worker, which a worker that hangs never confirms.
     """
     wait_and_delete = executor.Executor.__del__
     if getattr(wait_and_delete, _REPLACED, False):
@@ -44,14 +44,14 @@ def _leave_executors_at_once() -> None:
 
 
 def worker_index() -> tf.Tensor:
-    """In a function that a worker runs: the index of this worker, int64 scalar.
+    """Returns the index of the worker that runs a function, int64 scalar.
 
-    `experimental_get_current_worker_index` makes its tensor on the worker, and waits for that with
-    the interpreter's lock held: where the worker hangs, no thread of this process goes on. This
-    makes it on the chief, one for all that asks for it in a function.
+    `experimental_get_current_worker_index` makes its tensor on the worker, and waits for it while
+    holding the interpreter lock: if the worker hangs, all threads of this process stop. This one is
+    made on the chief, once per function.
 
     Raises:
-        RuntimeError: no worker runs the function.
+        RuntimeError: the function does not run on a worker.
     """
     graph = tf.compat.v1.get_default_graph()
     if not hasattr(graph, "capture_call_time_value"):

@@ -1,4 +1,4 @@
-"""Notices that nothing goes on any more, where no call of a worker would tell."""
+"""Detects that a run no longer makes progress, where no call to a worker would show it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dbsl_tf.engine.engine import Engine
 
 
 class StallWatch:
-    """Watches what the coordinator itself waits for, while the order of commits is held.
+    """Watches what the coordinator itself waits for, while it keeps commits from happening.
 
     Args:
         engine: of the cluster.
-        patience: with any of it; None: for ever.
+        patience: how long each of these may take; None: for ever.
     """
 
     def __init__(self, engine: Engine, patience: Patience | None) -> None:
@@ -27,11 +27,11 @@ class StallWatch:
 
     @contextmanager
     def bounded(self, what: str, needs_workers: bool = False) -> Iterator[None]:
-        """`what` must not take longer than there is patience; one thing at a time.
+        """Has `check` fail if the context takes too long; not to be nested.
 
         Args:
-            what: an infinitive, for the error.
-            needs_workers: it waits for workers too, not for parameter servers alone.
+            what: what is done, an infinitive for the error message.
+            needs_workers: whether it waits for workers too, not only for parameter servers.
         """
         self._underway = what, needs_workers, awake.seconds()
         try:
@@ -40,7 +40,7 @@ class StallWatch:
             self._underway = None
 
     def check(self) -> None:
-        """Look whether anything takes too long; call it again and again.
+        """Checks whether anything takes too long; call it repeatedly.
 
         Raises:
             ParameterServerLost: a server hangs, or something would never end.

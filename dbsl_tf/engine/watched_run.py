@@ -1,4 +1,4 @@
-"""Work on a cluster that may lose its servers meanwhile."""
+"""Work on a cluster that may lose its servers in the meantime."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _PERIOD = 0.2  # seconds
 def run_watched(
     work: Callable[[], Result], check: Callable[[], None], standstill: float = math.inf
 ) -> Result:
-    """Run `work` in a thread of its own, while this one stays open to signals and checks.
+    """Runs `work` in a thread of its own, while this one handles signals and checks.
 
-    Where no worker is left, calls of the cluster wait for ever; then `check` ends the waiting, and
-    the thread is left behind: the cluster is about to be stopped.
+    Without any worker left, calls wait for ever. Then `check` ends the waiting and the thread is
+    abandoned: the cluster is about to be stopped.
 
     Args:
-        work: what to do; its result, or what it raises, is passed on.
-        check: called again and again meanwhile; what it raises is passed on at once.
-        standstill: seconds for which it may do nothing but wait.
+        work: what to do; its result is returned, and what it raises is raised here.
+        check: called repeatedly in the meantime; what it raises is raised immediately.
+        standstill: seconds for which `work` may do nothing but wait.
 
     Raises:
-        ClusterError: it waits for longer.
+        ClusterError: `work` has done nothing for longer.
     """
     results: list[Result] = []
     failures: list[BaseException] = []
@@ -61,11 +61,11 @@ def run_watched(
 
 
 def _processor_seconds(thread: threading.Thread) -> float:
-    """What a thread has computed so far; 0 where the system does not tell."""
+    """Returns the processor time of a thread so far, in seconds; 0 if the system has no record."""
     try:
         text = Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="ascii")
     except OSError:
         return 0.0
-    # proc(5): fields 14 and 15, utime and stime; the second one may have blanks in it.
+    # proc(5): fields 14 and 15, utime and stime; field 2, the name, may contain blanks.
     user, system = text.rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

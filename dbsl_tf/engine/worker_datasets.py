@@ -1,4 +1,4 @@
-"""Input pipelines that every worker makes for itself, from a function that is traced once."""
+"""Input pipelines that every worker builds for itself, from a function that is traced once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from dbsl_tf.engine.hung_workers import ON_CHIEF
 class WorkerDatasets:
     """Datasets of one kind, one on each worker; made by `Engine.worker_datasets`.
 
-    Whatever is traced is made known to every worker, and this process waits for all of them with
-    the interpreter's lock held. So it is traced here, once, and takes what differs as arguments.
+    A traced function is sent to every worker, and this process waits for all of them while it
+    holds the interpreter lock. So the function is traced once, here, and takes what varies as
+    arguments.
 
     Args:
-        function: makes the dataset from tensors on the worker that runs it.
+        function: makes the dataset from tensors, on the worker that runs it.
         signature: of these tensors.
-        create: what ClusterCoordinator makes a dataset on each worker with.
+        create: method of ClusterCoordinator that makes a dataset on each worker.
     """
 
     def __init__(
@@ -34,9 +35,9 @@ class WorkerDatasets:
         self._create = create
 
     def iterator(self, *values: Any) -> Iterator:
-        """An iterator that stands for one on each worker.
+        """Returns an iterator that stands for one on each worker.
 
-        A worker that is started again begins where its dataset begins.
+        A worker that is restarted begins at the start of its dataset.
 
         Args:
             values: the tensors of the signature, as numpy values.
@@ -44,13 +45,13 @@ class WorkerDatasets:
         with tf.device(ON_CHIEF):
             arguments = [tf.constant(v, s.dtype) for v, s in zip(values, self._signature)]
         datasets = self._create(self._function)
-        # What it calls on every worker, which it would call without arguments.
+        # It calls this on every worker, without arguments.
         datasets._dataset_fn = _Bound(self._function, arguments)
         return iter(datasets)
 
 
 class _Bound:
-    """A function with its arguments."""
+    """A traced function bound to its arguments."""
 
     def __init__(self, function: Any, arguments: Sequence[tf.Tensor]) -> None:
         self._function = function

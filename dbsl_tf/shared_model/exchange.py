@@ -1,4 +1,4 @@
-"""A worker's side of the shared model: what its closures pull from the servers and push there."""
+"""A worker's side of the shared model: what its closures pull from and push to the servers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dbsl_tf.shared_model.stored_model import Slot, StoredModel
 
 @dataclass(frozen=True)
 class Pulled:
-    """In a closure: what a worker begins a mini-epoch with.
+    """What a worker begins a mini-epoch with; tensors in a closure.
 
     Attributes:
-        intact: whether these are the weights that the slot was filled with, bool scalar; else a
-            worker that died, and whose mini-epoch this is, had begun to push.
-        pieces: the weights as they came, [size] each, float32.
+        intact: whether these are the weights that the slot was filled with, bool scalar; if not,
+            the worker that had this mini-epoch before died after it had begun to push.
+        pieces: the weights as they were sent, [size] each, float32.
         weights: in the model's order.
-        velocity: of the worker's optimiser; empty where it is not kept.
+        velocity: of the worker's optimiser; empty if it is not kept.
     """
 
     intact: tf.Tensor
@@ -32,8 +32,9 @@ class Pulled:
 class Exchange:
     """Pulls and pushes, in closures.
 
-    What is sent has the transfer type of the stored model; with one of few digits, a push sends
-    the difference to what was pulled, and the server adds it to the weights it still has.
+    Values are sent in the transfer type of the stored model. If that is less precise than float32,
+    a push sends the difference from what was pulled, and the server adds it to the weights that
+    were pulled.
 
     Args:
         stored: what the servers hold.
@@ -43,9 +44,9 @@ class Exchange:
         self._stored = stored
 
     def pull(self, variables: Sequence[tf.Variable], worker: tf.Tensor) -> Pulled:
-        """What a worker begins with, all of one commit: what the slot was filled with.
+        """Returns what the slot was filled with, all of one commit.
 
-        Nothing is locked, so a worker that hangs in the middle of it holds nobody up.
+        Nothing is locked, so a worker that hangs during a pull holds nobody up.
 
         Args:
             variables: of the slot, as `Slot.variables` lists them.
@@ -74,18 +75,18 @@ class Exchange:
         )
 
     def pull_snapshot(self) -> list[tf.Tensor]:
-        """The weights of the snapshot, in the model's order and in full."""
+        """Returns the weights of the snapshot, in the model's order, float32."""
         return self._stored.packing.unpack([piece.read_value() for piece in self._stored.snapshot])
 
     def pack(
         self, pulled: Pulled, weights: Sequence[tf.Tensor], velocity: Sequence[tf.Tensor]
     ) -> list[tf.Tensor]:
-        """What to push after a mini-epoch.
+        """Returns the pieces to push after a mini-epoch, [size] each.
 
         Args:
             pulled: what it began with.
-            weights: what it arrived at, in the model's order.
-            velocity: of the optimiser; not sent where it is not kept.
+            weights: its result, in the model's order.
+            velocity: of the optimiser; left out if it is not kept.
         """
         pieces = self._stored.packing.pack(weights)
         if self._stored.sends_differences:
@@ -94,44 +95,44 @@ class Exchange:
         return pieces + (self._stored.velocity_packing.pack(kept) if kept else [])
 
     def push(self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor]) -> tf.Operation:
-        """Write what `pack` made into the slot.
+        """Writes pieces into the slot.
 
         Args:
             variables: of the slot, as `Slot.variables` lists them.
-            pieces: all that `pack` made.
+            pieces: from `pack`.
 
         Returns:
-            The operation that is done when they have arrived.
+            The operation that ends when all have arrived.
         """
         return self._write(variables, pieces, range(len(pieces)))
 
     def _write(
-        self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], places: Iterable[int]
+        self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], indices: Iterable[int]
     ) -> tf.Operation:
-        """Push those of the pieces that have these places."""
+        """Pushes the pieces with these indices."""
         stored = self._stored
         slot = stored.slot_of(variables)
         devices = [variable.device for variable in [*stored.weights, *stored.velocity]]
         pushed: dict[str, list[tf.Operation]] = {}
-        told = {}
+        marked = {}
         for server, flag in zip(stored.servers, slot.pushed):
             with tf.device(server):
-                told[server] = [flag.assign(True, read_value=False)]
-        for place in places:
-            device = devices[place]
+                marked[server] = [flag.assign(True, read_value=False)]
+        for index in indices:
+            device = devices[index]
             before = pushed.setdefault(device, [])
-            # One after the other: a server holds what arrives until it is written to the slot.
+            # One after another: a server keeps what arrives in memory until it is written.
             with tf.control_dependencies(before[-1:]):
-                piece = tf.identity(pieces[place])
+                piece = tf.identity(pieces[index])
             value = self._to_server(piece, device)
-            with tf.device(device), tf.control_dependencies(told.get(device, [])):
-                if stored.sends_differences and place < len(slot.weights):
-                    value = slot.pulled[place].read_value() + value
-                before.append(variables[place].assign(value, read_value=False))
+            with tf.device(device), tf.control_dependencies(marked.get(device, [])):
+                if stored.sends_differences and index < len(slot.weights):
+                    value = slot.pulled[index].read_value() + value
+                before.append(variables[index].assign(value, read_value=False))
         return tf.group(*sum(pushed.values(), []))
 
     def _is_intact(self, slot: Slot, sent: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Whether no push had begun when these pieces were read from `slot.start`."""
+        """Returns whether no push had begun when these pieces were read from `slot.start`."""
         flags = []
         for server, flag in zip(self._stored.servers, slot.pushed):
             read = [p for p, w in zip(sent, self._stored.weights) if w.device == server]
@@ -140,7 +141,7 @@ class Exchange:
         return tf.logical_not(tf.reduce_any(tf.stack(flags))) if flags else tf.constant(True)
 
     def _on_server(self, read: Callable[[], tf.Tensor], device: str) -> tf.Tensor:
-        # Rounded where it is, and sent as that.
+        # Rounded on the server, and sent in that type.
         with tf.device(device):
             return tf.cast(read(), self._stored.transfer_dtype)
 

@@ -1,4 +1,4 @@
-"""The coordinator's side of the shared model: merges, snapshots, the state to save."""
+"""The coordinator's side of the shared model: merges, snapshots and the state to save."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from dbsl_tf.shared_model.stored_model import ModelState, Slot, StoredModel
 class SharedModel:
     """Global weights g, changed only by whole-model merges, each counted once.
 
-    A mini-epoch has a slot of its own on the parameter servers: the coordinator fills it with the
-    global weights, a worker begins with them and pushes its own weights there, and the coordinator,
-    the only one who merges, merges the slot. A closure that is run again after its worker died
-    either begins with the same weights or says that they are gone, so no update is lost or counted
-    twice. Only the coordinator touches the global weights, one operation at a time, so nobody sees
-    half a merge, and no worker that hangs holds anybody up. Thread-safe.
+    A mini-epoch has a slot of its own on the parameter servers. The coordinator fills it with the
+    global weights, a worker begins with them and pushes its own weights there, and the coordinator
+    merges them. A closure that is run again after its worker died either begins with the same
+    weights or reports that they were overwritten, so no update is lost or counted twice. Only the
+    coordinator accesses the global weights, one operation at a time, so nobody sees half a merge,
+    and a worker that hangs holds nobody up. Thread-safe.
 
-    The velocity of each worker's optimiser, where it is kept, is pushed into the slot too and
-    becomes the worker's only with the merge.
+    The velocity of each worker's optimiser, if it is kept, is pushed into the slot too, and takes
+    effect only with the merge.
 
     Args:
         engine: the connected cluster.
-        state: what to start from; it says by its velocity whether that is kept.
+        state: where to start; the velocity is kept if it has one.
         merge_rule: see `dbsl_tf.shared_model.merge`.
         transfer_dtype: type in which pulls and pushes send weights.
 
@@ -60,25 +60,24 @@ class SharedModel:
         )
 
     def new_slot(self) -> Slot:
-        """Variables for one mini-epoch in flight; see `StoredModel.new_slot`."""
+        """Returns variables for one mini-epoch in flight; see `StoredModel.new_slot`."""
         return self._stored.new_slot()
 
     def warm_up(self, slots: Sequence[Slot]) -> None:
-        """Trace everything that training needs; once, before it.
+        """Traces everything that training needs; call it once, before the training.
 
-        Each function is made known to every worker when it is traced, which would wait for one
-        that hangs.
+        Tracing a function sends it to every worker, and so would wait for one that hangs.
 
         Args:
-            slots: as many as there are workers.
+            slots: one for each worker.
         """
         slot, worker, factor = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
-        # From now on no call has to look for the trace that fits it.
+        # So calls need not look for the matching trace.
         self._fill_on_servers = self._fill_on_servers.get_concrete_function(slot.variables())
         self._merge_on_servers = self._merge_on_servers.get_concrete_function(
             slot.variables(), worker, factor
         )
-        # A run that is resumed in the middle of an epoch has a first round of fewer.
+        # The first round of a run resumed in mid-epoch is smaller.
         for count in range(1, len(slots) + 1):
             self._merge_round_on_servers.get_concrete_function(
                 [slot.variables() for slot in slots[:count]],
@@ -90,10 +89,13 @@ class SharedModel:
         self.state()
 
     def fill(self, slot: Slot) -> int:
-        """Give a slot the global weights to begin with, before a mini-epoch gets it.
+        """Fills a slot with the global weights, for a mini-epoch to begin with.
 
         Returns:
             The commit that they belong to.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
         """
         with self._lock, naming_lost_servers():
             commit, slot.filled = slot.filled, None
@@ -102,10 +104,18 @@ class SharedModel:
             return commit
 
     def merge(self, slot: Slot, worker: int, update_factor: float) -> int:
-        """Merge what `worker` has pushed as one commit, and fill the slot with the outcome.
+        """Merges what a worker has pushed as one commit, and fills the slot with the result.
+
+        Args:
+            slot: that it pushed into.
+            worker: its index.
+            update_factor: f, the weight of its update.
 
         Returns:
-            The commit's number, from 1.
+            The number of the commit, from 1.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
         """
         with self._lock, naming_lost_servers():
             merged = self._merge_on_servers(
@@ -117,17 +127,20 @@ class SharedModel:
     def merge_round(
         self, slots: Sequence[Slot], workers: Sequence[int], update_factors: Sequence[float]
     ) -> int:
-        """BSP: replace g by the mean of all that was pushed, each weighted by its update factor.
+        """Replaces g by the mean of all pushed weights, weighted by their update factors (BSP).
 
-        The slots are filled with the outcome.
+        The slots are filled with the result.
 
         Args:
             slots: one for each mini-epoch of the round.
-            workers: who trained them.
+            workers: the indices of those that trained them.
             update_factors: of these workers.
 
         Returns:
             The number of the last commit; every mini-epoch counts as one.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
         """
         with self._lock, naming_lost_servers():
             merged = self._merge_round_on_servers(
@@ -141,18 +154,18 @@ class SharedModel:
             return self._commit
 
     def take_snapshot(self) -> int:
-        """Copy the global weights on the servers for evaluation; the commit they belong to."""
+        """Copies the global weights on the servers, for evaluation; returns their commit."""
         with self._lock, naming_lost_servers():
             return int(self._snapshot_on_servers())
 
     def read_snapshot(self) -> list[np.ndarray]:
-        """The snapshot's weights in the model's order, fetched in one call."""
+        """Returns the snapshot's weights in the model's order, float32, fetched in one call."""
         with naming_lost_servers():
             pieces = [piece.numpy() for piece in self._read(self._stored.snapshot)]
         return self._stored.packing.unpack_arrays(pieces)
 
     def state(self) -> ModelState:
-        """The present state, all of one commit."""
+        """Returns the present state, all of one commit."""
         with self._lock, naming_lost_servers():
             commit, *pieces = (value.numpy() for value in self._read_on_servers())
         count = len(self._stored.weights)
@@ -198,7 +211,7 @@ class SharedModel:
         return self._count(merged, len(slots))
 
     def _refill(self, slot: Slot, values: Sequence[tf.Tensor]) -> list[tf.Operation]:
-        """Have the next mini-epoch begin with these weights, which were made of the slot's."""
+        """Fills the slot with new weights, after they were computed from what was pushed there."""
         filled = []
         for variable, value in zip(slot.start, values):
             with tf.device(variable.device), tf.control_dependencies([value]):
@@ -224,7 +237,7 @@ class SharedModel:
         return adopted
 
     def _count(self, merged: Sequence[tf.Operation], count: int) -> tf.Tensor:
-        """Count commits after what they merge; the last one's number."""
+        """Adds `count` commits once `merged` is done; returns the number of the last one."""
         with tf.control_dependencies(merged), tf.device(self._stored.commit.device):
             return self._stored.commit.assign_add(count).read_value()
 
@@ -242,11 +255,11 @@ class SharedModel:
 
 
 class SlotPool:
-    """Lends slots; makes another one where all are out, as when a worker hangs. Thread-safe.
+    """Lends slots, and adds one when all are in use, such as when a worker hangs. Thread-safe.
 
     Args:
-        shared_model: whose slots.
-        count: how many to begin with.
+        shared_model: makes the slots.
+        count: number of slots at first.
     """
 
     def __init__(self, shared_model: SharedModel, count: int) -> None:
@@ -255,11 +268,11 @@ class SlotPool:
         self._lock = threading.Lock()
 
     def take(self) -> Slot:
-        """A slot that nobody else has."""
+        """Returns a slot that is not in use."""
         with self._lock:
             return self._free.pop() if self._free else self._shared_model.new_slot()
 
     def release(self, slot: Slot) -> None:
-        """Take back a slot that no closure will write to any more."""
+        """Takes back a slot that no closure will write to any more."""
         with self._lock:
             self._free.append(slot)

@@ -1,4 +1,4 @@
-"""What the parameter servers hold: the global weights, and a slot for each pushed model."""
+"""What the parameter servers store: the global weights, and a slot for each pushed model."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import tensorflow as tf
 
 from dbsl_tf.engine.engine import Engine
 
-# Two, so that a push can break off in its middle with one server too, as tests have it do.
+# At least two, so that tests can interrupt a push in the middle even with one server.
 _FEWEST_PIECES = 2
-# A server holds a piece in its memory beside the model while it arrives or is merged.
+# While a piece arrives or is merged, a server needs memory for it in addition to the model.
 _PIECE_BYTES = 4_000_000
 
 
 class Packing:
-    """Lays arrays end to end and cuts that into pieces of equal size, to within one element.
+    """Joins arrays end to end and cuts them into pieces of equal size, to within one element.
 
-    A model has many small weights, and to send or merge one costs more than its elements do.
-    Pieces of equal size share servers evenly, however large the largest weight is.
+    A model has many small weights, for which sending and merging costs more per weight than per
+    element. Pieces of equal size load servers evenly, however large the largest weight is.
 
     Arrays and pieces may have leading dimensions, the same for all. All have one type and static
     shapes.
 
     Args:
         shapes: of the arrays, in their order, without leading dimensions.
-        pieces: how many; fewer where there are not so many elements.
+        pieces: their number; fewer if there are fewer elements.
 
     Attributes:
-        piece_sizes: elements of each piece.
+        piece_sizes: number of elements in each piece.
     """
 
     def __init__(self, shapes: Sequence[Sequence[int]], pieces: int) -> None:
@@ -40,31 +40,31 @@ class Packing:
         self._sizes = [math.prod(shape) for shape in self._shapes]
         total = sum(self._sizes)
         count = max(1, min(pieces, total))
-        self.piece_sizes = [total // count + (place < total % count) for place in range(count)]
+        self.piece_sizes = [total // count + (index < total % count) for index in range(count)]
 
     def pack(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The pieces [..., size] of tensors [..., *shape]."""
+        """Returns the pieces [..., size] of tensors [..., *shape]."""
         if not self._shapes:
             return []
         flat = [tf.reshape(v, [*_leading(v, s), -1]) for v, s in zip(values, self._shapes)]
         return tf.split(tf.concat(flat, -1), self.piece_sizes, axis=-1)
 
     def unpack(self, pieces: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The tensors [..., *shape] of pieces [..., size]."""
+        """Returns the tensors [..., *shape] in pieces [..., size]."""
         if not self._shapes:
             return []
         parts = tf.split(tf.concat(pieces, -1), self._sizes, axis=-1)
         return [tf.reshape(p, [*p.shape[:-1], *s]) for p, s in zip(parts, self._shapes)]
 
     def pack_arrays(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """`pack` for arrays."""
+        """Does the same as `pack`, for arrays."""
         if not self._shapes:
             return []
         flat = [np.reshape(v, [*_leading(v, s), -1]) for v, s in zip(values, self._shapes)]
         return np.split(np.concatenate(flat, -1), np.cumsum(self.piece_sizes)[:-1], axis=-1)
 
     def unpack_arrays(self, pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """`unpack` for arrays."""
+        """Does the same as `unpack`, for arrays."""
         if not self._shapes:
             return []
         parts = np.split(np.concatenate(pieces, -1), np.cumsum(self._sizes)[:-1], axis=-1)
@@ -72,7 +72,7 @@ class Packing:
 
 
 def _leading(value: tf.Tensor | np.ndarray, shape: Sequence[int]) -> Sequence[int]:
-    """The dimensions of `value` before those of `shape`."""
+    """Returns the dimensions of `value` before those of `shape`."""
     return tuple(value.shape)[: len(value.shape) - len(shape)]
 
 
@@ -82,12 +82,12 @@ class Slot:
 
     Attributes:
         weights: in pieces (see `Packing`).
-        velocity: of the optimiser, in pieces; empty where it is not kept.
-        pulled: the weights to begin with, in pieces, where a push sends what was added to them;
-            else empty, and it begins with `weights`.
-        pushed: on each server, whether a push has begun to overwrite the weights to begin with,
-            bool scalars; empty where that never happens.
-        filled: the commit whose weights it has; None: they are not known to be those of any.
+        velocity: of the optimiser, in pieces; empty if it is not kept.
+        pulled: the initial weights, in pieces, if a push sends the difference from them; else
+            empty, and `weights` holds them.
+        pushed: for each server, whether a push has begun to overwrite the initial weights, bool
+            scalars; empty if that never happens.
+        filled: the commit whose weights the slot holds; None: not known.
     """
 
     weights: list[tf.Variable]
@@ -97,24 +97,24 @@ class Slot:
     filled: int | None = None
 
     def variables(self) -> list[tf.Variable]:
-        """All of them in one list, as closures get them: weights, velocity, pulled, pushed."""
+        """Returns all of them in one list, as closures get them, in the order of `Attributes`."""
         return [*self.weights, *self.velocity, *self.pulled, *self.pushed]
 
     @property
     def start(self) -> list[tf.Variable]:
-        """The weights that a mini-epoch begins with."""
+        """The weights that a mini-epoch begins with, in pieces."""
         return self.pulled or self.weights
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """Everything the parameter servers hold of a run, as float32 arrays.
+    """All state of a run on the parameter servers, as float32 arrays.
 
     Attributes:
         commit: number of the commit that the weights belong to.
         weights: in the model's order.
         velocity: of every worker's optimiser, [workers, ...] for each trainable weight; empty
-            where it is not kept.
+            if it is not kept.
     """
 
     commit: int
@@ -127,17 +127,17 @@ class StoredModel:
 
     Args:
         engine: the connected cluster.
-        state: what they begin with; it says by its velocity whether that is kept.
-        transfer_dtype: type in which pieces are sent; the variables are float32 with any.
+        state: their initial values; the velocity is kept if it has one.
+        transfer_dtype: type in which pieces are sent; the variables are always float32.
 
     Attributes:
-        packing: how weights become pieces.
-        velocity_packing: how the velocity of a worker does.
+        packing: of the weights.
+        velocity_packing: of the velocity of a worker.
         commit: number of the commit that the weights belong to.
-        weights: the global ones, g.
-        velocity: [workers, piece] each; empty where it is not kept.
+        weights: the global weights, g.
+        velocity: [workers, piece] each; empty if it is not kept.
         snapshot: a copy of the weights.
-        servers: devices that hold weights.
+        servers: the devices that hold weights.
         transfer_dtype: as given.
     """
 
@@ -155,16 +155,16 @@ class StoredModel:
 
     @property
     def sends_differences(self) -> bool:
-        """Whether a push sends what was added to the pulled weights, not the weights.
+        """Whether a push sends the difference from the pulled weights, not the weights.
 
-        Rounded to a type of few digits, the weights would lose a small difference altogether.
+        Weights rounded to a less precise type would lose small differences altogether.
         """
         return self.transfer_dtype != tf.float32
 
     def new_slot(self) -> Slot:
-        """Variables for one mini-epoch in flight.
+        """Returns variables for one mini-epoch in flight.
 
-        They are a model copy on the parameter servers, two where differences are sent.
+        They take one model copy on the parameter servers, two if differences are sent.
         """
         pushed = []
         if not self.sends_differences:
@@ -179,7 +179,7 @@ class StoredModel:
         )
 
     def slot_of(self, variables: Sequence[tf.Variable]) -> Slot:
-        """In a function: the slot whose `variables()` it got."""
+        """Returns the slot with these `variables()`, inside a tf.function that got them."""
         rest = iter(variables)
         weights = list(islice(rest, len(self.weights)))
         velocity = list(islice(rest, len(self.velocity)))
@@ -193,7 +193,7 @@ class StoredModel:
 def _zeros_beside(
     variables: Sequence[tf.Variable], shapes: Sequence[tf.TensorShape]
 ) -> list[tf.Variable]:
-    """New variables of these shapes, each on the server of its counterpart."""
+    """Returns zeros of these shapes as variables, each on the server of its counterpart."""
     created = []
     for variable, shape in zip(variables, shapes):
         with tf.device(variable.device):

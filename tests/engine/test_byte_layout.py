@@ -30,19 +30,19 @@ class ByteLayoutTest(tf.test.TestCase):
             self.assertAllEqual(before, after)
 
     def test_arrays_come_back_as_they_were(self):
-        values = self.layout.part_arrays(self.layout.join_arrays(VALUES))
+        values = self.layout.split_arrays(self.layout.join_arrays(VALUES))
         self.check_same(values)
         self.assertIsInstance(values[0], np.bool_)
 
     def test_a_graph_takes_apart_what_was_joined_outside_and_the_other_way_round(self):
         @tf.function
         def there_and_back(joined):
-            parts = self.layout.part(joined)
+            parts = self.layout.split(joined)
             return parts, self.layout.join(parts)
 
         parts, joined = there_and_back(tf.constant(self.layout.join_arrays(VALUES)))
         self.check_same([part.numpy() for part in parts])
-        self.check_same(self.layout.part_arrays(joined.numpy()))
+        self.check_same(self.layout.split_arrays(joined.numpy()))
 
 
 if __name__ == "__main__":

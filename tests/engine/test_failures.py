@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
-from dbsl_tf.engine.failures import deserves_another_try, naming_lost_servers
+from dbsl_tf.engine.failures import is_retriable, naming_lost_servers
 
 CUT_OFF = (
     "2 root error(s) found.\n  (0) INTERNAL: Unable to parse request\n"
@@ -35,7 +35,7 @@ class FailuresTest(tf.test.TestCase):
             tf.errors.CancelledError(None, None, "Please reschedule the function."),
             tf.errors.InternalError(None, None, CUT_OFF),
         ):
-            self.assertTrue(deserves_another_try(error))
+            self.assertTrue(is_retriable(error))
 
     def test_a_fault_of_the_call_or_of_a_parameter_server_is_not(self):
         for error in (
@@ -44,7 +44,7 @@ class FailuresTest(tf.test.TestCase):
             tf.errors.CancelledError(None, None, "from remote target /job:ps/replica:0/task:0"),
             tf.errors.UnavailableError(None, None, "failed to connect"),
         ):
-            self.assertFalse(deserves_another_try(error))
+            self.assertFalse(is_retriable(error))
 
     def test_a_fault_is_told_without_traces_of_the_source(self):
         with self.assertRaises(ClusterError) as caught:
