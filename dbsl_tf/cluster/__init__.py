@@ -1,1 +1,1 @@
-"""Who takes part in a run: addresses and roles (TF_CONFIG), servers, and the local cluster."""
+"""The processes of a run: addresses and roles (TF_CONFIG), servers, and the local cluster."""

@@ -1,4 +1,4 @@
-"""From the size of a cluster to one whose servers answer."""
+"""Sets up a cluster and waits until its servers answer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dbsl_tf.common.patience import Limits
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.config.cluster_sections import ClusterSection
 
-# What a server is given to answer a probe, in seconds.
+# How long a server may take to answer a probe, in seconds.
 _SHORTEST_ANSWER, _LONGEST_ANSWER = 1.0, 10.0
-# Servers that are still seen to start get so many times the time to wait.
+# While servers are seen to be starting, the time to wait is extended up to so many times.
 _EXTENDED = 10
 
 
@@ -31,11 +31,11 @@ class ReadyCluster:
 
     Attributes:
         task: the chief's.
-        threads_per_worker: cores that one worker may use; -1 where it is not known here and
+        threads_per_worker: cores that one worker may use; -1 if they are not known here and
             tf.data is to find out.
-        limits: of this machine.
-        check: raises a `ClusterError` when the run cannot go on, starts dead workers again, and
-            passes a line on each to its argument. A cluster of TF_CONFIG is not checked.
+        limits: how long to wait on this machine.
+        check: raises a `ClusterError` if the run cannot continue, restarts dead workers, and
+            calls its argument with a line on each. A cluster from TF_CONFIG is not checked.
     """
 
     task: Task
@@ -44,9 +44,9 @@ class ReadyCluster:
     check: Callable[[Callable[[str], None]], None] = lambda report: None
 
     def watch(self, report: Callable[[str], None]) -> Callable[[], None]:
-        """Returns what to call repeatedly while the servers load something.
+        """Returns a function to call repeatedly while the servers load something.
 
-        It does what `check` does, and raises a `ParameterServerLost` when a server does not answer.
+        It does what `check` does, and raises a `ParameterServerLost` if a server does not answer.
         """
         silence = SilenceWatch(self.task.addresses.servers(), self.limits.restart)
 
@@ -66,18 +66,18 @@ def ready_cluster(
     restarts: int = 0,
     report: Callable[[str], None] = lambda line: None,
 ) -> Iterator[ReadyCluster]:
-    """Returns the cluster that TF_CONFIG describes or, without it, one of this machine.
+    """Provides the cluster that TF_CONFIG describes or, without it, a local one.
 
-    A cluster of this machine ends with the context. Inside it TensorFlow is imported.
+    A local cluster ends with the context. On entering the context, TensorFlow is imported.
 
     Args:
         section: says how many servers there are and how long to wait for them.
         onednn: `compute.onednn`, for this process and the servers that it starts.
         task: the chief's task; None starts servers on this machine.
         log_directory: for the output of servers started here.
-        restarts: how many dead servers of this machine are started again; a parameter server only
-            while the cluster is not ready yet.
-        report: told of each.
+        restarts: how many dead servers of a local cluster are restarted; parameter servers only
+            until the cluster is ready.
+        report: called with a line on each restart.
 
     Raises:
         UserError: a server does not answer in time, or the chief's port cannot be used.
@@ -123,9 +123,9 @@ def wait_for_servers(
     Args:
         task: the chief's task, whose addresses are tried.
         timeout: seconds to wait for all of them together.
-        check: called between tries; raises where waiting has become pointless.
-        standstill: seconds since the servers were last seen to be at work on their start, for
-            which the time to wait is extended; None: that cannot be seen.
+        check: called between attempts; raises if waiting has become pointless.
+        standstill: seconds since the servers were last seen to make progress with their start,
+            during which the time to wait is extended; None: that cannot be seen.
 
     Raises:
         UserError: a server cannot be reached in time.
@@ -141,7 +141,7 @@ def wait_for_servers(
                 probe(server.address, answer)
                 break
             except OSError as error:
-                # A slow machine may take longer for it.
+                # A slow machine may take longer to answer.
                 answer = min(2 * answer, timeout, _LONGEST_ANSWER)
                 if idle > timeout or waited > _EXTENDED * timeout:
                     raise UserError(

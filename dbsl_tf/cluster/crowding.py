@@ -1,4 +1,4 @@
-"""Workers that have no core of their own."""
+"""Warns of workers without a core of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import UserError
 
-# Environment variable: set once the warning was given; holds for what a process starts or becomes.
+# Environment variable, set once the warning was given; child processes and restarts inherit it.
 CROWDING_IS_KNOWN = "DBSL_TF_CROWDING_IS_KNOWN"
 
 
@@ -23,7 +23,7 @@ def warn_of_crowding(workers: int) -> None:
     cores say nothing.
 
     Args:
-        workers: of the cluster, where this machine has it all.
+        workers: number of workers of a local cluster.
     """
     if CROWDING_IS_KNOWN in os.environ or visible_gpus():
         return
@@ -45,7 +45,7 @@ def _workers_here(workers: int) -> int:
     try:
         task = task_from_environment(os.environ)
     except UserError:
-        # Commands that start or join a cluster tell what is wrong with it.
+        # Commands that start or join a cluster report what is wrong with TF_CONFIG.
         return 0
     if task is None:
         return workers

@@ -1,7 +1,7 @@
-"""Keeps a local cluster to itself.
+"""Isolates a local cluster from the network.
 
-TensorFlow's servers listen on every interface and run what they are sent, from anyone; so does
-the coordinator. Only a network of their own keeps others out.
+TensorFlow's servers, and the coordinator, listen on every interface and run whatever anyone sends
+them. Only a network of their own keeps others out.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.program import is_a_command, python_module, start_again
 from dbsl_tf.config.names import Isolation
 
-# Environment variable: set once the command has been started again.
+# Environment variable, set once the command has been restarted.
 _STARTED_AGAIN = "DBSL_TF_STARTED_AGAIN"
 
 
 def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
     """Gives this process, and all it starts from now on, a network without a way in or out.
 
-    Call it early, before numpy or TensorFlow start threads. Where threads run already, or
-    `prepare` starts some, the command is started again in this very process.
+    Call it early, before numpy or TensorFlow start threads. If threads are running already, or
+    `prepare` starts some, the command is restarted within this process.
 
     Args:
         mode: `cluster.isolation`.
-        prepare: does what needs the network, if anything does. Called only when there is a way to
-            isolate; when the command is started again it should find its work done.
+        prepare: does what needs the network, if anything. Called only if isolation is possible;
+            when the command is restarted it should find its work done.
 
     Raises:
-        UserError: the system has no such network to give, and `mode` requires it.
+        UserError: the system offers no such network, and `mode` requires it.
     """
     if mode == "off" or namespaces.settled():
         return
@@ -60,7 +60,8 @@ def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
 
 def _start_again() -> None:
     """Replaces this process by the same command, isolated before it imports anything."""
-    # A process that is not this command's must stay; threads that Python starts with come again.
+    # A process of another program must not be replaced, and a restart does not get rid of threads
+    # that Python itself starts.
     if not is_a_command() or _STARTED_AGAIN in os.environ:
         raise namespaces.Refused(namespaces.THREADS)
     os.environ[_STARTED_AGAIN] = "1"

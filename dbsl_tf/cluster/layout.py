@@ -1,4 +1,4 @@
-"""From hosts, as a person or a cluster manager lists them, to the addresses of a cluster."""
+"""Makes cluster addresses from hosts, as a person or a cluster manager lists them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Hosts:
         """Returns the addresses, checked as those of TF_CONFIG are.
 
         Args:
-            port: for hosts without one. Where a host has it in use in this cluster already, the
-                next one that is free there.
+            port: for hosts without one. If this cluster already uses it on a host, the next free
+                one there is taken.
 
         Raises:
-            UserError: a role has no host, an address is malformed or there twice.
+            UserError: a role has no host, or an address is malformed or occurs twice.
         """
         listed = {
             CHIEF: list(self.chief),
@@ -64,15 +64,15 @@ class Hosts:
 
 
 def hosts_of_pattern(pattern: str, workers: int, parameter_servers: int) -> Hosts:
-    """Hosts that a cluster manager names by role and index.
+    """Returns hosts that a cluster manager names by role and index.
 
     Args:
-        pattern: such as `train-{role}-{index}.train`; without braces all are on one host.
+        pattern: such as `train-{role}-{index}.train`; without braces all processes share a host.
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
 
     Raises:
-        UserError: the pattern has other braces.
+        UserError: the pattern contains other braces.
     """
 
     def hosts(role: str, count: int) -> tuple[str, ...]:
@@ -112,11 +112,12 @@ def hosts_of_nodes(nodes: Sequence[str], workers: int, parameter_servers: int) -
 
 
 def hosts_of_file(path: Path) -> Hosts:
-    """Reads a hosts file: a line `ROLE HOST` or `ROLE HOST:PORT` for each process, where the order
-    of the lines of a role gives the indices; `#` begins a comment.
+    """Reads a hosts file, with a line `ROLE HOST` or `ROLE HOST:PORT` for each process.
+
+    The order of the lines of a role gives the indices; `#` begins a comment.
 
     Raises:
-        UserError: the file cannot be read, or a line says something else.
+        UserError: the file cannot be read, or a line has another form.
     """
     try:
         lines = read_text(path, WRITTEN_BY_HAND).splitlines()

@@ -1,4 +1,4 @@
-"""Which servers of a cluster answer: a server that hangs does not, however slow the machine is."""
+"""Probes which servers of a cluster answer; one that hangs does not, even on a fast machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dbsl_tf.cluster.task import Task
 from dbsl_tf.common import awake
 from dbsl_tf.common.errors import ParameterServerLost
 
-# A server that has answered is not asked again for so many seconds.
+# A server that has answered is not probed again for so many seconds.
 _FRESH = 2.0
 # A server not asked about for so long is no longer watched: earlier failures are forgotten.
 _FORGOTTEN = 15.0

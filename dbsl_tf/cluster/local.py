@@ -19,7 +19,7 @@ from dbsl_tf.common.program import python_module
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"
-# A server has nothing to save: one that does not act on a signal in this time is killed.
+# A server has nothing to save: one that does not react to a signal in this time is killed.
 _STOP_SECONDS = 5.0
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
@@ -27,14 +27,14 @@ _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 class LocalCluster:
     """Parameter servers and workers as child processes that end with this process.
 
-    Each child holds the reading end of a pipe whose writing end only this process has: when this
-    process ends in whatever way, the operating system closes the pipe and the child leaves.
+    Each child holds the reading end of a pipe whose writing end only this process has: however this
+    process ends, the operating system then closes the pipe, and the child exits.
 
     Args:
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
         log_directory: where each server's output goes, as `<role>-<index>.log`.
-        restarts: how many dead workers `check` starts again.
+        restarts: how many dead workers `check` restarts.
 
     Attributes:
         addresses: where this process and its servers listen.
@@ -80,7 +80,7 @@ class LocalCluster:
         self.stop()
 
     def dead(self) -> dict[str, str]:
-        """Returns for each server that has ended, by name: how it ended and where its log is."""
+        """Returns how each server that has ended did so and where its log is, by name."""
         return {
             name: f"{name} ended with {_exit_text(process.returncode)}, see {self._log(name)}"
             for name, process in self._processes.items()
@@ -88,16 +88,16 @@ class LocalCluster:
         }
 
     def standstill_seconds(self) -> float:
-        """Returns for how long its servers have been seen to do nothing; see `Standstill`."""
+        """Returns for how many seconds its servers have done nothing; see `Standstill`."""
         processes = tuple(process.pid for process in self._processes.values())
         if self._standstill is None or self._standstill.processes != processes:
             self._standstill = Standstill(processes)
         return self._standstill.seconds
 
     def replace_killed(self, report: Callable[[str], None]) -> None:
-        """Restarts servers that a signal ended while they start, as `check` restarts workers.
+        """Restarts servers that a signal ended during their start, as `check` restarts workers.
 
-        One that ends by itself cannot start here.
+        A server that ended by itself is not restarted: it cannot start on this machine.
         """
         dead = self.dead()
         for task in self.addresses.servers():
@@ -109,13 +109,13 @@ class LocalCluster:
 
         Raises:
             ParameterServerLost: a parameter server has ended.
-            ClusterError: no worker is left.
+            ClusterError: all workers have ended.
         """
         dead = self.dead()
         lost = [dead[name] for name in dead if name.startswith(PARAMETER_SERVER)]
         if lost:
             raise ParameterServerLost(
-                f"a parameter server is gone, and the weights with it: {'; '.join(lost)}"
+                f"a parameter server was lost, and the weights with it: {'; '.join(lost)}"
             )
         for task in self.addresses.servers():
             if task.name in dead:
@@ -129,7 +129,7 @@ class LocalCluster:
             self._restarts_left -= 1
             used = self._restarts - self._restarts_left
             report(f"{ending}; restarted ({used} of {self._restarts} times)")
-            _let_go(self._processes[task.name])
+            _close_input(self._processes[task.name])
             self._start(task)
         elif task.name not in self._reported:
             self._reported.add(task.name)
@@ -140,7 +140,7 @@ class LocalCluster:
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
-                # A stopped process acts on SIGTERM only once it runs again.
+                # A stopped process handles SIGTERM only once it runs again.
                 process.send_signal(signal.SIGCONT)
         for process in self._processes.values():
             try:
@@ -148,7 +148,7 @@ class LocalCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            _let_go(process)
+            _close_input(process)
 
     def _start(self, task: Task) -> None:
         path = os.pathsep.join(filter(None, [_PACKAGE_PARENT, os.environ.get("PYTHONPATH")]))
@@ -167,7 +167,7 @@ class LocalCluster:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C in the terminal is the coordinator's to handle.
+                # A Ctrl-C in the terminal is for the coordinator to handle.
                 start_new_session=True,
             )
 
@@ -184,13 +184,13 @@ class LocalCluster:
         return self._log_directory / f"{name}.log"
 
 
-def _let_go(process: subprocess.Popen[bytes]) -> None:
+def _close_input(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
+    """Returns ports that were free a moment ago, all different."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for opened in sockets:

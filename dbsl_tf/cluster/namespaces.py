@@ -1,8 +1,8 @@
 """A network of its own for this process: Linux network namespaces, without any privilege.
 
 `python -m dbsl_tf.cluster.namespaces COMMAND ARGUMENT...` turns into COMMAND, whose processes
-reach each other at 127.0.0.1 and nobody else reaches. Where the system refuses that, it is an
-error or, with `--try` before COMMAND, COMMAND is started without.
+reach each other at 127.0.0.1, and which nobody else can reach. If the system refuses that, it is
+an error or, with `--try` before COMMAND, COMMAND is started without isolation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 # <linux/sched.h>
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
-# A user namespace gives the right to a network namespace to those who lack it.
+# A user namespace grants unprivileged processes the right to a network namespace.
 _WAYS = (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET)
 # <linux/sockios.h>, <linux/if.h>; a request is the name of the interface and its flags.
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
@@ -31,7 +31,7 @@ _SETTINGS_THAT_REFUSE = {
     "kernel.apparmor_restrict_unprivileged_userns": "1",
 }
 TRY = "--try"
-# Environment variable: the network namespace in which nothing is left to decide.
+# Environment variable: the network namespace whose isolation is already decided.
 SETTLED = "DBSL_TF_SETTLED_NETWORK"
 
 
@@ -39,17 +39,17 @@ THREADS = "other threads run in this process"
 
 
 class Refused(Exception):
-    """The system gives no network namespace; the message says why in a few words."""
+    """The system grants no network namespace; the message briefly says why."""
 
 
 def usable_way() -> int:
-    """Returns how `enter` can do its work here, found out by a child process that tries.
+    """Returns how `enter` can work on this system, which a child process tries out.
 
-    There is no way back from a namespace, and some systems grant one that is of no use: Ubuntu
-    24.04 does, and then allows nothing in it.
+    A process cannot leave a namespace again, and some systems, such as Ubuntu 24.04, grant one in
+    which nothing is allowed.
 
     Raises:
-        Refused: no way leads to a network namespace whose loopback works.
+        Refused: there is no way to a network namespace with a working loopback.
     """
     if not sys.platform.startswith("linux"):
         raise Refused(f"{sys.platform} has no network namespaces")
@@ -67,8 +67,8 @@ def usable_way() -> int:
 def enter(way: int) -> None:
     """Moves this process into a network namespace with nothing but loopback, for good.
 
-    Its files, terminal, process number, user and group stay what they are. Children inherit the
-    namespace; threads that run already would not follow, so there must be none.
+    Its files, terminal, process number, user and group remain the same. Children inherit the
+    namespace; threads already running would not, so there must be none.
 
     Args:
         way: from `usable_way`.
@@ -97,12 +97,12 @@ def enter(way: int) -> None:
 
 
 def settle() -> None:
-    """Notes for this process and its children that they stay in the network they are in."""
+    """Records that this process and its children are to stay in their present network."""
     os.environ[SETTLED] = _network() or ""
 
 
 def settled() -> bool:
-    """Returns whether this process, or a parent, called `settle` in the network it is in."""
+    """Returns whether this process or a parent called `settle` in the present network."""
     return bool(_network()) and os.environ.get(SETTLED) == _network()
 
 
@@ -112,7 +112,7 @@ def has_threads() -> bool:
 
 
 def _failure_in_child(way: int) -> str | None:
-    """Returns what a child found in the way; None if the child could use its loopback."""
+    """Returns why a child could not use its loopback; None if it could."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -152,7 +152,7 @@ def _use_loopback() -> None:
 
 
 def _network() -> str | None:
-    """Returns the identity of the network namespace of this process; None where there are none."""
+    """Returns the identity of the network namespace of this process; None if there are none."""
     try:
         return os.readlink("/proc/self/ns/net")
     except OSError:

@@ -1,6 +1,6 @@
-"""Whether the addresses of a cluster can be used: their names, their ports, and who answers.
+"""Checks the addresses of a cluster: their names, their ports, and whether servers answer.
 
-TensorFlow itself waits an hour, or for ever, where one of these is wrong.
+TensorFlow itself waits an hour, or for ever, if one of these is wrong.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import time
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, Task, host_and_port
 from dbsl_tf.common.errors import UserError
 
-# Long enough for a lost packet to be sent again twice, after 1 s and 2 s more. It is the system
-# that accepts, so the speed of the process that listens does not matter.
+# Long enough for two retransmissions of a lost packet, after 1 s and another 2 s. The operating
+# system accepts connections, so the speed of the listening process does not matter.
 _CONNECTING_SECONDS = 5.0
-# The smallest question of TensorFlow's protocol; its request has no fields.
+# The smallest call of TensorFlow's protocol; its request has no fields.
 _STATUS = "/tensorflow.WorkerService/GetStatus"
 
 
 def probe(address: str, timeout: float = 1.0) -> None:
-    """Asks what listens at `host:port` for its status, as one TensorFlow server asks another.
+    """Requests the status of the server at `host:port`, as TensorFlow servers do of one another.
 
-    Call `bypass_proxies` before.
+    Call `bypass_proxies` first.
 
     Args:
-        address: where to ask.
+        address: of the server.
         timeout: seconds to wait for a connection, and again for an answer.
 
     Raises:
-        OSError: nothing accepts connections there, or what does gives no answer in time: it is
-            hung, or no TensorFlow server.
+        OSError: nothing accepts connections there, or there is no answer in time: the server
+            hangs, or is no TensorFlow server.
     """
     socket.create_connection(host_and_port(address), timeout).close()
     import grpc
@@ -55,10 +55,9 @@ def reachable(address: str) -> bool:
 
 
 def bypass_proxies(task: Task) -> None:
-    """Makes gRPC connect to the cluster of `task` directly, whatever web proxy the environment
-    names.
+    """Makes gRPC connect to the cluster of `task` directly, past any web proxy.
 
-    Call it before TensorFlow connects, and before servers are started that are to inherit it.
+    Call it before TensorFlow connects, and before servers are started, which inherit it.
     """
     hosts = {host_and_port(server.address)[0] for server in task.addresses.servers()}
     hosts.add(host_and_port(task.addresses.chief)[0])
@@ -70,8 +69,8 @@ def bypass_proxies(task: Task) -> None:
 def check_own_port(task: Task) -> None:
     """Checks that this process can listen on the port of `task`.
 
-    TensorFlow listens at a port of all of a machine's addresses, so two processes of a machine
-    need two ports, whichever names of the machine they have.
+    TensorFlow listens on all addresses of a machine, so two processes of one machine need
+    different ports, by whatever names the machine is listed.
 
     Raises:
         UserError: the port is in use, not allowed, or that of another process on this machine.
@@ -94,10 +93,10 @@ def check_own_port(task: Task) -> None:
 
 
 def wait_for_names(task: Task, timeout: float) -> None:
-    """Waits until the names resolve that the server of `task` needs: its own, the chief's and the
-    parameter servers'.
+    """Waits until the host names resolve that the server of `task` needs.
 
-    Names may appear late: where a cluster manager gives them, only with the process.
+    These are its own, the chief's and those of the parameter servers. They may appear late: some
+    cluster managers register a name only when its process starts.
 
     Args:
         task: a worker or a parameter server.
@@ -126,9 +125,9 @@ def wait_for_names(task: Task, timeout: float) -> None:
 
 
 def is_here(address: str) -> bool:
-    """Returns whether the host of `host:port` is this machine, by its own interfaces.
+    """Returns whether the host of `host:port` is this machine, judged by its interfaces.
 
-    A host whose name does not resolve is not.
+    A host whose name does not resolve is not this machine.
     """
     host, _ = host_and_port(address)
     try:

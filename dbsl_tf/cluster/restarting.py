@@ -1,4 +1,4 @@
-"""Beginning a command anew in the same process, with nothing left of TensorFlow's state."""
+"""Restarts a command in the same process, which clears all state of TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def restarts_so_far(environment: Mapping[str, str]) -> int:
 def restart(*arguments: str) -> NoReturn:
     """Replaces this process by its command with more arguments; its children must have ended.
 
-    A process connects to a cluster once: what TensorFlow keeps of a cluster that lost a parameter
-    server cannot be cleared in another way.
+    A process can connect to a cluster only once: there is no other way to clear TensorFlow's state
+    of a cluster that lost a parameter server.
     """
     remove_generated_files()
     os.environ[RESTARTS] = str(restarts_so_far(os.environ) + 1)

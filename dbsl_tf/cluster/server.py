@@ -1,8 +1,8 @@
-"""The server of one parameter server or worker: it waits for the coordinator's work.
+"""The process of one parameter server or worker, which waits for work from the coordinator.
 
-`python -m dbsl_tf.cluster.server` is what a local cluster starts. It takes its role from
-TF_CONFIG and ends when its standard input closes, that is when the process that started it is
-gone, however that happened.
+A local cluster starts `python -m dbsl_tf.cluster.server`. It takes its role from TF_CONFIG, and
+ends when its standard input closes, that is, when the process that started it has ended, however
+that happened.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def serve(task: Task) -> None:
         task: a worker or a parameter server.
 
     Raises:
-        UserError: its address cannot be used.
+        UserError: the address cannot be used.
     """
     bypass_proxies(task)
     _share_one_heap()
     library = load_server_library()
     options = library.ConfigProto()
     options.intra_op_parallelism_threads = len(available_cores())
-    # On a parameter server, one thread each may wait for the lock on the weights.
+    # On a parameter server, one thread per worker may wait for the lock on the weights.
     waiting = len(task.addresses.workers) + 2 if task.role == PARAMETER_SERVER else 0
     options.inter_op_parallelism_threads = max(2, len(available_cores()), waiting)
     # Several workers may share a GPU.
@@ -53,7 +53,7 @@ def serve(task: Task) -> None:
             f"{task.name} cannot serve at {task.address} ({error.message}): is the port in use, "
             "or does the host belong to another machine?"
         ) from error
-    # `join` would not let go for a signal.
+    # `join` itself cannot be interrupted by a signal.
     serving = threading.Thread(target=server.join, daemon=True)
     serving.start()
     while serving.is_alive():
@@ -63,8 +63,8 @@ def serve(task: Task) -> None:
 def _share_one_heap() -> None:
     """Makes all threads of this process take memory from one heap (glibc).
 
-    From a heap of its own, as each thread has otherwise, no other one can use what is freed: a
-    worker would grow with every input pipeline, by as much as its data take.
+    By default each thread has a heap of its own, and memory freed there is lost to other threads: a
+    worker would grow with every input pipeline, by the size of its data.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt") and "MALLOC_ARENA_MAX" not in os.environ:
@@ -85,13 +85,13 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serves the task in TF_CONFIG until the process that started this one is gone."""
+    """Serves the task in TF_CONFIG until the process that started this one has ended."""
     _end_with_parent()
     task = task_from_environment(os.environ)
     if task is None:
         sys.exit("error: TF_CONFIG is not set: this module serves one task of a cluster")
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
-    # Before TensorFlow counts them.
+    # Before TensorFlow counts the cores.
     if cores := os.environ.get(CORES):
         os.sched_setaffinity(0, map(int, cores.split(",")))
     serve(task)

@@ -1,7 +1,7 @@
 """TensorFlow's server without the rest of TensorFlow.
 
-A server runs what the coordinator sends it, all of it in TensorFlow's C++ library. Importing
-`tensorflow` would load what builds programs as well: some seconds and 270 MB in every server.
+A server only runs what the coordinator sends it, in TensorFlow's C++ library. Importing
+`tensorflow` would also load everything that builds programs: some seconds and 270 MB per server.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class ServerLibrary(NamedTuple):
 
 
 def load_server_library() -> ServerLibrary:
-    """Loads it. In a process that has not imported `tensorflow`, nothing else of it works.
+    """Loads and returns the server library; without `import tensorflow`, nothing else works.
 
-    Its modules are no public interface, so this goes with the pinned version of TensorFlow. Where
-    plug-ins for devices are installed, which only the whole of TensorFlow loads, that is imported.
+    Its modules are no public interface, so this fits only the pinned version of TensorFlow. If
+    device plug-ins are installed, which only all of TensorFlow loads, that is imported instead.
     """
-    # Without effect where whoever started this process, or a configuration, has settled it.
+    # Has no effect if the parent process or a configuration has already decided.
     onednn.apply("auto")
     bare = "tensorflow" not in sys.modules and not _plug_ins_are_installed()
     if bare:

@@ -1,4 +1,4 @@
-"""Addresses of a cluster and the place of one process in it, as TF_CONFIG states them."""
+"""Addresses of a cluster and the task of one process in it, as in TF_CONFIG."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ class Task:
 
 
 def task_from_environment(environment: Mapping[str, str]) -> Task | None:
-    """Returns the task that TF_CONFIG gives this process; None where it is unset or empty.
+    """Returns the task that TF_CONFIG gives this process; None if it is unset or empty.
 
     Raises:
-        UserError: TF_CONFIG is no JSON, lacks a role, names an unknown role, an index out of
-            range, a malformed or a repeated address.
+        UserError: TF_CONFIG is not JSON, lacks a role, or has an unknown role, an index out of
+            range, or a malformed or repeated address.
     """
     text = environment.get("TF_CONFIG", "").strip()
     if not text or text == "{}":
@@ -94,7 +94,7 @@ def task_from_environment(environment: Mapping[str, str]) -> Task | None:
 
 
 def checked_task(cluster: object, role: object, index: int) -> Task:
-    """Returns the task of the content of TF_CONFIG, checked.
+    """Checks the content of TF_CONFIG; returns the task.
 
     Args:
         cluster: its `cluster` object.
@@ -102,7 +102,7 @@ def checked_task(cluster: object, role: object, index: int) -> Task:
         index: its `task.index`.
 
     Raises:
-        UserError: as `task_from_environment`.
+        UserError: see `task_from_environment`.
     """
     addresses = _addresses(cluster)
     if role not in _ROLES:
@@ -155,7 +155,7 @@ def _addresses(cluster: object) -> ClusterAddresses:
     names: dict[tuple[str, int], str] = {}
     for role in _ROLES:
         for index, address in enumerate(cluster[role]):
-            # Names of hosts do not know upper from lower case.
+            # Host names are case-insensitive.
             other = names.setdefault(host_and_port(address.lower()), f"{role}-{index}")
             if other != f"{role}-{index}":
                 raise UserError(

@@ -1,4 +1,4 @@
-"""How a training step computes: in which precision, and whether XLA compiles it."""
+"""Precision and compilation of training steps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dbsl_tf.training.loss_scale import LossScale
 
 @dataclass(frozen=True)
 class Compute:
-    """See the section `compute` of the configuration.
+    """Precision and compilation of training steps; see the configuration section `compute`.
 
     Attributes:
         precision: of the layers up to the pooling. Weights, batch statistics, classifier and loss
-            are float32 with any.
+            are float32 in any case.
         xla: whether XLA compiles the training step, once for each batch size.
     """
 
@@ -23,5 +23,5 @@ class Compute:
 
     @property
     def loss_scale(self) -> LossScale | None:
-        """Loss scaling where gradients need it: bfloat16 has the range of float32."""
+        """Loss scaling, if gradients need it; bfloat16 has the range of float32."""
         return LossScale() if self.precision == "mixed_float16" else None

@@ -13,7 +13,7 @@ from dbsl_tf.training.sgd import SGD
 
 
 class Sums(NamedTuple):
-    """What a number of samples add up to; scalars."""
+    """Loss, hits and number of some samples; scalars."""
 
     loss: tf.Tensor  # float32, cross-entropy summed over samples
     correct: tf.Tensor  # int64, samples whose class of highest logit is that of highest label
@@ -34,7 +34,7 @@ class Sums(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What comes of a number of training steps."""
+    """The result of some training steps."""
 
     weights: list[tf.Tensor]  # after the last step, in the network's order
     velocity: list[tf.Tensor]  # of the optimiser after it; empty without momentum
@@ -62,10 +62,10 @@ def train_steps(
     seed: tf.Tensor,
     velocity: Sequence[tf.Tensor] = (),
 ) -> Trained:
-    """Trains `steps` batches, starting from `weights`.
+    """Trains `steps` batches, starting from `weights`; returns the result as tensors.
 
     Args:
-        network: the model as a pure function; its `compute` says how the steps compute.
+        network: the model as a pure function; its `compute` gives precision and XLA.
         optimizer: the update rule.
         weights: in the network's order.
         batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
@@ -79,7 +79,7 @@ def train_steps(
         return _train_step(network, optimizer, state, images, labels, rate)
 
     if network.compute.xla:
-        # Without what reads the batches, which XLA cannot compile.
+        # Not including the reading of batches, which XLA cannot compile.
         one_step = tf.function(one_step, autograph=False, jit_compile=True)
 
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:

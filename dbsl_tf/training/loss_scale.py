@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class ScaleState(NamedTuple):
-    """The scale, float32, and for how many steps it has gone well, int32; scalars."""
+    """The scale, float32, and its steps without overflow since it changed, int32; scalars."""
 
     scale: tf.Tensor
     good_steps: tf.Tensor
@@ -21,7 +21,7 @@ class LossScale:
     """Dynamic loss scaling (Micikevicius et al., arXiv 1710.03740, section 3.2).
 
     The loss is multiplied by the scale before the gradient is taken, and the gradient divided by
-    it afterwards. Where that overflows, the step is to be skipped and the scale is halved; it is
+    it afterwards. If a gradient overflows, the step must be skipped and the scale is halved; it is
     doubled after `growth_steps` steps without an overflow. The defaults are those of Keras's
     `LossScaleOptimizer`.
 
@@ -38,7 +38,12 @@ class LossScale:
         return ScaleState(tf.constant(self.initial), tf.constant(0))
 
     def after(self, state: ScaleState, finite: tf.Tensor) -> ScaleState:
-        """Returns the state after a step; the boolean scalar `finite` is of its gradients."""
+        """Returns the state after a step.
+
+        Args:
+            state: before the step.
+            finite: whether its gradients are finite, bool scalar.
+        """
         good_steps = tf.where(finite, state.good_steps + 1, 0)
         grown = good_steps >= self.growth_steps
         scale = tf.where(

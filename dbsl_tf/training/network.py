@@ -22,7 +22,7 @@ class Network:
     Args:
         model: a built keras-core model that maps images to logits.
         decay_all: whether weight decay applies to biases and normalisation too.
-        compute: how training steps compute; the model has the precision already.
+        compute: precision and XLA of training steps; the model is already in this precision.
 
     Attributes:
         compute: as given.
@@ -61,7 +61,14 @@ class Network:
         seeds: Sequence[tf.Tensor],
         images: tf.Tensor,
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
-        """Logits [batch, classes] of a training pass, and the statistics and seeds after it."""
+        """Runs a training pass; returns logits [batch, classes], new statistics and new seeds.
+
+        Args:
+            trainable: the trainable weights.
+            statistics: the moving statistics of batch normalisation.
+            seeds: from `seed_states` or the pass before.
+            images: [batch, height, width, 3], float32.
+        """
         logits, non_trainable = self._model.stateless_call(
             list(trainable), self._non_trainable(statistics, seeds), images, training=True
         )
@@ -70,7 +77,7 @@ class Network:
         return logits, others, states
 
     def predict(self, weights: Sequence[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
-        """Logits [batch, classes] of `images` in inference mode."""
+        """Returns the logits [batch, classes] of `images` in inference mode."""
         trainable, statistics = self.split(weights)
         seeds = self.seed_states(tf.constant(0))
         logits, _ = self._model.stateless_call(
@@ -81,13 +88,13 @@ class Network:
     def split(
         self, weights: Sequence[tf.Tensor]
     ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor]]:
-        """Returns the trainable weights and the statistics."""
+        """Splits weights into the trainable ones and the statistics, and returns both."""
         return weights[: self.trainable_count], weights[self.trainable_count :]
 
     def _non_trainable(
         self, statistics: Sequence[tf.Tensor], seeds: Sequence[tf.Tensor]
     ) -> list[tf.Tensor]:
-        """Statistics and seeds in the model's order of non-trainable variables."""
+        """Returns statistics and seeds in the model's order of non-trainable variables."""
         remaining_statistics, remaining_seeds = iter(statistics), iter(seeds)
         count = len(self._statistics) + len(self._seed_positions)
         return [

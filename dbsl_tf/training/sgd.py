@@ -52,7 +52,7 @@ class SGD:
             )
 
     def initial_velocity(self, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Zeros shaped like `weights`, or an empty list when the momentum is 0."""
+        """Returns zeros shaped like `weights`, or an empty list if the momentum is 0."""
         if self.momentum == 0:
             return []
         return [tf.zeros_like(weight) for weight in weights]
@@ -65,7 +65,7 @@ class SGD:
         learning_rate: tf.Tensor | float,
         decay: Sequence[bool],
     ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """Takes one step.
+        """Computes one step.
 
         Args:
             weights: the trainable weights.
@@ -89,8 +89,8 @@ class SGD:
             if decayed and self.weight_decay:
                 weight, gradient = self._decayed(weight, gradient, rate)
             # Subtracted, not added: a sum of three becomes one AddN, which TensorFlow's memory
-            # optimiser turns into a temporary variable where a model is large. In a loop the second
-            # step then fails with AlreadyExistsError.
+            # optimiser turns into a temporary variable in large models. In a loop, the second step
+            # then fails with AlreadyExistsError.
             descent = rate * gradient
             if speed is None:
                 new_weights.append(weight - descent)
