@@ -25,7 +25,7 @@ from functools import lru_cache
 
 from dbsl_tf.planning.time_model import TimeModel
 
-_PRECISION = 1e-12  # of a moment, relative
+_PRECISION = 1e-12  # of a point in time, relative
 _TOLERANCE = 1e-6  # by which a share or a batch may fall below 1
 
 

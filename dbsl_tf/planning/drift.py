@@ -18,11 +18,11 @@ _ENOUGH = 2
 class DriftWatch:
     """Compares the observed time of every worker's steps with its time model.
 
-    A mini-epoch gives one time for one batch size, which cannot tell a from b: a worker that takes
-    s times as long as expected is taken to have both s times as large.
+    A mini-epoch yields one time for one batch size, from which a and b cannot be separated: for a
+    worker that takes s times as long as expected, both are assumed to be s times as large.
 
     Args:
-        time_models: one a worker, those the plan was made with.
+        time_models: of each worker, as used for the plan.
         plan_with: makes the plan for other time models.
     """
 
@@ -33,7 +33,7 @@ class DriftWatch:
     ) -> None:
         self._time_models = tuple(time_models)
         self._plan_with = plan_with
-        # The first mini-epoch of a worker also pays for what happens once.
+        # The first mini-epoch of a worker includes one-time costs.
         self._skip = [1] * len(self._time_models)
         self._ratios: list[deque[float]] = [deque(maxlen=_WINDOW) for _ in self._time_models]
 
@@ -48,7 +48,7 @@ class DriftWatch:
 
     @property
     def time_models(self) -> tuple[TimeModel, ...]:
-        """One a worker, those that the plan in force was made with."""
+        """Time model of each worker, as used for the plan in force."""
         return self._time_models
 
     @property
@@ -73,10 +73,10 @@ class DriftWatch:
         return self._plan_with(self._observed_models())
 
     def adopt(self) -> None:
-        """Expects from now on what was observed."""
+        """Expects the observed speeds from now on."""
         self._time_models = self._observed_models()
         for ratios in self._ratios:
-            # A slow worker that has shown little yet must not be forgotten.
+            # What a slow worker has shown so far must not be forgotten.
             if len(ratios) >= _ENOUGH:
                 ratios.clear()
         self._skip = [1] * len(self._time_models)

@@ -13,7 +13,7 @@ class PlanRequest:
 
     Attributes:
         time_model: a, b and c of every worker, or a tuple with those of each, by its index.
-        samples: samples in an epoch, d; at least one a worker.
+        samples: samples in an epoch, d; at least one for each worker.
         workers: all workers, n.
         small_workers: workers with the small batch, n_S.
         large_batch: B_L.

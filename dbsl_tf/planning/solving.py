@@ -1,4 +1,4 @@
-"""From what is asked to a plan: Eq. 4-8 for equal workers, their general form for others."""
+"""Makes the plan for a request: Eq. 4-8 for equal workers, their general form for others."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class BatchTime:
 
 
 def profile_batch_times(path: Path | str, method: Method = "robust") -> Profile:
-    """Fits a batch-times file: for each resolution one line for the mean of the hosts, one a host.
+    """Fits a batch-times file: for each resolution, the mean of the hosts and each host.
 
     Hosts become workers in the order in which the file names them.
 

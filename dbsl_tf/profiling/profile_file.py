@@ -56,7 +56,7 @@ class ResolutionTimes(TimeFit):
         resolution: pixels a side; None: not known.
         overhead: seconds a mini-epoch takes beyond its steps (c), the mean of the workers.
         points: what was measured, means of the workers; residuals are in this order.
-        workers: a fit for each worker, by index; empty where they cannot be told apart.
+        workers: a fit for each worker, by index; empty if they cannot be distinguished.
     """
 
     resolution: int | None
@@ -156,7 +156,7 @@ class Profile:
 
         Each has its own where the profile has as many workers and the lines of two of them differ
         by more than their confidence intervals at an end of `fitted_range`. Else they cannot be
-        told apart, and all have the mean, which more measurements support.
+        distinguished, and all have the mean, which more measurements support.
 
         Raises:
             UserError: no fit for the resolution (as `resolution_times`), or one that no plan can
@@ -181,7 +181,7 @@ class Profile:
         return json.dumps(with_checksum(self.as_dict()), indent=2, allow_nan=False) + "\n"
 
     def save(self, path: Path) -> None:
-        """Writes the whole file or nothing, in place of one that is there; makes its folder.
+        """Writes the whole file or nothing, replacing an existing one; creates its folder.
 
         Raises:
             UserError: it cannot be written.

@@ -1,4 +1,4 @@
-"""From a configuration to the run it describes: nothing after this works anything out of it."""
+"""Derives a run from its configuration; nothing else derives anything from a configuration."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def resolve(
     Args:
         config: the configuration.
         samples: in an epoch; None: those of its data, see `epoch_samples`.
-        kept: time models that the run has come to, which count where they are those of its
-            resolutions; None: those of the configuration.
+        kept: time models from a checkpoint, used if they are for the run's resolutions; None: those
+            of the configuration.
 
     Raises:
         UserError: the data cannot be counted, there are no time models, or no plan satisfies it.
@@ -85,7 +85,7 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
 
 
 def _resolutions(config: Config) -> tuple[ResolutionSettings, ...]:
-    """From low to high; without progressive learning there is one, that of the data."""
+    """Returns them from low to high; without progressive learning, only that of the data."""
     progressive = config.progressive
     dropout, large_batch = config.model.dropout, config.dual_batch.large_batch
     if progressive.mode == "off":
@@ -145,7 +145,7 @@ def _sub_stages(
 def _resolutions_in_turn(
     config: Config, resolutions: Sequence[ResolutionSettings]
 ) -> Iterator[tuple[int, ResolutionSettings]]:
-    """The last epoch of each resolution in every stage, and its settings."""
+    """Returns the last epoch of each resolution in every stage, with its settings."""
     stages = stage_ends(config.progressive, config.schedule)
     ends = config.progressive.sub_stage_ends
     if config.progressive.mode == "off" or ends is None:

@@ -1,4 +1,4 @@
-"""A whole run: its settings, and who trains how much in every epoch."""
+"""A whole run: its settings, and what every worker trains in every epoch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dbsl_tf.resolved.settings import RunSettings
 
 @dataclass(frozen=True)
 class ResolvedRun:
-    """All that there is to know of a run before it begins; see `resolve`.
+    """All that is known of a run before it begins; see `resolve`.
 
     Attributes:
         settings: what it does.
-        time_models: one a worker, for each resolution; those that the plans were made with.
+        time_models: of each worker, for each resolution, as used for the plans.
         schedule: what every worker trains in every epoch.
     """
 

@@ -1,4 +1,4 @@
-"""The settings of a run: all that follows from its configuration and data alone."""
+"""The settings of a run: all that follows from its configuration and data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TimeSource:
     """Where the time models of a run come from; see `time_models_of`.
 
     Attributes:
-        profile: a file of `dbsl_tf.profile`, which counts before all else.
+        profile: a file of `dbsl_tf.profile`; takes precedence.
         given: the coefficients in the configuration, for each resolution; empty: none.
     """
 
@@ -54,13 +54,13 @@ class TimeSource:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is one at all."""
+        """Whether there is a source."""
         return self.profile is not None or bool(self.given)
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run does, but for the share of each worker; see `settings_of`.
+    """What a run does, except for the share of each worker; see `settings_of`.
 
     Attributes:
         data: which images, and how they are augmented.
@@ -133,7 +133,7 @@ class RunSettings:
         """Returns the request for the plan of an epoch.
 
         Args:
-            time_models: one a worker, at this resolution.
+            time_models: of each worker, at this resolution.
             resolution: one of the run's; None: the highest.
 
         Raises:
@@ -171,7 +171,7 @@ class RunSettings:
         """Returns the plan of the whole run; with one resolution all epochs have one plan.
 
         Args:
-            time_models: one a worker, for each resolution of the run.
+            time_models: of each worker, for each resolution of the run.
 
         Raises:
             UserError: a resolution has no plan, as `plan_dual_batch`.

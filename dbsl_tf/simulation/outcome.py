@@ -21,7 +21,7 @@ class WorkerSeconds:
         pulling: from the order to begin to the arrival of the weights.
         training: steps and overhead of mini-epochs that were merged.
         pushing: from the last step to the acknowledgement.
-        lost: trained in vain, until a failure.
+        lost: training lost to a failure.
         down: from a failure until the worker rejoins.
     """
 
@@ -46,7 +46,7 @@ class Outcome:
         merged_at: when the coordinator knew that it was merged, float [commits].
         worker_seconds: what workers did.
         pull_link_seconds: in which the busiest server sent at its full bandwidth.
-        push_link_seconds: likewise took.
+        push_link_seconds: in which the busiest server received at its full bandwidth.
         lock_seconds: in which the lock of the global weights was held.
         merging_seconds: in which the coordinator had something to merge.
         failures: of workers.

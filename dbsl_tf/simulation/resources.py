@@ -1,4 +1,4 @@
-"""What simulated workers share: links that divide their bandwidth, locks that one has at a time."""
+"""What simulated workers share: links that divide their bandwidth, and locks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SharedLink:
         return self._size == 0 or math.isinf(min(self._bandwidth, self._receiver))
 
     def transfer(self) -> Event:
-        """Begins a transfer; the event happens when it is done. Not for a link that is `free`."""
+        """Begins a transfer; the event occurs when it is done. Not for a link that is `free`."""
         self._advance()
         done = self._env.event()
         self._under_way.append((self._sent + self._size, done))
@@ -89,10 +89,10 @@ class SharedLink:
 
 
 class Lock:
-    """Whoever comes first has it first.
+    """A lock that is granted in the order of requests.
 
     Attributes:
-        busy_seconds: time in which somebody had it.
+        busy_seconds: time in which it was held.
     """
 
     def __init__(self, env: Environment) -> None:
@@ -101,7 +101,7 @@ class Lock:
         self.busy_seconds = 0.0
 
     def hold(self, seconds: float) -> Event:
-        """Waits for the lock and keeps it for `seconds`; the event happens when it is given up."""
+        """Waits for the lock and holds it for `seconds`; the event occurs when it is released."""
         now = self._env.now
         self._free_at = max(now, self._free_at) + seconds
         self.busy_seconds += seconds

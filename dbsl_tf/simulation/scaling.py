@@ -50,7 +50,8 @@ def scale(
     Args:
         sizes: numbers of workers, rising.
         config_of: the configuration of a cluster of so many workers.
-        report: for a number of workers, who is told of the commits of its simulation.
+        report: given a number of workers, returns what is called with the commits of its
+            simulation so far.
 
     Raises:
         UserError: no size can be simulated.

@@ -1,17 +1,17 @@
 """The simulation itself: workers, servers and coordinator as processes of simulated time.
 
-A mini-epoch goes through the moments of a real one (`dbsl_tf.coordinator`):
+A mini-epoch goes through the steps of a real one (`dbsl_tf.coordinator`):
 
-1. The coordinator hands it out to the worker that is idle for longest; a message of one latency.
+1. The coordinator hands it out to the worker that has been idle longest; a message of one latency.
 2. Pull: a message; the servers copy the weights under the lock that a merge needs too; the copy is
    sent, in competition with the pulls of others.
 3. Training, after a message's latency.
 4. Push, in competition with the pushes of others; a message back, another to the coordinator.
 5. Merge, one at a time: the coordinator's work, a message, the merge under the lock, a message.
-   With BSP the mini-epochs of a round are merged as one when the last is there.
+   With BSP the mini-epochs of a round are merged as one when the last has arrived.
 
-A worker that fails does so while it trains. It is found dead at once, another one begins its
-mini-epoch anew, and it rejoins after its restart.
+A worker that fails does so during training. Its death is detected at once, another one restarts
+its mini-epoch, and it rejoins after its restart.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def simulate(
 
     Args:
         scenario: what to simulate.
-        report: told now and then how many commits there are.
+        report: called now and then with the number of commits so far.
         draws: what is drawn; None: by the scenario's distributions.
     """
     if draws is None:
@@ -111,9 +111,9 @@ class _Simulation:
         )
 
     def _hand_out(self) -> None:
-        # Of absent workers it is known here when they are back.
+        # Here it is known when absent workers are back.
         while self._rules.present and (number := self._rules.next()) is not None:
-            # As fewer are out than may begin, one of those is idle.
+            # Fewer are out than may begin, so one of those is idle.
             worker = self._idle.take()
             self._env.process(self._mini_epoch(worker, number))
 
@@ -179,7 +179,7 @@ class _Simulation:
             self._let_merge()
 
     def _let_merge(self) -> None:
-        """Continues with what was kept from being merged and no longer has to be."""
+        """Merges results that had to wait and no longer have to."""
         for result in list(self._held):
             if self._rules.release(result.worker):
                 self._held.remove(result)
@@ -238,25 +238,25 @@ class _Simulation:
 
 
 class IdleWorkers:
-    """Workers at nothing, in the order in which they take up the next mini-epoch.
+    """Idle workers, in the order in which they begin the next mini-epochs.
 
     Args:
-        rules: those that may not begin by these are passed over until they may.
-        workers: who is idle at first.
+        rules: workers that these do not allow to begin are skipped until they may.
+        workers: idle at first.
     """
 
     def __init__(self, rules: DispatchRules, workers: Iterable[int]) -> None:
         self._rules = rules
         self._ready = deque(workers)
-        # By clock, those that were found not to be allowed.
+        # By clock, workers that were not allowed to begin.
         self._held: dict[int, list[int]] = defaultdict(list)
 
     def add(self, worker: int) -> None:
-        """Notes that `worker` has finished what it was doing."""
+        """Adds a worker that has become idle."""
         self._ready.append(worker)
 
     def take(self) -> int:
-        """Takes the worker idle for longest of those that may begin.
+        """Returns the worker that has been idle longest among those that may begin.
 
         Raises:
             LookupError: there is none.
@@ -264,7 +264,7 @@ class IdleWorkers:
         for clock in sorted(self._held):
             if not self._rules.keeps_bound(clock):
                 break
-            # They have waited for longer than the others.
+            # They have waited longer than the others.
             self._ready.extendleft(reversed(self._held.pop(clock)))
         while self._ready:
             worker = self._ready.popleft()

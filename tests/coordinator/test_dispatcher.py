@@ -139,8 +139,8 @@ class TestDispatcher:
         membership.mark_alive(1)
         assert waiting.result() == 1
 
-    def test_a_loss_that_is_told_of_after_its_end_counts_as_over(self):
-        """Two threads may tell of them in either order."""
+    def test_a_loss_reported_after_its_end_counts_as_over(self):
+        """Two threads may report them in either order."""
         membership = Membership(2)
         membership.subscribe(lambda worker, reason: reason and membership.mark_alive(worker))
         work = Dispatcher(4, 0, [0, 0], Synchronization(), membership)

@@ -1,4 +1,4 @@
-"""Records are told in order, beside the run; no cluster."""
+"""Records are delivered in order, beside the run; no cluster."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Slow:
 
     def __init__(self) -> None:
         self.begun, self.released = threading.Event(), threading.Event()
-        self.told: list[object] = []
+        self.delivered: list[object] = []
 
     def committed(self, record) -> None:
         self.begun.set()
         self.released.wait(SOON)
-        self.told.append(record.commit)
+        self.delivered.append(record.commit)
 
     def evaluated(self, record) -> None:
-        self.told.append(record)
+        self.delivered.append(record)
 
     survived = drifted = evaluated
 
@@ -46,7 +46,7 @@ class TestRecordWriter:
         writer.start(lambda error: (self.failures.append(error), self.failed.set()))
         return writer
 
-    def test_nobody_waits_for_the_observers_who_are_told_all_in_order(self):
+    def test_nobody_waits_for_the_observers_who_get_all_records_in_order(self):
         slow = Slow()
         writer = self.started(slow)
         evaluation, fault = evaluation_record(), FaultRecord(2, "back", 0, "it is back")
@@ -55,11 +55,11 @@ class TestRecordWriter:
         writer.committed(commit_record(commit=2))
         writer.evaluated(evaluation)
         writer.survived(fault)
-        assert slow.told == []
+        assert slow.delivered == []
         assert not writer.flush(0.05)
         slow.released.set()
         assert writer.flush(SOON)
-        assert slow.told == [1, 2, evaluation, fault]
+        assert slow.delivered == [1, 2, evaluation, fault]
 
     def test_who_is_far_ahead_waits(self):
         slow = Slow()
@@ -78,7 +78,7 @@ class TestRecordWriter:
             slow.released.set()
             one_more.join(SOON)
             assert writer.flush(SOON)
-        assert slow.told == [1, 1, 1, 1, 9]
+        assert slow.delivered == [1, 1, 1, 1, 9]
 
     def test_an_observer_that_fails_ends_the_run_and_holds_nobody_up(self):
         with unittest.mock.patch.object(record_writer, "_MOST", 3):

@@ -46,7 +46,7 @@ class FailuresTest(tf.test.TestCase):
         ):
             self.assertFalse(is_retriable(error))
 
-    def test_a_fault_is_told_without_traces_of_the_source(self):
+    def test_a_fault_is_reported_without_traces_of_the_source(self):
         with self.assertRaises(ClusterError) as caught:
             named(tf.errors.InvalidArgumentError(None, None, ASSERTION))
         self.assertEqual(
@@ -56,8 +56,8 @@ class FailuresTest(tf.test.TestCase):
         )
 
     def test_too_little_memory_comes_with_advice(self):
-        told = "a worker failed .*OOM.*lower dual_batch.large_batch, or progressive.large_batch"
-        with self.assertRaisesRegex(ClusterError, told):
+        message = "a worker failed .*OOM.*lower dual_batch.large_batch, or progressive.large_batch"
+        with self.assertRaisesRegex(ClusterError, message):
             named(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"))
 
     def test_a_lost_server_is_named(self):

@@ -1,4 +1,4 @@
-"""A worker that hangs, told on a real cluster from one that is only slow."""
+"""A worker that hangs, distinguished on a real cluster from one that is only slow."""
 
 from __future__ import annotations
 

@@ -66,12 +66,12 @@ class TestStallWatch:
                 hurried.check()
 
     def test_a_cluster_that_does_not_answer_or_take_calls_is_given_up(self, subtests):
-        for changes, told in (
+        for changes, message in (
             ({"unanswered_seconds": 3.0}, "waited 3 s for an answer of a parameter server"),
             ({"scheduling_seconds": 3.0}, "waited 3 s for the cluster to take a call"),
         ):
-            with subtests.test(told):
-                with pytest.raises(ParameterServerLost, match=told):
+            with subtests.test(message):
+                with pytest.raises(ParameterServerLost, match=message):
                     StallWatch(cluster(silent="ps-0", **changes), PATIENCE).check()
                 StallWatch(cluster(**changes), PATIENCE).check()
                 StallWatch(cluster(silent="ps-0", **changes), None).check()

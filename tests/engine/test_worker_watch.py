@@ -121,7 +121,7 @@ class TestCallWatch:
 
 class TestPresenceWatch:
     def look(self, *, reachable=True, quiet=100.0, silence=100.0):
-        """Whether a worker of which this is known is told to be absent."""
+        """Whether a worker of which this is known is marked as absent."""
         membership = Membership(2)
         watch = PresenceWatch(
             ["a:1", "b:2"], membership, lambda worker: quiet, lambda address: silence, 10.0
