@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -16,39 +16,44 @@ from dbsl_tf.config.names import (
     UpdateFactor,
 )
 from dbsl_tf.config.section import Section
+from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, Timed
 
 
 class ClusterSection(Section):
     """The parameter-server cluster."""
 
-    workers: int = Field(2, ge=1, description="number of workers, n")
-    parameter_servers: int = Field(1, ge=1, description="number of parameter servers")
-    connect_timeout: float = Field(
+    workers: Annotated[
+        int, Effect.RESULT, Fixed("an epoch is one commit of every worker"), Timed("servers")
+    ] = Field(2, ge=1, description="number of workers, n")
+    parameter_servers: Annotated[int, Effect.RESULT, Timed("servers")] = Field(
+        1, ge=1, description="number of parameter servers"
+    )
+    connect_timeout: Annotated[float, Effect.CONDUCT] = Field(
         120.0,
         gt=0,
         description="seconds to wait for all servers of the cluster; a local cluster is given "
         "longer while its servers are visibly still starting",
     )
-    worker_timeout: float | None = Field(
+    worker_timeout: Annotated[float | None, Effect.CONDUCT] = Field(
         None,
         gt=0,
         description="seconds after which a mini-epoch that has not come back is given to another "
         "worker; null: 10 times as long as mini-epochs take here, at least 20 s, if the worker "
         "does not answer either, and 10 times that if it does",
     )
-    max_restarts: int = Field(
+    max_restarts: Annotated[int, Effect.CONDUCT] = Field(
         10,
         ge=0,
         description="how many times in a run dead servers of a local cluster are restarted, or "
         "the run is resumed from a checkpoint because a parameter server was lost",
     )
-    isolation: Isolation = Field(
+    isolation: Annotated[Isolation, Effect.CONDUCT] = Field(
         "auto",
         description="use a network namespace to keep others out of a cluster on this machine; if "
         "the system refuses one, auto prints a warning and require stops the run. No effect with "
         "TF_CONFIG",
     )
-    transfer_dtype: TransferType = Field(
+    transfer_dtype: Annotated[TransferType, Effect.RESULT, Timed("transfer_dtype")] = Field(
         "float32",
         description="type in which workers pull weights and push their changes; bfloat16 halves "
         "the traffic, at the cost of one more copy of the model per worker on the servers",
@@ -62,7 +67,7 @@ class DualBatchSection(Section):
         1, ge=0, description="number of workers with the small batch, n_S; at most cluster.workers"
     )
     large_batch: int = Field(128, ge=1, description="samples in a large batch, B_L")
-    extra_time_ratio: float = Field(
+    extra_time_ratio: Annotated[float, OfSmallWorkers()] = Field(
         1.05,
         ge=1,
         description="time of an epoch relative to large batches only, k; a larger k gives "
@@ -73,7 +78,7 @@ class DualBatchSection(Section):
         description="how to round the plan to whole numbers if the workers are equal and have no "
         "overhead: nearest as in arXiv 2509.26092, floor as in COMPSAC 2022",
     )
-    update_factor: UpdateFactor = Field(
+    update_factor: Annotated[UpdateFactor, OfSmallWorkers()] = Field(
         "linear",
         description="weight f of a small worker's update: d_S/d_L, its square root, or 1",
     )

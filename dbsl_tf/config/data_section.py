@@ -12,32 +12,41 @@ from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.names import DatasetName
 from dbsl_tf.config.paths import UsablePath
 from dbsl_tf.config.section import Section
+from dbsl_tf.config.tags import Effect, Fixed, SameWork, Timed
 
 
 class DataSection(Section):
     """The training images."""
 
-    name: DatasetName = Field(
+    name: Annotated[
+        DatasetName,
+        Effect.RESULT,
+        Fixed("the classes would be different"),
+        Timed("data"),
+        SameWork(),
+    ] = Field(
         description="data set; image_folder: JPEG and PNG files in data.dir/train and "
         "data.dir/val, one folder per class"
     )
-    dir: UsablePath | None = Field(
+    dir: Annotated[UsablePath | None, Effect.CONDUCT, Timed("files")] = Field(
         None, description="folder that holds the data sets; null: the user's cache folder"
     )
-    train_samples: int | None = Field(
+    train_samples: Annotated[int | None, Effect.RESULT, SameWork()] = Field(
         None, ge=1, description="train on the first so many samples only; null: on all of them"
     )
-    image_size: int | None = Field(
+    image_size: Annotated[int | None, Effect.RESULT, Timed("resolutions")] = Field(
         None,
         ge=8,
         le=2048,
         description="height and width to which images are resized, in pixels; null: the size of "
         "the data set's images, 224 for image_folder",
     )
-    max_bad_files: int = Field(
+    max_bad_files: Annotated[int, Effect.RESULT] = Field(
         0, ge=0, description="how many unreadable images image_folder may leave out"
     )
-    augment: Annotated[tuple[Augmentation, ...], Field(strict=False)] = Field(
+    augment: Annotated[
+        tuple[Augmentation, ...], Field(strict=False), Effect.RESULT, Timed("augment")
+    ] = Field(
         (),
         description="augmentations in the order they are applied, each a name or "
         "{name: {parameter: value}}",

@@ -6,15 +6,18 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic.fields import FieldInfo
 
 from dbsl_tf.config.augment import AUGMENTATIONS
 from dbsl_tf.config.schema import Config
 from dbsl_tf.config.section import Section
+from dbsl_tf.config.tags import Effect
 
+Tag = TypeVar("Tag")
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 
 
@@ -42,6 +45,44 @@ def sections() -> dict[str, type[Section]]:
         assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
         found[name] = field.annotation
     return found
+
+
+def tagged(kind: type[Tag]) -> dict[str, Tag]:
+    """The keys that have a tag of a kind, by dotted name in the order of the configuration.
+
+    Args:
+        kind: one of `dbsl_tf.config.tags`.
+
+    Example:
+        >>> tagged(Fixed)["cluster.workers"].reason
+        'an epoch is one commit of every worker'
+    """
+    found: dict[str, Tag] = {}
+    for section, model in sections().items():
+        of_all = _tags(Config.model_fields[section], kind)
+        for name, field in model.model_fields.items():
+            for tag in _tags(field, kind) or of_all:
+                found[f"{section}.{name}"] = tag
+    return found
+
+
+@cache
+def effect_of(key: str) -> Effect:
+    """What changes with a dotted key.
+
+    One that is not known, of another version, is like its section where that has an effect, and
+    else is taken to change the result.
+    """
+    known = tagged(Effect).get(key)
+    if known is not None:
+        return known
+    section = Config.model_fields.get(key.partition(".")[0])
+    of_all = _tags(section, Effect) if section is not None else []
+    return of_all[0] if of_all else Effect.RESULT
+
+
+def _tags(field: FieldInfo, kind: type[Tag]) -> list[Tag]:
+    return [tag for tag in field.metadata if isinstance(tag, kind)]
 
 
 def describe_keys() -> tuple[KeyDescription, ...]:

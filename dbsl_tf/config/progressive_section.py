@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from dbsl_tf.config.names import ProgressiveMode
 from dbsl_tf.config.section import Section, across_keys
+from dbsl_tf.config.tags import Timed
 
 if TYPE_CHECKING:
     from dbsl_tf.config.time_sections import TimeModelSection
@@ -49,12 +50,12 @@ class ProgressiveSection(Section):
     Lists have one value a resolution, in the order of `resolutions`.
     """
 
-    mode: ProgressiveMode = Field(
+    mode: Annotated[ProgressiveMode, Timed("resolutions")] = Field(
         "off",
         description="cyclic: image resolution rises from the lowest to the highest within every "
         "stage; single: once over the whole run; off: images keep the resolution of the data",
     )
-    resolutions: RisingNumbers | None = Field(
+    resolutions: Annotated[RisingNumbers | None, Timed("resolutions")] = Field(
         None,
         description="heights and widths of the training images in pixels",
         json_schema_extra={"allowed": _RISING},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from dbsl_tf.config.names import Resume
 from dbsl_tf.config.paths import UsablePath
 from dbsl_tf.config.section import Section
+from dbsl_tf.config.tags import Effect, SetBySweep
 
 
 class CheckpointSection(Section):
@@ -19,17 +22,21 @@ class CheckpointSection(Section):
 class RunSection(Section):
     """Where results go, whether a run goes on, and the seed."""
 
-    dir: UsablePath | None = Field(
+    dir: Annotated[UsablePath | None, Effect.PLACE, SetBySweep("give --output")] = Field(
         None, description="folder for the results; null: runs/<configuration>-<time>"
     )
-    resume: Resume = Field(
+    resume: Annotated[
+        Resume, Effect.PLACE, SetBySweep("leave it out: interrupted runs are resumed")
+    ] = Field(
         "auto",
         description="whether to resume the run in run.dir: auto (if it has a checkpoint), never, "
         "or must (stop if it has none)",
     )
-    tensorboard: bool = Field(
+    tensorboard: Annotated[bool, Effect.PLACE] = Field(
         True, description="also write event files for TensorBoard, to the folder tensorboard"
     )
-    seed: int = Field(
-        0, ge=0, le=2**31 - 1, description="seed for weights, shuffling and augmentation"
-    )
+    seed: Annotated[
+        int,
+        Effect.REPETITION,
+        SetBySweep("give --seeds, and run.seed=N for the first seed", first=True),
+    ] = Field(0, ge=0, le=2**31 - 1, description="seed for weights, shuffling and augmentation")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
@@ -12,6 +14,7 @@ from dbsl_tf.config.progressive_section import ProgressiveSection, check_progres
 from dbsl_tf.config.run_sections import CheckpointSection, RunSection
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.simulate_section import SimulateSection
+from dbsl_tf.config.tags import Effect
 from dbsl_tf.config.time_sections import ProfileSection, TimeModelSection
 from dbsl_tf.config.training_sections import (
     ComputeSection,
@@ -29,18 +32,22 @@ class Config(Section):
     """A training run, as read by `load_config`. Immutable; every value has been checked."""
 
     data: DataSection
-    model: ModelSection
-    compute: ComputeSection = Field(default_factory=ComputeSection)
+    model: Annotated[ModelSection, Effect.RESULT]
+    compute: Annotated[ComputeSection, Effect.RESULT] = Field(default_factory=ComputeSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
-    dual_batch: DualBatchSection = Field(default_factory=DualBatchSection)
-    sync: SyncSection = Field(default_factory=SyncSection)
+    dual_batch: Annotated[DualBatchSection, Effect.RESULT] = Field(default_factory=DualBatchSection)
+    sync: Annotated[SyncSection, Effect.RESULT] = Field(default_factory=SyncSection)
     time_model: TimeModelSection = Field(default_factory=TimeModelSection)
-    profile: ProfileSection = Field(default_factory=ProfileSection)
-    optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
-    schedule: ScheduleSection
-    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
-    progressive: ProgressiveSection = Field(default_factory=ProgressiveSection)
-    simulate: SimulateSection = Field(default_factory=SimulateSection)
+    profile: Annotated[ProfileSection, Effect.CONDUCT] = Field(default_factory=ProfileSection)
+    optimizer: Annotated[OptimizerSection, Effect.RESULT] = Field(default_factory=OptimizerSection)
+    schedule: Annotated[ScheduleSection, Effect.RESULT]
+    checkpoint: Annotated[CheckpointSection, Effect.CONDUCT] = Field(
+        default_factory=CheckpointSection
+    )
+    progressive: Annotated[ProgressiveSection, Effect.RESULT] = Field(
+        default_factory=ProgressiveSection
+    )
+    simulate: Annotated[SimulateSection, Effect.CONDUCT] = Field(default_factory=SimulateSection)
     run: RunSection = Field(default_factory=RunSection)
 
     @model_validator(mode="after")

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from dbsl_tf.config.paths import UsablePath
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sizes import Bytes
+from dbsl_tf.config.tags import Effect
 
 
 class TimeModelSection(Section):
     """Time of a mini-epoch: a B + b seconds a batch of B samples, and an overhead."""
 
-    a: float | None = Field(
+    a: Annotated[float | None, Effect.RESULT] = Field(
         None, gt=0, description="seconds per sample, the same on every worker; requires b"
     )
-    b: float | None = Field(None, gt=0, description="seconds per batch; requires a")
-    overhead: float = Field(
+    b: Annotated[float | None, Effect.RESULT] = Field(
+        None, gt=0, description="seconds per batch; requires a"
+    )
+    overhead: Annotated[float, Effect.RESULT] = Field(
         0.0,
         ge=0,
         description="seconds a mini-epoch takes beyond its batches, to pull and push the "
         "weights; requires a and b",
     )
-    profile: UsablePath | None = Field(
+    profile: Annotated[UsablePath | None, Effect.CONDUCT] = Field(
         None,
         description="file written by dbsl_tf.profile, with the measured values of each worker; "
         "instead of a, b and overhead",

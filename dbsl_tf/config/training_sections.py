@@ -22,16 +22,19 @@ from dbsl_tf.config.names import (
     Stem,
 )
 from dbsl_tf.config.section import Section, across_keys
+from dbsl_tf.config.tags import Fixed, SameWork, Timed
+
+_OTHER_WEIGHTS = Fixed("the weights belong to another network")
 
 
 class ModelSection(Section):
     """The network."""
 
-    name: ModelName = Field(
+    name: Annotated[ModelName, _OTHER_WEIGHTS, Timed("model", of_steps=True), SameWork()] = Field(
         description="network; residual networks of 18, 34 and 50 layers start with 64 channels, "
         "the others with 16"
     )
-    stem: Stem | None = Field(
+    stem: Annotated[Stem | None, _OTHER_WEIGHTS, Timed("stem", of_steps=True)] = Field(
         None,
         description="first layers: cifar for small images; imagenet, which halves their size two "
         "more times; null: imagenet for image_folder, else cifar",
@@ -42,17 +45,17 @@ class ModelSection(Section):
 class ComputeSection(Section):
     """How the workers compute."""
 
-    precision: PrecisionSetting = Field(
+    precision: Annotated[PrecisionSetting, Timed("precision", of_steps=True), SameWork()] = Field(
         "float32",
         description="precision of the layers up to the pooling; weights, batch statistics, "
         "classifier and loss are always float32, and mixed_float16 scales the loss; auto: "
         "mixed_bfloat16 if the processors or GPUs support it and it is measured to be faster at "
         "the start of the run, else float32",
     )
-    xla: bool = Field(
+    xla: Annotated[bool, Timed("xla", of_steps=True), SameWork()] = Field(
         False, description="compile the training step with XLA, once for each batch size"
     )
-    onednn: OneDnn = Field(
+    onednn: Annotated[OneDnn, Timed("onednn", of_steps=True)] = Field(
         "auto",
         description="TensorFlow's oneDNN operations, which are faster on most processors; auto: on "
         "for x86 processors, unless TF_ENABLE_ONEDNN_OPTS says otherwise; on and off override "
@@ -90,7 +93,7 @@ class OptimizerSection(Section):
         description="learning rate of a worker: base_lr times 1, times batch/base_batch, or times "
         "the square root of that",
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum")
+    momentum: Annotated[float, Timed("optimizer")] = Field(0.9, ge=0, lt=1, description="momentum")
     weight_decay: float = Field(5e-4, ge=0, description="weight decay")
     decay_mode: DecayMode = Field(
         "l2",
@@ -100,7 +103,7 @@ class OptimizerSection(Section):
         False, description="decay biases and normalisation parameters too"
     )
     nesterov: bool = Field(False, description="Nesterov momentum")
-    state: OptimizerState = Field(
+    state: Annotated[OptimizerState, Timed("optimizer")] = Field(
         "reset",
         description="momentum at the beginning of a mini-epoch: reset to zero as in COMPSAC "
         "2022, or keep what the worker had, as in arXiv 2509.26092, which sends it along with "
@@ -111,7 +114,7 @@ class OptimizerSection(Section):
 class ScheduleSection(Section):
     """Length of the run and learning rate over time; an epoch is one commit of every worker."""
 
-    epochs: int = Field(ge=1, description="epochs to train")
+    epochs: Annotated[int, SameWork()] = Field(ge=1, description="epochs to train")
     decay: LearningRateDecay = Field(
         "milestones",
         description="how the learning rate falls: by gamma at each milestone, or along half a "

@@ -8,11 +8,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbsl_tf.common.onednn import decide
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.common.versions import package_versions
-from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.resolved import RunSettings
+from dbsl_tf.resolved.timed_settings import timed_settings
 
 
 def cache_path(
@@ -20,9 +19,9 @@ def cache_path(
 ) -> Path:
     """Returns the file for the profile of a run on a device.
 
-    Whatever changes the time of a mini-epoch leads to another file: model, optimiser, precision,
-    XLA, oneDNN, resolution, data, augmentation, devices, servers, transfers, the version of
-    TensorFlow. It lies in the user's cache folder.
+    Whatever changes the time of a mini-epoch leads to another file: the keys of the configuration
+    that `dbsl_tf.config.tags.Timed` marks, devices, servers, the version of TensorFlow. It lies in
+    the user's cache folder.
 
     Args:
         settings: of the run.
@@ -30,30 +29,19 @@ def cache_path(
         threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
         servers: their addresses; none: they are processes of this machine.
     """
-    resolutions = list(settings.by_resolution)
-    compute, cluster = settings.compute, settings.cluster
+    known = timed_settings(settings)
     key = {
-        "model": settings.model.name,
-        "stem": settings.model.stem,
-        "precision": compute.precision,
-        "xla": compute.xla,
-        "onednn": decide(compute.onednn, os.environ).on,
-        "resolutions": resolutions,
-        "data": settings.data.name,
-        "files": str(settings.data.dir) if settings.data.name == IMAGE_FOLDER else None,
-        "optimizer": [settings.optimizer.momentum, settings.optimizer.state],
-        "augment": settings.data.model_dump(mode="json")["augment"],
+        **known,
         "device": device,
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        "transfer_dtype": cluster.transfer_dtype,
-        "servers": [cluster.workers, cluster.parameter_servers, *servers],
+        "servers": [*known["servers"], *servers],
         "threads_per_worker": threads_per_worker,
         "versions": package_versions("tensorflow", "tensorflow-cpu"),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-    precision = compute.precision
-    pixels = "-".join(map(str, resolutions))
-    name = f"{settings.model.name}-{precision}-{pixels}px-{cluster.workers}w-{digest}.json"
+    precision, workers = settings.compute.precision, settings.cluster.workers
+    pixels = "-".join(map(str, settings.by_resolution))
+    name = f"{settings.model.name}-{precision}-{pixels}px-{workers}w-{digest}.json"
     return user_cache_folder() / "profiles" / name
 
 

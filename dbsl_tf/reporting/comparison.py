@@ -7,23 +7,11 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from dbsl_tf.config.keys import effect_of, tagged
+from dbsl_tf.config.tags import Effect, OfSmallWorkers
 from dbsl_tf.reporting.recorded_run import RecordedRun
 
 NOT_RECORDED = "not recorded"
-# Sections and keys that cannot change the result of a run.
-_IRRELEVANT = {
-    "run.dir",
-    "run.resume",
-    "run.tensorboard",
-    "data.dir",
-    "cluster.isolation",
-    "cluster.max_restarts",
-    "cluster.connect_timeout",
-    "cluster.worker_timeout",
-    "time_model.profile",
-}
-_IRRELEVANT_SECTIONS = ("checkpoint.", "profile.", "simulate.")
-_SEED = "run.seed"
 # What a label says first; the others follow in the order of the configuration.
 _SYMBOLS = {
     "dual_batch.small_workers": "n_S",
@@ -39,8 +27,6 @@ _SYMBOLS = {
     "optimizer.base_lr": "learning rate",
     "schedule.epochs": "epochs",
 }
-# Without small workers these have no effect.
-_OF_SMALL_WORKERS = {"dual_batch.extra_time_ratio", "dual_batch.update_factor"}
 _MOST_KEYS = 3  # that a label names where fewer do not tell the groups apart
 _LONGEST_VALUE = 24
 
@@ -132,11 +118,7 @@ def differences(groups: Sequence[Group]) -> tuple[Difference, ...]:
 
 
 def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in config.items()
-        if key not in _IRRELEVANT and key != _SEED and not key.startswith(_IRRELEVANT_SECTIONS)
-    }
+    return {key: value for key, value in config.items() if effect_of(key) is Effect.RESULT}
 
 
 def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]:
@@ -159,12 +141,13 @@ def _labels(runs: Sequence[RecordedRun]) -> list[str]:
     keys += [key for key in found if key not in _SYMBOLS]
     small = [config.get("dual_batch.small_workers") for config in configs]
     named = keys if len(keys) <= _MOST_KEYS else _fewest(keys, found, len(runs))
+    of_small_workers = tagged(OfSmallWorkers)
     labels = [
         ", ".join(
             f"{_symbol(key, named)} = {_value(found[key][index])}"
             for key in named
             if found[key][index] != NOT_RECORDED
-            and not (key in _OF_SMALL_WORKERS and small[index] == 0)
+            and not (key in of_small_workers and small[index] == 0)
         )
         or runs[index].name
         for index in range(len(runs))

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, quantiles
 
+from dbsl_tf.config.keys import tagged
+from dbsl_tf.config.tags import SameWork
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
-
-_WORK = (
-    "schedule.epochs",
-    "model.name",
-    "data.name",
-    "data.train_samples",
-    "compute.precision",
-    "compute.xla",
-)
 
 
 @dataclass(frozen=True)
@@ -228,4 +221,4 @@ def _work(group: Group) -> tuple:
     """Returns what must be the same for times to be comparable."""
     run = group.runs[0]
     onednn = {run.onednn for run in group.runs if run.finished}
-    return run.workers, onednn, *(run.config.get(key) for key in _WORK)
+    return run.workers, onednn, *(run.config.get(key) for key in tagged(SameWork))

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from dbsl_tf.common.onednn import decide
 from dbsl_tf.common.program import typed
+from dbsl_tf.config.keys import tagged
+from dbsl_tf.config.tags import Timed
 from dbsl_tf.resolved.settings import RunSettings
-
-# What the steps are called in a profile's settings, by key; each changes how long they take.
-_SETTINGS = {
-    "model": "model.name",
-    "stem": "model.stem",
-    "precision": "compute.precision",
-    "xla": "compute.xla",
-    "onednn": "compute.onednn",
-}
+from dbsl_tf.resolved.timed_settings import timed_settings
 
 
 def warn_of_unsuitable_profile(settings: RunSettings) -> None:
@@ -45,18 +37,14 @@ def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None
         measured: `Profile.settings`; from a batch-times file none of them counts.
         settings: of the run, on this machine.
     """
-    compute = settings.compute
-    expected = {
-        "model": settings.model.name,
-        "stem": settings.model.stem,
-        "precision": None if compute.precision == "auto" else compute.precision,
-        "xla": compute.xla,
-        "onednn": decide(compute.onednn, os.environ).on,
-    }
+    keys = {tag.name: key for key, tag in tagged(Timed).items() if tag.of_steps}
+    expected = {name: value for name, value in timed_settings(settings).items() if name in keys}
+    if expected["precision"] == "auto":
+        expected["precision"] = None
     others = [
-        f"{_SETTINGS[name]}={_text(name, measured[name])} instead of {_text(name, value)}"
-        for name, value in expected.items()
-        if measured.get(name) is not None and value is not None and measured[name] != value
+        f"{key}={_text(name, measured[name])} instead of {_text(name, expected[name])}"
+        for name, key in keys.items()
+        if None not in (measured.get(name), expected[name]) and measured[name] != expected[name]
     ]
     remedy = f"measure again with {typed('profile')}"
     if others:

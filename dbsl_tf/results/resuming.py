@@ -9,16 +9,9 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import flat
+from dbsl_tf.config.keys import effect_of, tagged
+from dbsl_tf.config.tags import Effect, Fixed
 
-# Where a run lies, how it is resumed and shown does not affect what it does.
-_IRRELEVANT = {"run.dir", "run.resume", "run.tensorboard"}
-# With other values of these the weights would not fit, or commits would count differently.
-_FIXED = {
-    "data.name": "the classes would be different",
-    "model.name": "the weights belong to another network",
-    "model.stem": "the weights belong to another network",
-    "cluster.workers": "an epoch is one commit of every worker",
-}
 # What data.json says of them.
 _CLASSES = ("name", "classes", "class_names")
 _NAMED_AT_MOST = 5
@@ -46,13 +39,14 @@ def changes(before: Config, now: Config) -> list[Change]:
     found = [
         Change(key, old.get(key), value)
         for key, value in new.items()
-        if key not in _IRRELEVANT and old.get(key) != value
+        if effect_of(key) is not Effect.PLACE and old.get(key) != value
     ]
+    fixed = tagged(Fixed)
     for change in found:
-        if change.key in _FIXED:
+        if change.key in fixed:
             raise UserError(
-                f"run.dir holds a run in which {change}: {_FIXED[change.key]}; change it back, or "
-                "start another run in another run.dir"
+                f"run.dir holds a run in which {change}: {fixed[change.key].reason}; change it "
+                "back, or start another run in another run.dir"
             )
     return found
 

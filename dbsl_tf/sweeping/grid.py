@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.config.keys import tagged
+from dbsl_tf.config.tags import SetBySweep
 
-# Set by the sweep itself.
-_TAKEN = {
-    "run.seed": "give --seeds, and run.seed=N for the first seed",
-    "run.dir": "give --output",
-    "run.resume": "leave it out: interrupted runs are resumed",
-}
 _OPENING, _CLOSING = "[{(", "]})"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9.+-]+")
 
@@ -56,9 +52,10 @@ def check_overrides(overrides: Sequence[str]) -> None:
     Raises:
         UserError: there is one.
     """
+    taken = tagged(SetBySweep)
     for key in (override.partition("=")[0].strip() for override in overrides):
-        if key in _TAKEN and key != "run.seed":
-            raise UserError(f"override: {key} is set by the sweep; {_TAKEN[key]}")
+        if key in taken and not taken[key].first:
+            raise UserError(f"override: {key} is set by the sweep; {taken[key].instead}")
 
 
 def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axis, ...]:
@@ -72,14 +69,15 @@ def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axi
         UserError: an axis is no such text, is there twice, or is a key that is set elsewhere.
     """
     fixed = {override.partition("=")[0].strip() for override in overrides}
+    taken = tagged(SetBySweep)
     axes: dict[str, Axis] = {}
     for text in texts:
         key, equals, values = text.partition("=")
         key = key.strip()
         if not equals:
             raise UserError(f"--grid: {text!r} has no '='; write it as section.key=value,value")
-        if key in _TAKEN:
-            raise UserError(f"--grid: {key} is set by the sweep; {_TAKEN[key]}")
+        if key in taken:
+            raise UserError(f"--grid: {key} is set by the sweep; {taken[key].instead}")
         if key in axes or key in fixed:
             raise UserError(f"--grid: {key} is given twice; give all its values in one place")
         parts = tuple(part.strip() for part in _split(values))

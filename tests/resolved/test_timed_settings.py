@@ -1,0 +1,43 @@
+"""What profiles are kept by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbsl_tf.config import load_config
+from dbsl_tf.resolved import settings_of
+from dbsl_tf.resolved.timed_settings import timed_settings
+
+CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+
+
+def _timed(*overrides: str) -> dict[str, object]:
+    return timed_settings(settings_of(load_config(CONFIG, overrides), samples=1))
+
+
+def test_names_and_values_are_those_that_profiles_are_already_kept_by() -> None:
+    """Others would have every run measured again."""
+    assert _timed("compute.onednn=off", "data.augment=[{random_crop: {padding: 2}}]") == {
+        "model": "resnet8",
+        "stem": "cifar",
+        "precision": "float32",
+        "xla": False,
+        "onednn": False,
+        "resolutions": [32],
+        "data": "digits",
+        "files": None,
+        "optimizer": [0.9, "reset"],
+        "augment": [{"random_crop": {"padding": 2}}],
+        "transfer_dtype": "float32",
+        "servers": [2, 1],
+    }
+
+
+def test_the_folder_counts_where_the_images_are_the_users_own() -> None:
+    assert _timed("data.name=image_folder", "data.image_size=32", "data.dir=/a")["files"] == "/a"
+    assert _timed("data.dir=/a")["files"] is None
+
+
+def test_resolutions_that_rise() -> None:
+    rising = _timed("progressive.mode=single", "progressive.resolutions=[16, 24]")
+    assert rising["resolutions"] == [16, 24]
