@@ -14,6 +14,7 @@ from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.checksums import line_with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.yaml_text import write_yaml
+from dbsl_tf.results.records import RecordedCommit, RecordedEvaluation
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -22,10 +23,9 @@ def write_imported_run(
 ) -> None:
     """Writes a history as a run directory: `history.jsonl`, `config.yaml` and `summary.json`.
 
-    Lines and keys have the names that `dbsl_tf.results.records` and the configuration give them;
-    what the file does not tell is left out instead of filled with defaults, so such a run can be
-    shown and compared but not resumed. Times begin at 0. `summary.json` has a key
-    `imported`.
+    Lines are `dbsl_tf.results.records`, and keys those of the configuration; what the file does
+    not tell is left out instead of filled with defaults, so such a run can be shown and compared
+    but not resumed. Times begin at 0. `summary.json` has a key `imported`.
 
     Args:
         history: what was read.
@@ -51,7 +51,7 @@ def write_imported_run(
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: already exists; give another --output, or remove it")
-    events = list(_events(history, facts, small, source.stem))
+    events = [record.as_dict() for record in _records(history, facts, small, source.stem)]
 
     def write(folder: Path) -> None:
         run = RunDirectory(folder)
@@ -73,41 +73,44 @@ def _role(commit: AuthorsCommit, small_workers: int) -> str:
     return "small" if commit.worker < small_workers else "large"
 
 
-def _events(
+def _records(
     history: AuthorsHistory, facts: NameFacts, small_workers: int, stem: str
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[RecordedCommit | RecordedEvaluation]:
     batches = batches_of_name(stem)
     samples = _samples(history, facts, small_workers)
     for commit in history.commits:
         role = _role(commit, small_workers)
-        line = {
-            "event": "commit",
-            "commit": commit.commit,
-            "epoch": (commit.commit - 1) // history.workers + 1,
-            "worker": commit.worker,
-            "role": role,
-            "batch": batches.get(role),
-            "samples": samples.get(role),
-            "started": commit.started,
-            "seconds": commit.seconds,
-            "train_loss": commit.train_loss,
-            "train_accuracy": commit.train_accuracy,
-        }
-        yield {key: value for key, value in line.items() if value is not None}
-        if commit.test_loss is None:
+        yield RecordedCommit(
+            commit=commit.commit,
+            epoch=(commit.commit - 1) // history.workers + 1,
+            worker=commit.worker,
+            role=role,
+            resolution=None,
+            batch=batches.get(role),
+            samples=samples.get(role),
+            steps=None,
+            started=commit.started,
+            seconds=commit.seconds,
+            loop_seconds=None,
+            learning_rate=None,
+            update_factor=None,
+            staleness=None,
+            train_loss=commit.train_loss,
+            train_accuracy=commit.train_accuracy,
+        )
+        if commit.test_loss is None or commit.test_accuracy is None:
             continue
         ended = commit.started + commit.seconds
-        line = {
-            "event": "evaluation",
-            "commit": commit.commit,
-            "epoch": commit.commit // history.workers,
-            "test_loss": commit.test_loss,
-            "test_accuracy": commit.test_accuracy,
-            "samples": facts.test_samples,
-            "started": ended,
-            "seconds": max(0.0, commit.evaluated - ended),
-        }
-        yield {key: value for key, value in line.items() if value is not None}
+        yield RecordedEvaluation(
+            commit=commit.commit,
+            epoch=commit.commit // history.workers,
+            resolution=None,
+            test_loss=commit.test_loss,
+            test_accuracy=commit.test_accuracy,
+            samples=facts.test_samples,
+            started=ended,
+            seconds=max(0.0, commit.evaluated - ended),
+        )
 
 
 def _samples(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> dict[str, int]:

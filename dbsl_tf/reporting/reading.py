@@ -21,6 +21,8 @@ from dbsl_tf.results.checked_values import (
     finite_number,
     whole_number,
 )
+from dbsl_tf.results.history_lines import records_of
+from dbsl_tf.results.records import HistoryRecord, RecordedCommit
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_history, read_object, read_summary
 
@@ -69,12 +71,12 @@ def read_run(path: Path) -> RecordedRun:
     if config.get("compute.precision") == "auto":
         choice = stored_choice(plan.get("precision_choice"))
         config["compute.precision"] = choice.precision if choice else "auto"
-    events = read_history(directory)
-    workers = _workers(config, plan, events)
     try:
-        history = timed_history(events, workers)
+        records = records_of(read_history(directory))
     except ValueError as error:
         raise damaged(directory.history, str(error)) from error
+    workers = _workers(config, plan, records)
+    history = timed_history(records, workers)
     resolutions = {m.resolution for m in history.mini_epochs}
     try:
         time_models = _time_models(config, workers, resolutions)
@@ -146,12 +148,12 @@ def _check_table(
 
 
 def _workers(
-    config: Mapping[str, Any], plan: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
+    config: Mapping[str, Any], plan: Mapping[str, Any], records: Sequence[HistoryRecord]
 ) -> int:
     for known in (config.get("cluster.workers"), plan.get("workers")):
         if isinstance(known, int) and known > 0:
             return known
-    seen = {event.get("worker") for event in events if event["event"] == "commit"}
+    seen = {record.worker for record in records if isinstance(record, RecordedCommit)}
     return max(1, len(seen))
 
 

@@ -8,42 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.planning.time_model import TimeModel
+from dbsl_tf.results.records import (
+    DriftRecord,
+    FaultRecord,
+    RecordedCommit,
+    RecordedEvaluation,
+    ResumeRecord,
+)
 
 
-@dataclass(frozen=True)
-class MiniEpoch:
-    """One mini-epoch of one worker that was merged; None: not recorded.
+@dataclass(frozen=True, kw_only=True)
+class MiniEpoch(RecordedCommit):
+    """A commit as recorded, and where it lies in the time of training.
 
-    Times are seconds of training: from the first mini-epoch of the run, without the pauses before
+    That time is in seconds from the first mini-epoch of the run, without the pauses before
     resumptions and without what was lost to them.
 
     Attributes:
-        begin, end: from the start of the pull to the end of the push.
-        loop_seconds: the part of it spent in the steps alone.
-        For the others see `dbsl_tf.results.records.CommitRecord`.
+        begin: the start of the pull.
     """
 
-    commit: int
     epoch: int
-    worker: int
-    role: str
     begin: float
-    end: float
-    train_loss: float | None
-    train_accuracy: float | None
-    resolution: int | None = None
-    batch: int | None = None
-    samples: int | None = None
-    steps: int | None = None
-    loop_seconds: float | None = None
-    learning_rate: float | None = None
-    update_factor: float | None = None
-    staleness: int | None = None
 
     @property
-    def seconds(self) -> float:
-        """Time it took the worker, in seconds."""
-        return self.end - self.begin
+    def end(self) -> float:
+        """The end of the push."""
+        return self.begin + self.seconds
 
     @property
     def batch_seconds(self) -> float | None:
@@ -59,75 +50,43 @@ class MiniEpoch:
         return model.batch_seconds(self.samples / self.steps)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The global weights of one commit on the whole test set.
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(RecordedEvaluation):
+    """An evaluation as recorded, and where it lies in the time of training.
 
     Attributes:
-        commit: whose weights.
         epochs: epochs trained by then, commits over workers; not whole within an epoch.
-        begin, end: seconds of training, as in `MiniEpoch`; the same where its start is not
-            recorded.
-        test_loss: mean cross-entropy.
-        test_accuracy: 0 to 1.
+        begin, end: as in `MiniEpoch`; the same where its start is not recorded.
     """
 
-    commit: int
     epochs: float
     begin: float
     end: float
-    test_loss: float
-    test_accuracy: float
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something that went wrong.
+@dataclass(frozen=True, kw_only=True)
+class Fault(FaultRecord):
+    """A fault as recorded, and where it lies in the time of training.
 
     Attributes:
         seconds: of training, when it was noticed.
-        commit: commits by then.
-        kind, worker, message: see `dbsl_tf.results.records.FaultRecord`.
     """
 
     seconds: float
-    commit: int
-    kind: str
-    worker: int
-    message: str
 
 
-@dataclass(frozen=True)
-class Resumption:
-    """The run went on from a checkpoint.
+@dataclass(frozen=True, kw_only=True)
+class Resumption(ResumeRecord):
+    """A resumption as recorded, and where it lies in the time of training.
 
     Attributes:
         seconds: of training, at which it went on.
-        commit: of the checkpoint.
-        discarded: commits after the checkpoint that were lost.
         pause: seconds between the last commit that counts and the first mini-epoch after it; None
             where nothing came after.
-        changes: what the configuration has different from then on, in words.
     """
 
     seconds: float
-    commit: int
-    discarded: int
     pause: float | None
-    changes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Drift:
-    """Workers turned out slower or faster than the time model says.
-
-    Attributes:
-        commit, factors, adopted: see `dbsl_tf.results.records.DriftRecord`.
-    """
-
-    commit: int
-    factors: tuple[float, ...]
-    adopted: bool
 
 
 @dataclass(frozen=True)
@@ -161,7 +120,7 @@ class RecordedRun:
     evaluations: tuple[Evaluation, ...] = ()
     faults: tuple[Fault, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
-    drifts: tuple[Drift, ...] = ()
+    drifts: tuple[DriftRecord, ...] = ()
     time_models: Mapping[int | None, Sequence[TimeModel]] = field(default_factory=dict)
 
     @property

@@ -8,8 +8,9 @@ from typing import Any
 from dbsl_tf.reporting.comparison import value_text
 from dbsl_tf.reporting.measures import worker_times
 from dbsl_tf.reporting.parts import Part, Table
-from dbsl_tf.reporting.recorded_run import Drift, RecordedRun
+from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.wording import median_and_range, number
+from dbsl_tf.results.records import DriftRecord
 
 
 def plan_parts(run: RecordedRun) -> list[Part]:
@@ -127,7 +128,7 @@ def event_table(run: RecordedRun) -> Table | None:
     return Table("Events", ("event", "after commit", "at s"), rows)
 
 
-def _drift_text(drift: Drift) -> str:
+def _drift_text(drift: DriftRecord) -> str:
     told = ", ".join(f"worker {w} {f:.2f}" for w, f in enumerate(drift.factors))
     what = "planned anew" if drift.adopted else "the plan was kept"
     return f"step times relative to the time model: {told}; {what}"

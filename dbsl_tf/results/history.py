@@ -19,6 +19,7 @@ from dbsl_tf.results.records import (
     DriftRecord,
     EvaluationRecord,
     FaultRecord,
+    HistoryRecord,
     ResumeRecord,
 )
 
@@ -172,10 +173,7 @@ class History:
             else:
                 self.evaluations.append(record)
 
-    def _append(
-        self,
-        record: CommitRecord | EvaluationRecord | DriftRecord | FaultRecord | ResumeRecord,
-    ) -> None:
+    def _append(self, record: HistoryRecord) -> None:
         try:
             line = json.dumps(record.as_dict(), allow_nan=False)
             self._file.write(line_with_checksum(line) + "\n")

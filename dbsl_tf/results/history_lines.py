@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from dbsl_tf.results.checked_values import (
     check_known,
     damaged,
     event_count,
+    event_number,
     finite_number,
     whole_number,
 )
@@ -25,17 +26,26 @@ from dbsl_tf.results.records import (
     DriftRecord,
     EvaluationRecord,
     FaultRecord,
+    HistoryRecord,
+    RecordedCommit,
+    RecordedEvaluation,
     ResumeRecord,
 )
 
 # Kinds of lines that no longer count after a resumption from an earlier checkpoint.
 _COUNTED = ("commit", "evaluation")
-_KINDS: dict[str, type] = {
+_KINDS: dict[str, type[HistoryRecord]] = {
     "commit": CommitRecord,
     "evaluation": EvaluationRecord,
     "drift": DriftRecord,
     "fault": FaultRecord,
     "resume": ResumeRecord,
+}
+# As what they are read where values may be missing.
+_RECORDED: dict[str, type[HistoryRecord]] = {
+    **_KINDS,
+    "commit": RecordedCommit,
+    "evaluation": RecordedEvaluation,
 }
 # What a commit cannot have none of.
 _ABOVE_ZERO = ("commit", "epoch", "resolution", "batch", "samples", "steps", "seconds")
@@ -136,7 +146,8 @@ def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
     Raises:
         ValueError: it lacks a value, has one too many or one that cannot be.
     """
-    kind = _KINDS[event["event"]]
+    kind: type[CommitRecord | EvaluationRecord]
+    kind = CommitRecord if event["event"] == "commit" else EvaluationRecord
     names = {field.name for field in fields(kind)}
     what = f"{event['event']} {event['commit']}"
     for name in sorted(names ^ (event.keys() - {"event"})):
@@ -149,6 +160,58 @@ def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
     if event.get("role", ROLES[0]) not in ROLES:
         raise ValueError(f"role of {what} is {event['role']!r:.40}")
     return kind(**{name: event[name] for name in names})
+
+
+def records_of(events: Iterable[Mapping[str, Any]]) -> list[HistoryRecord]:
+    """Returns the records of lines as `read_events` gives them, those of unknown kinds left out.
+
+    What imported runs leave out is None.
+
+    Raises:
+        ValueError: a line lacks a value that every run has, or has one of another type.
+    """
+    return [_recorded(e, _RECORDED[e["event"]]) for e in events if e["event"] in _RECORDED]
+
+
+def _recorded(event: Mapping[str, Any], kind: type[HistoryRecord]) -> HistoryRecord:
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        of, _, optional = str(field.type).partition(" | ")
+        if event.get(field.name) is not None:
+            values[field.name] = _READERS[of](event, field.name)
+        elif optional:
+            values[field.name] = None
+        elif field.default is MISSING:
+            values[field.name] = _READERS[of](event, field.name)  # says what is missing
+    return kind(**values)
+
+
+def _list_of(check: Callable[[Any, str], Any]) -> Callable[[Mapping[str, Any], str], tuple]:
+    def read(event: Mapping[str, Any], name: str) -> tuple:
+        what = f"{name} of a line of kind {event['event']}"
+        if not isinstance(event.get(name), list):
+            raise ValueError(f"{what} is not a list")
+        return tuple(check(value, f"one of the {what}") for value in event[name])
+
+    return read
+
+
+def _text(event: Mapping[str, Any], name: str) -> str:
+    return str(event.get(name))
+
+
+# How the value of a field is read from a line, by its type.
+_READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
+    "int": event_count,
+    "float": event_number,
+    "str": _text,
+    "FaultKind": _text,
+    "bool": lambda event, name: bool(event.get(name)),
+    "dict[str, Any]": lambda event, name: event.get(name),
+    "tuple[int, ...]": _list_of(whole_number),
+    "tuple[float, ...]": _list_of(finite_number),
+    "tuple[str, ...]": _list_of(lambda value, _: str(value)),
+}
 
 
 def problem_of(commits: Sequence[int], last: int | None = None) -> str:
@@ -197,21 +260,11 @@ def _event(line: str) -> dict[str, Any]:
         texts=_of(types.items(), "str"),
         of=f" of a line of kind {event['event']}",
     )
-    for name in _of(types.items(), "tuple[float, ...]"):
-        _check_list(event, name, finite_number)
-    for name in _of(types.items(), "tuple[int, ...]"):
-        _check_list(event, name, whole_number)
+    for of in ("tuple[float, ...]", "tuple[int, ...]"):
+        for name in _of(types.items(), of):
+            if event.get(name) is not None:
+                _READERS[of](event, name)
     return event
-
-
-def _check_list(event: Mapping[str, Any], name: str, check: Callable[[Any, str], Any]) -> None:
-    if event.get(name) is None:
-        return
-    what = f"{name} of a line of kind {event['event']}"
-    if not isinstance(event[name], list):
-        raise ValueError(f"{what} is not a list")
-    for value in event[name]:
-        check(value, f"one of the {what}")
 
 
 def _of(types: Iterable[tuple[str, Any]], wanted: str) -> list[str]:

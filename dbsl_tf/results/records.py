@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 
-@dataclass(frozen=True)
-class CommitRecord:
-    """One mini-epoch of one worker, merged into the global weights.
+@dataclass(frozen=True, kw_only=True)
+class RecordedCommit:
+    """One mini-epoch of one worker, merged into the global weights, as far as a file tells.
+
+    Imported runs leave out what their source does not have.
 
     Attributes:
         commit: number of the merge, from 1 to epochs · workers.
@@ -31,15 +33,36 @@ class CommitRecord:
     """
 
     commit: int
-    epoch: int
+    epoch: int | None
     worker: int
     role: str
+    resolution: int | None
+    batch: int | None
+    samples: int | None
+    steps: int | None
+    started: float
+    seconds: float
+    loop_seconds: float | None
+    learning_rate: float | None
+    update_factor: float | None
+    staleness: int | None
+    train_loss: float | None
+    train_accuracy: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the line in history.jsonl."""
+        return {"event": "commit", **_known(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitRecord(RecordedCommit):
+    """One mini-epoch of one worker, merged into the global weights, as training records it."""
+
+    epoch: int
     resolution: int
     batch: int
     samples: int
     steps: int
-    started: float
-    seconds: float
     loop_seconds: float
     learning_rate: float
     update_factor: float
@@ -47,14 +70,10 @@ class CommitRecord:
     train_loss: float
     train_accuracy: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the line in history.jsonl."""
-        return {"event": "commit", **asdict(self)}
 
-
-@dataclass(frozen=True)
-class EvaluationRecord:
-    """The global weights of one commit on the whole test set.
+@dataclass(frozen=True, kw_only=True)
+class RecordedEvaluation:
+    """The global weights of one commit on the whole test set, as far as a file tells.
 
     Attributes:
         commit: the commit whose weights were evaluated.
@@ -70,17 +89,28 @@ class EvaluationRecord:
     """
 
     commit: int
-    epoch: int
-    resolution: int
+    epoch: int | None
+    resolution: int | None
     test_loss: float
     test_accuracy: float
-    samples: int
-    started: float
-    seconds: float
+    samples: int | None
+    started: float | None
+    seconds: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""
-        return {"event": "evaluation", **asdict(self)}
+        return {"event": "evaluation", **_known(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRecord(RecordedEvaluation):
+    """The global weights of one commit on the whole test set, as training records it."""
+
+    epoch: int
+    resolution: int
+    samples: int
+    started: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -154,6 +184,13 @@ class ResumeRecord:
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""
         return {"event": "resume", **asdict(self)}
+
+
+HistoryRecord = RecordedCommit | RecordedEvaluation | DriftRecord | FaultRecord | ResumeRecord
+
+
+def _known(record: RecordedCommit | RecordedEvaluation) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if value is not None}
 
 
 class Observer(Protocol):

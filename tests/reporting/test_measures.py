@@ -13,16 +13,16 @@ from dbsl_tf.reporting.curves import group_curve, run_curves
 from dbsl_tf.reporting.measures import measures, steady, time_against_all_large, worker_times
 from dbsl_tf.reporting.reading import read_run
 from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
+from tests.support.records import commit_record, evaluation_record
 from tests.support.run_directories import make_run
 
 
 def _mini_epoch(commit: int, worker: int, seconds: float, **values) -> MiniEpoch:
-    role = "small" if worker == 0 else "large"
-    return MiniEpoch(
-        commit=commit, epoch=(commit + 1) // 2, worker=worker, role=role, begin=0.0, end=seconds,
-        **{**dict(train_loss=1.0, train_accuracy=0.5, batch=10, samples=25, steps=3,
-                  loop_seconds=seconds * 0.9, staleness=worker, resolution=32), **values},
+    recorded = dict(
+        commit=commit, epoch=(commit + 1) // 2, worker=worker, staleness=worker, seconds=seconds,
+        loop_seconds=seconds * 0.9, samples=25, steps=3, role="small" if worker == 0 else "large",
     )  # fmt: skip
+    return MiniEpoch(**{**vars(commit_record(**recorded)), **values}, begin=0.0)
 
 
 def test_the_first_mini_epoch_of_a_worker_is_not_timed() -> None:
@@ -90,7 +90,12 @@ def _evaluated(name: str, accuracies: dict[int, float], finished: bool = True) -
         workers=2,
         summary={"x": 1} if finished else {},
         evaluations=tuple(
-            Evaluation(commit, commit / 2, commit, commit + len(name), 1.0, accuracy)
+            Evaluation(
+                **vars(evaluation_record(commit=commit, test_accuracy=accuracy)),
+                epochs=commit / 2,
+                begin=commit,
+                end=commit + len(name),
+            )
             for commit, accuracy in accuracies.items()
         ),
     )

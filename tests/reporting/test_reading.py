@@ -144,7 +144,7 @@ def test_a_profile_that_is_elsewhere_leaves_no_time_model(tmp_path: Path) -> Non
         (
             "history.jsonl",
             "".join(f'{{"event": "commit", "commit": {number}}}\n' for number in range(1, 7)),
-            "started of a line",
+            "worker of a line of kind commit is None",
         ),
         (
             "history.jsonl",

@@ -11,7 +11,8 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
-from dbsl_tf.results.history_lines import read_events, read_lines
+from dbsl_tf.results.history_lines import read_events, read_lines, records_of
+from dbsl_tf.results.records import DriftRecord, FaultRecord
 from tests.support.records import commit_record, evaluation_record
 
 Change = Callable[[list[str]], None]
@@ -86,6 +87,40 @@ def test_a_checkpoint_that_the_history_came_to_once_is_no_reproach(path: Path) -
     assert len(read_events(path, reaching=6)) == 3
     with pytest.raises(UserError, match="lacks commit 7, 8, 9 and 1 more"):
         read_events(path, reaching=10)
+
+
+class TestRecords:
+    def test_what_is_written_is_read(self, path: Path):
+        written = [
+            commit_record(commit=1),
+            FaultRecord(1, "absent", 0, "gone", time=5.0),
+            evaluation_record(commit=1),
+            DriftRecord(1, (1.0, 1.5), adopted=False, plan=None, problem="none fits"),
+        ]
+        with History(path) as history:
+            for record, tell in zip(
+                written,
+                (history.committed, history.survived, history.evaluated, history.drifted),
+                strict=True,
+            ):
+                tell(record)
+            written.append(history.resume(1, ["run.seed was 0, now 1"]))
+        read = records_of(read_events(path))
+        assert [vars(record) for record in read] == [vars(record) for record in written]
+
+    def test_what_an_imported_run_leaves_out_is_none(self):
+        event = {"event": "commit", "commit": 1, "worker": 0, "role": "small"}
+        event |= {"started": 10.0, "seconds": 2.0, "train_loss": None}
+        (commit,) = records_of([event])
+        assert (commit.steps, commit.train_loss, commit.started) == (None, None, 10.0)
+        assert commit.as_dict() == {k: v for k, v in event.items() if v is not None}
+
+    def test_lines_of_other_kinds_are_left_out(self):
+        assert records_of([{"event": "of another version", "commit": "x"}]) == []
+
+    def test_a_value_that_every_run_has_is_missed(self):
+        with pytest.raises(ValueError, match="started of a line of kind commit is None"):
+            records_of([{"event": "commit", "commit": 1, "worker": 0, "seconds": 1.0}])
 
 
 WRONG: list[tuple[str, Any, str]] = [
