@@ -1,8 +1,8 @@
-"""A keras-core model as a pure function of its weights."""
+"""A Keras model as a pure function of its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ from dbsl_tf.training.compute import Compute
 class Network:
     """The forward pass of a model, with weights, statistics and seeds passed in and out.
 
-    `weights` are, in this order, the trainable weights and the moving statistics of batch
-    normalisation: what is pulled, merged and saved. The state of seed generators (dropout) is not
-    among them.
+    `weights` are, in this order, the trainable weights and the statistics, which are the
+    non-trainable weights that training changes, such as the moving ones of batch normalisation:
+    what is pulled, merged and saved. Neither fixed weights, such as those of frozen layers, nor
+    the state of seed generators (dropout) are among them.
 
     Args:
-        model: a built keras-core model that maps images to logits.
+        model: a built model of Keras 3 or keras-core.
         decay_all: whether weight decay applies to biases and normalisation too.
         compute: precision and XLA of training steps; the model is already in this precision.
+        fixed: places of the fixed weights among the model's non-trainable variables.
 
     Attributes:
         compute: as given.
@@ -30,28 +32,55 @@ class Network:
         decay: for each of them, whether weight decay applies to it.
     """
 
-    def __init__(self, model: Any, decay_all: bool = False, compute: Compute | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        decay_all: bool = False,
+        compute: Compute | None = None,
+        fixed: Collection[int] = (),
+    ) -> None:
         self._model = model
         self.compute = compute or Compute()
-        self._seed_positions = {
-            position: variable
-            for position, variable in enumerate(model.non_trainable_variables)
-            if is_seed_state(variable)
-        }
-        self._statistics = [v for v in model.non_trainable_variables if not is_seed_state(v)]
+        self._seeds: dict[int, Any] = {}
+        self._fixed: dict[int, Any] = {}
+        self._statistics: dict[int, Any] = {}
+        for position, variable in enumerate(model.non_trainable_variables):
+            if is_seed_state(variable):
+                self._seeds[position] = variable
+            elif position in fixed:
+                self._fixed[position] = variable
+            else:
+                self._statistics[position] = variable
         self.trainable_count = len(model.trainable_variables)
         self.decay = [decay_all or decayed for decayed in decayed_weights(model)]
+        self._fixed_values: Sequence[tf.Tensor] = ()
 
     def initial_weights(self) -> list[np.ndarray]:
         """Returns the weights the model was built with, float32."""
-        variables = [*self._model.trainable_variables, *self._statistics]
-        return [np.asarray(variable.numpy()) for variable in variables]
+        return [np.asarray(variable.numpy()) for variable in self._variables]
+
+    def assign(self, weights: Sequence[np.ndarray]) -> None:
+        """Gives the model other weights, which must fit it (see `check_weights_fit`)."""
+        for variable, value in zip(self._variables, weights, strict=True):
+            variable.assign(value)
+
+    @property
+    def fixed_weights(self) -> list[np.ndarray]:
+        """The fixed weights that the model was built with, of any type."""
+        return [np.asarray(variable.numpy()) for variable in self._fixed.values()]
+
+    def with_fixed(self, values: Sequence[tf.Tensor]) -> Network:
+        """Returns the same network with these tensors as its fixed weights, for one graph."""
+        bound = object.__new__(Network)
+        vars(bound).update(vars(self))
+        bound._fixed_values = values
+        return bound
 
     def seed_states(self, seed: tf.Tensor) -> list[tf.Tensor]:
         """Returns a fresh state for every seed generator, from one integer scalar."""
         return [
             tf.stack([tf.cast(seed, variable.dtype), tf.constant(position, variable.dtype)])
-            for position, variable in self._seed_positions.items()
+            for position, variable in self._seeds.items()
         ]
 
     def train(
@@ -59,31 +88,29 @@ class Network:
         trainable: Sequence[tf.Tensor],
         statistics: Sequence[tf.Tensor],
         seeds: Sequence[tf.Tensor],
-        images: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
-        """Runs a training pass; returns logits [batch, classes], new statistics and new seeds.
+        inputs: Any,
+    ) -> tuple[Any, list[tf.Tensor], list[tf.Tensor]]:
+        """Runs a training pass; returns the outputs, new statistics and new seeds.
 
         Args:
             trainable: the trainable weights.
-            statistics: the moving statistics of batch normalisation.
+            statistics: the statistics.
             seeds: from `seed_states` or the pass before.
-            images: [batch, height, width, 3], float32.
+            inputs: a batch, in the structure that the model takes.
         """
-        logits, non_trainable = self._model.stateless_call(
-            list(trainable), self._non_trainable(statistics, seeds), images, training=True
+        outputs, after = self._model.stateless_call(
+            list(trainable), self._non_trainable(statistics, seeds), inputs, training=True
         )
-        states = [non_trainable[position] for position in self._seed_positions]
-        others = [v for p, v in enumerate(non_trainable) if p not in self._seed_positions]
-        return logits, others, states
+        return outputs, [after[p] for p in self._statistics], [after[p] for p in self._seeds]
 
-    def predict(self, weights: Sequence[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
-        """Returns the logits [batch, classes] of `images` in inference mode."""
+    def predict(self, weights: Sequence[tf.Tensor], inputs: Any) -> Any:
+        """Returns the outputs for a batch of inputs in inference mode."""
         trainable, statistics = self.split(weights)
         seeds = self.seed_states(tf.constant(0))
-        logits, _ = self._model.stateless_call(
-            list(trainable), self._non_trainable(statistics, seeds), images, training=False
+        outputs, _ = self._model.stateless_call(
+            list(trainable), self._non_trainable(statistics, seeds), inputs, training=False
         )
-        return logits
+        return outputs
 
     def split(
         self, weights: Sequence[tf.Tensor]
@@ -91,13 +118,18 @@ class Network:
         """Splits weights into the trainable ones and the statistics, and returns both."""
         return weights[: self.trainable_count], weights[self.trainable_count :]
 
+    @property
+    def _variables(self) -> list[Any]:
+        """Returns the variables in the order of `weights`."""
+        return [*self._model.trainable_variables, *self._statistics.values()]
+
     def _non_trainable(
         self, statistics: Sequence[tf.Tensor], seeds: Sequence[tf.Tensor]
     ) -> list[tf.Tensor]:
-        """Returns statistics and seeds in the model's order of non-trainable variables."""
-        remaining_statistics, remaining_seeds = iter(statistics), iter(seeds)
-        count = len(self._statistics) + len(self._seed_positions)
-        return [
-            next(remaining_seeds if position in self._seed_positions else remaining_statistics)
-            for position in range(count)
-        ]
+        """Returns the non-trainable weights in the model's order."""
+        values = {
+            **dict(zip(self._statistics, statistics, strict=True)),
+            **dict(zip(self._seeds, seeds, strict=True)),
+            **dict(zip(self._fixed, self._fixed_values, strict=True)),
+        }
+        return [values[position] for position in range(len(values))]
