@@ -14,6 +14,9 @@ from dbsl_tf.common.import_path import (
     is_import_path,
 )
 
+# The name of what a program gave to `dbsl_tf.Trainer`, in the configurations of its runs.
+OWN = "own"
+
 
 class Registry:
     """Callables by name, open to others.
@@ -78,7 +81,7 @@ class Registry:
 
         Nothing is imported, so an import path that leads nowhere is found out by `get`.
         """
-        if choice in self._entries or is_import_path(choice):
+        if choice in self._entries or choice == OWN or is_import_path(choice):
             return None
         close = difflib.get_close_matches(choice, self._entries, n=1)
         return f"give {self.allowed}" + (f"; did you mean {close[0]}?" if close else "")
@@ -92,6 +95,12 @@ class Registry:
         problem = self.problem(choice)
         if problem:
             raise self._error(choice, problem)
+        if choice == OWN and choice not in self._entries:
+            raise self._error(
+                choice,
+                "that is part of a program which trained with dbsl_tf.Trainer: give the directory "
+                "of its run, or start the program again",
+            )
         entry = self._entries.get(choice, choice)
         if isinstance(entry, str):
             try:

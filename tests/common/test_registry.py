@@ -11,7 +11,7 @@ import pytest
 from dbsl_tf.common import import_path, registry
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.import_path import import_attribute, is_import_path
-from dbsl_tf.common.registry import Registry
+from dbsl_tf.common.registry import OWN, Registry
 
 
 class Square:
@@ -70,6 +70,14 @@ class TestNames:
         assert shapes().problem("square") is None
         assert shapes().problem("anywhere.there:it") is None
         assert shapes().problem("anywhere.there:it()") is not None
+
+    def test_what_a_program_gave_is_always_a_name_but_known_only_with_the_program(self):
+        known = shapes()
+        assert known.problem(OWN) is None and OWN not in known.names()
+        with pytest.raises(UserError, match="drawing.shape is 'own'; .* dbsl_tf.Trainer"):
+            known.get(OWN)
+        known.register(OWN, Square)
+        assert known.get(OWN) is Square
 
 
 class TestImportPaths:
