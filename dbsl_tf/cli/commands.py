@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         name: Command(name, summary)
         for name, summary in (
             ("train", "Train with small- and large-batch workers."),
+            ("serve", "Be a worker or a parameter server of a cluster."),
             ("plan", "Print what every worker trains in an epoch, and how long that takes."),
             ("profile", "Measure how long training steps take, and fit the time model."),
             ("simulate", "Predict how a cluster of any size would perform, without needing one."),

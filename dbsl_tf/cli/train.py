@@ -8,7 +8,6 @@ interrupted goes on from its last checkpoint when it is started again with its r
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +15,13 @@ from pathlib import Path
 from rich.console import Console
 
 from dbsl_tf.cli.command_line import config_parser, parse_config
+from dbsl_tf.cli.serve import serve
 from dbsl_tf.cluster.connecting import check_size
 from dbsl_tf.cluster.isolation import isolate
-from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
-from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.output import go_on_without_output
-from dbsl_tf.common.quiet import loading_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
@@ -40,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     if task is not None:
         check_size(config.cluster, task)
         if task.role != CHIEF:
-            serve(config, task)
+            if task.role == WORKER:
+                prepare_data(config.data)
+            serve(task, config.cluster.connect_timeout, config.compute.onednn)
             return 0
     else:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
@@ -56,28 +55,6 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"{lost}; resuming from the last checkpoint", soft_wrap=True)
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     return 0
-
-
-def serve(config: Config, task: Task) -> None:
-    """Be a worker or a parameter server until the process is ended."""
-    from dbsl_tf.cluster.server import serve as serve_task
-    from dbsl_tf.cluster.server_library import load_server_library
-
-    wait_for_names(task, config.cluster.connect_timeout)
-    check_own_port(task)
-    if not is_here(task.address):
-        print(
-            f"warning: {task.address} of {task.name} is not an address of this machine: unless it "
-            "is forwarded here, TF_CONFIG gives this process the task of another",
-            file=sys.stderr,
-        )
-    if task.role == WORKER:
-        prepare_data(config.data)
-    onednn.apply(config.compute.onednn)
-    with loading_tensorflow_quietly():
-        load_server_library()
-    print(f"{task.name} serves at {task.address} until it is stopped (Ctrl-C)", flush=True)
-    serve_task(task)
 
 
 def coordinate(

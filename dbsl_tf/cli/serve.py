@@ -1,0 +1,74 @@
+"""Serve a cluster: python -m dbsl_tf.serve, with TF_CONFIG set
+
+Workers and parameter servers need nothing but this: no configuration, no model, no code of the
+program that trains. What they compute comes from the chief.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
+from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
+from dbsl_tf.common import onednn
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.onednn import OneDnn
+from dbsl_tf.common.quiet import loading_tensorflow_quietly
+from dbsl_tf.config.cluster_sections import ClusterSection
+
+_CONNECT_TIMEOUT: float = ClusterSection.model_fields["connect_timeout"].default
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Take the role of TF_CONFIG until the process is ended."""
+    parser = CommandParser("serve", "TF_CONFIG says which.")
+    parser.add_argument(
+        "--connect-timeout",
+        type=float,
+        default=_CONNECT_TIMEOUT,
+        metavar="SECONDS",
+        help=f"how long to wait for names of hosts (default: {_CONNECT_TIMEOUT:g})",
+    )
+    options = parser.parse_args(arguments)
+    task = task_from_environment(os.environ)
+    if task is None:
+        raise UserError(
+            "TF_CONFIG is not set; it must name the hosts of the cluster and the task of this "
+            "process, a worker or a parameter server (ps)"
+        )
+    if task.role == CHIEF:
+        raise UserError(
+            "TF_CONFIG makes this process the chief, which is the program that trains; start that "
+            "here, or give this process the task of a worker or a parameter server (ps)"
+        )
+    serve(task, options.connect_timeout)
+    return 0
+
+
+def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
+    """Be a worker or a parameter server until the process is ended.
+
+    Args:
+        task: which.
+        connect_timeout: seconds to wait for the names of hosts.
+        setting: `compute.onednn`.
+    """
+    from dbsl_tf.cluster.server import serve as serve_task
+    from dbsl_tf.cluster.server_library import load_server_library
+
+    wait_for_names(task, connect_timeout)
+    check_own_port(task)
+    if not is_here(task.address):
+        print(
+            f"warning: {task.address} of {task.name} is not an address of this machine: unless it "
+            "is forwarded here, TF_CONFIG gives this process the task of another",
+            file=sys.stderr,
+        )
+    onednn.apply(setting)
+    with loading_tensorflow_quietly():
+        load_server_library()
+    print(f"{task.name} serves at {task.address} until it is stopped (Ctrl-C)", flush=True)
+    serve_task(task)
