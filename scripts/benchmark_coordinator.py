@@ -225,7 +225,7 @@ class CommitClock:
     def evaluated(self, record: Any) -> None:
         """The one at the end is not measured."""
 
-    def survived(self, record: Any) -> None:
+    def faulted(self, record: Any) -> None:
         """Note a fault, such as a lost worker."""
         self._faults.append(record.message)
 

@@ -187,10 +187,12 @@ def _draw_rates(axes: Axes, schedule: TrainingSchedule) -> None:
 
 def _draw_resolutions(axes: Axes, schedule: TrainingSchedule) -> None:
     for start, end, part in _spans(schedule):
-        stage = part.sub_stage
-        _draw_block(axes, start, end, stage.resolution, _shade(schedule, part))
-        text = f"{stage.resolution} px\ndropout\n{stage.dropout:g}"
-        axes.text((start + end) / 2, stage.resolution / 2, text, ha="center", va="center", size=8)
+        sub_stage = part.sub_stage
+        _draw_block(axes, start, end, sub_stage.resolution, _shade(schedule, part))
+        text = f"{sub_stage.resolution} px\ndropout\n{sub_stage.dropout:g}"
+        axes.text(
+            (start + end) / 2, sub_stage.resolution / 2, text, ha="center", va="center", size=8
+        )
     axes.set(ylabel="resolution,\npixels", ylim=(0, 1.1 * schedule.highest_resolution))
     axes.set_yticks([0, *schedule.plans])
 

@@ -247,7 +247,7 @@ class MiniEpochs:
         if self._rejected[number] >= _TRIES:
             raise diverged(f"twice in a row, {what}")
         text = f"{what}: discarded, and trained once more from fresh weights"
-        self._records.survived(FaultRecord(self.merged, "rejected", plan.index, text))
+        self._records.faulted(FaultRecord(self.merged, "rejected", plan.index, text))
 
     def _commit(self, completed: CompletedMiniEpoch) -> None:
         self._dispatcher.wait_to_merge(completed.plan.index)

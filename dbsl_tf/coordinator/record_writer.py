@@ -61,8 +61,8 @@ class RecordWriter:
     def drifted(self, record: DriftRecord) -> None:
         self._accept("drifted", record)
 
-    def survived(self, record: FaultRecord) -> None:
-        self._accept("survived", record)
+    def faulted(self, record: FaultRecord) -> None:
+        self._accept("faulted", record)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until the observers have had every record accepted so far.

@@ -212,7 +212,7 @@ class Trainer:
         else:
             kind = "absent"
             message = f"worker {worker} is left out ({reason}); others train its share"
-        self._records.survived(FaultRecord(self._mini_epochs.merged, kind, worker, message))
+        self._records.faulted(FaultRecord(self._mini_epochs.merged, kind, worker, message))
 
 
 @naming_lost_servers()

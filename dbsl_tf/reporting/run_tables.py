@@ -35,7 +35,7 @@ def plan_parts(run: RecordedRun) -> list[Part]:
     return [plan, schedule] if schedule.rows else [plan]
 
 
-def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Table:
+def _schedule_table(sub_stages: Sequence[Mapping[str, Any]]) -> Table:
     columns = (
         ("learning_rate", "learning rate"),
         ("resolution", "resolution"),
@@ -48,10 +48,10 @@ def _schedule_table(stages: Sequence[Mapping[str, Any]]) -> Table:
     )
     rows = [
         [
-            f"{stage.get('first_epoch')} to {stage.get('last_epoch')}",
-            *(_cell(stage.get(key)) for key, _ in columns),
+            f"{part.get('first_epoch')} to {part.get('last_epoch')}",
+            *(_cell(part.get(key)) for key, _ in columns),
         ]
-        for stage in stages
+        for part in sub_stages
     ]
     headings = ("epochs", *(heading for _, heading in columns))
     return Table("Schedule; evaluations are not in the predicted time", headings, rows)

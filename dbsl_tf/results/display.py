@@ -126,7 +126,7 @@ class Display:
         self._resolutions.add(record.resolution)
         return f"  ({record.resolution} pixels)" if len(self._resolutions) > 1 else ""
 
-    def survived(self, record: FaultRecord) -> None:
+    def faulted(self, record: FaultRecord) -> None:
         self._console.print(record.message, highlight=False, soft_wrap=True)
 
     def drifted(self, record: DriftRecord) -> None:

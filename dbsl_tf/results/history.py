@@ -120,7 +120,7 @@ class History:
     def drifted(self, record: DriftRecord) -> None:
         self._append(record)
 
-    def survived(self, record: FaultRecord) -> None:
+    def faulted(self, record: FaultRecord) -> None:
         self._append(record)
 
     def sync(self) -> None:

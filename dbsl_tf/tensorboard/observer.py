@@ -73,5 +73,5 @@ class TensorBoard:
     def drifted(self, record: DriftRecord) -> None:
         """Not shown: history.jsonl tells of it."""
 
-    def survived(self, record: FaultRecord) -> None:
+    def faulted(self, record: FaultRecord) -> None:
         """Not shown: history.jsonl tells of it."""

@@ -31,7 +31,7 @@ class Slow:
     def evaluated(self, record) -> None:
         self.delivered.append(record)
 
-    survived = drifted = evaluated
+    faulted = drifted = evaluated
 
 
 class Failing(Slow):
@@ -54,7 +54,7 @@ class TestRecordWriter:
         assert slow.begun.wait(SOON)
         writer.committed(commit_record(commit=2))
         writer.evaluated(evaluation)
-        writer.survived(fault)
+        writer.faulted(fault)
         assert slow.delivered == []
         assert not writer.flush(0.05)
         slow.released.set()

@@ -180,7 +180,7 @@ def train(engine, case: Case):
         def drifted(self, record):
             records.append(record.as_dict())
 
-        def survived(self, record):
+        def faulted(self, record):
             records.append(record.as_dict())
 
     tests = [tf.constant(part) for part in batches([7], seed=9)[0]]

@@ -87,8 +87,8 @@ class TestDamagedFiles:
 
     def test_plan(self, subtests):
         keys = ("worker", "batch", "samples", "steps", "update_factor", "predicted_seconds")
-        stage = ("first_epoch", "last_epoch", "resolution", "learning_rate", "dropout")
-        stage += ("small_batch", "large_batch", "small_samples", "large_samples")
+        sub_stage = ("first_epoch", "last_epoch", "resolution", "learning_rate", "dropout")
+        sub_stage += ("small_batch", "large_batch", "small_samples", "large_samples")
         self.check_values(
             subtests,
             self.run.plan,
@@ -101,7 +101,11 @@ class TestDamagedFiles:
                 (("per_worker", 0, "role"), ["small"]),
                 *((("per_worker", 1, key), value) for key in keys for value in ([1], "x", NAN)),
                 *((("per_worker", 1, key), 1.5) for key in keys[:4]),
-                *((("schedule", 0, key), value) for key in stage for value in ({}, "x", INFINITE)),
+                *(
+                    (("schedule", 0, key), value)
+                    for key in sub_stage
+                    for value in ({}, "x", INFINITE)
+                ),
                 (("schedule", 0, "predicted_seconds"), [1]),
             ],
         )

@@ -59,7 +59,7 @@ def test_what_an_older_profile_does_not_say_is_told() -> None:
     assert unsuitable(older, _settings("compute.onednn=off")) is None
 
 
-def test_workers_that_were_not_alike_and_sweep_files_are_not_held_against_it() -> None:
+def test_workers_that_were_not_alike_and_batch_times_files_are_not_held_against_it() -> None:
     assert unsuitable({**MEASURED, "onednn": None}, _settings()) is None
     assert unsuitable({"source": "times.csv"}, _settings()) is None
 

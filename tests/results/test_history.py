@@ -27,7 +27,7 @@ def test_a_history_is_read_back(tmp_path: Path) -> None:
     write(path, range(1, 3))
     with History(path) as history:
         history.evaluated(evaluation_record(commit=2))
-        history.survived(FaultRecord(2, "absent", 1, "gone"))
+        history.faulted(FaultRecord(2, "absent", 1, "gone"))
     with History(path) as history:
         assert history.commits == [commit_record(commit=1), commit_record(commit=2)]
         assert history.evaluations == [evaluation_record(commit=2)]

@@ -100,7 +100,7 @@ class TestRecords:
         with History(path) as history:
             for record, tell in zip(
                 written,
-                (history.committed, history.survived, history.evaluated, history.drifted),
+                (history.committed, history.faulted, history.evaluated, history.drifted),
                 strict=True,
             ):
                 tell(record)

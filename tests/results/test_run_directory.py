@@ -64,7 +64,7 @@ def test_a_worker_lost_before_the_first_checkpoint_is_no_result(tmp_path: Path):
     run = RunDirectory.of(tmp_path, CONFIG)
     run.make()
     with History(run.history) as history:
-        history.survived(FaultRecord(0, "absent", 1, "gone"))
+        history.faulted(FaultRecord(0, "absent", 1, "gone"))
     assert not run.resumes("auto") and not run.resumes("never")
     with History(run.history) as history:
         history.committed(commit_record())

@@ -63,7 +63,7 @@ def make_run(
             history.committed(record)
             for fault in faults:
                 if fault.commit == record.commit:
-                    history.survived(fault)
+                    history.faulted(fault)
             if evaluate and record.commit % config.cluster.workers == 0:
                 history.evaluated(_evaluation(record, config.run.seed))
         if commits is None and evaluate:
