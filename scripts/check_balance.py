@@ -25,8 +25,8 @@ from statistics import median, quantiles
 
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.config import load_config
-from dbsl_tf.data.configured import prepare_data
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.configured import training_data
+from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.resolved import RunSettings, resolve
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         config = load_config(options.config, [*options.overrides, *extra])
         run = resolve(config)
         settings, plans[kind] = run.settings, run.schedule.plain
-    data = prepare_data(settings.data)
+    data = training_data(settings.data)
     with (
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, None, Path(logs)) as cluster,
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def measure(
     settings: RunSettings,
-    data: PreparedData,
+    data: TrainingData,
     cluster: ReadyCluster,
     plans: dict[str, DualBatchPlan],
     repeats: int,

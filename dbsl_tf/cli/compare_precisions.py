@@ -19,7 +19,7 @@ from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.checksums import with_checksum
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.printing import print_line
-from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.precision_comparison import choose_on_cluster
 from dbsl_tf.resolved import settings_of
 
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     task = task_from_environment(os.environ)
     if task is not None:
         check_size(config.cluster, task)
-    data = prepare_data(config.data)
-    settings = settings_of(config, data.spec.train_samples)
+    data = training_data(config.data)
+    settings = settings_of(config, data.train_samples)
     # Standard output is that of the command which has precisions compared.
     report = partial(print_line, Terminal(stderr=True))
     with (

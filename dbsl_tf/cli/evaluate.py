@@ -77,16 +77,16 @@ def _check_outputs(options: argparse.Namespace) -> None:
 def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None) -> Scores:
     from dbsl_tf.common import onednn
     from dbsl_tf.common.quiet import import_tensorflow_quietly
-    from dbsl_tf.data.configured import prepare_data
+    from dbsl_tf.data.configured import training_data
 
     # How many images it was trained on is of no importance here.
     section = stored.config.data.model_copy(update={"train_samples": None})
     if directory is not None:
         section = section.model_copy(update={"dir": directory})
-    data = prepare_data(section)
-    if data.spec.classes != stored.facts["classes"]:
+    data = training_data(section)
+    if data.classes != stored.facts["classes"]:
         raise UserError(
-            f"{section.dir} has {data.spec.classes} classes, but the run was trained on "
+            f"{section.dir} has {data.classes} classes, but the run was trained on "
             f"{stored.facts['classes']}; give the --data it was trained on"
         )
     from dbsl_tf.common.progress import LateProgress
@@ -99,8 +99,8 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
         from dbsl_tf.resolved import settings_of
 
     with LateProgress("images") as progress:
-        done = progress.of("evaluating", data.spec.test_samples)
-        settings = settings_of(stored.config, data.spec.train_samples)
+        done = progress.of("evaluating", data.test_samples)
+        settings = settings_of(stored.config, data.train_samples)
         return evaluate_on_test_set(settings, data, checkpoint.weights, done)
 
 

@@ -25,7 +25,7 @@ from dbsl_tf.common.output import go_on_without_output
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
-from dbsl_tf.data.configured import prepare_data, prepare_missing
+from dbsl_tf.data.configured import prepare_data, prepare_missing, training_data
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -68,7 +68,7 @@ def coordinate(
     from dbsl_tf.run.begun_run import Source, begin_or_resume
     from dbsl_tf.run.training_run import train
 
-    data = prepare_data(config.data)
+    data = training_data(config.data)
     source = Source(options.config, options.overrides)
     run = begin_or_resume(config, source, directory, data, console)
     train(run, data, task, console)

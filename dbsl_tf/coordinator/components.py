@@ -12,8 +12,7 @@ import tensorflow as tf
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.evaluator import Evaluator
-from dbsl_tf.data.pipeline import test_dataset, training_dataset
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import StreamSettings, TrainingData, known_classes
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
@@ -77,7 +76,7 @@ class WorkerBatches:
 
 def build_components(
     settings: RunSettings,
-    data: PreparedData,
+    data: TrainingData,
     cluster: ReadyCluster,
     checkpoint: Checkpoint | None = None,
     engine: Engine | None = None,
@@ -86,7 +85,7 @@ def build_components(
 
     Args:
         settings: of the run.
-        data: the files, at the same paths on every worker.
+        data: to train and to test on; files are at the same paths on every worker.
         cluster: whose servers answer.
         checkpoint: where to resume; None: fresh weights.
         engine: the cluster, if this process has already connected to it.
@@ -127,7 +126,7 @@ def build_components(
                 )
                 for resolution in settings.evaluated_resolutions
             },
-            data.spec.test_samples,
+            data.test_samples,
             settings.cluster.worker_timeout,
         ),
         batches={
@@ -140,22 +139,16 @@ def build_components(
 
 
 def _test_batches(
-    data: PreparedData, settings: ResolutionSettings, threads: int
+    data: TrainingData, settings: ResolutionSettings, threads: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
     """Returns a function from a range of test samples, `start` to `stop`, to their batches."""
-    return lambda start, stop: test_dataset(
-        data,
-        start=start,
-        stop=stop,
-        batch=min(settings.large_batch, data.spec.test_samples),
-        resolution=settings.resolution,
-        parallel_calls=threads,
-    )
+    batch = min(settings.large_batch, data.test_samples)
+    return lambda start, stop: data.test_batches(start, stop, batch, settings.resolution, threads)
 
 
 def _training_datasets(
     settings: RunSettings,
-    data: PreparedData,
+    data: TrainingData,
     engine: Engine,
     threads: int,
     index: int,
@@ -171,16 +164,13 @@ def _training_datasets(
 
     def dataset_fn(sizes: tf.Tensor, ends: tf.Tensor, samples_before: tf.Tensor) -> tf.data.Dataset:
         worker = Engine.worker_index()
-        return training_dataset(
-            data,
-            train_samples=settings.samples,
-            augment=settings.data.augment,
+        stream = StreamSettings(
             batch_sizes=sizes[ends[worker] : ends[worker + 1]],
             seed=tf.constant(first_seed, tf.int64) + worker,
             parallel_calls=threads,
             first_sample=samples_before[worker],
-            resolution=resolution,
         )
+        return data.training_batches(settings.samples, stream, resolution)
 
     several = tf.TensorSpec([None], tf.int64)
     one_each = tf.TensorSpec([engine.workers], tf.int64)
@@ -189,11 +179,11 @@ def _training_datasets(
     )
 
 
-def _network(settings: RunSettings, data: PreparedData, dropout: float) -> Network:
+def _network(settings: RunSettings, data: TrainingData, dropout: float) -> Network:
     model = build_model(
         keras_core,
         settings.model.name,
-        data.spec.classes,
+        known_classes(data, f"model.name={settings.model.name}"),
         dropout,
         seed=settings.model.seed,
         stem=settings.model.stem,

@@ -14,7 +14,7 @@ from dbsl_tf.coordinator.evaluator import Evaluations
 from dbsl_tf.coordinator.mini_epochs import MiniEpochs
 from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.coordinator.supervision import Shutdown, Supervision
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.engine.background import in_thread
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.failures import naming_lost_servers
@@ -218,7 +218,7 @@ class Trainer:
 @naming_lost_servers()
 def build_trainer(
     run: ResolvedRun,
-    data: PreparedData,
+    data: TrainingData,
     cluster: ReadyCluster,
     checkpoints: Checkpoints,
     checkpoint: Checkpoint | None,
@@ -229,7 +229,7 @@ def build_trainer(
 
     Args:
         run: what to train.
-        data: the files, at the same paths on every worker.
+        data: to train and to test on; files are at the same paths on every worker.
         cluster: whose servers answer.
         checkpoints, checkpoint, observers, check: see `Trainer`.
 

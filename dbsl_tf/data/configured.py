@@ -8,9 +8,20 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, dataset_spec
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import count_training_images, prepare_image_folder
 from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.prepare import PreparedData, is_prepared, prepare
+from dbsl_tf.data.training_data import TrainingData
+
+
+def training_data(section: DataSection) -> TrainingData:
+    """Returns what the section describes, its files checked.
+
+    Raises:
+        UserError: as `prepare_data`.
+    """
+    return ImageClassificationData(prepare_data(section), section.augment)
 
 
 def prepare_data(section: DataSection) -> PreparedData:

@@ -15,7 +15,7 @@ _TESTED_SHARE = 0.875
 
 
 class ImageSource:
-    """See `dbsl_tf.data.pipeline.Source`.
+    """See `dbsl_tf.data.sample_stream.Source`.
 
     A worker holds the list of names (about 70 bytes an image) and the images being decoded.
     Images are rounded to uint8: that is what waits in memory until a batch is complete.
@@ -23,30 +23,34 @@ class ImageSource:
     Args:
         data: checked image files.
         resolution: height and width of the images in pixels.
+        crop: brings training images to the resolution; without it they are resized.
     """
 
     one_by_one = True
 
-    def __init__(self, data: ImageData, resolution: int) -> None:
+    def __init__(
+        self, data: ImageData, resolution: int, crop: RandomResizedCrop | None = None
+    ) -> None:
         self._data = data
         self._resolution = resolution
+        self._crop = crop
 
-    def training_loader(self, samples: int, crop: RandomResizedCrop | None) -> Callable:
+    def training_loader(self, samples: int) -> Callable:
         """Reads the list of the first `samples` images; returns the function that loads some."""
         lines = tf.strings.split(tf.io.read_file(str(self._data.train_list)), "\n")[:samples]
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             # One image at a time is what the pipeline asks for.
             image, label = self._decode(TRAIN, lines[indices[0]])
-            if crop is None:
+            if self._crop is None:
                 image = centred_square(image, self._resolution)
             else:
-                image = crop(image, self._resolution, seeds[0])
+                image = self._crop(image, self._resolution, seeds[0])
             return _rounded(image)[None], label[None]
 
         return load
 
-    def test_images(
+    def test_batches(
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the test images start … stop − 1 in batches: the middle of each."""

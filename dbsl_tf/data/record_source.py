@@ -13,22 +13,26 @@ from dbsl_tf.data.record_files import RecordData
 
 
 class RecordSource:
-    """See `dbsl_tf.data.pipeline.Source`.
+    """See `dbsl_tf.data.sample_stream.Source`.
 
     Args:
         data: checked record files.
         resolution: height and width of the images in pixels.
+        crop: brings training images to the resolution; without it they are resized.
     """
 
     one_by_one = False
 
-    def __init__(self, data: RecordData, resolution: int) -> None:
+    def __init__(
+        self, data: RecordData, resolution: int, crop: RandomResizedCrop | None = None
+    ) -> None:
         self._data = data
         self._resolution = resolution
+        self._crop = crop
 
-    def training_loader(self, samples: int, crop: RandomResizedCrop | None) -> Callable:
+    def training_loader(self, samples: int) -> Callable:
         """Reads the first `samples` records; returns the function that decodes some of them."""
-        spec = self._data.spec
+        spec, crop = self._data.spec, self._crop
         # Kept as strings: the same tensor decoded at once would need twice the memory to make.
         records = (
             _record_dataset(self._data.train_files, spec)
@@ -50,7 +54,7 @@ class RecordSource:
 
         return load
 
-    def test_images(
+    def test_batches(
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the test images start … stop − 1 in batches."""

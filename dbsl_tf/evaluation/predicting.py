@@ -9,10 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.cores import available_cores
-from dbsl_tf.data.image_folder import ImageData
-from dbsl_tf.data.image_listing import TRAIN, class_folders
-from dbsl_tf.data.pipeline import test_dataset
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import TrainingData, known_classes
 from dbsl_tf.evaluation.scores import Scores
 from dbsl_tf.models import build_model, check_weights_fit
 from dbsl_tf.resolved import RunSettings
@@ -23,7 +20,7 @@ _MOST_LIKELY = 5
 
 def evaluate_on_test_set(
     settings: RunSettings,
-    data: PreparedData,
+    data: TrainingData,
     weights: Sequence[np.ndarray],
     report: Callable[[int], None],
 ) -> Scores:
@@ -38,12 +35,12 @@ def evaluate_on_test_set(
     Raises:
         UserError: the weights do not fit the network.
     """
-    highest, spec = settings.highest, data.spec
+    highest, classes = settings.highest, known_classes(data, "evaluate")
     network = Network(
         build_model(
             keras_core,
             settings.model.name,
-            spec.classes,
+            classes,
             highest.dropout,
             seed=settings.model.seed,
             stem=settings.model.stem,
@@ -51,24 +48,23 @@ def evaluate_on_test_set(
         )
     )
     check_weights_fit(network.initial_weights(), weights)
-    batches = test_dataset(
-        data,
+    batches = data.test_batches(
         start=0,
-        stop=spec.test_samples,
-        batch=min(highest.large_batch, spec.test_samples),
+        stop=data.test_samples,
+        batch=min(highest.large_batch, data.test_samples),
         resolution=highest.resolution,
         parallel_calls=len(available_cores()),
     )
-    score = _scoring(network, weights, highest.resolution, spec.classes)
+    score = _scoring(network, weights, highest.resolution, classes)
     loss, top5 = 0.0, 0
-    confusion = np.zeros((spec.classes, spec.classes), np.int64)
+    confusion = np.zeros((classes, classes), np.int64)
     for images, labels in batches:
         batch_loss, batch_top5, batch_confusion = score(images, labels)
         loss += float(batch_loss)
         top5 += int(batch_top5)
         confusion += batch_confusion.numpy()
         report(int(confusion.sum()))
-    return Scores(class_names(data), loss / int(confusion.sum()), top5, confusion)
+    return Scores(data.class_names, loss / int(confusion.sum()), top5, confusion)
 
 
 def _scoring(
@@ -92,10 +88,3 @@ def _scoring(
         return tf.reduce_sum(losses), tf.math.count_nonzero(top5), confusion
 
     return score
-
-
-def class_names(data: PreparedData) -> list[str]:
-    """Returns the names of the classes: folders of images have some, others are numbered."""
-    if isinstance(data, ImageData):
-        return class_folders(data.directory, TRAIN)
-    return [str(label) for label in range(data.spec.classes)]

@@ -19,7 +19,7 @@ from dbsl_tf.profiling.precision_choice import (
 
 if TYPE_CHECKING:
     from dbsl_tf.cluster.connecting import ReadyCluster
-    from dbsl_tf.data.prepare import PreparedData
+    from dbsl_tf.data.training_data import TrainingData
     from dbsl_tf.engine.engine import Engine
     from dbsl_tf.measuring.timed_runs import Report, TimedRuns
     from dbsl_tf.resolved import RunSettings
@@ -84,7 +84,7 @@ class Candidate:
 
 
 def choose_on_cluster(
-    settings: RunSettings, data: PreparedData, cluster: ReadyCluster, report: Report
+    settings: RunSettings, data: TrainingData, cluster: ReadyCluster, report: Report
 ) -> PrecisionChoice:
     """Which precision to train in, by what the workers are and how fast they turn out to be.
 
@@ -117,7 +117,7 @@ def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
 
 def compare(
     settings: RunSettings,
-    data: PreparedData,
+    data: TrainingData,
     cluster: ReadyCluster,
     engine: Engine,
     report: Report,

@@ -16,7 +16,7 @@ from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.processor import onednn_of_all, processor_name
 from dbsl_tf.common.program import python_module
-from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.profile_cache import cache_path
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.measurement import Measurement
@@ -50,7 +50,7 @@ def profile_cluster(
                 f"TF_CONFIG makes this process {task.name}: profile with the chief; workers and "
                 "parameter servers run dbsl_tf.train"
             )
-    data = prepare_data(settings.data)
+    data = training_data(settings.data)
     report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
     with (
         tempfile.TemporaryDirectory() as logs,

@@ -13,7 +13,7 @@ import numpy as np
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.coordinator.components import Components, build_components
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.measuring.memory_measurement import MemoryMeasurement
 from dbsl_tf.measuring.operating_points import measurement_of, time_operating_points
 from dbsl_tf.measuring.processor_reading import read_processors
@@ -51,7 +51,7 @@ def scan_sizes(largest: int) -> list[int]:
 
 
 def measure(
-    settings: RunSettings, data: PreparedData, cluster: ReadyCluster, report: Report
+    settings: RunSettings, data: TrainingData, cluster: ReadyCluster, report: Report
 ) -> Measured:
     """Time training steps of several batch sizes, mini-epochs, merges and an evaluation.
 
@@ -66,7 +66,7 @@ def measure(
     Args:
         settings: model, data, optimiser and cluster; `profile.max_batch` ends the scan and
             `profile.seconds` is about how long the timed runs of a resolution take together.
-        data: the files, at the same paths on every worker.
+        data: to train and to test on; files are at the same paths on every worker.
         cluster: whose servers answer.
         report: told in a line what is being done.
 

@@ -13,10 +13,7 @@ from rich.console import Console
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.data.dataset import dataset_facts
-from dbsl_tf.data.image_folder import ImageData
-from dbsl_tf.data.image_listing import TRAIN, class_folders
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
 from dbsl_tf.resolved import ResolvedRun, RunSettings, resolve, settings_of
@@ -79,7 +76,7 @@ def begin_or_resume(
     config: Config,
     source: Source,
     directory: RunDirectory,
-    data: PreparedData,
+    data: TrainingData,
     console: Console,
 ) -> Run:
     """The run that `config` and its directory ask for, kept from other processes.
@@ -104,7 +101,7 @@ def begin_or_resume(
         made = directory.make()
         history = undoing.enter_context(History(directory.history))
         undoing.callback(directory.unmake, made)
-        facts = _facts(data)
+        facts = data.facts()
         run = _begin_or_resume(
             config, source, directory, facts, history, partial(print_line, console)
         )
@@ -162,14 +159,6 @@ def _begin_or_resume(
         }
     resolved = resolve(config, samples, kept)
     return Run(config, resolved, directory, checkpoints, checkpoint, history, changed, choice)
-
-
-def _facts(data: PreparedData) -> dict[str, Any]:
-    """What is kept of the data; folders of images have names of classes too, by label."""
-    facts = dataset_facts(data.spec)
-    if isinstance(data, ImageData):
-        facts["class_names"] = class_folders(data.directory, TRAIN)
-    return facts
 
 
 def _check_unfinished(

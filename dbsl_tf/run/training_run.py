@@ -23,7 +23,7 @@ from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.common.program import python_module, typed
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.waiting import waiting
-from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer
 
 
-def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> None:
+def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> None:
     """Train as the chief, and leave the results in the run's directory; its history is closed.
 
     Raises:
@@ -96,7 +96,7 @@ def train(run: Run, data: PreparedData, task: Task | None, console: Console) -> 
 
 def _ready_trainer(
     run: Run,
-    data: PreparedData,
+    data: TrainingData,
     cluster: ReadyCluster,
     observers: Sequence[Observer],
     check: Callable[[], None],

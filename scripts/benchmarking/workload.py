@@ -43,17 +43,13 @@ class Workload:
             seed: of order and augmentation, a scalar.
             threads: cores to make batches on.
         """
-        from dbsl_tf.data.configured import prepare_data
-        from dbsl_tf.data.pipeline import mini_epoch_batches, training_dataset
+        from dbsl_tf.data.configured import training_data
+        from dbsl_tf.data.sample_stream import mini_epoch_batches
+        from dbsl_tf.data.training_data import StreamSettings
 
-        return training_dataset(
-            prepare_data(self.config.data),
-            train_samples=epoch_samples(self.config.data),
-            augment=self.config.data.augment,
-            batch_sizes=mini_epoch_batches(batch, samples),
-            seed=seed,
-            parallel_calls=threads,
-        )
+        stream = StreamSettings(mini_epoch_batches(batch, samples), seed, threads)
+        data = training_data(self.config.data)
+        return data.training_batches(epoch_samples(self.config.data), stream)
 
     def model(self, keras: Any) -> Any:
         """The network, made of the layers of `keras`: keras_core, Keras 3 or tf_keras."""

@@ -14,7 +14,9 @@ from PIL import Image
 from dbsl_tf.config import AUGMENTATIONS, AugmentStep
 from dbsl_tf.data import pipeline
 from dbsl_tf.data.image_folder import ImageData, prepare_image_folder
+from dbsl_tf.data.sample_stream import mini_epoch_batches
 from tests.data.small_images import CLASSES, write_bad_images, write_image_folder, write_photo
+from tests.data.test_pipeline import batches_of
 
 
 def step(name: str, **parameters: object) -> AugmentStep:
@@ -36,17 +38,12 @@ class ImageSourceTest(tf.test.TestCase):
             )
 
     def training_dataset(self, **arguments: object) -> tf.data.Dataset:
-        return pipeline.training_dataset(
-            self.prepare(),
-            **{
-                "train_samples": 12,
-                "augment": (),
-                "batch_sizes": pipeline.mini_epoch_batches(5, 8),
-                "seed": 0,
-                "parallel_calls": 2,
-                **arguments,
-            },
-        )
+        defaults = {
+            "train_samples": 12,
+            "batch_sizes": mini_epoch_batches(5, 8),
+            "parallel_calls": 2,
+        }
+        return batches_of(self.prepare(), **{**defaults, **arguments})
 
     def shades(self, images: np.ndarray) -> list[int]:
         """The grey of each image, as it was stored."""
@@ -81,7 +78,7 @@ class TrainingTest(ImageSourceTest):
     def test_every_file_is_seen_in_the_mini_epochs_of_a_small_worker(self):
         """A worker that trains a quarter in each mini-epoch has seen all after four of them."""
         seen = set()
-        dataset = self.training_dataset(batch_sizes=pipeline.mini_epoch_batches(2, 3))
+        dataset = self.training_dataset(batch_sizes=mini_epoch_batches(2, 3))
         for images, _ in dataset.take(2 * 4).as_numpy_iterator():
             seen.update(self.shades(images))
         self.assertLen(seen, 12)

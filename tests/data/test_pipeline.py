@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,11 @@ from hypothesis import strategies as st
 
 from dbsl_tf.config import AUGMENTATIONS
 from dbsl_tf.data import pipeline
+from dbsl_tf.data.image_classification import ImageClassificationData
+from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.data.record_files import checked_data
+from dbsl_tf.data.sample_stream import mini_epoch_batches
+from dbsl_tf.data.training_data import StreamSettings
 from tests.data.small_data import small_spec, write_record_files
 
 
@@ -30,6 +35,19 @@ def _all_steps() -> tuple[_Step, ...]:
         _Step(name, model(name=name).model_dump(exclude={"name"}))
         for name, model in AUGMENTATIONS.items()
     )
+
+
+def batches_of(
+    data: PreparedData,
+    train_samples: int = 100,
+    augment: Sequence[object] = (),
+    resolution: int | None = None,
+    **stream: object,
+) -> tf.data.Dataset:
+    """The training batches of a data set, in one order unless told otherwise."""
+    settings = StreamSettings(**{"seed": 0, "parallel_calls": 1, **stream})
+    data = ImageClassificationData(data, tuple(augment))
+    return data.training_batches(train_samples, settings, resolution)
 
 
 class PipelineTest(tf.test.TestCase):
@@ -54,16 +72,9 @@ class PipelineTest(tf.test.TestCase):
     def training_dataset(
         self, batch=8, mini_epoch_samples=30, **arguments: object
     ) -> tf.data.Dataset:
-        return pipeline.training_dataset(
+        return batches_of(
             self.data,
-            **{
-                "train_samples": 100,
-                "augment": (),
-                "batch_sizes": pipeline.mini_epoch_batches(batch, mini_epoch_samples),
-                "seed": 0,
-                "parallel_calls": 1,
-                **arguments,
-            },
+            **{"batch_sizes": mini_epoch_batches(batch, mini_epoch_samples), **arguments},
         )
 
     def numbers(self, dataset: tf.data.Dataset, batches: int) -> list[list[int]]:
@@ -107,13 +118,8 @@ class TrainingDatasetTest(PipelineTest):
         with tempfile.TemporaryDirectory() as folder:
             spec = small_spec("cifar100")
             content = write_record_files(spec, Path(folder))
-            dataset = pipeline.training_dataset(
-                checked_data(spec, Path(folder)),
-                train_samples=20,
-                augment=(),
-                batch_sizes=[20],
-                seed=0,
-                parallel_calls=1,
+            dataset = batches_of(
+                checked_data(spec, Path(folder)), train_samples=20, batch_sizes=[20]
             )
             images, labels = next(dataset.as_numpy_iterator())
         pixels = content["train.bin"][:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -260,6 +266,7 @@ class TrainingDatasetTest(PipelineTest):
         self.assertLess(concrete.graph.as_graph_def().ByteSize(), 100_000)
 
         element_spec = self.training_dataset().element_spec
+        self.assertEqual(element_spec, ImageClassificationData(self.data).element_spec())
         for worker, sizes in ((0, [8, 8, 4, 8]), (1, [32, 8, 32, 8])):
             dataset = tf.data.experimental.from_variant(
                 make(tf.constant(worker, tf.int64)), element_spec
@@ -290,7 +297,7 @@ class MiniEpochBatchesTest(tf.test.TestCase):
             (8, 7, [7]),
             (1, 2, [1, 1]),
         ):
-            sizes = pipeline.mini_epoch_batches(batch, samples)
+            sizes = mini_epoch_batches(batch, samples)
             self.assertAllEqual(sizes, expected)
             self.assertEqual(sizes.dtype, tf.int64)
 

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import dataset_spec
-from dbsl_tf.data.configured import prepare_data
+from dbsl_tf.data.configured import training_data
+from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.measuring import precision as measuring
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
@@ -27,7 +28,7 @@ from tests.support.records import commit_record
 from tests.support.run_directories import append_event
 from tests.support.small_runs import tiny_config
 
-DIGITS = SimpleNamespace(spec=dataset_spec("digits"))
+DIGITS = ImageClassificationData(SimpleNamespace(spec=dataset_spec("digits")))
 
 
 class TrainingRunCase:
@@ -268,7 +269,7 @@ class TestOtherClasses(TrainingRunCase):
         section = ["data.name=image_folder", f"data.dir={self.images}", "data.augment=[]"]
         overrides = [*section, "data.train_samples=null", "data.image_size=32", *more]
         section = tiny_config(self.folder, *overrides).data
-        return self.begin(*overrides, data=prepare_data(section))
+        return self.begin(*overrides, data=training_data(section))
 
     def check_refused(self, pattern: str) -> None:
         with pytest.raises(UserError, match=pattern) as caught:

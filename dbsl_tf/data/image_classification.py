@@ -1,0 +1,93 @@
+"""Image classification as training data: the files of a data set, and how they are augmented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbsl_tf.data.dataset import dataset_facts
+from dbsl_tf.data.image_folder import ImageData
+from dbsl_tf.data.image_listing import TRAIN, class_folders
+from dbsl_tf.data.prepare import PreparedData
+from dbsl_tf.data.training_data import StreamSettings
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from dbsl_tf.data.augmentation import Step
+
+
+@dataclass(frozen=True)
+class ImageClassificationData:
+    """Images and one-hot labels; see `TrainingData`, and `dbsl_tf.data.pipeline` for the batches.
+
+    Attributes:
+        files: checked, at the same paths on every worker.
+        augment: augmentation steps in order.
+    """
+
+    files: PreparedData
+    augment: tuple[Step, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The value of `data.name`."""
+        return self.files.spec.name
+
+    @property
+    def train_samples(self) -> int:
+        """Images in the training set."""
+        return self.files.spec.train_samples
+
+    @property
+    def test_samples(self) -> int:
+        """Images in the test set."""
+        return self.files.spec.test_samples
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.files.spec.classes
+
+    @property
+    def class_names(self) -> list[str]:
+        """Folders of images name the classes; others are numbered."""
+        if isinstance(self.files, ImageData):
+            return class_folders(self.files.directory, TRAIN)
+        return [str(label) for label in range(self.classes)]
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the content of data.json; folders of images have names of classes too."""
+        facts = dataset_facts(self.files.spec)
+        if isinstance(self.files, ImageData):
+            facts["class_names"] = self.class_names
+        return facts
+
+    def element_spec(self, resolution: int | None = None) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+        """Returns the specs of images and labels, float32."""
+        import tensorflow as tf
+
+        size = resolution or self.files.spec.image_size
+        images = tf.TensorSpec([None, size, size, 3], tf.float32)
+        return images, tf.TensorSpec([None, self.classes], tf.float32)
+
+    def training_batches(
+        self, samples: int, stream: StreamSettings, resolution: int | None = None
+    ) -> tf.data.Dataset:
+        """Returns `dbsl_tf.data.pipeline.training_dataset`."""
+        from dbsl_tf.data.pipeline import training_dataset
+
+        return training_dataset(self.files, self.augment, samples, stream, resolution)
+
+    def test_batches(
+        self,
+        start: int | tf.Tensor,
+        stop: int | tf.Tensor,
+        batch: int | tf.Tensor,
+        resolution: int | None = None,
+        parallel_calls: int = 1,
+    ) -> tf.data.Dataset:
+        """Returns `dbsl_tf.data.pipeline.test_dataset`."""
+        from dbsl_tf.data.pipeline import test_dataset
+
+        return test_dataset(self.files, start, stop, batch, resolution, parallel_calls)

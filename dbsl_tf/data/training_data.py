@@ -1,0 +1,114 @@
+"""What training needs to know of its data, whatever they are and wherever they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dbsl_tf.common.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How the training samples of one worker follow each other.
+
+    All but `parallel_calls` may be tensors, which differ between workers.
+
+    Attributes:
+        batch_sizes: samples in each batch, int64 [batches], over and over. See
+            `dbsl_tf.data.sample_stream.mini_epoch_batches`.
+        seed: of the order of samples and of augmentation; an integer scalar.
+        parallel_calls: batches that are made at the same time.
+        first_sample: samples of the stream to pass over, an integer scalar. The first batch has
+            the size `batch_sizes[0]` wherever the stream begins: begin where a mini-epoch does.
+    """
+
+    batch_sizes: tf.Tensor | list[int]
+    seed: int | tf.Tensor
+    parallel_calls: int
+    first_sample: int | tf.Tensor = 0
+
+
+class TrainingData(Protocol):
+    """A training and a test set, as batches (x, y).
+
+    x and y are tensors, or nested structures of them, whose first dimension is the batch.
+    The two kinds of batches have the same structure, types and shapes.
+
+    Implementations hold descriptions and the names of files, no tensors: their methods are traced
+    for the workers, which then read what they need themselves.
+
+    `resolution` is for images: their height and width in pixels, None for that of the data set.
+    Other data have none and ignore it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What messages and records call it."""
+
+    @property
+    def train_samples(self) -> int:
+        """Samples in the training set."""
+
+    @property
+    def test_samples(self) -> int:
+        """Samples in the test set."""
+
+    @property
+    def classes(self) -> int | None:
+        """The length of y where that is a vector with one entry for each class; else None."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """One for each class, in the order of y; empty where there are no classes."""
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what a trained model needs to know of its data, as JSON may hold it."""
+
+    def element_spec(self, resolution: int | None = None) -> tuple[Any, Any]:
+        """Returns the `tf.TensorSpec`s of x and y, whose batch dimension is None."""
+
+    def training_batches(
+        self, samples: int, stream: StreamSettings, resolution: int | None = None
+    ) -> tf.data.Dataset:
+        """Returns endless training batches of the sizes `stream.batch_sizes`.
+
+        Args:
+            samples: how many of the first training samples to use; more than there are: all.
+            stream: order and sizes.
+            resolution: of images.
+        """
+
+    def test_batches(
+        self,
+        start: int | tf.Tensor,
+        stop: int | tf.Tensor,
+        batch: int | tf.Tensor,
+        resolution: int | None = None,
+        parallel_calls: int = 1,
+    ) -> tf.data.Dataset:
+        """Returns the test samples start … stop − 1 once, in order; the last batch may be short.
+
+        Args:
+            start, stop: integer scalars.
+            batch: samples in a batch.
+            resolution: of images.
+            parallel_calls: samples or batches that are made at the same time.
+        """
+
+
+def known_classes(data: TrainingData, purpose: str) -> int:
+    """Returns the number of classes, for what cannot do without.
+
+    Raises:
+        UserError: y is no vector with one entry for each class.
+    """
+    if data.classes is None:
+        raise UserError(
+            f"{data.name}: {purpose} needs y to be one vector of float32 for each sample, with one "
+            "entry for each class; encode the labels so (one-hot)"
+        )
+    return data.classes
