@@ -128,6 +128,17 @@ class TestHabits:
             if file != Path(__file__)
         ]
 
+    def test_no_function_takes_more_than_seven_parameters(self) -> None:
+        """What belongs together is a class of its own."""
+        wide = []
+        for file in self.files("dbsl_tf"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                    given = [arg.arg for arg in ast.walk(node.args) if isinstance(arg, ast.arg)]
+                    if len({*given} - {"self", "cls"}) > 7:
+                        wide.append((file.relative_to(PACKAGE).as_posix(), node.lineno, given))
+        assert wide == []
+
     def test_nobody_edits_the_path(self) -> None:
         """But where a user's own modules are imported."""
         for file in self.files("dbsl_tf", "scripts", "tests"):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
-from dbsl_tf.training.local_loop import Sums, Trained, evaluate, train_steps
+from dbsl_tf.training.local_loop import Steps, Sums, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 
@@ -139,9 +139,7 @@ def _train(
             optimizer,
             pulled.weights,
             batches,
-            own.steps,
-            own.learning_rates,
-            own.seeds,
+            Steps(own.steps, own.learning_rates, own.seeds),
             pulled.velocity,
         )
     with tf.control_dependencies(trained.weights):

@@ -33,6 +33,14 @@ class Sums(NamedTuple):
         )
 
 
+class Steps(NamedTuple):
+    """Training steps to take; scalars."""
+
+    count: tf.Tensor  # int64
+    learning_rate: tf.Tensor  # float32
+    seed: tf.Tensor  # integer, for dropout
+
+
 class Trained(NamedTuple):
     """The result of some training steps."""
 
@@ -57,21 +65,17 @@ def train_steps(
     optimizer: SGD,
     weights: Sequence[tf.Tensor],
     batches: Iterator,
-    steps: tf.Tensor,
-    learning_rate: tf.Tensor,
-    seed: tf.Tensor,
+    steps: Steps,
     velocity: Sequence[tf.Tensor] = (),
 ) -> Trained:
-    """Trains `steps` batches, starting from `weights`; returns the result as tensors.
+    """Trains `steps.count` batches, starting from `weights`; returns the result as tensors.
 
     Args:
         network: the model as a pure function; its `compute` gives precision and XLA.
         optimizer: the update rule.
         weights: in the network's order.
         batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
-        steps: int64 scalar.
-        learning_rate: float32 scalar.
-        seed: integer scalar, for dropout.
+        steps: how many, and how they are taken.
         velocity: of the optimiser, one for each trainable weight; empty: zero, no momentum yet.
     """
 
@@ -84,7 +88,7 @@ def train_steps(
 
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
         images, labels = next(batches)
-        return done + 1, one_step(state, images, labels, learning_rate)
+        return done + 1, one_step(state, images, labels, steps.learning_rate)
 
     loss_scale = network.compute.loss_scale
     trainable, statistics = network.split(weights)
@@ -92,12 +96,12 @@ def train_steps(
         trainable=list(trainable),
         statistics=list(statistics),
         velocity=list(velocity) or optimizer.initial_velocity(trainable),
-        seeds=network.seed_states(seed),
+        seeds=network.seed_states(steps.seed),
         scale=loss_scale.initial_state() if loss_scale else (),
         sums=Sums.zero(),
     )
     _, end = tf.while_loop(
-        lambda done, _: done < steps,
+        lambda done, _: done < steps.count,
         step,
         (tf.constant(0, tf.int64), start),
         parallel_iterations=1,

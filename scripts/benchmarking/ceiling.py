@@ -38,7 +38,7 @@ def train(workload: Workload, worker: int) -> dict:
     import tensorflow as tf
 
     from dbsl_tf.training.compute import Compute
-    from dbsl_tf.training.local_loop import train_steps
+    from dbsl_tf.training.local_loop import Steps, train_steps
     from dbsl_tf.training.network import Network
     from dbsl_tf.training.sgd import SGD
 
@@ -54,8 +54,8 @@ def train(workload: Workload, worker: int) -> dict:
     @tf.function(autograph=False)
     def mini_epoch(weights: list, batches: object, steps: tf.Tensor) -> list:
         rate, seed = tf.constant(section.base_lr), tf.constant(worker, tf.int64)
-        trained = train_steps(network, optimizer, weights, batches, steps, rate, seed)
-        return trained.weights
+        orders = Steps(steps, rate, seed)
+        return train_steps(network, optimizer, weights, batches, orders).weights
 
     weights = [tf.constant(weight) for weight in network.initial_weights()]
     mini_epoch(weights, batches, tf.constant(0, tf.int64))

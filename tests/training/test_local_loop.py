@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dbsl_tf.models import build_model
 from dbsl_tf.training.compute import Compute
-from dbsl_tf.training.local_loop import evaluate, train_steps
+from dbsl_tf.training.local_loop import Steps, evaluate, train_steps
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.sgd import SGD
 from tests.support.softmax_regression import (
@@ -38,8 +38,8 @@ def run_loop(network, optimizer, data, learning_rate, seed=0, velocity=()):
     @tf.function(autograph=False)
     def loop(iterator, rate, seed):
         weights = [tf.constant(weight) for weight in initial]
-        steps = tf.constant(len(data), tf.int64)
-        return train_steps(network, optimizer, weights, iterator, steps, rate, seed, velocity)
+        steps = Steps(tf.constant(len(data), tf.int64), rate, seed)
+        return train_steps(network, optimizer, weights, iterator, steps, velocity)
 
     iterator = iter(as_dataset(data))
     return loop(iterator, tf.constant(learning_rate), tf.constant(seed, tf.int64))
@@ -83,7 +83,11 @@ class TrainStepsTest(tf.test.TestCase):
         loop = tf.function(
             lambda steps: (
                 train_steps(
-                    network, optimizer, weights, batches, steps, tf.constant(1e-3), tf.constant(0)
+                    network,
+                    optimizer,
+                    weights,
+                    batches,
+                    Steps(steps, tf.constant(1e-3), tf.constant(0)),
                 ).sums
             ),
             autograph=False,
@@ -205,8 +209,8 @@ class XlaTest(tf.test.TestCase):
         @tf.function(autograph=False)
         def loop(iterator):
             weights = [tf.constant(weight) for weight in initial]
-            steps, seed = tf.constant(2, tf.int64), tf.constant(0)
-            return train_steps(network, SGD(), weights, iterator, steps, tf.constant(0.1), seed)
+            steps = Steps(tf.constant(2, tf.int64), tf.constant(0.1), tf.constant(0))
+            return train_steps(network, SGD(), weights, iterator, steps)
 
         return loop.get_concrete_function(iter(as_dataset(batches([4])))).graph.as_graph_def()
 
