@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import print_line
 
 if TYPE_CHECKING:
     from dbsl_tf.evaluation.scores import Scores
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         from dbsl_tf.evaluation.report import print_scores
 
         console = Terminal()
-        console.print(f"{options.run} after {checkpoint.commit} commits", highlight=False)
+        print_line(console, f"{options.run} after {checkpoint.commit} commits")
         print_scores(scores, console)
     _write(options, content, scores)
     return 0

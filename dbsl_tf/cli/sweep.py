@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.cli.command_line import config_parser, parse_config
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.program import python_module, typed
 
 if TYPE_CHECKING:
@@ -108,9 +109,7 @@ def _train_and_compare(options: Namespace, runs: list[PlannedRun], output: Path)
         report = [*python_module("dbsl_tf.report"), *finished]
         subprocess.run([*report, "--output", str(output / "report.html")], check=False)
     for failure in failures:
-        console.print(
-            f"failed with status {failure.status}: {failure.run.name}: {failure.reason}",
-            highlight=False,
-            soft_wrap=True,
+        print_line(
+            console, f"failed with status {failure.status}: {failure.run.name}: {failure.reason}"
         )
     return FAILED_STATUS if failures else 0

@@ -24,14 +24,13 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
         names: their paths in `directory`.
     """
     # These take a moment to import, which a folder that was checked before need not wait for.
+    from dbsl_tf.common.printing import print_line
     from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.terminal import Terminal
 
     tasks = [names[i : i + _FILES_PER_TASK] for i in range(0, len(names), _FILES_PER_TASK)]
     console = Terminal(stderr=True)
-    console.print(
-        f"Checking {len(names):,} images in {directory}, once", highlight=False, soft_wrap=True
-    )
+    print_line(console, f"Checking {len(names):,} images in {directory}, once")
     faults: dict[str, str] = {}
     # Threads are enough: decoding runs without Python's lock.
     with (

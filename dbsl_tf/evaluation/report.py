@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.evaluation.scores import Scores
 
 _SHOWN = 10
@@ -12,11 +13,10 @@ _SHOWN = 10
 
 def print_scores(scores: Scores, console: Console) -> None:
     """Prints the totals and each class; of many classes only the worst."""
-    console.print(
+    print_line(
+        console,
         f"loss {scores.loss:.4f}, top-1 {scores.accuracy:.2%}, top-5 {scores.top5_accuracy:.2%} "
         f"of {scores.samples:,} images",
-        highlight=False,
-        soft_wrap=True,
     )
     table = Table()
     for heading in ("class", "images", "accuracy", "most often taken for"):

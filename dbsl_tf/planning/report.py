@@ -31,7 +31,7 @@ def print_plan(plan: DualBatchPlan, console: Console | None = None) -> None:
     equal = len({worker.time_model for worker in plan.workers}) == 1
     console.print(role_table(plan) if equal else worker_table(plan))
     for sentence in plan_sentences(plan):
-        console.print(sentence, highlight=False)
+        console.print(sentence)
 
 
 def role_table(plan: DualBatchPlan) -> Table:

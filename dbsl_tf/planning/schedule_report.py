@@ -30,7 +30,7 @@ def print_schedule(schedule: TrainingSchedule, console: Console | None = None) -
     console.print(schedule_table(schedule))
     console.print(comparison_table(schedule))
     for sentence in _sentences(schedule):
-        console.print(sentence, highlight=False)
+        console.print(sentence)
 
 
 def schedule_table(schedule: TrainingSchedule) -> Table:

@@ -25,7 +25,7 @@ def print_sweep(
     console = console or Terminal()
     console.width = min(console.width, WIDEST)
     console.print(sweep_table(cells))
-    console.print(advice(cells, small_workers), highlight=False)
+    console.print(advice(cells, small_workers))
 
 
 def sweep_table(cells: Sequence[SweepCell]) -> Table:

@@ -19,7 +19,7 @@ def print_profile(profile: Profile, console: Console | None = None) -> None:
     console.width = min(console.width, WIDEST)
     console.print(profile_table(profile))
     for sentence in profile_sentences(profile):
-        console.print(sentence, highlight=False)
+        console.print(sentence)
 
 
 def profile_table(profile: Profile) -> Table:

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
@@ -106,19 +107,16 @@ class Display:
         )
         if record.commit % self._workers == 0:
             if not self._console.is_terminal:
-                self._console.print(
-                    self._epoch_line(self._epoch_records), highlight=False, soft_wrap=True
-                )
+                print_line(self._console, self._epoch_line(self._epoch_records))
             self._epoch_records = []
 
     def evaluated(self, record: EvaluationRecord) -> None:
         self._accuracy = f", test accuracy {record.test_accuracy:.2%}"
         self._progress.update(self._total, note=self._run_note())
-        self._console.print(
+        print_line(
+            self._console,
             f"epoch {record.epoch:>3}/{self._epochs}  test accuracy {record.test_accuracy:7.2%}  "
             f"test loss {record.test_loss:.4f}{self._resolution_note(record)}",
-            highlight=False,
-            soft_wrap=True,
         )
 
     def _resolution_note(self, record: EvaluationRecord) -> str:
@@ -127,7 +125,7 @@ class Display:
         return f"  ({record.resolution} pixels)" if len(self._resolutions) > 1 else ""
 
     def faulted(self, record: FaultRecord) -> None:
-        self._console.print(record.message, highlight=False, soft_wrap=True)
+        print_line(self._console, record.message)
 
     def drifted(self, record: DriftRecord) -> None:
         factors = ", ".join(f"worker {w}: {f:.2f}" for w, f in enumerate(record.factors))
@@ -139,11 +137,7 @@ class Display:
                 for w in record.plan["per_worker"]
             )
             advice = f"{'from now on' if record.adopted else 'a plan that fits'}: {shares}"
-        self._console.print(
-            f"step times relative to the time model: {factors}; {advice}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        print_line(self._console, f"step times relative to the time model: {factors}; {advice}")
 
     def _epoch_line(self, records: Sequence[CommitRecord]) -> str:
         losses = "  ".join(

@@ -32,7 +32,7 @@ def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
     console = _narrow(console)
     console.print(outcome_table(outcome))
     busy = outcome.utilisation[outcome.bottleneck]
-    console.print(f"bottleneck: {outcome.bottleneck}, busy {busy:.1%} of the time", highlight=False)
+    console.print(f"bottleneck: {outcome.bottleneck}, busy {busy:.1%} of the time")
 
 
 def outcome_table(outcome: Outcome) -> Table:
@@ -71,8 +71,8 @@ def print_scaling(points: Sequence[ScalePoint], console: Console | None = None) 
     console.print(scaling_table(points))
     for point in points:
         if point.problem is not None:
-            console.print(f"{point.workers:,} workers: {point.problem}", highlight=False)
-    console.print(saturation_sentence(points), highlight=False)
+            console.print(f"{point.workers:,} workers: {point.problem}")
+    console.print(saturation_sentence(points))
 
 
 def scaling_table(points: Sequence[ScalePoint]) -> Table:

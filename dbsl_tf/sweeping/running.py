@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from dbsl_tf.common.patience import Limits, communicate
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.sweeping.planned_run import PlannedRun
 
 
@@ -41,9 +42,9 @@ def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Consol
     for number, run in enumerate(runs, 1):
         heading = f"run {number} of {len(runs)}: {run.name}"
         if run.summary() is not None:
-            console.print(f"{heading}: finished before", highlight=False, soft_wrap=True)
+            print_line(console, f"{heading}: finished before")
             continue
-        console.print(heading, highlight=False, soft_wrap=True)
+        print_line(console, heading)
         began = time.monotonic()
         status, errors = _run([*launcher, *run.arguments])
         seconds = time.monotonic() - began
@@ -52,7 +53,7 @@ def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Consol
         if status:
             lines = errors.strip().splitlines() or [f"exit status {status}"]
             failures.append(Failure(run, status, lines[-1].removeprefix("error: ")))
-            console.print(f"failed after {seconds:.0f} s", highlight=False)
+            print_line(console, f"failed after {seconds:.0f} s")
     return failures
 
 
