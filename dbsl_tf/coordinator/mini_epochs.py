@@ -179,7 +179,7 @@ class MiniEpochs:
             # Another worker would take the mini-epoch of one that still evaluates.
             self._evaluations.wait()
         with self.ordering:
-            # Activating a plan waits for all workers, also for one that hangs.
+            # What was observed of a worker that is absent may not hold once it is back.
             all_present = len(self._engine.membership.present) == workers
             with self._stalls.bounded("activate the next plan", needs_workers=True):
                 active = self._plans.at(epoch + 1, epoch * workers, may_replan=all_present)
