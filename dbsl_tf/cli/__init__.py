@@ -1,1 +1,1 @@
-"""The commands, a file each: their options, and what they print. They alone parse arguments."""
+"""The commands, one file each: their options and their output. Only they parse arguments."""

@@ -1,4 +1,4 @@
-"""What all commands share: their options, and what becomes of an exception."""
+"""What all commands share: common options, and how exceptions become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: what is cleaned up after a Ctrl-C is cleaned up after it too."""
+    """Raised by SIGTERM, which gets the same clean-up as Ctrl-C."""
 
 
 class HungUp(Terminated):
-    """SIGHUP: the terminal was closed, or the connection to it."""
+    """Raised by SIGHUP: the terminal, or the connection to it, was closed."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports mistakes as a `UserError`, and takes no abbreviations of options."""
+    """An argument parser that raises `UserError` and accepts no abbreviated options."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         if message.endswith("required: --config"):
-            message = "--config is missing; name a file, such as --config quickstart.yaml"
+            message = "--config is missing; give a file, such as --config quickstart.yaml"
         elif message.startswith("unrecognized arguments") and "=" in message:
             message += "; write an override as section.key=value, without dashes"
         raise UserError(f"{message}; see {self.prog} --help")
 
 
 class CommandParser(Parser):
-    """The options of a command.
+    """The parser of one command.
 
     Args:
-        name: of the command; what it does is in the list of commands.
-        description: what else it does, or all of it where the command is in no list.
+        name: the command's name; its summary comes from the list of commands.
+        description: further sentences for its help, or all of them if it is not in the list.
     """
 
     def __init__(self, name: str, description: str = "") -> None:
@@ -66,26 +66,28 @@ class CommandParser(Parser):
 
 
 class _ConfigParser(CommandParser):
-    """Its help ends with the configuration keys."""
+    """A parser whose help ends with the configuration keys."""
 
     def format_help(self) -> str:
-        # Here and not in `epilog`: the keys are only imported when the help is asked for.
+        # Not in `epilog`, so that the keys are imported only when help is requested.
         return f"{super().format_help()}\n{_keys_help()}"
 
 
 def config_parser(
     name: str, description: str = "", *, config_required: bool = True
 ) -> argparse.ArgumentParser:
-    """Returns a parser with the options of all that read a configuration; see `parse_config`.
+    """Returns a parser with the options of every command that reads a configuration.
+
+    Use `parse_config` to parse with it.
 
     Args:
-        name: of the command.
-        description: what else it does; see `CommandParser`.
-        config_required: False: the command can do without; `parse_config` asks for it all the same.
+        name: the command's name.
+        description: further sentences for its help; see `CommandParser`.
+        config_required: whether `--config` is always required; `parse_config` requires it anyway.
     """
     parser = _ConfigParser(name, description)
     parser.add_argument(
-        "--config", metavar="FILE", required=config_required, help="configuration, a YAML file"
+        "--config", metavar="FILE", required=config_required, help="the configuration, a YAML file"
     )
     parser.add_argument(
         "overrides",
@@ -102,21 +104,21 @@ def config_parser(
 
 
 def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
-    """Gives a command that reads a finished run the choice of which model to take."""
+    """Adds the option that selects a checkpoint of a finished run."""
     parser.add_argument(
         "--checkpoint",
         type=int,
         metavar="N",
-        help="the model after N commits; checkpoints/ shows which are kept (default: the newest)",
+        help="use the model after N commits, one of those in checkpoints/ (default: the newest)",
     )
 
 
 def parse_config(
     parser: argparse.ArgumentParser, arguments: Sequence[str]
 ) -> tuple[argparse.Namespace, Config]:
-    """Parses a command line and reads the configuration it names.
+    """Parses a command line and reads the configuration that it names.
 
-    Prints the configuration and exits with status 0 when `--print-config` is among the options.
+    With `--print-config` it prints the configuration and exits with status 0.
 
     Raises:
         UserError: the command line or the configuration is wrong.
@@ -136,10 +138,10 @@ def parse_config(
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command on the command line's arguments and exits with its status.
 
-    A `UserError` becomes one line on standard error and status 2, a `ClusterError` one and
-    status 1, Ctrl-C status 130, SIGTERM 143, SIGHUP 129 unless it is ignored
-    (nohup); when the reader of standard output has gone (as with `| head`) it ends quietly with
-    status 141.
+    A `UserError` is printed as one line on standard error, with status 2; a `ClusterError`
+    likewise, with status 1. Ctrl-C gives status 130, SIGTERM 143, and SIGHUP 129 unless it is
+    ignored (nohup). When the reader of standard output is gone, as with `| head`, the command ends
+    quietly with status 141.
     """
     escape_what_cannot_be_encoded()
     signal.signal(signal.SIGTERM, _terminate)
@@ -168,7 +170,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except BrokenPipeError:
         if not _reader_has_gone():
             raise
-        # What is still buffered cannot be written either: let the exit flush it to nowhere.
+        # Nothing that is still buffered can be written: let the exit flush it to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE_STATUS
     _leave(status)
@@ -183,13 +185,13 @@ def _hang_up(*_: object) -> NoReturn:
 
 
 def _complain(line: str) -> None:
-    # Nothing is to be said where nobody can hear it.
+    # There may be no standard error left to write to.
     with suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
 
 
 def _leave(status: int) -> NoReturn:
-    """End this process at once: TensorFlow would wait for the threads of workers that are gone."""
+    """Ends this process at once: TensorFlow would wait for threads of workers that are gone."""
     try:
         remove_generated_files()
         for stream in (sys.stdout, sys.stderr):
@@ -200,7 +202,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _reader_has_gone() -> bool:
-    """Tells standard output's broken pipe from that of any other connection."""
+    """Tells a broken pipe on standard output from one on any other connection."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))

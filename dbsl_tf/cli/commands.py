@@ -13,8 +13,8 @@ class Command:
     """A command of `dbsl`, which `python -m dbsl_tf.NAME` runs too.
 
     Attributes:
-        name: of the command and of its modules.
-        summary: what it does, in a line.
+        name: the name of the command and of its modules.
+        summary: one sentence on what it does.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Command:
         return f"dbsl_tf.cli.{self.name}"
 
     def main(self) -> Callable[[Sequence[str]], int]:
-        """Import the command, which takes arguments and returns an exit status."""
+        """Imports the command, a function from arguments to an exit status."""
         return import_module(self.module).main
 
 
@@ -34,14 +34,14 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         name: Command(name, summary)
         for name, summary in (
-            ("train", "Train with small- and large-batch workers."),
-            ("serve", "Be a worker or a parameter server of a cluster."),
+            ("train", "Train a network with small- and large-batch workers."),
+            ("serve", "Run a worker or a parameter server of a cluster."),
             ("plan", "Print what every worker trains in an epoch, and how long that takes."),
             ("profile", "Measure how long training steps take, and fit the time model."),
-            ("simulate", "Predict how a cluster of any size would perform, without needing one."),
-            ("sweep", "Train every combination of some values, each with several seeds."),
+            ("simulate", "Predict how a cluster of any size would perform, without using one."),
+            ("sweep", "Train every combination of given values, with one or more seeds each."),
             ("report", "Write one HTML page about runs: what happened, and how they compare."),
-            ("plot", "Draw a figure for a paper, as wide as a column and legible in greyscale."),
+            ("plot", "Draw a figure for a paper, one column wide and legible in greyscale."),
             ("evaluate", "Evaluate a checkpoint of a run on its test set."),
             ("export", "Write the model or the history of a run for other programs."),
             ("import_history", "Turn a result file of the method's authors into a run directory."),

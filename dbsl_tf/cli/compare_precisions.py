@@ -1,7 +1,7 @@
-"""Measures which precision a run is faster in: `python -m dbsl_tf.cli.compare_precisions`.
+"""Measures in which precision a run is faster: `python -m dbsl_tf.cli.compare_precisions`.
 
-No command that anyone types: `compute.precision: auto` is measured by a process of its own, as a
-process connects to a cluster only once.
+Nobody types this command. `compute.precision: auto` starts it, because a process can connect to a
+cluster only once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from dbsl_tf.resolved import settings_of
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure on the workers of a configuration, and write what is chosen as JSON."""
-    parser = config_parser("cli.compare_precisions", "Measure which precision a run is faster in.")
+    """Measures on the workers of a configuration and writes the choice as JSON."""
+    parser = config_parser("cli.compare_precisions", "Measure in which precision a run is faster.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     options, config = parse_config(parser, arguments)
     from dbsl_tf.common.terminal import Terminal
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         check_size(config.cluster, task)
     data = training_data(config.data)
     settings = settings_of(config, data.train_samples)
-    # Standard output is that of the command which has precisions compared.
+    # Standard output belongs to the command that started this one.
     report = partial(print_line, Terminal(stderr=True))
     with (
         tempfile.TemporaryDirectory() as logs,

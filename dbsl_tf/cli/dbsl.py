@@ -15,15 +15,18 @@ from dbsl_tf.common.program import typed
 
 
 def start() -> NoReturn:
-    """Run the command line and exit with its status."""
+    """Runs the command line and exits with its status."""
     run(main)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that the first argument names with the others; returns its exit status.
+    """Runs the command named by the first argument with the other arguments.
+
+    Returns:
+        The command's exit status.
 
     Raises:
-        UserError: there is no such command, or what the command itself raises.
+        UserError: there is no such command, or the command raised it.
     """
     options = _parser().parse_args(arguments)
     if options.command is None:

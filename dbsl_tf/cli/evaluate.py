@@ -1,7 +1,7 @@
-"""Evaluate a run on its test set: python -m dbsl_tf.evaluate RUN [--checkpoint N]
+"""Evaluates a run on its test set: `python -m dbsl_tf.evaluate RUN [--checkpoint N]`.
 
-Loss, top-1 and top-5 accuracy, the accuracy of each class and the confusion matrix, in this
-process, without a cluster.
+It computes loss, top-1 and top-5 accuracy, the accuracy of each class and the confusion matrix in
+this process, without a cluster.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Evaluate a checkpoint; print, write and draw what comes of it."""
+    """Evaluates a checkpoint; prints, writes and draws the results."""
     options = _parser().parse_args(arguments)
     _check_outputs(options)
     from dbsl_tf.common.terminal import Terminal
@@ -44,26 +44,29 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser("evaluate", "It needs no cluster.")
+    parser = CommandParser("evaluate", "No cluster is needed.")
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
     add_checkpoint_option(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="folder to use instead of the run's data.dir"
     )
     parser.add_argument(
-        "--json", metavar="FILE", help="write all results; -: print them instead of the table"
+        "--json", metavar="FILE", help="write all results as JSON; -: print them, and no table"
     )
     parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write one line per class: accuracy and confusion"
+        "--csv", type=Path, metavar="FILE", help="write accuracy and confusions, one line per class"
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the confusion matrix: .png, .svg or .pdf"
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw the confusion matrix to a .png, .svg or .pdf file",
     )
     return parser
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
-    """Refuses what could not be written, before anything long is begun."""
+    """Checks that all outputs can be written before the long part begins."""
     from dbsl_tf.common.figure_files import check_figure_path
     from dbsl_tf.common.files import check_writable
 
@@ -80,7 +83,7 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
     from dbsl_tf.common.quiet import import_tensorflow_quietly
     from dbsl_tf.data.configured import training_data
 
-    # How many images it was trained on is of no importance here.
+    # The number of training images does not matter here.
     section = stored.config.data.model_copy(update={"train_samples": None})
     if directory is not None:
         section = section.model_copy(update={"dir": directory})
@@ -88,7 +91,7 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
     if data.classes != stored.facts["classes"]:
         raise UserError(
             f"{section.dir} has {data.classes} classes, but the run was trained on "
-            f"{stored.facts['classes']}; give the --data it was trained on"
+            f"{stored.facts['classes']}; give the folder it was trained on with --data"
         )
     from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.waiting import waiting_on_terminal

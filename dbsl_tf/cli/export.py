@@ -1,7 +1,9 @@
-"""Take a run away: python -m dbsl_tf.export RUN [--format keras|savedmodel|npz|npy]
+"""Exports a run: `python -m dbsl_tf.export RUN [--format keras|savedmodel|npz|npy]`.
 
-keras: a Keras 3 file that opens without this package. savedmodel: a folder that serves raw
-images. npz: the history as arrays; npy: the same as the authors' notebooks open it.
+- keras: a Keras 3 file that loads without this package.
+- savedmodel: a folder that serves raw images.
+- npz: the history as arrays.
+- npy: the same in the format that the authors' notebooks load.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.stored_run import StoredRun
 
-# What is written where nothing else is asked for.
+# The default outputs.
 _NAMES = {
     "keras": "model.keras",
     "savedmodel": "saved_model",
@@ -25,7 +27,7 @@ _NAMES = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read a run and write its model or its history."""
+    """Reads a run and writes its model or its history."""
     options = _parser().parse_args(arguments)
     output = options.output or options.run / _NAMES[options.format]
     if options.format in ("keras", "savedmodel"):
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         default="keras",
         help="keras: a file for keras.saving.load_model; savedmodel: a folder that serves uint8 "
         "images; npz: the history as arrays in the layout of the authors' files; npy: the same "
-        "for numpy.load(FILE, allow_pickle=True).item(), as their notebooks read it (default: "
+        "for numpy.load(FILE, allow_pickle=True).item(), as in their notebooks (default: "
         "keras)",
     )
     add_checkpoint_option(parser)

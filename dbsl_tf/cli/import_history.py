@@ -1,6 +1,6 @@
-"""Read a result file of the method's authors: python -m dbsl_tf.import_history FILE.npy
+"""Imports a result file of the method's authors: `python -m dbsl_tf.import_history FILE.npy`.
 
-Makes a run directory of it, which reports and plots understand. Nothing in the file is executed.
+It becomes a run directory that `report` and `plot` can read. Nothing in the file is executed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dbsl_tf.cli.command_line import CommandParser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read a file and write a run directory."""
+    """Reads a file and writes a run directory."""
     parser = CommandParser(
-        "import_history", "Reports and plots understand it. Nothing in the file is executed."
+        "import_history", "report and plot can read it. Nothing in the file is executed."
     )
     parser.add_argument("file", type=Path, metavar="FILE.npy", help="file that their program saved")
     parser.add_argument(

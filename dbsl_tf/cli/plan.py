@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns the exit status.
 
     Raises:
-        UserError: the command line or configuration is wrong, or no plan satisfies it.
+        UserError: the command line or the configuration is wrong, or no plan satisfies it.
     """
     options, config = parse_config(_parser(), arguments)
     if options.sweep or options.sweep_ratios is not None or options.plot is not None:
@@ -90,7 +90,7 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
     warn_of_crowding(settings.cluster.workers)
     warn_of_unsuitable_profile(settings)
     if options.json:
-        # A configuration without a plan of its own is what a sweep helps to mend.
+        # A sweep is for configurations, too, that have no plan of their own.
         try:
             plan = plan_dual_batch(
                 request, section.extra_time_ratio, section.update_factor

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.against is not None and options.kind not in CURVES:
-        raise UserError(f"--against goes with --kind {' or '.join(CURVES)}; leave it out")
+        raise UserError(f"--against only applies to --kind {' or '.join(CURVES)}; leave it out")
     check_figure_path(options.output, "--output")
     from dbsl_tf.reporting.comparison import group_runs
     from dbsl_tf.reporting.figures.kinds import draw
@@ -52,15 +52,19 @@ def _parser() -> argparse.ArgumentParser:
         "--kind",
         choices=KINDS,
         required=True,
-        help="accuracy or loss; timeline: mini-epochs of every worker; time-model: measured and "
-        "predicted time of a batch; balance: whether workers finish together",
+        help="accuracy, loss: curves; timeline: the mini-epochs of every worker; time-model: "
+        "measured and predicted time of a batch; balance: whether the workers finish together",
     )
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE", help="a .png, .svg or .pdf file"
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="file to write: .png, .svg or .pdf",
     )
     parser.add_argument(
         "--against",
         choices=("epoch", "time"),
-        help="what accuracy and loss are drawn over (default epoch)",
+        help="the horizontal axis of accuracy and loss (default: epoch)",
     )
     return parser

@@ -1,6 +1,6 @@
 """Measures the hardware and fits the time model: `python -m dbsl_tf.profile --config FILE`.
 
-With `--from-csv FILE` it fits times that were measured elsewhere instead.
+With `--from-csv FILE` it fits times from a file instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ DEFAULT_OUTPUT = Path("profile.json")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures or reads, fits, prints and saves; returns the exit status.
+    """Measures or reads step times, fits them, prints and saves the profile.
+
+    Returns the exit status.
 
     Raises:
         UserError: the command line, the configuration or the CSV file is wrong, or a file
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = config_parser(
         "profile",
-        "The steps are run on the cluster of a configuration, or their times are read from a file.",
+        "It runs the steps on the cluster of a configuration, or reads their times from a file.",
         config_required=False,
     )
     parser.add_argument(
@@ -66,22 +68,25 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="fit the times in this file instead of measuring: columns batch_size, "
-        "seconds_per_batch and optionally host, resolution",
+        "seconds_per_batch and, optionally, host and resolution",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"profile to write (default {DEFAULT_OUTPUT}; with --from-csv none)",
+        help=f"profile to write (default: {DEFAULT_OUTPUT}; with --from-csv none)",
     )
     parser.add_argument(
         "--method",
         choices=("robust", "ols"),
         default="robust",
-        help="method of the fit: robust against outliers (default), or ordinary least squares",
+        help="fit that is robust against outliers, or ordinary least squares (default: robust)",
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw points and fits, .png, .pdf or .svg"
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw points and fits to a .png, .svg or .pdf file",
     )
     parser.add_argument("--json", action="store_true", help="print only one JSON object")
     return parser

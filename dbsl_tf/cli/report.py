@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         "report",
         "It shows plan, curves, timeline, time model and configuration. Runs that differ only in "
-        "run.seed are compared as mean and standard deviation.",
+        "run.seed are summarised by their mean and standard deviation.",
     )
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="directory of a run, finished or not"
@@ -57,6 +57,6 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="file to write (default RUN/report.html, or report.html for several runs)",
+        help="file to write (default: RUN/report.html, or report.html for several runs)",
     )
     return parser

@@ -1,7 +1,7 @@
-"""Serve a cluster: python -m dbsl_tf.serve, with TF_CONFIG set
+"""Runs a server of a cluster: `python -m dbsl_tf.serve`, with TF_CONFIG set.
 
-Workers and parameter servers need nothing but this: no configuration, no model, no code of the
-program that trains. What they compute comes from the chief.
+Workers and parameter servers need nothing else: no configuration, no model, no code of the training
+program. The chief sends them what to compute.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _CONNECT_TIMEOUT: float = ClusterSection.model_fields["connect_timeout"].default
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Take the role of TF_CONFIG until the process is ended."""
+    """Runs the server that TF_CONFIG names until the process is stopped."""
     parser = CommandParser("serve", "TF_CONFIG says which.")
     parser.add_argument(
         "--connect-timeout",
         type=float,
         default=_CONNECT_TIMEOUT,
         metavar="SECONDS",
-        help=f"how long to wait for names of hosts (default: {_CONNECT_TIMEOUT:g})",
+        help=f"seconds to wait until host names can be resolved (default: {_CONNECT_TIMEOUT:g})",
     )
     options = parser.parse_args(arguments)
     task = task_from_environment(os.environ)
@@ -49,12 +49,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
-    """Be a worker or a parameter server until the process is ended.
+    """Runs a worker or a parameter server until the process is stopped.
 
     Args:
-        task: which.
-        connect_timeout: seconds to wait for the names of hosts.
-        setting: `compute.onednn`.
+        task: the server's task.
+        connect_timeout: seconds to wait until host names can be resolved.
+        setting: the value of `compute.onednn`.
     """
     from dbsl_tf.cluster.server import serve as serve_task
     from dbsl_tf.cluster.server_library import load_server_library
@@ -63,8 +63,8 @@ def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
     check_own_port(task)
     if not is_here(task.address):
         print(
-            f"warning: {task.address} of {task.name} is not an address of this machine: unless it "
-            "is forwarded here, TF_CONFIG gives this process the task of another",
+            f"warning: {task.address} of {task.name} is not an address of this machine; unless "
+            "it is forwarded here, TF_CONFIG gives this process another machine's task",
             file=sys.stderr,
         )
     onednn.apply(setting)

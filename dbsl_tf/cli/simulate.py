@@ -1,6 +1,6 @@
 """Predicts a run on a cluster of any size: `python -m dbsl_tf.simulate --config FILE`.
 
-It is a discrete-event simulation of the coordinator's rules; no server is started.
+A discrete-event simulation applies the coordinator's rules; no server is started.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Simulates, and prints a table or one JSON object; returns the exit status.
+    """Simulates a run and prints a table or one JSON object.
+
+    Returns the exit status.
 
     Raises:
-        UserError: the command line or configuration is wrong, it has no time model or plan, or
-            the figure cannot be written.
+        UserError: the command line or the configuration is wrong, there is no time model or no
+            plan, or the figure cannot be written.
     """
     options, config = parse_config(_parser(), arguments)
     if options.workers is not None or options.plot is not None:
@@ -36,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = config_parser(
         "simulate",
-        "The prediction is a simulation: time of an epoch, commits, staleness, balance and what "
-        "limits them. It uses the keys of time_model and simulate, and those that the plan needs.",
+        "It simulates the run: time of an epoch, commits, staleness, balance and what limits "
+        "them. It uses the keys of time_model and simulate, and those that the plan needs.",
     )
     parser.add_argument("--json", action="store_true", help="print only one JSON object")
     parser.add_argument(

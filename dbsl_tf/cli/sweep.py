@@ -1,7 +1,7 @@
-"""Train a grid of configurations: python -m dbsl_tf.sweep --config FILE --grid key=v1,v2 --seeds 3
+"""Trains a grid of configurations: `python -m dbsl_tf.sweep --config FILE --grid key=v1,v2`.
 
-The runs go one after the other. Started again, it skips finished runs and continues an interrupted
-one; a run that fails does not stop the others.
+The runs are trained one after the other. Started again, the command skips finished runs and resumes
+an interrupted one; a run that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ FAILED_STATUS = 1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Plan the runs, then print or run them, and compare what they come to."""
+    """Plans the runs, prints or runs them, and compares their results."""
     parser = config_parser("sweep")
     parser.add_argument(
         "--grid",
         action="append",
         default=[],
         metavar="key=v1,v2,...",
-        help="a key and its values; repeat the option for every combination with the values of "
-        "another key",
+        help="a key and the values to try; with several --grid options, every combination is "
+        "trained",
     )
     parser.add_argument(
         "--seeds",
         type=int,
         default=1,
         metavar="N",
-        help="runs at each point, with seeds from run.seed on",
+        help="runs at each point, with seeds counting up from run.seed (default: 1)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for the runs (default: runs/sweep-FILE)"
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--launcher",
         metavar="COMMAND",
-        help="command that trains, such as 'sbatch --nodes=5 scripts/slurm.sbatch' with --print "
-        f"(default: {typed('train')})",
+        help="command that starts a run, such as 'sbatch --nodes=5 scripts/slurm.sbatch' together "
+        f"with --print (default: {typed('train')})",
     )
     options, config = parse_config(parser, arguments)
     if options.seeds < 1:
@@ -80,15 +80,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _launcher(given: str | None) -> list[str]:
-    """The words that start a run; raises UserError."""
+    """Returns the words of the command that starts a run; raises UserError."""
     if given is None:
         return python_module("dbsl_tf.train")
     try:
         words = shlex.split(given)
     except ValueError as error:
-        raise UserError(f"--launcher is {given}, which is not a command ({error})") from error
+        raise UserError(
+            f"--launcher is {given!r}, which is not a command ({error}); correct its quotes"
+        ) from error
     if not words or shutil.which(words[0]) is None:
-        raise UserError(f"--launcher is {given!r}: there is no such command; name a program")
+        raise UserError(f"--launcher is {given!r}: there is no such program; give one that exists")
     return words
 
 

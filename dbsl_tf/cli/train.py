@@ -1,8 +1,8 @@
-"""Train with dual batch sizes: python -m dbsl_tf.train --config FILE [key.sub=value ...]
+"""Trains with dual batch sizes: `python -m dbsl_tf.train --config FILE [key.sub=value ...]`.
 
-With TF_CONFIG set, this process takes the role it gives: chief, worker or ps. Without it, a
-cluster of server processes is started on this machine and ended with the run. A run that was
-interrupted goes on from its last checkpoint when it is started again with its run.dir.
+With TF_CONFIG set, this process takes the role given there: chief, worker or ps. Without it, a
+cluster of server processes is started on this machine and stopped when the run ends. An interrupted
+run resumes from its last checkpoint when it is started again with the same run.dir.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dbsl_tf.results.run_directory import RunDirectory
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse, then serve or coordinate as the role of this process asks."""
+    """Parses the arguments, then serves or coordinates, depending on this process's role."""
     parser = config_parser("train")
     options, config = parse_config(parser, arguments)
     task = task_from_environment(os.environ)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
     else:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
-    # Whoever reads along, the training goes on.
+    # Training continues even if nobody can read the output any more.
     go_on_without_output()
     console = Terminal()
     directory = RunDirectory.of(config.run.dir, Path(options.config))
@@ -64,7 +64,7 @@ def coordinate(
     task: Task | None,
     console: Console,
 ) -> None:
-    """Be the chief: begin the run or go on with it, to its end."""
+    """Runs the chief: begins or resumes the run and trains to its end."""
     from dbsl_tf.run.begun_run import Source, begin_or_resume
     from dbsl_tf.run.training_run import train
 

@@ -1,1 +1,1 @@
-"""What all parts use: errors, files, versions, quiet start-up."""
+"""Helpers that all folders share: errors, files, versions, quiet start-up."""

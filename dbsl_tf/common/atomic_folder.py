@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, also with several processes and kills."""
+"""Folders that appear whole or not at all, even if several processes make them or one is killed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _PARTIAL_SUFFIX = ".partial"
 
 
 def make_folder(target: Path, fill: Callable[[Path], None]) -> None:
-    """Makes `target` and what `fill(folder)` writes, in one step as seen from outside.
+    """Makes the folder `target` with the content that `fill(folder)` writes, atomically.
 
-    `fill` writes in a temporary folder beside `target`, which is renamed when complete. When
-    several processes make the same folder, one does and the others wait for it; a killed process
-    leaves only its temporary folder, which the next one removes. An existing `target` that is
-    not empty is left as it is.
+    `fill` writes into a temporary folder beside `target`, which is renamed once it is complete. If
+    several processes make the same folder, one of them does and the others wait. A killed process
+    leaves only its temporary folder behind, which the next one removes. An existing `target` that
+    is not empty is left unchanged.
 
     Raises:
-        OSError: the folder cannot be written, or whatever `fill` raises.
+        OSError: the folder cannot be written; exceptions of `fill` are passed on.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _lock(target) as locked:
@@ -45,7 +45,7 @@ def _rename(partial: Path, target: Path) -> None:
     try:
         partial.rename(target)
     except OSError:
-        # Without a lock another process may have been first; its folder is as good.
+        # Without a lock another process may have been faster; its folder will do.
         if not (target.is_dir() and any(target.iterdir())):
             raise
 
@@ -58,12 +58,12 @@ def _remove_abandoned(target: Path) -> None:
 
 @contextmanager
 def _lock(target: Path) -> Iterator[bool]:
-    """Holds the lock of `target`, which the system frees when the process dies.
+    """Holds the lock of `target`, which the system releases when the process dies.
 
-    Yields False on a file system without locks: the rename alone still keeps `target` whole.
-    The lock's file is removed in the end.
+    Yields False on a file system without locks, where the rename alone keeps `target` whole.
+    The lock's file is removed at the end.
     """
-    # Hardly any command makes a folder.
+    # Imported here because few commands make a folder.
     from filelock import FileLock, Timeout
 
     path = target.parent / f".{target.name}.lock"
@@ -84,6 +84,6 @@ def _lock(target: Path) -> Iterator[bool]:
     try:
         yield lock.is_locked
     finally:
-        # Still held: whoever waits for it sees that the file is gone and makes another.
+        # Still held: a process that waits for it sees that the file is gone and makes a new one.
         path.unlink(missing_ok=True)
         lock.release()

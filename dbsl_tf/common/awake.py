@@ -1,7 +1,7 @@
-"""A clock for waiting: it stands still while this process itself does.
+"""A clock for time limits that stands still while this process is paused.
 
-A process may be stopped for a while (Ctrl-Z, `docker pause`, a virtual machine that is moved), or
-get no processor. What it waits for meanwhile is not late because of that.
+A process may be paused (Ctrl-Z, `docker pause`, a virtual machine being moved) or get no processor
+time. Whatever it is waiting for must not count as late because of that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 
 _TICK = 0.25
-# Between two ticks so many seconds count at most.
+# The most seconds that count between two ticks.
 _LONGEST = 1.0
 
 
@@ -41,7 +41,7 @@ _making = threading.Lock()
 
 
 def seconds() -> float:
-    """Seconds on a clock that never goes back; only differences mean something.
+    """Returns the seconds on a clock that never goes back; only differences are meaningful.
 
     The first call starts a thread.
     """

@@ -102,11 +102,11 @@ def verify_archive(file: Any, size: int) -> bool:
     """Verifies the checksum of a zip file.
 
     Args:
-        file: open for reading in binary.
-        size: in bytes.
+        file: the file, open for reading in binary mode.
+        size: its size in bytes.
 
     Returns:
-        Whether it has one.
+        Whether it has a checksum.
 
     Raises:
         ChecksumMismatch: the file does not match its checksum.

@@ -1,4 +1,4 @@
-"""The processor cores of this process."""
+"""The processor cores that this process may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def available_cores() -> list[int]:
-    """The numbers of the cores this process may use; all where the system does not tell."""
+    """Returns the numbers of the cores this process may use; all of them if that is unknown."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))

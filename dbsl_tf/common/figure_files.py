@@ -1,4 +1,4 @@
-"""The files that figures are drawn to."""
+"""Writes figures to files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ FORMATS = (".png", ".pdf", ".svg")
 
 
 def literal(text: str) -> str:
-    """Returns a text that matplotlib shows as it is: a $ begins no mathematics."""
+    """Returns `text` escaped so that matplotlib shows it unchanged, without mathematics after $."""
     return text.replace("$", r"\$")
 
 
 def check_figure_path(path: Path, option: str = "--plot") -> None:
-    """Checks that a figure can be written to `path`, before anything long is begun.
+    """Checks that a figure can be written to `path`, before a long computation begins.
 
     Args:
-        path: where to.
-        option: of the command line, which gave it.
+        path: the file to check.
+        option: the command-line option that gave it.
 
     Raises:
-        UserError: its name ends in no known format, or it cannot be written there.
+        UserError: its suffix is not that of a known format, or it cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{option} is {path}; give a name that ends with {', '.join(FORMATS)}")
@@ -35,15 +35,15 @@ def check_figure_path(path: Path, option: str = "--plot") -> None:
 
 
 def save_figure(figure: Figure, path: Path, option: str = "--plot", dots: int = 150) -> None:
-    """Writes a figure in the format its name ends in; makes its folder.
+    """Writes a figure in the format that the suffix of `path` names; makes its folder.
 
     Args:
-        figure: to write.
-        path, option: as in `check_figure_path`.
-        dots: an inch of a .png.
+        figure: the figure to write.
+        path, option: as for `check_figure_path`.
+        dots: dots per inch of a .png.
 
     Raises:
-        UserError: as `check_figure_path`.
+        UserError: as for `check_figure_path`.
     """
     check_figure_path(path, option)
     write_whole(path, lambda partial: figure.savefig(partial, dpi=dots))

@@ -1,4 +1,4 @@
-"""Files that are read without trust in them, and files that appear whole or not at all."""
+"""Reads files without trusting them, and writes files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import BinaryIO, TextIO
 
 from dbsl_tf.common.errors import UserError
 
-# The largest files that are read, in bytes: what people write, tables and objects that programs
-# write, histories, checkpoints.
+# The largest files that are read, in bytes: those that people write, tables and objects that
+# programs write, histories, checkpoints.
 WRITTEN_BY_HAND = 1 << 20
 TABLE = 1 << 26
 HISTORY = 1 << 30
@@ -22,17 +22,17 @@ _NO_FILE = "it is a pipe, a socket or a device, not a file"
 
 
 def open_regular(path: Path | str, most_bytes: int) -> BinaryIO:
-    """Opens a file for reading, and nothing that could be waited for without end.
+    """Opens a regular file for reading; never a pipe or device, which could block for ever.
 
     Args:
-        path: of the file.
+        path: the file.
         most_bytes: the largest size that it may have.
 
     Raises:
-        OSError: it cannot be opened, is no regular file, or larger.
+        OSError: it cannot be opened, is not a regular file, or is larger.
         ValueError: no file can have this name.
     """
-    # A pipe without a writer would be waited for.
+    # Opening a pipe without a writer would block.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
@@ -49,9 +49,9 @@ def open_regular(path: Path | str, most_bytes: int) -> BinaryIO:
 
 
 def read_bytes(path: Path | str, most_bytes: int) -> bytes:
-    """Returns the content of a file; raises as `open_regular`."""
+    """Returns the content of a file; raises the errors of `open_regular`."""
     with open_regular(path, most_bytes) as file:
-        # Those of the system do not say how large they are.
+        # Files of /proc do not report their size.
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise _too_large(path, most_bytes)
@@ -61,27 +61,27 @@ def read_bytes(path: Path | str, most_bytes: int) -> bytes:
 def read_text(
     path: Path | str, most_bytes: int, encoding: str = "utf-8", errors: str = "strict"
 ) -> str:
-    """Returns the text in a file, its lines ended by line feeds.
+    """Returns the text in a file, with line feeds at the ends of lines.
 
     Raises:
-        OSError, ValueError: as `open_regular`.
-        UnicodeDecodeError: it is no text.
+        OSError, ValueError: as for `open_regular`.
+        UnicodeDecodeError: it is not UTF-8 text.
     """
     content = io.BytesIO(read_bytes(path, most_bytes))
     return io.TextIOWrapper(content, encoding=encoding, errors=errors).read()
 
 
 def open_to_append(path: Path) -> TextIO:
-    """Opens a text file for writing at its end, made where there is none.
+    """Opens a text file for appending; creates it if it does not exist.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file.
+        OSError: it cannot be opened, or is not a regular file.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
-        # A pipe that nobody reads from.
+        # It is a pipe that nobody reads from.
         if error.errno == errno.ENXIO:
             raise OSError(errno.EINVAL, _NO_FILE, str(path)) from None
         raise
@@ -95,19 +95,20 @@ def open_to_append(path: Path) -> TextIO:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` write a file beside `path`, then puts it in its place; makes its folder.
+    """Calls `write` with the path of a temporary file, then moves that file to `path`.
 
-    The content is on the disk before the name is, so `path` is never half a file, also after a
-    power failure. The name that `write` is given ends like that of `path`.
+    The content is on the disk before the name is, so `path` is never half a file, even after a
+    power failure. The temporary file lies beside `path`, whose folder is made if needed, and has
+    the same suffix.
 
     Raises:
-        UserError: it cannot be written. What was there before is left as it was.
+        UserError: it cannot be written. An earlier file at `path` is left unchanged.
     """
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         _make_folder(path.parent)
         try:
-            # What lies under this name may be a pipe, which would be waited for.
+            # A pipe may have this name, and writing to it would block.
             partial.unlink(missing_ok=True)
             write(partial)
             _flush(partial)
@@ -117,31 +118,31 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space, correct the "
+            f"{path} cannot be written ({error.strerror or error}); free some space, correct the "
             "permissions, or give another file"
         ) from error
 
 
 def write_whole_text(path: Path, text: str) -> None:
-    """Writes `text` as UTF-8, see `write_whole`."""
+    """Writes `text` as UTF-8; see `write_whole`."""
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def check_writable(path: Path) -> None:
-    """Checks where `write_whole` is going to write, before anything long is begun.
+    """Checks that `write_whole` can write `path`, before a long computation begins.
 
     Raises:
-        UserError: it cannot be written there.
+        UserError: it cannot be written.
     """
     try:
         if path.is_dir():
-            raise UserError(f"{path}: is a folder; give the name of a file")
+            raise UserError(f"{path} is a folder; give the name of a file")
         folder = next(folder for folder in path.absolute().parents if folder.exists())
         allowed = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); give another") from error
+        raise UserError(f"{path} cannot be written ({error.strerror}); give another") from error
     if not allowed:
-        raise UserError(f"{path}: cannot be written, as {folder} does not allow it; give another")
+        raise UserError(f"{path} cannot be written, as {folder} does not allow it; give another")
 
 
 def _too_large(path: Path | str, most_bytes: int) -> OSError:
@@ -149,7 +150,7 @@ def _too_large(path: Path | str, most_bytes: int) -> OSError:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes a folder and those above it; their names are on the disk."""
+    """Makes a folder and its parents, and flushes their names to the disk."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -157,7 +158,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Has the system write a file, or the names in a folder, to the disk."""
+    """Flushes a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

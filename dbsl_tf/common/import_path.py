@@ -20,7 +20,7 @@ class NotImportable(Exception):
 
 
 def is_import_path(text: str) -> bool:
-    """Whether `text` has the form of an import path; what it names need not exist."""
+    """Returns whether `text` has the form of an import path; its target need not exist."""
     return _PATH.fullmatch(text) is not None
 
 

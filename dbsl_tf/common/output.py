@@ -1,4 +1,4 @@
-"""Standard output and standard error that cannot be written to."""
+"""Keeps a process alive when its standard output or standard error cannot be written to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TextIO
 
 
 class Unfailing:
-    """A text stream from which no error comes: once it cannot be written to, all more is dropped.
+    """A text stream that never fails: after the first error, everything written is dropped.
 
-    A terminal is closed, a disk is full, or nobody reads a pipe any more; the work goes on.
+    So work continues when a terminal is closed, a disk is full, or a pipe has lost its reader.
 
     Args:
-        stream: to be written to.
+        stream: the stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -21,7 +21,7 @@ class Unfailing:
         self._failed = False
 
     def write(self, text: str) -> int:
-        """Write, if that can be done."""
+        """Writes if that is still possible."""
         if not self._failed:
             try:
                 self._stream.write(text)
@@ -30,7 +30,7 @@ class Unfailing:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, if that can be done."""
+        """Flushes if that is still possible."""
         if not self._failed:
             try:
                 self._stream.flush()
@@ -42,7 +42,7 @@ class Unfailing:
 
 
 def escape_what_cannot_be_encoded() -> None:
-    """Have this process's output show characters that its encoding lacks by their numbers."""
+    """Makes this process print characters that its encoding lacks as escape sequences."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -53,6 +53,6 @@ def escape_what_cannot_be_encoded() -> None:
 
 
 def go_on_without_output() -> None:
-    """From now on nothing in this process fails because its output cannot be written."""
+    """Ensures that nothing in this process fails because its output cannot be written."""
     for name in ("stdout", "stderr"):
         setattr(sys, name, Unfailing(getattr(sys, name)))

@@ -1,6 +1,6 @@
-"""All colours, of figures and of the report's page, and the lines and markers that go with them.
+"""The colours of figures and of the report, with the line styles and markers that go with them.
 
-Whatever differs in colour differs in something else too: a print in grey loses nothing.
+Things that differ in colour also differ in another way, so a print in grey loses nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any
 BLACK = "#000000"
 WHITE = "#ffffff"
 INK = "#262626"  # text, edges
-DARK = "#595959"  # what explains: captions, limits, predictions
+DARK = "#595959"  # captions, limits, predictions
 MIDDLE = "#999999"
 LIGHT = "#bfbfbf"
 FAINT = "#e6e6e6"  # grids and rules
-PALE = "#f0f0f0"  # behind what is drawn or written
+PALE = "#f0f0f0"  # backgrounds
 ACCENT = "#c1440e"
 ACCENT_PALE = "#faf3f0"
 SERIES = (BLACK, ACCENT, "#174f86", "#8fb339", "#8b5fbf", "#c99700", "#4a4a4a", "#5aa9a9")
-SHARES = "Greys"  # matplotlib's name of a map from 0, which is white, to 1
+SHARES = "Greys"  # matplotlib's name of a colour map; 0 is white
 
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1)), (0, (1, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -31,7 +31,7 @@ OTHER_FILL: dict[str, Any] = {"facecolor": LIGHT, "hatch": "...."}
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Keywords of a line that can be told from those of other indices, also in grey."""
+    """Returns keywords for a line that differs from those of other indices, even in grey."""
     return {
         "color": SERIES[index % len(SERIES)],
         "linestyle": _LINES[index % len(_LINES)],
@@ -40,8 +40,8 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def marker_style(index: int) -> dict[str, Any]:
-    """Keywords of markers that can be told from those of other indices."""
-    # With every turn of the colours the markers move on by one.
+    """Returns keywords for markers that differ from those of other indices."""
+    # Each time the colours start over, the markers are shifted by one.
     turn, place = divmod(index, len(SERIES))
     return {
         "marker": _MARKERS[(place + turn) % len(_MARKERS)],
@@ -52,11 +52,11 @@ def marker_style(index: int) -> dict[str, Any]:
 
 
 def limit_style() -> dict[str, Any]:
-    """Keywords of a line at a value that must not, or cannot, be passed."""
+    """Returns keywords for a line at a value that must not, or cannot, be exceeded."""
     return {"color": DARK, "linewidth": 1, "linestyle": (0, (1, 3))}
 
 
 def shade(rank: int, of: int) -> str:
-    """A grey behind black text, for the `rank`-th of so many: the last is the darkest."""
+    """Returns a grey to put behind black text, for the `rank`-th of `of`; the last is darkest."""
     level = round(255 * (0.88 - 0.22 * rank / max(1, of - 1)))
     return f"#{level:02x}{level:02x}{level:02x}"

@@ -1,8 +1,8 @@
-"""How long to wait for something before it is given up.
+"""How long to wait for something before giving up on it.
 
-What takes seconds on one machine takes minutes on another, or on the same one under load. So what
-is seen to go on is never given up; and where nothing is seen, the limits are multiples of the time
-that loading TensorFlow took in this very process.
+What takes seconds on one machine takes minutes on another, or on the same one under load. So
+nothing is given up on while it visibly makes progress; and where progress cannot be seen, the
+limits are multiples of the time that loading TensorFlow took in this process.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import psutil
 from dbsl_tf.common import awake
 
 _SAMPLE_SECONDS = 1.0
-# Whoever only waits computes too, now and then: less than this share of a core is nothing.
+# A process that only waits still computes a little: less than this share of a core is ignored.
 _LEAST_SHARE = 0.02
 _LEAST_SECONDS = 0.05
 _MEBIBYTE = 2**20
-# A call that takes so many times as long as usual makes its worker suspect.
+# A worker becomes suspect when a call takes this many times as long as usual.
 _SUSPECT = 10
-# And if its worker still answers, so many times as long as that.
+# A suspect worker that still answers is given this many times as long again.
 _HOPELESS = 10
 _REMEMBERED = 5  # calls of each worker
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds to wait on this machine.
+    """How many seconds to wait on this machine.
 
     Args:
         loading: seconds that loading TensorFlow took here; 0: not known.
@@ -43,28 +43,27 @@ class Limits:
 
     @property
     def call(self) -> float:
-        """What a call of a server may take, unless more is usual, before it is asked for an
-        answer."""
+        """What a call to a server may take, unless more is usual, before the server is probed."""
         return max(20.0, 4 * self.loading)
 
     @property
     def answer(self) -> float:
-        """A server that is asked whether it answers, and does not, hangs after so long."""
+        """How long a server that is probed may take to answer before it counts as hung."""
         return max(10.0, 2 * self.loading)
 
     @property
     def restart(self) -> float:
-        """The same where it may be about to start."""
+        """The same for a server that may be starting."""
         return max(60.0, 12 * self.loading)
 
     @property
     def standstill(self) -> float:
-        """What is not seen to go on is given up after so long, though every server answers."""
+        """How long to wait without any progress, even though every server answers."""
         return max(600.0, 120 * self.loading)
 
     @property
     def patience(self) -> Patience:
-        """With a call of which nothing more is known."""
+        """The patience with a call about which nothing else is known."""
         return Patience(self.call, self.standstill)
 
 
@@ -73,8 +72,8 @@ class Patience:
     """How long a worker may take for a call before it counts as hung.
 
     Attributes:
-        seconds: after so long it does if it does not answer when it is asked.
-        most: after so long it does in any case.
+        seconds: after this time it is probed, and counts as hung if it does not answer.
+        most: after this time it counts as hung even if it answers.
     """
 
     seconds: float
@@ -82,14 +81,14 @@ class Patience:
 
 
 class UsualTimes:
-    """How long calls of one kind take here; thread-safe.
+    """How long calls of one kind usually take here; thread-safe.
 
-    What counts is the slowest worker: where all are slow alike, none of them hangs.
+    The slowest worker is the yardstick: if all are equally slow, none of them is hung.
 
     Args:
-        limits: of this machine.
-        fixed: what `cluster.worker_timeout` says; None: calls are judged by what is usual.
-        ratio: seconds of a call to what is expected of it, before any was observed.
+        limits: the limits of this machine.
+        fixed: seconds of `cluster.worker_timeout`; None: calls are judged by the usual time.
+        ratio: observed over expected time of a call, assumed until one has been observed.
     """
 
     def __init__(self, limits: Limits, fixed: float | None = None, ratio: float = 0.0) -> None:
@@ -102,12 +101,12 @@ class UsualTimes:
         )
 
     def observe(self, worker: int, seconds: float, expected: float) -> None:
-        """Take note of a call of `worker` that was `expected` to take so long, in any unit."""
+        """Records a call by `worker` that took `seconds`; `expected` may be in any unit."""
         with self._lock:
             self._recent[worker].append(seconds / expected)
 
     def patience(self, expected: float) -> Patience:
-        """With a call that is `expected` to take so long, in the unit of `observe`."""
+        """Returns the patience with a call of `expected` duration, in the unit of `observe`."""
         if self._fixed is not None:
             return Patience(self._fixed, self._fixed)
         with self._lock:
@@ -117,7 +116,7 @@ class UsualTimes:
 
 
 class Idle:
-    """For how long something has not gone on, by the processor time that it has used."""
+    """For how long something has made no progress, judged by the processor time it has used."""
 
     def __init__(self) -> None:
         self._noted = 0.0
@@ -129,18 +128,18 @@ class Idle:
         return awake.seconds() - self._since
 
     def done(self, seconds: float) -> None:
-        """Take note of the processor time so far; it is less where a part of it has ended."""
+        """Records the processor time so far; it may fall when one of several processes ends."""
         if abs(seconds - self._noted) >= max(_LEAST_SECONDS, _LEAST_SHARE * self.seconds):
             self._noted, self._since = seconds, awake.seconds()
 
 
 class Standstill:
-    """For how long processes have done nothing: neither computed nor read or written anything.
+    """For how long processes have done nothing: not computed, and not read or written anything.
 
-    Their children count too. A mebibyte is worth a second of processor time.
+    Their children count too. A mebibyte counts as much as a second of processor time.
 
     Args:
-        processes: their numbers.
+        processes: process IDs.
 
     Attributes:
         processes: as given.
@@ -153,7 +152,7 @@ class Standstill:
 
     @property
     def seconds(self) -> float:
-        """For how long at least, as far as it was looked at; ask for it again and again."""
+        """For how long at least; only activity between reads is noticed, so read it repeatedly."""
         now = awake.seconds()
         if now - self._looked >= _SAMPLE_SECONDS:
             self._looked = now
@@ -162,10 +161,10 @@ class Standstill:
 
 
 def communicate(process: subprocess.Popen, limits: Limits) -> tuple[str, str]:
-    """What `Popen.communicate` returns, for as long as the process goes on.
+    """Returns what `Popen.communicate` does, and waits as long as the process makes progress.
 
     Raises:
-        TimeoutExpired: it has done nothing for `limits.standstill` seconds; it is still there.
+        TimeoutExpired: it has done nothing for `limits.standstill` seconds; it is still running.
     """
     standstill = Standstill([process.pid])
     while True:
@@ -177,7 +176,7 @@ def communicate(process: subprocess.Popen, limits: Limits) -> tuple[str, str]:
 
 
 def _work_of(process: int) -> float:
-    """Seconds of processor time plus mebibytes read or written, of a process and its children."""
+    """Returns processor seconds plus mebibytes read or written, of a process and its children."""
     done = 0.0
     try:
         root = psutil.Process(process)
@@ -187,6 +186,6 @@ def _work_of(process: int) -> float:
             traffic = part.io_counters()
             done += (traffic.read_chars + traffic.write_chars) / _MEBIBYTE
     except (psutil.Error, OSError):
-        # It ended meanwhile, or tells only part of it.
+        # It has ended, or does not report everything.
         pass
     return done

@@ -1,7 +1,8 @@
 """Reads pickles of plain data without executing anything in them.
 
-A pickle is a program: unpickling calls what it names. Here each name that plain data and numpy
-arrays need gets an inert stand-in, and any other name is refused before anything is called.
+A pickle is a program: unpickling calls the functions that it names. Here each name that plain data
+and numpy arrays need is replaced by an inert stand-in, and any other name is refused before
+anything is called.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-# Plain data nests little; a bound keeps lists that contain themselves out.
+# Plain data is not deeply nested; the bound refuses lists that contain themselves.
 _DEEPEST = 16
 _NUMBER_CODE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _NUMBER_NAMES = {
@@ -38,7 +39,7 @@ class RefusedPickle(Exception):
 
 
 class PickledType:
-    """Stands for numpy.dtype: holds what the pickle says, never becomes a dtype by itself."""
+    """Stands in for numpy.dtype: holds what the pickle says until the dtype is requested."""
 
     def __init__(self, code: object = None, *_: object) -> None:
         self.code = code.decode("latin1") if isinstance(code, bytes) else code
@@ -51,11 +52,11 @@ class PickledType:
 
     @property
     def holds_objects(self) -> bool:
-        """Whether it is the type of arrays of anything."""
+        """Whether it is the type of arrays of arbitrary objects."""
         return self.code in ("O", "O4", "O8", "|O", "object")
 
     def to_dtype(self) -> np.dtype:
-        """Returns the numeric type; raises ValueError when it is none of the usual ones."""
+        """Returns the numeric type; raises ValueError if it is not one of the usual ones."""
         import numpy as np
 
         code = _NUMBER_NAMES.get(self.code, self.code) if isinstance(self.code, str) else ""
@@ -68,7 +69,7 @@ class PickledType:
 
 
 class PickledArray:
-    """Stands for numpy.ndarray: holds the pickled state until it is asked for what it describes."""
+    """Stands in for numpy.ndarray: holds the pickled state until the array is requested."""
 
     shape: Any = ()
     type: object = None
@@ -79,7 +80,7 @@ class PickledArray:
         _, self.shape, self.type, self.fortran_order, self.content = state
 
     def to_array(self) -> np.ndarray:
-        """Returns the numeric array; raises ValueError when the state describes no such array."""
+        """Returns the numeric array; raises ValueError if the state does not describe one."""
         import numpy as np
 
         if not isinstance(self.type, PickledType):
@@ -94,7 +95,7 @@ class PickledArray:
             raise ValueError(f"the array has no shape ({error})") from error
 
     def to_objects(self) -> list[object]:
-        """Returns what an array of objects holds, in one list; raises ValueError for any other."""
+        """Returns the elements of an array of objects; raises ValueError for any other array."""
         if not (isinstance(self.type, PickledType) and self.type.holds_objects):
             raise ValueError("the array holds no objects")
         if not isinstance(self.content, list):
@@ -103,7 +104,7 @@ class PickledArray:
 
 
 class _Maker:
-    """A function that no pickle can alter: pickles may set attributes of what they are given."""
+    """A function that no pickle can alter; a pickle can set attributes of objects it is given."""
 
     __slots__ = ("_make",)
 
@@ -134,7 +135,7 @@ def _scalar(type_: object, content: object) -> bool | int | float:
     return array.item()
 
 
-# What pickles of arrays refer to, whichever version of Python and numpy has written them.
+# The names that pickles of arrays refer to, whichever version of Python and numpy wrote them.
 ARRAYS: Mapping[tuple[str, str], object] = {
     ("_codecs", "encode"): _Maker(_encode),
     # How protocols before 3 write empty bytes.
@@ -175,24 +176,24 @@ def load_plain(
     encoding: str,
     admitted: Mapping[tuple[str, str], object] = ARRAYS,
 ) -> object:
-    """Returns what a pickle holds, with `PickledArray` in the place of arrays.
+    """Returns the content of a pickle, with a `PickledArray` in place of each array.
 
     Args:
         content: the pickle.
-        encoding: of the text that Python 2 has pickled; "bytes" leaves it as bytes.
-        admitted: what it may refer to: `ARRAYS` or `ARRAYS_AND_SCALARS`.
+        encoding: the encoding of text pickled by Python 2; "bytes" leaves it as bytes.
+        admitted: the names it may refer to: `ARRAYS` or `ARRAYS_AND_SCALARS`.
 
     Raises:
         RefusedPickle: it refers to anything else. Nothing was executed.
-        Exception: nearly any, when it is damaged.
+        Exception: nearly any, if it is damaged.
     """
     containers = 0
     for operation, argument, _ in pickletools.genops(content):
-        # Each may take a hundred times the memory of the byte that makes it.
+        # Each may take a hundred times the memory of the byte that creates it.
         containers += operation.name in _CONTAINERS
         if containers > _MOST_CONTAINERS:
-            raise pickle.UnpicklingError(f"more than {_MOST_CONTAINERS:,} lists and the like")
-        # The unpickler makes a table of that size at once.
+            raise pickle.UnpicklingError(f"more than {_MOST_CONTAINERS:,} containers")
+        # The unpickler would allocate a table of that size at once.
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(content):
             raise pickle.UnpicklingError(f"a memo of {argument} entries")
     return _PlainUnpickler(content, admitted, encoding).load()
@@ -201,13 +202,13 @@ def load_plain(
 def plain(value: object) -> Any:
     """Returns plain data: dictionaries, lists, numbers, text, None and numeric numpy arrays.
 
-    Tuples become lists, and an array of objects the list of what it holds.
+    Tuples become lists, and an array of objects becomes the list of its elements.
 
     Args:
-        value: of `load_plain`.
+        value: a result of `load_plain`.
 
     Raises:
-        ValueError: it holds anything else, or nests deeper than plain data does.
+        ValueError: it holds anything else, or is nested more deeply than plain data is.
     """
     return _plain(value, {}, 0)
 
@@ -216,8 +217,8 @@ def _plain(value: object, known: dict[int, object], depth: int) -> object:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if depth > _DEEPEST:
-        raise ValueError(f"it nests more than {_DEEPEST} deep")
-    # What is referred to many times is converted once: the result is no larger than the pickle.
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+    # An object that occurs many times is converted once: the result is no larger than the pickle.
     if id(value) not in known:
         known[id(value)] = _converted(value, known, depth + 1)
     return known[id(value)]

@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 
 def print_line(console: Console, line: str) -> None:
-    """Prints a line as it is: numbers and paths uncoloured, and not broken at the width."""
+    """Prints a line unchanged: without colouring numbers or paths, and without wrapping it."""
     console.print(line, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The processor of a machine: its name, and the instructions that decide how fast it trains."""
+"""A machine's processor: its name, and the instruction sets that decide how fast it trains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CPU_INFO = "/proc/cpuinfo"
-# From the widest to the narrowest: the flag of Linux, and what it is called.
+# From the widest to the narrowest: Linux's flag and the usual name.
 _VECTORS = (("avx512f", "AVX-512"), ("avx2", "AVX2"), ("avx", "AVX"), ("asimd", "NEON"))
 _BFLOAT16 = (("amx_bf16", "AMX bfloat16"), ("avx512_bf16", "bfloat16"), ("bf16", "bfloat16"))
 _VNNI = "avx512_vnni"
@@ -18,10 +18,10 @@ _VNNI = "avx512_vnni"
 
 @dataclass(frozen=True)
 class Processor:
-    """What Linux tells of a processor.
+    """A processor as Linux reports it.
 
     Attributes:
-        name: such as "AMD EPYC 9V74"; empty where it tells none, as on many Arm machines.
+        name: such as "AMD EPYC 9V74"; empty if none is reported, as on many Arm machines.
         flags: its instruction sets, by Linux's names.
     """
 
@@ -30,7 +30,7 @@ class Processor:
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Processor:
-        """The first processor of the lines of /proc/cpuinfo; what they lack is left empty."""
+        """Returns the first processor in the lines of /proc/cpuinfo; missing facts stay empty."""
         found: dict[str, str] = {}
         for line in lines:
             key, _, value = line.partition(":")
@@ -40,12 +40,12 @@ class Processor:
 
     @property
     def has_bfloat16(self) -> bool:
-        """Whether it multiplies in bfloat16; others only emulate that, slowly."""
+        """Whether it multiplies in bfloat16; other processors emulate that slowly."""
         return any(flag in self.flags for flag, _ in _BFLOAT16)
 
     @property
     def instructions(self) -> str:
-        """The instructions that count, as in "AVX-512, VNNI, bfloat16"; empty: not known."""
+        """The instruction sets that matter, as in "AVX-512, VNNI, bfloat16"; empty: not known."""
         found = [name for flag, name in _VECTORS if flag in self.flags][:1]
         found += ["VNNI"] if _VNNI in self.flags else []
         found += [name for flag, name in _BFLOAT16 if flag in self.flags][:1]
@@ -54,11 +54,11 @@ class Processor:
 
 @dataclass(frozen=True)
 class WorkerProcessor:
-    """What a worker computes with.
+    """The processor that a worker computes on.
 
     Attributes:
-        worker: its index.
-        processor: of its machine.
+        worker: the worker's index.
+        processor: the processor of its machine.
         onednn: whether TensorFlow's oneDNN operations are on in its process.
     """
 
@@ -67,7 +67,7 @@ class WorkerProcessor:
     onednn: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Returns it as JSON values."""
         return {
             "worker": self.worker,
             "processor": self.processor.name,
@@ -77,14 +77,13 @@ class WorkerProcessor:
 
 
 def onednn_of_all(workers: Sequence[WorkerProcessor]) -> bool | None:
-    """Whether oneDNN operations are on in every worker, or in none; None: it is not known, or they
-    are not alike."""
+    """Returns whether oneDNN operations are on in all workers; None: unknown, or only in some."""
     held = {worker.onednn for worker in workers}
     return held.pop() if len(held) == 1 else None
 
 
 def this_processor() -> Processor:
-    """This machine's; empty where the system has no /proc/cpuinfo."""
+    """Returns the processor of this machine; empty if the system has no /proc/cpuinfo."""
     try:
         return Processor.of(Path(CPU_INFO).read_text(encoding="utf-8").splitlines())
     except OSError:

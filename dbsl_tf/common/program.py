@@ -1,4 +1,4 @@
-"""How this program was started, and how others of its commands are."""
+"""How this program was started, and how to start its other commands."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-_FOLDER = Path(__file__).parents[2]  # of the package
+_FOLDER = Path(__file__).parents[2]  # the one that holds the package
 _SCRIPT = "dbsl"
 
 
 def typed(command: str = "") -> str:
-    """What a person types for a command, in the way in which this process was started.
+    """Returns what a person types to run a command, in the form used to start this process.
 
     Example:
         >>> typed("plan")
@@ -24,25 +24,25 @@ def typed(command: str = "") -> str:
 
 
 def python_module(module: str) -> list[str]:
-    """The words that run a module of this package, to which its arguments are added."""
-    # Only where the package itself is found in the working directory may Python look there: no
-    # file of the user's is to be taken for a module.
+    """Returns the words that run a module of this package; append its arguments to them."""
+    # Python may search the working directory only if the package itself is found there, so that no
+    # file of the user's is taken for a module.
     safe = [] if Path.cwd() == _FOLDER else ["-P"]
     return [sys.executable, *safe, "-m", module]
 
 
 def is_a_command() -> bool:
-    """Whether this process is a command of this package, and no program that imports it."""
+    """Returns whether this process is a command of this package rather than a program using it."""
     started = getattr(sys.modules["__main__"], "__spec__", None)
     return _by_script() or (started is not None and started.name.startswith("dbsl_tf."))
 
 
 def start_again(*arguments: str, through: tuple[str, ...] = ()) -> NoReturn:
-    """Replace this process by the same command, with nothing left of what it has in memory.
+    """Replaces this process with a fresh one of the same command.
 
     Args:
-        arguments: after those that it has.
-        through: a program that becomes the one that its arguments name.
+        arguments: appended to the arguments of this process.
+        through: the words of a program that executes the command given as its arguments.
     """
     sys.stdout.flush()
     sys.stderr.flush()

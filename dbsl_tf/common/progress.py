@@ -1,4 +1,4 @@
-"""Progress of what may take long, shown only once it does."""
+"""Progress of work that may take long, shown only once it does."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PATIENCE = 2.0
 
 
 class LateProgress:
-    """A bar on standard error from two seconds on; a context manager.
+    """A progress bar on standard error that appears after two seconds; a context manager.
 
     Args:
-        unit: of what is counted, such as "images". Of "bytes" the bar shows how many there are.
-        lines: whether to write a line now and then where standard error is no terminal, which else
-            is left to mistakes.
-        console: in the place of standard error.
-        patience: seconds before anything is shown, and from line to line.
+        unit: the unit of the counts, such as "images". Counts of "bytes" are shown as sizes.
+        lines: whether to write a line now and then if standard error is not a terminal; otherwise
+            nothing is written there.
+        console: where to write instead of standard error.
+        patience: seconds before anything is shown, and between lines.
 
     Example:
         >>> with LateProgress("images") as progress:
@@ -62,7 +62,7 @@ class LateProgress:
             self._bars.stop()
 
     def of(self, what: str, total: int) -> Callable[[int], None]:
-        """Returns a function that is told how many of `total` are done."""
+        """Returns a function to call with how many of `total` are done."""
         task = None
 
         def done(count: int) -> None:

@@ -1,4 +1,4 @@
-"""TensorFlow without its start-up noise."""
+"""Imports TensorFlow without its start-up messages."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from dbsl_tf.common import onednn
 
 
 def import_tensorflow_quietly() -> None:
-    """Choose keras-core's TensorFlow backend and import TensorFlow without start-up messages.
+    """Chooses keras-core's TensorFlow backend and imports TensorFlow without start-up messages.
 
-    Call it before anything else imports TensorFlow, and after `onednn.apply` where there is a
-    configuration to say whether it uses oneDNN. Levels that the user has set in
-    TF_CPP_MIN_LOG_LEVEL stay. Should the import fail, everything it printed is shown.
+    Call it before anything else imports TensorFlow and, if a configuration decides about oneDNN,
+    after `onednn.apply`. A level that the user has set in TF_CPP_MIN_LOG_LEVEL is respected. If the
+    import fails, everything it printed is shown.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with loading_tensorflow_quietly():
         import keras_core  # noqa: F401
         import tensorflow as tf
 
-    # What fails is raised too, and reported by whoever handles it.
+    # Errors are also raised, and reported by their handlers.
     tf.get_logger().setLevel("CRITICAL")
     sys.unraisablehook = _unless_of_tensorflow(sys.unraisablehook)
 
 
 def remove_generated_files() -> None:
-    """Remove the temporary files into which AutoGraph writes the functions that it converts.
+    """Removes the temporary files into which AutoGraph writes the functions that it converts.
 
-    TensorFlow removes them only when Python ends by itself, neither killed nor in a hurry. Call it
-    when all is traced.
+    TensorFlow removes them only when Python exits normally. Call it after all functions are traced.
     """
     for name, module in list(sys.modules.items()):
         if name.startswith("__autograph_generated_file"):
@@ -44,13 +43,13 @@ def remove_generated_files() -> None:
             compiled = Path(cached)
             for path in (Path(source), compiled):
                 path.unlink(missing_ok=True)
-            # Others may have theirs in the folder.
+            # Other processes may have files in the folder.
             with suppress(OSError):
                 compiled.parent.rmdir()
 
 
 def _unless_of_tensorflow(report: Callable) -> Callable:
-    """Have TensorFlow's objects be deleted without a word when their server is gone."""
+    """Silences errors of TensorFlow's objects that are deleted after their server is gone."""
 
     def hook(unraisable: Any) -> None:
         if not getattr(unraisable.object, "__module__", "").startswith("tensorflow."):
@@ -61,13 +60,13 @@ def _unless_of_tensorflow(report: Callable) -> Callable:
 
 @contextmanager
 def loading_tensorflow_quietly() -> Iterator[None]:
-    """Hold back all output; the C++ side writes to descriptors before its log level counts.
+    """Holds back all output: the C++ side writes to descriptors before its log level counts.
 
-    Should what is done meanwhile fail, the output is shown. TensorFlow logs little afterwards too,
-    unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+    If the body fails, the output is shown. Afterwards, too, TensorFlow logs little unless
+    TF_CPP_MIN_LOG_LEVEL says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Without effect where a configuration has settled it.
+    # Has no effect if a configuration has decided it.
     onednn.apply("auto")
     with tempfile.TemporaryFile() as messages:
         sys.stdout.flush()

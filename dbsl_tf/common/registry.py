@@ -68,7 +68,7 @@ class Registry:
         return tuple(self._entries)
 
     def is_builtin(self, name: str) -> bool:
-        """Whether it is the name of a built-in."""
+        """Returns whether it is the name of a built-in."""
         return name in self._builtins
 
     @property

@@ -1,4 +1,4 @@
-"""Where lines for people go."""
+"""The console for lines that people read."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rich.console import Console
 
 
 class Terminal(Console):
-    """A console of Rich that shows text as it is: nothing in it is markup, or coloured by chance.
+    """A Rich console that shows text unchanged: nothing in it is taken for markup or coloured.
 
-    Paths, names and messages come from users and may have brackets.
+    Paths, names and messages come from users and may contain brackets.
 
     Args:
-        options: of `rich.console.Console`.
+        options: those of `rich.console.Console`.
 
     Example:
         >>> Terminal().print("results: runs/a[/b]")

@@ -1,4 +1,4 @@
-"""Where files are kept that the program can make again."""
+"""The folder for files that the program can make again."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dbsl_tf.common.errors import UserError
 
 
 def user_cache_folder() -> Path:
-    """Returns `$XDG_CACHE_HOME/dbsl_tf`, or `~/.cache/dbsl_tf` where that is not set.
+    """Returns `$XDG_CACHE_HOME/dbsl_tf`, or `~/.cache/dbsl_tf` if that variable is not set.
 
     As the XDG base directory specification asks, a relative $XDG_CACHE_HOME is ignored.
 
     Raises:
-        UserError: there is neither, as the user has no home folder.
+        UserError: there is neither, because the user has no home folder.
     """
-    # Most callers need no folder: they are told where the files are.
+    # Imported here because most runs name their folders and need no cache folder.
     from platformdirs import user_cache_path
 
     try:

@@ -1,4 +1,4 @@
-"""The versions of the software that a number depends on."""
+"""The versions of the software that results depend on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dbsl_tf import __version__
 
 
 def package_versions(*packages: str) -> dict[str, str]:
-    """Returns the versions of this package, of Python and of the installed ones of `packages`."""
+    """Returns the versions of this package, of Python and the installed ones of `packages`."""
     versions = {"dbsl_tf": __version__, "python": platform.python_version()}
     for package in packages:
         try:

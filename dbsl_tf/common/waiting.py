@@ -1,4 +1,4 @@
-"""Says what a person waits for."""
+"""Shows what a person is waiting for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def waiting(console: Console, what: str) -> Iterator[None]:
-    """Tell `what` takes some seconds: by a spinner on a terminal, elsewhere by a line."""
+    """Shows `what` while the body runs: with a spinner on a terminal, elsewhere in one line."""
     if console.is_terminal:
         with console.status(what):
             yield
@@ -25,7 +25,7 @@ def waiting(console: Console, what: str) -> Iterator[None]:
 
 
 def waiting_on_terminal(what: str) -> AbstractContextManager[None]:
-    """`waiting` on standard error, where that is a terminal: else it is for mistakes alone."""
+    """Calls `waiting` on standard error if that is a terminal; otherwise shows nothing."""
     from dbsl_tf.common.terminal import Terminal
 
     return waiting(Terminal(stderr=True, quiet=not sys.stderr.isatty()), what)

@@ -96,12 +96,12 @@ def read_batch_times(path: Path | str) -> list[BatchTime]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check the path") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text; give a CSV file") from None
+        raise UserError(f"{path} is not UTF-8 text; give a CSV file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason}); give a CSV file") from None
+        raise UserError(f"{path} cannot be read ({reason}); give a CSV file") from None
     if not rows:
-        raise UserError(f"{path}: has no line below the column names; give one per batch size")
+        raise UserError(f"{path} has no line below the column names; give one per batch size")
     return rows
 
 
@@ -131,7 +131,7 @@ def _row(
 ) -> BatchTime:
     if len(cells) != len(header):
         raise UserError(
-            f"{place}: has {len(cells)} columns instead of {len(header)} ({','.join(header)})"
+            f"{place} has {len(cells)} columns instead of {len(header)} ({','.join(header)})"
         )
     texts = {name: cells[index].strip() for name, index in columns.items()}
     if texts.get("host") == "":

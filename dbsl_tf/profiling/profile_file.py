@@ -203,7 +203,7 @@ def load_profile(path: Path | str) -> Profile:
         raise UserError(f"{path}: no such profile; check the path, or {remedy}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason}); give a profile's JSON file") from None
+        raise UserError(f"{path} cannot be read ({reason}); give a profile's JSON file") from None
     try:
         values = verified(json.loads(content))
     except ChecksumMismatch as error:

@@ -78,7 +78,7 @@ def test_print_config_measures_nothing() -> None:
         (["--from-csv", BATCH_TIMES, "--plot", "profile.bmp"], "profile.bmp"),
         (["--from-csv", BATCH_TIMES, "--output", f"{CONFIG}/profile.json"], "cannot be written"),
         (["--config", CONFIG, "run.sed=1"], "run.seed"),
-        (["--config", CONFIG, "--output", "configs"], "configs: is a folder"),
+        (["--config", CONFIG, "--output", "configs"], "configs is a folder"),
         (["--config", CONFIG, "--plot", f"{CONFIG}/x.png"], "cannot be written"),
     ],
 )

@@ -137,13 +137,13 @@ def test_a_figure_alone(tmp_path: Path, suffix: str, beginning: bytes) -> None:
     [
         (("dbsl_tf.report",), "RUN"),
         (("dbsl_tf.plot", "{}/run", "--kind", "x", "--output", "{}/x.png"), "--kind"),
-        (("dbsl_tf.report", "{}/missing"), "missing: is not a run directory"),
+        (("dbsl_tf.report", "{}/missing"), "missing is not a run directory"),
         (("dbsl_tf.report", "{}/run", "--output", "{}/page.pdf"), "ends with .html"),
         (("dbsl_tf.plot", "{}/run", "--kind", "loss", "--output", "{}/x.gif"), "--output is"),
         (
             ("dbsl_tf.plot", "{}/run", "--kind", "balance", "--output", "{}/x.png")
             + ("--against", "time"),
-            "--against goes with --kind accuracy or loss",
+            "--against only applies to --kind accuracy or loss",
         ),
     ],
 )

@@ -126,7 +126,7 @@ class TestSweepCommand:
         assert self.sweep("--launcher", PRETENDED, "--seeds", "1").returncode == 0
         folder = self.output / "configuration" / "seed-0"
         for content, expected in (
-            ("[]", "it holds no JSON object"),
+            ("[]", "it does not hold a JSON object"),
             ('{"test_accuracy": "x"}', "test_accuracy is 'x', not a finite number"),
             ('{"wall_seconds": NaN}', "wall_seconds is nan"),
             ('{"test_acc', "cannot be read"),

@@ -222,7 +222,7 @@ class TrainCommandTest(TinyRunCase):
         ]
         status, _, errors = self.finish(self.start(*overrides))
         self.assertEqual(status, 2)
-        self.assertIn("3 unreadable image(s), more than data.max_bad_files = 0", errors)
+        self.assertIn("3 unreadable image(s), more than data.max_bad_files=0", errors)
         self.run = self.folder / "second"
         status, _, errors = self.finish(self.start(*overrides, "data.max_bad_files=3"))
         self.assertEqual(status, 0, errors)

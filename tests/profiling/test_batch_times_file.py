@@ -89,7 +89,7 @@ HEADER = "host,resolution,batch_size,seconds_per_batch\n"
         ("hosts,batch_size,seconds_per_batch\nx,8,0.1\n", "did you mean host?"),
         ("batch_size,batch_size,seconds_per_batch\n", "column batch_size occurs twice"),
         (HEADER, "no line below the column names"),
-        (HEADER + "x,32,8,0.1\nx,32,16\n", "line 3: has 3 columns instead of 4"),
+        (HEADER + "x,32,8,0.1\nx,32,16\n", "line 3 has 3 columns instead of 4"),
         (HEADER + "x,32,8,0.1\n\nx,32,8.5,0.1\n", "line 4: column batch_size is '8.5'"),
         (HEADER + "x,32,0,0.1\n", "line 2: column batch_size is '0'"),
         (HEADER + "x,,8,0.1\n", "line 2: column resolution is ''"),
