@@ -1,1 +1,1 @@
-"""Measuring the time and the memory of training steps on a real cluster."""
+"""Measures the time and memory of training steps on a real cluster."""

@@ -1,4 +1,4 @@
-"""Measures the peak memory of workers over batch sizes, up to near the most they may use."""
+"""Measures the workers' peak memory by batch size, up to near the most they may use."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from dbsl_tf.profiling.memory_growth import next_batch
 
 _WARM_UP_STEPS = 2
 _MOST_SECONDS = 20.0  # for the sizes beyond the timed ones
-# Of the free memory, which other programs want to have some of.
+# The share of the free memory to use; other programs need some of it.
 _SAFE_PART = 0.7
 
 
 class MemoryMeasurement:
-    """Trains a few steps with rising batch sizes; the peak of a process is that of the latest.
+    """Trains a few steps with increasing batch sizes; a process's peak is that of the latest size.
 
     Args:
-        engine: of the cluster.
-        runs: of the same cluster.
-        cluster: whose hosts the workers share.
+        engine: the engine of the cluster.
+        runs: timed runs on the same cluster.
+        cluster: the cluster, which says which hosts the workers share.
 
     Attributes:
-        samples: what was measured so far; empty where workers cannot tell their memory, or have a
-            GPU, whose memory is what would have to suffice.
+        samples: the measurements so far; empty if workers cannot report their memory, or have a
+            GPU, whose memory would be the limit.
     """
 
     def __init__(self, engine: Engine, runs: TimedRuns, cluster: ReadyCluster) -> None:
@@ -44,23 +44,27 @@ class MemoryMeasurement:
         self.samples: list[MemorySample] = []
 
     def warm_up(self, sizes: Sequence[int]) -> dict[int, float]:
-        """Train with each of `sizes`, rising; rough seconds of a step by size."""
+        """Trains with each of `sizes`, in increasing order.
+
+        Returns:
+            Approximate seconds of a step, by size.
+        """
         self._load([size for size in sizes for _ in range(2)])
         return {size: self._train(size) for size in sizes}
 
     def extend(self, budget: int | None, report: Report) -> None:
-        """Go on with larger sizes, for some seconds, to check the prediction near its end.
+        """Continues with larger sizes for some seconds, to check the prediction near the limit.
 
-        It stops below the budget and below a safe part of the free memory.
+        It stops below the budget and below a safe share of the free memory.
 
         Args:
-            budget: bytes that a worker may use in all; None: what is free.
-            report: told in a line what is being done.
+            budget: bytes that a worker may use in total; None: all that is free.
+            report: called with one line on each thing it does.
         """
         free = self.free_bytes()
         peaks = self._peaks()
         if self._on_gpu:
-            report("memory of GPUs is not measured")
+            report("GPU memory is not measured")
         if free is None or len(peaks) < 2:
             return
         limit = ByteSize(min(budget or free, _SAFE_PART * free))
@@ -68,17 +72,17 @@ class MemoryMeasurement:
         while (size := next_batch(peaks, limit)) is not None:
             expected = 2 * _WARM_UP_STEPS * size * self._seconds_per_sample
             if time.monotonic() - began + expected > _MOST_SECONDS:
-                report(f"memory of batches of {size} and more is predicted: no time to measure it")
+                report(f"memory of batches from {size} up is predicted: no time to measure it")
                 return
-            report(f"memory of batches of {size}, below {limit.to('MiB'):,.0f} MiB per worker")
+            report(f"memory of batches of {size}, at most {limit.to('MiB'):,.0f} MiB a worker")
             self._load([size])
             self._train(size)
             peaks = self._peaks()
 
     def free_bytes(self) -> int | None:
-        """What the worker with the least may use in all: its part of its host's free memory.
+        """Returns the bytes that the worker with the least may use: its share of its host's memory.
 
-        None where that is not known.
+        None if that is not known.
         """
         readings = {int(reading.worker): reading for reading in self._readings()}
         shares = []
@@ -99,7 +103,7 @@ class MemoryMeasurement:
         self._runs.load([batches] * self._runs.workers)
 
     def _train(self, size: int) -> float:
-        """Train twice and note the memory; seconds of a step."""
+        """Trains twice and records the memory; returns the seconds of a step."""
         steps = [_WARM_UP_STEPS] * self._runs.workers
         self._runs.run_somewhere(steps)
         results = self._runs.run_somewhere(steps)

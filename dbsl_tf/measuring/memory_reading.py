@@ -1,4 +1,4 @@
-"""How much memory a worker process has used, read inside a closure."""
+"""Reads inside a closure how much memory a worker process has used."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dbsl_tf.engine.engine import Engine
 class MemoryReading(NamedTuple):
     """The memory of a worker; int64 tensors in the closure and numpy values after it.
 
-    All bytes come from Linux's /proc and are 0 where it has none. They say nothing of the memory of
-    a GPU: TensorFlow tells that only to the process that has it.
+    The bytes come from Linux's /proc and are 0 on systems without it. They do not include GPU
+    memory, which TensorFlow reports only to the process that uses it.
     """
 
     worker: Any  # its index
@@ -23,7 +23,7 @@ class MemoryReading(NamedTuple):
 
 
 def worker_memory() -> MemoryReading:
-    """In a closure: the memory of the worker."""
+    """Returns the worker's memory; to be called inside a closure."""
     return MemoryReading(
         worker=Engine.worker_index(),
         resident_bytes=_kilobytes("/proc/self/status", "VmRSS") * 1024,
@@ -33,7 +33,7 @@ def worker_memory() -> MemoryReading:
 
 
 def _kilobytes(file: str, field: str) -> tf.Tensor:
-    # Read as lines: files of /proc have no size, and `read_file` would find them empty.
+    # Read as lines: files in /proc report no size, so `read_file` would find them empty.
     return (
         tf.data.TextLineDataset(tf.io.matching_files(file))  # none where there is no such file
         .filter(lambda line: tf.strings.regex_full_match(line, rf"{field}:\s+\d+ kB"))

@@ -1,4 +1,4 @@
-"""Measures the batch sizes that workers are going to use, in the mix in which they run."""
+"""Times the batch sizes that the workers will use, in the mix in which they will run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dbsl_tf.profiling.measurement import Measurement
 from dbsl_tf.profiling.profile_file import Point, Profile
 from dbsl_tf.resolved import RunSettings
 
-# Of a short and a long run together: the machine's speed wanders within seconds, and what is
-# compared with one another has to lie close together.
+# For a short and a long run together: a machine's speed varies within seconds, so runs that are
+# compared have to be close together.
 _PAIR_SECONDS = 0.8
-_FIRST_PART = 0.35  # of the time, after which the plan is made anew
-_MOST_FASTER = 10  # times as fast as another worker, sample by sample
+_FIRST_PART = 0.35  # share of the time after which the plan is remade
+_MOST_FASTER = 10  # how many times as fast as another worker one may be, per sample
 _MOVED = 0.15  # share by which B_S may differ from the one that was timed
 
 
@@ -31,21 +31,21 @@ def time_operating_points(
     seconds: float,
     report: Report,
 ) -> tuple[list[Round], list[Round]]:
-    """Time the sizes of the plan that follows from a scan, in turn in many short rounds.
+    """Times the batch sizes of the plan that follows from a scan, alternating in short rounds.
 
-    A scan alone tells B_S only roughly, as it depends on b. So after a part of the time the plan
-    is made anew, and if B_S has moved the rest of the time is for the new one.
+    A scan alone gives B_S only roughly, as it depends on b. So the plan is remade after part of
+    the time, and if B_S has changed, the rest of the time is spent on the new one.
 
     Args:
-        settings: ask for the plan.
-        runs: of the cluster, at one resolution.
-        scan: what was measured before.
-        seconds: to be used up.
-        report: told in a line what is being done.
+        settings: the settings of the plan.
+        runs: timed runs on the cluster, at one resolution.
+        scan: the earlier measurements.
+        seconds: the time to spend.
+        report: called with one line on each thing it does.
 
     Returns:
-        The scan, and the rounds with the final sizes; rounds with others have joined the scan.
-        There are no rounds where there is a single size only.
+        The scan, and the rounds with the final sizes; rounds with other sizes are added to the
+        scan. There are no rounds if there is only one size.
 
     Raises:
         ClusterError: the workers would not run at the same time.
@@ -75,7 +75,7 @@ def time_operating_points(
 
 
 def measurement_of(scan: Sequence[Round], operating: Sequence[Round]) -> Measurement:
-    """What the rounds of one resolution measured."""
+    """Returns the measurements of the rounds of one resolution."""
     return Measurement(
         steps=steps_of(scan),
         operating=tuple(done.steps for done in operating),
@@ -84,7 +84,7 @@ def measurement_of(scan: Sequence[Round], operating: Sequence[Round]) -> Measure
 
 
 def _pair(profile: Profile, mix: Sequence[int]) -> RunPair:
-    """A pair of runs of a mix, which end together by each worker's own times so far."""
+    """Returns a pair of runs of a mix that all workers end together, by their times so far."""
     times = profile.fits[0]
     points = {worker.worker: worker.points for worker in times.workers}
     measured = [_seconds_at(points.get(i, times.points), size) for i, size in enumerate(mix)]
@@ -92,14 +92,14 @@ def _pair(profile: Profile, mix: Sequence[int]) -> RunPair:
 
 
 def plausible_seconds(sizes: Sequence[int], measured: Sequence[float]) -> list[float]:
-    """Seconds of a step of each worker, none much below what the slowest one's suggest.
+    """Returns seconds of a step for each worker, none much below what the slowest one suggests.
 
-    Where many workers share cores, the difference of two runs may come out near nothing, and a run
-    of as many such steps would take minutes.
+    If many workers share cores, the difference of two runs may be close to 0, and a run with as
+    many steps as that suggests would take minutes.
 
     Args:
         sizes: samples in a batch of each worker.
-        measured: seconds of its step.
+        measured: measured seconds of a step of each worker.
     """
     slowest = max(measured)
     return [
@@ -116,6 +116,6 @@ def _time_models(profile: Profile, workers: int) -> tuple[TimeModel, ...] | None
 
 
 def _seconds_at(points: Sequence[Point], size: int) -> float:
-    """The median seconds of a batch, between the sizes that were measured."""
+    """Returns the median seconds of a batch, interpolated between measured sizes."""
     typical = combined(points, median)
     return float(np.interp(size, [p.batch for p in typical], [p.seconds for p in typical]))

@@ -1,4 +1,4 @@
-"""Between which batch sizes a time model is going to be used, and in which mix."""
+"""The range of batch sizes in which a time model will be used, and the mixes of sizes to time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def operating_sizes(
     scan: Sequence[int],
     resolution: int | None = None,
 ) -> tuple[int, int]:
-    """The smaller and the larger batch between which the time model is going to be used.
+    """Returns the smaller and the larger batch between which the time model will be used.
 
-    The larger one is B_L, the smaller one B_S of the plan; of several B_S the middle one. It is
-    at most half of the larger one: sizes too close together do not give a line. That is also the
-    smaller one where no worker is to have a small batch. Without a plan it is the smallest size
-    of the scan.
+    The larger one is B_L and the smaller one is B_S of the plan, or the middle one of several B_S.
+    The smaller one is at most half of the larger one, because sizes too close together do not
+    determine a line; it is exactly half if no worker has a small batch. Without a plan it is the
+    smallest size of the scan.
 
     Args:
-        settings: ask for the plan; `profile.max_batch` bounds the larger size.
-        time_models: of each worker, from the scan; None: no plan can be made from them.
-        scan: the sizes measured before, rising.
-        resolution: of the images, one of the run's; None: the highest.
+        settings: the settings of the plan; `profile.max_batch` bounds the larger size.
+        time_models: one for each worker, from the scan; None: no plan can be made from them.
+        scan: the sizes measured before, in increasing order.
+        resolution: one of the run's resolutions; None: the highest.
     """
     part = settings.highest if resolution is None else settings.by_resolution[resolution]
     large = min(part.large_batch, scan[-1])
@@ -36,7 +36,7 @@ def operating_sizes(
         try:
             plan = settings.plan(time_models, resolution)
         except UserError:
-            # Told when the plan is made from the finished profile: that one counts.
+            # Reported when the plan is made from the finished profile, which is what counts.
             pass
         else:
             small = median_low(
@@ -46,11 +46,11 @@ def operating_sizes(
 
 
 def operating_mixes(workers: int, small_workers: int, sizes: tuple[int, int]) -> list[list[int]]:
-    """The batch of each worker in every mix that has to be timed.
+    """Returns the batch of each worker in every mix that has to be timed.
 
-    Workers slow each other down, by how much depends on what they do. So the small workers are
-    timed while the large ones run, all with the large batch as the baseline has them, and the
-    other way round, so that every worker is timed with both sizes.
+    Workers slow each other down, and how much depends on what they do. So small and large batches
+    are timed together, all workers are timed with the large batch as in the baseline, and the
+    roles are swapped, so that every worker is timed with both sizes.
 
     Args:
         workers: n.

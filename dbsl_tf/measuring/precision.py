@@ -1,4 +1,4 @@
-"""Settles `compute.precision: auto`, by measuring where there is something to gain."""
+"""Settles `compute.precision: auto`, by measuring if there is something to gain."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from dbsl_tf.resolved import RunSettings
 def settle_precision(
     settings: RunSettings, config_file: str, overrides: Sequence[str], report: Callable[[str], None]
 ) -> PrecisionChoice:
-    """What `compute.precision: auto` comes to for a run, on the workers that are going to train.
+    """Returns what `compute.precision: auto` chooses for a run, on the workers that will train.
 
-    It is measured in a process of its own, once: the result is kept beside the profiles.
+    It is measured once, in a separate process; the result is kept beside the profiles.
 
     Args:
-        settings: of the run, with auto.
-        config_file, overrides: where they came from.
-        report: told in a line what happens, and what was chosen.
+        settings: the run's settings, with precision auto.
+        config_file, overrides: where the settings came from.
+        report: called with one line on each thing that happens, and on the choice.
 
     Raises:
         ClusterError: the measurement failed; its own message has been shown.
@@ -65,13 +65,13 @@ def _settle(
             "compute.precision"
         )
     if kept.reason == NOT_TOGETHER:
-        # The machine may be less busy the next time.
+        # The machine may be less busy next time.
         path.unlink(missing_ok=True)
     return kept
 
 
 def _kept(path: Path) -> PrecisionChoice | None:
-    """The choice that was made before; None: there is none that can be read."""
+    """Returns the choice that was made before; None if there is none that can be read."""
     try:
         return stored_choice(verified(json.loads(read_text(path, TABLE))))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Measures which precision a run is faster in."""
+"""Measures in which precision a run is faster."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from dbsl_tf.measuring.timed_runs import Report, TimedRuns
     from dbsl_tf.resolved import RunSettings
 
-NO_BFLOAT16 = "as no processor or GPU of the workers computes in bfloat16"
+NO_BFLOAT16 = "as the workers have no processor or GPU that computes in bfloat16"
 NOT_TOGETHER = (
     "as the workers did not train at the same time, so that the precisions could not be "
     "compared; use no more workers than cores, or give compute.precision"
 )
-# Of each precision in turn. A run is to be long enough that what it pays once does not count.
+# The precisions alternate in each round. A run must be long enough to make start-up negligible.
 _ROUNDS = 5
 _RUN_SECONDS = 1.0
 _MOST_SECONDS = 60.0
@@ -45,9 +45,9 @@ class Candidate:
     """A precision that is timed.
 
     Attributes:
-        runs: of its network, whose input pipelines are loaded.
+        runs: timed runs of its network, with input pipelines loaded.
         batch: samples in a batch.
-        steps: of each run; they become more where runs are too short.
+        steps: steps of each run; increased if runs are too short.
     """
 
     runs: TimedRuns
@@ -55,22 +55,22 @@ class Candidate:
     steps: int = _WARM_UP_STEPS
 
     def settle_steps(self) -> None:
-        """Find out how many steps take about `_RUN_SECONDS`, by a few."""
+        """Runs a few steps to find how many take about `_RUN_SECONDS`."""
         self._loop_seconds()
         step = max(self._loop_seconds()) / self.steps
         self.steps = max(self.steps, math.ceil(_RUN_SECONDS / step))
 
     def speed(self) -> float:
-        """Images/s of all workers together."""
+        """Returns images/s of all workers together."""
         seconds = self._loop_seconds()
         return sum(self.steps * self.batch / each for each in seconds)
 
     def _loop_seconds(self) -> list[float]:
-        """Seconds that each worker takes for the steps, all at the same time."""
+        """Returns the seconds each worker takes for the steps, all running at the same time."""
         began = time.monotonic()
         while True:
-            # None where one worker has done another's work: with few cores it may end its own run
-            # before the other begins.
+            # None if one worker did another's run: with few cores it may end its own run before
+            # the other begins.
             if (results := self.runs.run([self.steps] * self.runs.workers)) is not None:
                 return [float(result.loop_seconds) for result in results.values()]
             if not self.runs.all_present:
@@ -86,13 +86,13 @@ class Candidate:
 def choose_on_cluster(
     settings: RunSettings, data: TrainingData, cluster: ReadyCluster, report: Report
 ) -> PrecisionChoice:
-    """Which precision to train in, by what the workers are and how fast they turn out to be.
+    """Returns the precision to train in, by the workers' hardware and their measured speed.
 
     Args:
-        settings: of the run.
-        data: to train on.
-        cluster: whose servers answer.
-        report: told in a line what is being done.
+        settings: the run's settings.
+        data: the data to train on.
+        cluster: a cluster whose servers answer.
+        report: called with one line on each thing it does.
     """
     # Imported here because they load TensorFlow.
     import tensorflow as tf
@@ -111,7 +111,7 @@ def choose_on_cluster(
 
 
 def may_gain(workers: Sequence[WorkerProcessor], on_gpus: bool) -> bool:
-    """Whether bfloat16 is worth measuring: every worker can compute in it."""
+    """Returns whether bfloat16 is worth measuring: every worker can compute in it."""
     return on_gpus or bool(workers) and all(each.processor.has_bfloat16 for each in workers)
 
 
@@ -122,19 +122,19 @@ def compare(
     engine: Engine,
     report: Report,
 ) -> list[dict[str, float]]:
-    """Train some steps with the large batch in one precision and the other, in turn.
+    """Trains some steps with the large batch, alternating between the precisions.
 
     All workers train at once, as in the run, with its network at its highest resolution.
 
     Args:
-        settings: of the run; its precision does not count.
-        data: to train on.
-        cluster: whose servers answer.
-        engine: the same, connected.
-        report: told in a line what is being done.
+        settings: the run's settings; their precision is ignored.
+        data: the data to train on.
+        cluster: a cluster whose servers answer.
+        engine: the engine connected to it.
+        report: called with one line on each thing it does.
 
     Returns:
-        Of each round: images/s of all workers together, by precision.
+        For each round, images/s of all workers together, by precision.
 
     Raises:
         ClusterError: a worker does not answer.
@@ -157,6 +157,6 @@ def compare(
     rounds: list[dict[str, float]] = []
     began = time.monotonic()
     while not rounds or (len(rounds) < _ROUNDS and time.monotonic() - began < _MOST_SECONDS):
-        report(f"comparing precisions: round {len(rounds) + 1} of {_ROUNDS} at most")
+        report(f"comparing precisions: round {len(rounds) + 1} of at most {_ROUNDS}")
         rounds.append({name: candidate.speed() for name, candidate in candidates.items()})
     return rounds

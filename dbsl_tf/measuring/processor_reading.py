@@ -1,4 +1,4 @@
-"""What the workers compute with, read inside a closure: processor, and whether oneDNN is on."""
+"""Reads inside a closure which processor a worker has, and whether oneDNN is on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dbsl_tf.engine.engine import Engine
 
 _KEYS = r"(?i)(model name|flags|features)\s*:.*"
 _BYTES = 16_384
-# One worker may take the call of another, as they are short.
+# As calls are short, one worker may take the call meant for another.
 _TRIES = 10
 
 
 def read_processors(engine: Engine) -> list[WorkerProcessor]:
-    """What every worker that answers computes with, by index."""
+    """Returns the processor of every worker that answers, by index."""
     closure = engine.closure(worker_processor)
     found: dict[int, WorkerProcessor] = {}
     for _ in range(_TRIES):
@@ -29,15 +29,15 @@ def read_processors(engine: Engine) -> list[WorkerProcessor]:
 
 
 class ProcessorReading(NamedTuple):
-    """What a worker computes with; tensors in the closure and numpy values after it."""
+    """The processor of a worker; tensors in the closure and numpy values after it."""
 
     worker: Any  # int64, its index
-    cpu_info: Any  # uint8 [bytes], lines on its first processors, padded with zeros
+    cpu_info: Any  # uint8 [bytes], lines about its first processors, padded with zeros
     onednn: Any  # bool, whether oneDNN operations are on
 
 
 def worker_processor() -> ProcessorReading:
-    """In a closure: what the worker computes with."""
+    """Returns the worker's processor; to be called inside a closure."""
     return ProcessorReading(Engine.worker_index(), _cpu_info(), _onednn_is_on())
 
 
@@ -48,14 +48,14 @@ def _cpu_info() -> tf.Tensor:
         .take(2)
         .reduce(tf.constant(""), lambda text, line: tf.strings.join([text, line, "\n"]))
     )
-    # What a closure returns has a size that is known beforehand.
+    # The size of what a closure returns must be known in advance.
     return tf.ensure_shape(tf.io.decode_raw(text, tf.uint8, fixed_length=_BYTES), [_BYTES])
 
 
 def _onednn_is_on() -> tf.Tensor:
-    """Whether a convolution of images with the channels first can be computed on the CPU.
+    """Returns whether the CPU can convolve images that have their channels first.
 
-    Only oneDNN's can: this tells what holds in the process, whatever its environment says.
+    Only oneDNN can, so this shows whether it is on in the process, whatever the environment says.
     """
 
     def convolve(_: tf.Tensor) -> tf.Tensor:

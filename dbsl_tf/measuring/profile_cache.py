@@ -1,4 +1,4 @@
-"""Where a profile is kept that the training command made by itself."""
+"""Where the profiles are kept that the training command measures automatically."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from dbsl_tf.resolved.timed_settings import timed_settings
 def cache_path(
     settings: RunSettings, device: str, threads_per_worker: int, servers: Sequence[str] = ()
 ) -> Path:
-    """Returns the file for the profile of a run on a device.
+    """Returns the file for the profile of a run on a device, in the user's cache folder.
 
-    Whatever changes the time of a mini-epoch leads to another file: the keys of the configuration
-    that `dbsl_tf.config.tags.Timed` marks, devices, servers, the version of TensorFlow. It lies in
-    the user's cache folder.
+    Everything that changes the time of a mini-epoch leads to a different file: the configuration
+    keys marked with `dbsl_tf.config.tags.Timed`, devices, servers, the version of TensorFlow.
 
     Args:
-        settings: of the run.
-        device: what computes, such as `common.processor.processor_name()` or the name of a GPU.
-        threads_per_worker: cores a worker may use; 0 where TensorFlow decides.
-        servers: their addresses; none: they are processes of this machine.
+        settings: the run's settings.
+        device: the name of the hardware, such as `common.processor.processor_name()` or a GPU's.
+        threads_per_worker: cores that a worker may use; 0: TensorFlow decides.
+        servers: the servers' addresses; empty: they are processes on this machine.
     """
     known = timed_settings(settings)
     key = {
@@ -46,10 +45,10 @@ def cache_path(
 
 
 def precision_path(profile: Path, large_batch: int) -> Path:
-    """Returns the file for the precision that `compute.precision: auto` came to.
+    """Returns the file for the precision that `compute.precision: auto` chose.
 
     Args:
-        profile: `cache_path` of the run, with auto.
-        large_batch: samples in the batches that it was measured with.
+        profile: `cache_path` of the run, with precision auto.
+        large_batch: samples in the batches it was measured with.
     """
     return profile.parents[1] / "precisions" / f"{profile.stem}-{large_batch}.json"

@@ -1,4 +1,4 @@
-"""Profiles the cluster of a run, and keeps what it found for the next time."""
+"""Profiles the cluster of a run, and keeps the result for the next time."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from dbsl_tf.profiling.profile_file import Profile, load_profile
 from dbsl_tf.profiling.time_fit import Method
 from dbsl_tf.resolved import RunSettings
 
-# A plan made from a finished profile has batches a little off those it was measured for.
+# A plan made from a finished profile has slightly different batches from those that were timed.
 _NEAR = 0.75
 
 
 def profile_cluster(
     settings: RunSettings, report: Callable[[str], None], method: Method = "robust"
 ) -> Profile:
-    """Measure on the cluster of TF_CONFIG or, without it, on one of this machine.
+    """Measures on the cluster of TF_CONFIG or, without it, on one started on this machine.
 
     Args:
-        settings: what to measure, `profile` how.
-        report: told in a line what is being done.
-        method: of the fit.
+        settings: what to measure; `profile` says how.
+        report: called with one line on each thing it does.
+        method: the method of the fit.
 
     Raises:
-        UserError: the cluster cannot be used, or what was measured cannot be fitted.
-        ClusterError: servers are gone.
+        UserError: the cluster cannot be used, or the measurements cannot be fitted.
+        ClusterError: servers are lost.
     """
     task = task_from_environment(os.environ)
     if task is not None:
         check_size(settings.cluster, task)
         if task.role != CHIEF:
             raise UserError(
-                f"TF_CONFIG makes this process {task.name}: profile with the chief; workers and "
-                "parameter servers run dbsl_tf.train"
+                f"TF_CONFIG makes this process {task.name}: run the profile command as the chief; "
+                "workers and parameter servers run dbsl_tf.train"
             )
     data = training_data(settings.data)
     report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
@@ -63,7 +63,7 @@ def profile_cluster(
             partial(measure, settings, data, cluster, report), cluster.watch(report)
         )
     measurements: dict[int | None, Measurement] = dict(measured.items())
-    # Imported late: it knows scipy, which takes a second.
+    # Imported here because it loads scipy, which takes a second.
     from dbsl_tf.profiling.fitting import profile_measurements
 
     facts = {
@@ -90,7 +90,7 @@ def profile_cluster(
 
 
 def profile_path(settings: RunSettings) -> Path:
-    """Where the profile of a run is kept, for the cluster that this process would use."""
+    """Returns where the profile of a run is kept, for the cluster that this process would use."""
     threads = max(1, len(available_cores()) // settings.cluster.workers)
     task = task_from_environment(os.environ)
     servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
@@ -103,19 +103,19 @@ def cached_profile(
     overrides: Sequence[str],
     report: Callable[[str], None],
 ) -> Path:
-    """The profile of this run on this machine; measured first where there is none.
+    """Returns the profile of this run on this machine, after measuring it if there is none.
 
-    It is measured in a process of its own, with a cluster of its own.
+    It is measured in a separate process with its own cluster.
 
     Args:
-        settings: of the run.
-        config_file, overrides: where they came from.
-        report: told in a line what happens.
+        settings: the run's settings.
+        config_file, overrides: where the settings came from.
+        report: called with one line on each thing that happens.
 
     Raises:
         ClusterError: the measurement failed; its own message has been shown.
-        UserError: no plan can be made by the profile that is there, which is kept; or no time
-            model from the one that was measured, which is not.
+        UserError: no plan can be made from the existing profile, which is kept; or the new profile
+            lacks a time model, and is not kept.
     """
     path = profile_path(settings)
     if path.exists() and _serves(path, settings):
@@ -124,9 +124,9 @@ def cached_profile(
     seconds = settings.profile.seconds * len(settings.resolutions)
     report(f"no time_model in the configuration: measuring it first, about {seconds:.0f} s, once")
     command = [*python_module("dbsl_tf.profile"), "--config", config_file, *overrides]
-    # Where it was auto, what that came to.
+    # If it was auto, the choice that was made.
     command.append(f"compute.precision={settings.compute.settled_precision}")
-    # Whoever needs the profile warns itself.
+    # The command that needs the profile gives this warning itself.
     status = subprocess.run(
         [*command, "--output", str(path)], check=False, env={**os.environ, CROWDING_IS_KNOWN: "1"}
     ).returncode
@@ -141,12 +141,12 @@ def cached_profile(
 
 
 def _serves(path: Path, settings: RunSettings) -> bool:
-    """Whether the plan's batches are within the range that a kept profile was fitted to, or near.
+    """Returns whether the plan's batches are in, or near, the range that a profile was fitted to.
 
     A file that cannot be used, such as one of another version, does not serve.
 
     Raises:
-        UserError: no plan can be made, for which the file is not to blame.
+        UserError: no plan can be made, and the file is not the cause.
     """
     try:
         kept = _kept_times(path, settings)
@@ -162,10 +162,10 @@ def _serves(path: Path, settings: RunSettings) -> bool:
 def _kept_times(
     path: Path, settings: RunSettings
 ) -> dict[int, tuple[tuple[TimeModel, ...], tuple[int, int]]]:
-    """For each resolution, the workers' time models by a profile and the batches it was fitted to.
+    """Returns for each resolution a profile's time models and the batches they were fitted to.
 
     Raises:
-        UserError: the file cannot be read, or has none for a resolution.
+        UserError: the file cannot be read, or has no time model for a resolution.
     """
     profile = load_profile(path)
     return {

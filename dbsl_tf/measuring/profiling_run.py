@@ -24,7 +24,7 @@ from dbsl_tf.schedules.progressive import ResolutionSettings
 
 _SMALLEST_BATCH = 4
 _SIZES = 8
-# Of the time for measuring: what the scan over all sizes gets. The rest is for the two sizes
+# The share of the measuring time for the scan over all sizes. The rest is for the two sizes
 # between which the model is used, whose times decide whether the workers finish together.
 _SCAN_PART = 0.35
 _SCAN_ROUNDS = 4
@@ -32,11 +32,11 @@ _MERGES = 5
 
 
 class Measured(NamedTuple):
-    """What was measured at each resolution of the run, from low to high, and on what.
+    """The measurements at each resolution of a run, from low to high, and the hardware.
 
     Attributes:
         measurements: by resolution; at the highest also memory, merges and an evaluation.
-        processors: of the workers.
+        processors: the workers' processors.
     """
 
     measurements: dict[int, Measurement]
@@ -44,7 +44,7 @@ class Measured(NamedTuple):
 
 
 def scan_sizes(largest: int) -> list[int]:
-    """Batch sizes from 4 (or `largest`) to `largest`, evenly spaced on a logarithmic scale."""
+    """Returns batch sizes from 4 to `largest`, about evenly spaced on a logarithmic scale."""
     smallest = min(_SMALLEST_BATCH, largest)
     sizes = np.geomspace(smallest, largest, _SIZES)
     return sorted({int(round(size)) for size in sizes})
@@ -53,15 +53,15 @@ def scan_sizes(largest: int) -> list[int]:
 def measure(
     settings: RunSettings, data: TrainingData, cluster: ReadyCluster, report: Report
 ) -> Measured:
-    """Time training steps of several batch sizes, mini-epochs, merges and an evaluation.
+    """Times training steps of several batch sizes, mini-epochs, merges and an evaluation.
 
     Every figure comes from the closure that training runs: pull, steps, push. All workers run it
-    at the same time, because in training too they share cores, memory bandwidth and network.
-    For each batch size a short and a long run alternate; the difference of their times over the
-    difference of their steps is the time of a step, free of whatever a run pays once. What a run
-    took beyond its steps is the overhead of a mini-epoch. A scan over all sizes comes first, and
-    a plan from it; then B_S and B_L of this plan are timed as they are going to be used. Nothing
-    is merged until all is measured.
+    at the same time, because in training, too, they share cores, memory bandwidth and network.
+    For each batch size a short and a long run alternate; the difference of their times divided by
+    the difference of their steps is the time of a step, free of one-off costs. The time of a run
+    beyond its steps is the overhead of a mini-epoch. A scan over all sizes comes first, and a plan
+    is made from it; then B_S and B_L of this plan are timed as they will be used. Nothing is merged
+    until everything is measured.
 
     Args:
         settings: model, data, optimiser and cluster; `profile.max_batch` ends the scan and
@@ -77,7 +77,7 @@ def measure(
     components = build_components(settings, data, cluster)
     processors = read_processors(components.engine)
     highest, *lower = reversed(settings.resolutions)
-    # The highest first: memory is measured as the most a process ever had.
+    # The highest first: memory is measured as a process's peak.
     memory, timed = _measure_resolution(settings, components, cluster, highest, report, True)
     measurements = {highest.resolution: timed}
     for part in lower:
@@ -102,16 +102,16 @@ def _measure_resolution(
     report: Report,
     up_to_the_budget: bool,
 ) -> tuple[MemoryMeasurement, Measurement]:
-    """Measure the memory and the times of one resolution, the memory perhaps up to its budget."""
+    """Measures memory and times at one resolution; memory, if wanted, up to the budget."""
     runs = TimedRuns(components, part.resolution, settings.optimizer.base_lr * 1e-3)
     memory = MemoryMeasurement(components.engine, runs, cluster)
-    # Not beyond B_L: t(B) bends a little, and the line has to fit where it is used.
+    # Not beyond B_L: t(B) is not quite linear, and the line has to fit where it is used.
     sizes = scan_sizes(settings.profile.max_batch or part.large_batch)
     batches = ", ".join(map(str, sizes))
     report(f"resolution {part.resolution}: warming up batches of {batches}")
     estimates = memory.warm_up(sizes)
     if up_to_the_budget:
-        # Before the timed runs, which may leave something behind in a process.
+        # Before the timed runs, which may leave memory allocated.
         memory.extend(settings.profile.memory_budget, report)
     seconds = settings.profile.seconds
     scan = _time_scan(runs, sizes, estimates, seconds * _SCAN_PART, report)
@@ -127,7 +127,7 @@ def _time_scan(
     seconds: float,
     report: Report,
 ) -> list[Round]:
-    """Rounds over all sizes, every one of them by all workers at the same time."""
+    """Returns rounds over all sizes; all workers run each size at the same time."""
     pair_seconds = seconds / _SCAN_ROUNDS / len(sizes)
     pairs = [
         RunPair.lasting(pair_seconds, [size] * runs.workers, [estimates[size]] * runs.workers)
@@ -137,7 +137,7 @@ def _time_scan(
 
 
 def _time_merges(components: Components) -> float:
-    """Seconds of a merge as the coordinator sees it."""
+    """Returns the seconds of a merge as seen by the coordinator."""
     seconds = []
     slot = components.shared_model.new_slot()
     for _ in range(_MERGES):
@@ -148,7 +148,7 @@ def _time_merges(components: Components) -> float:
 
 
 def _time_evaluation(components: Components) -> float:
-    """Seconds of an evaluation by all workers, the second one: the first is traced."""
+    """Returns the seconds of the second evaluation by all workers; the first includes tracing."""
     for _ in range(2):
         components.evaluator.snapshot()
         record = components.evaluator.evaluate(0, 0, max(components.mini_epochs))

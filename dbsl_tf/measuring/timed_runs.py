@@ -15,13 +15,13 @@ from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
 Report = Callable[[str], None]
 
-# Steps of a short run at least: as many as there are batches that the input pipeline may have
-# ready when the run begins.
+# The least steps of a short run: as many as the batches that the input pipeline may have ready when
+# the run begins.
 _SHORT_STEPS = 2
-# And at least so long that a worker does not end its own run before another has begun, and takes
-# the other's.
+# The least duration: a worker must not end its run before another has begun, as it would then take
+# the other's run.
 _SHORT_SECONDS = 0.2
-_LEAST_FACTOR = 3  # of the long run, to the short one
+_LEAST_FACTOR = 3  # steps of the long run over those of the short one
 _TRIES = 8
 
 
@@ -31,7 +31,7 @@ class RunPair:
 
     Attributes:
         batches: samples in a batch.
-        short_steps: steps of the short run; all workers take about the same time for theirs.
+        short_steps: steps of the short run, which takes all workers about the same time.
         long_steps: steps of the long run, likewise.
     """
 
@@ -43,12 +43,12 @@ class RunPair:
     def lasting(
         cls, seconds: float, batches: Sequence[int], step_seconds: Sequence[float]
     ) -> RunPair:
-        """A pair of about `seconds` in all; longer where that is too short for a few steps.
+        """Returns a pair that takes about `seconds`; more if that is too short for a few steps.
 
         Args:
-            seconds: wanted.
+            seconds: the wanted duration of both runs together.
             batches: samples in a batch of each worker.
-            step_seconds: what a step of each worker takes, roughly.
+            step_seconds: approximate seconds of a step of each worker.
         """
         slowest = max(step_seconds)
         short = max(_SHORT_STEPS, math.ceil(_SHORT_SECONDS / slowest))
@@ -60,7 +60,7 @@ class RunPair:
         )
 
     def longer(self) -> RunPair:
-        """Runs of twice as many steps."""
+        """Returns a pair with twice as many steps."""
         return replace(
             self,
             short_steps=tuple(2 * steps for steps in self.short_steps),
@@ -68,20 +68,20 @@ class RunPair:
         )
 
     def sizes_of(self, worker: int) -> list[int]:
-        """The batches of a worker in both runs, one after the other."""
+        """Returns the sizes of a worker's batches in both runs, one after the other."""
         return [self.batches[worker]] * (self.short_steps[worker] + self.long_steps[worker])
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one pass over some pairs observed, of every worker."""
+    """The observations of every worker in one pass over some pairs."""
 
     steps: tuple[StepSample, ...]
     overheads: tuple[OverheadSample, ...]
 
 
 def steps_of(rounds: Sequence[Round]) -> tuple[StepSample, ...]:
-    """All step times of `rounds`."""
+    """Returns all step times of `rounds`."""
     return tuple(sample for done in rounds for sample in done.steps)
 
 
@@ -89,9 +89,9 @@ class TimedRuns:
     """Runs the closure that training runs, pull, steps and push, on all workers at once.
 
     Args:
-        components: of the cluster.
-        resolution: of the images, one of the run's.
-        learning_rate: of the steps; nothing is merged, so the weights stay what they were.
+        components: the components of the cluster.
+        resolution: one of the run's resolutions.
+        learning_rate: used in the steps; nothing is merged, so the weights do not change.
     """
 
     def __init__(self, components: Components, resolution: int, learning_rate: float) -> None:
@@ -104,17 +104,17 @@ class TimedRuns:
 
     @property
     def all_present(self) -> bool:
-        """Whether every worker answers, as far as is known."""
+        """Whether every worker answers, as far as known."""
         return len(self._components.engine.membership.present) == self.workers
 
     def load(self, sizes: Sequence[Sequence[int]]) -> None:
-        """Start the input pipelines: the batches of each worker have these sizes, over and over."""
-        # Else both would take memory, the old ones and the new.
+        """Starts input pipelines whose batches have the given sizes for each worker, repeatedly."""
+        # Otherwise the old and the new pipelines would both take memory.
         self._batches = None
         self._batches = self._components.batches[self.resolution].iterator(
             sizes, [0] * self.workers
         )
-        # A worker whose pipeline is ready first would take the run of one that still starts its.
+        # A worker whose pipeline is ready early would take the run of one that is still starting.
         no_steps = [0] * self.workers
         for _ in range(_TRIES):
             if self.run(no_steps) is not None:
@@ -122,16 +122,16 @@ class TimedRuns:
             time.sleep(_SHORT_SECONDS)
 
     def run(self, steps: Sequence[int]) -> dict[int, MiniEpochResult] | None:
-        """Run so many steps on each worker.
+        """Runs the given number of steps on each worker.
 
         Returns:
-            The closure's results by worker; None where a worker took the run of another.
+            The closure's results by worker; None if a worker took another's run.
         """
         by_worker = {int(result.worker): result for result in self.run_somewhere(steps)}
         return by_worker if len(by_worker) == self.workers else None
 
     def run_somewhere(self, steps: Sequence[int]) -> list[MiniEpochResult]:
-        """The same as often as there are workers, whichever takes how many runs; the results."""
+        """Starts one run per worker, whichever workers take them, and returns the results."""
         for slot in self._slots:
             self._components.shared_model.fill(slot)
         return self._components.engine.call_each(
@@ -146,17 +146,18 @@ class TimedRuns:
     def time_rounds(
         self, pairs: Sequence[RunPair], seconds: float, report: Report, what: str
     ) -> list[Round]:
-        """Time the pairs forwards, backwards, forwards and so on for about `seconds`.
+        """Times the pairs forwards, backwards, forwards and so on for about `seconds`.
 
-        Neighbouring rounds have opposite orders, so that a machine that becomes slower or faster
-        bit by bit favours none of them. There are two rounds at least. Where many workers share
-        cores, one may end a short run before another has begun its own: then all become longer.
+        Successive rounds run in opposite orders, so that a machine that gradually becomes slower or
+        faster favours none of the pairs. There are at least two rounds. If many workers share
+        cores, one may end a short run before another has begun its own; then all runs are made
+        longer.
 
         Args:
-            pairs: what a round consists of.
-            seconds: to be used up.
-            report: told of each round but the backward ones.
-            what: is timed, for `report`.
+            pairs: the pairs of each round.
+            seconds: the time to spend.
+            report: called with one line at each forward round.
+            what: what is timed, for `report`.
 
         Raises:
             ClusterError: the workers would not run at the same time.
@@ -178,7 +179,7 @@ class TimedRuns:
                         "its server, and measure again"
                     )
                 pairs = [pair.longer() for pair in pairs]
-                # The input pipelines are no longer at the beginning.
+                # The input pipelines are no longer at their start.
                 self._load_there_and_back(pairs)
                 continue
             rounds += both
@@ -214,9 +215,10 @@ def _another_fits(passed: float, done: float, seconds: float) -> bool:
 def _samples(
     worker: int, pair: RunPair, short: MiniEpochResult, long: MiniEpochResult
 ) -> tuple[StepSample, OverheadSample]:
-    """The time of a step is the difference of two runs: what a run pays once is not in it.
+    """Returns the time of a step, from the difference of two runs, and a run's overhead.
 
-    What the short run took beyond its steps is the overhead of a mini-epoch.
+    One-off costs cancel in the difference. The short run's time beyond its steps is the overhead of
+    a mini-epoch.
     """
     few, many = pair.short_steps[worker], pair.long_steps[worker]
     step = (float(long.loop_seconds) - float(short.loop_seconds)) / (many - few)

@@ -1,1 +1,1 @@
-"""One run of training, from its directory to its results."""
+"""One training run, from its directory to its results."""

@@ -1,4 +1,4 @@
-"""A run before it trains: what its directory holds, and what the run is going to do."""
+"""Prepares a run: reads what its directory holds and settles what the run will do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dbsl_tf.results.stored_objects import read_object, read_precision_choice
 
 @dataclass(frozen=True)
 class Source:
-    """Where a configuration came from: its file, and what overrides keys of it."""
+    """Where a configuration came from: its file and the overrides of its keys."""
 
     file: str
     overrides: Sequence[str] = ()
@@ -36,17 +36,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run does, and where it begins.
+    """What a run will do, and where it starts.
 
     Attributes:
-        config: what it was asked to do, with the profile and the precision that were found.
-        resolved: what that comes to.
-        directory: where its results go.
-        checkpoints: where it keeps them.
-        checkpoint: what it goes on from; None: it begins.
-        history: its records; while it is open no other process goes on with the run.
-        changes: what its configuration has different since then, in words.
-        precision_choice: what auto came to; None: the precision was given.
+        config: the configuration, with the profile and the precision that were found.
+        resolved: what follows from the configuration.
+        directory: where its results are written.
+        checkpoints: its checkpoints.
+        checkpoint: the checkpoint it resumes from; None: it starts from the beginning.
+        history: its records; while it is open, no other process can continue the run.
+        changes: how the configuration has changed since the checkpoint, in words.
+        precision_choice: what `compute.precision: auto` chose; None: the precision was given.
     """
 
     config: Config
@@ -59,12 +59,12 @@ class Run:
     precision_choice: PrecisionChoice | None = None
 
     def to_yaml(self) -> str:
-        """The configuration to keep: auto stays auto."""
+        """Returns the configuration to store, in which auto stays auto."""
         asked = "auto" if self.precision_choice else self.config.compute.precision
         return self.config.with_precision(asked).to_yaml()
 
     def plan_as_dict(self) -> dict[str, Any]:
-        """The content of plan.json."""
+        """Returns the content of plan.json."""
         schedule = self.resolved.schedule
         values = {**schedule.plain.as_dict(), **schedule.as_dict()}
         if self.precision_choice:
@@ -79,23 +79,23 @@ def begin_or_resume(
     data: TrainingData,
     console: Console,
 ) -> Run:
-    """The run that `config` and its directory ask for, kept from other processes.
+    """Returns the new or resumed run, and locks its directory against other processes.
 
-    Its configuration, plan and facts of the data are written, after all that can fail.
+    Configuration, plan and facts about the data are written last, after everything that can fail.
 
     Args:
-        config: as parsed; where it has no time model, the hardware is profiled now.
-        source: of the configuration.
-        directory: of the run.
-        data: to train on.
-        console: told what takes long, and what is changed.
+        config: as parsed; if it has no time model, the hardware is profiled first.
+        source: where the configuration came from.
+        directory: the run's directory.
+        data: the data to train on.
+        console: shows what takes long, and what has changed.
 
     Raises:
         UserError: the directory holds something else, cannot be written or is in use, or the run
-            is finished already or cannot go on with this configuration and data. It is left as it
-            was.
+            is already finished or cannot be resumed with this configuration and data. The
+            directory is left as it was.
     """
-    # What must not be touched is refused before anything is made.
+    # Directories that must not be touched are refused before anything is created.
     directory.resumes(config.run.resume)
     with ExitStack() as undoing:
         made = directory.make()
@@ -108,7 +108,7 @@ def begin_or_resume(
         directory.write_json(directory.data, facts)
         directory.write_configuration(run.to_yaml())
         directory.write_json(directory.plan, run.plan_as_dict())
-        # It is that of a run which now goes on.
+        # An earlier summary is out of date once the run is resumed.
         directory.summary.unlink(missing_ok=True)
         undoing.pop_all()
     return run
@@ -122,7 +122,7 @@ def _begin_or_resume(
     history: History,
     report: Callable[[str], None],
 ) -> Run:
-    """Does `begin_or_resume` in a directory that no other process uses; writes nothing."""
+    """Does the work of `begin_or_resume` in a locked directory, without writing anything."""
 
     samples = config.data.train_samples or facts["train_samples"]
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
@@ -139,7 +139,7 @@ def _begin_or_resume(
         if directory.data.exists():
             check_same_classes(read_object(directory, directory.data), facts)
         if history.damaged:
-            report(f"{directory.history} is damaged ({first_of(history.damaged)}): it is left out")
+            report(f"{directory.history} is damaged ({first_of(history.damaged)}); ignoring that")
         checkpoint = checkpoints.latest(report, history.lacks)
         history.check_workers(config.cluster.workers)
         _check_unfinished(config, directory, checkpoint)
@@ -175,7 +175,7 @@ def _check_unfinished(
 
 
 def _time_source(config: Config) -> tuple[Any, ...]:
-    """The sections that a run has its time models from."""
+    """Returns the sections from which a run gets its time models."""
     return config.time_model, config.progressive
 
 
@@ -190,7 +190,7 @@ def _settled_precision(
 def _with_time_model(
     config: Config, samples: int, source: Source, report: Callable[[str], None]
 ) -> Config:
-    """The configuration with a profile of this hardware where it has no time model."""
+    """Returns the configuration, with a profile of this hardware if it has no time model."""
     settings = settings_of(config, samples)
     if settings.time_source.is_known:
         warn_of_unsuitable_profile(settings)

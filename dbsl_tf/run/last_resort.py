@@ -1,7 +1,7 @@
-"""The end of a run that was asked to end, whose process does not react any more.
+"""Ends a run that was asked to stop but whose process no longer responds.
 
-A process that waits in C code with Python's lock held hears no Ctrl-C, and none of its threads can
-end it. Another process, which runs this module, can.
+A process that waits in C code while holding Python's global lock receives no Ctrl-C, and none of
+its threads can end it. Another process, which runs this module, can.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any
 
 from dbsl_tf.common.program import python_module
 
-_BEAT, _HEARD = 0, 255  # what is written beside the numbers of signals
+_BEAT, _HEARD = 0, 255  # written to the pipe, as signal numbers are
 _PERIOD = 1.0  # seconds
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class LastResort:
-    """While it is open, a signal that this process does not react to ends it all the same.
+    """While it is open, a signal ends this process even if the process does not respond to it.
 
-    Python's own handler in C writes every signal to a pipe at once, and a thread writes now and
-    then that Python goes on. The process at the other end kills this one where a signal is not
-    taken up, or Python does not go on after one. Open it in the main thread.
+    Python's C handler writes every signal to a pipe at once, and a thread regularly writes that
+    Python is still running. The process at the other end of the pipe kills this one if a signal is
+    not handled, or if Python stops running after a signal. Open it in the main thread.
 
     Args:
-        seconds: to react in.
+        seconds: how long this process may take to respond.
         last_words: written to standard error when this process is killed.
     """
 
@@ -45,7 +45,7 @@ class LastResort:
             [*python_module(__name__), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            # A Ctrl-C in the terminal is not for it.
+            # A Ctrl-C in the terminal is not meant for it.
             start_new_session=True,
         )
         assert self._process.stdin is not None
@@ -85,18 +85,18 @@ class LastResort:
         try:
             os.write(self._pipe, bytes([what]))
         except OSError:
-            # The other process is gone, or reads nothing: there is no last resort then.
+            # The other process is gone or does not read, so there is no last resort.
             pass
 
 
 def watch(process: int, seconds: float, last_words: str) -> None:
-    """Read from standard input how another process goes on, to its end; kill it if need be."""
-    unheard: float | None = None  # seconds since the first signal that was not taken up
+    """Monitors another process through standard input until it ends; kills it if necessary."""
+    unheard: float | None = None  # seconds since the first signal that was not handled
     silent, asked = 0.0, False
     while True:
         before = time.monotonic()
         ready, _, _ = select.select([0], [], [], _PERIOD)
-        # A pause of the whole machine is nobody's silence.
+        # While the whole machine is paused, nobody can respond.
         passed = min(time.monotonic() - before, 2 * _PERIOD)
         told = os.read(0, 4096) if ready else None
         if told == b"":

@@ -1,4 +1,4 @@
-"""One run of training, from its beginning to its results."""
+"""One training run, from its start to its results."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 
 def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> None:
-    """Train as the chief, and leave the results in the run's directory; its history is closed.
+    """Trains as the chief, writes the results to the run's directory and closes its history.
 
     Raises:
-        ParameterServerLost: it can go on from its last checkpoint, in another process.
-        ClusterError: the cluster is gone.
-        UserError: the training diverged, or the results cannot be written.
+        ParameterServerLost: another process can resume from the last checkpoint.
+        ClusterError: the cluster is lost.
+        UserError: training diverged, or the results cannot be written.
     """
 
     report = partial(print_line, console)
@@ -70,7 +70,7 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
             run.checkpoints.set_aside_after(run.checkpoint.commit)
             discarded = history.resume(run.checkpoint.commit, run.changes).discarded
             if discarded:
-                report(f"{discarded} commit(s) after the checkpoint are trained again")
+                report(f"training {discarded} commit(s) after the checkpoint again")
         display = Display(console, schedule.plain, schedule.epochs, history.commits)
         observers: list[Observer] = [history, display, *_event_files(run, stack)]
         with waiting(console, "loading the network on the workers"):
@@ -102,9 +102,9 @@ def _ready_trainer(
     check: Callable[[], None],
     look: Callable[[], None],
 ) -> Trainer:
-    """Connect to the cluster, build what trains on it, and have every worker load it.
+    """Connects to the cluster, builds the trainer, and lets every worker load the network.
 
-    `check` is called while it trains, `look` while it loads.
+    `check` is called during training, `look` during loading.
     """
     # Imported here because they load TensorFlow.
     from dbsl_tf.coordinator.trainer import build_trainer
@@ -130,7 +130,7 @@ def _ready_trainer(
 def _processors(
     trainer: Trainer, look: Callable[[], None], standstill: float
 ) -> list[WorkerProcessor]:
-    """What the workers compute with; see `run_watched`."""
+    """Returns the workers' processors; see `run_watched`."""
     # Imported here because they load TensorFlow.
     from dbsl_tf.engine.watched_run import run_watched
     from dbsl_tf.measuring.processor_reading import read_processors
@@ -139,7 +139,7 @@ def _processors(
 
 
 def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
-    """What writes the event files, until `stack` is closed; none where they are not wanted."""
+    """Returns the observers that write event files until `stack` is closed; none if not wanted."""
     if not run.config.run.tensorboard:
         return []
     # Imported here because it loads TensorFlow.
@@ -169,7 +169,7 @@ def _introduction(run: Run, task: Task | None) -> str:
 
 
 def _evaluation_is_missing(run: Run, history: History) -> bool:
-    """Whether the run was interrupted before the weights it goes on from were evaluated."""
+    """Returns whether the run was interrupted before the weights it resumes from were evaluated."""
     if run.checkpoint is None:
         return False
     return run.resolved.settings.calendar.evaluation_due(run.checkpoint.commit) and not any(
@@ -180,10 +180,9 @@ def _evaluation_is_missing(run: Run, history: History) -> bool:
 
 
 def _export(directory: RunDirectory, limits: Limits) -> None:
-    """Write the model in a process of its own.
+    """Writes the model in a separate process.
 
-    While this one is connected to a cluster, every new operation of TensorFlow waits for workers
-    that hang.
+    While this one is connected to a cluster, every new TensorFlow operation waits for hung workers.
     """
     with subprocess.Popen(
         [*python_module("dbsl_tf.export"), str(directory.path)],
@@ -208,7 +207,7 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
 
 
 def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: Console) -> None:
-    """Save for as long as the parameter servers answer, or until the second Ctrl-C."""
+    """Saves the weights while the parameter servers answer, or until the second Ctrl-C."""
     trainer.stop()
     holders = [s for s in cluster.task.addresses.servers() if s.role == PARAMETER_SERVER]
     silence = SilenceWatch(holders, cluster.limits.answer)

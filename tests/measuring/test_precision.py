@@ -81,7 +81,7 @@ class TestSettlePrecision:
         self.processor = AVX2
         assert self.settle().precision == "float32"
         assert self.comparisons == 0
-        assert "no processor or GPU of the workers computes in bfloat16" in self.lines[-1]
+        assert "the workers have no processor or GPU that computes in bfloat16" in self.lines[-1]
 
     def test_a_gpu_is(self, monkeypatch):
         self.processor = AVX2
