@@ -1,1 +1,1 @@
-"""The results of runs, as a page and as figures: reads run directories only. No TensorFlow."""
+"""Shows the results of runs as a page and as figures, from run directories. No TensorFlow."""

@@ -1,4 +1,4 @@
-"""Several runs beside each other: which belong together, and what sets the others apart."""
+"""Compares runs: which of them belong together, and how the others differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dbsl_tf.config.tags import Effect, OfSmallWorkers
 from dbsl_tf.reporting.recorded_run import RecordedRun
 
 NOT_RECORDED = "not recorded"
-# What a label says first; the others follow in the order of the configuration.
+# The keys that a label names first; others follow in the order of the configuration.
 _SYMBOLS = {
     "dual_batch.small_workers": "n_S",
     "dual_batch.extra_time_ratio": "k",
@@ -27,17 +27,17 @@ _SYMBOLS = {
     "optimizer.base_lr": "learning rate",
     "schedule.epochs": "epochs",
 }
-_MOST_KEYS = 3  # that a label names where fewer do not tell the groups apart
+_MOST_KEYS = 3  # that a label names if fewer do not distinguish the groups
 _LONGEST_VALUE = 24
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Values of several runs.
+    """The mean and spread of values from several runs.
 
     Attributes:
-        mean: of them.
-        deviation: sample standard deviation (n − 1); None of a single value.
+        mean: their mean.
+        deviation: their sample standard deviation (n − 1); None for a single value.
         count: how many there are.
     """
 
@@ -47,22 +47,22 @@ class Spread:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """Returns the mean and standard deviation of what is known; None where nothing is."""
+    """Returns the mean and standard deviation of the known values; None if none is known."""
     known = [value for value in values if value is not None]
     return spread_of(known) if known else None
 
 
 def spread_of(values: Sequence[float]) -> Spread:
-    """Mean and standard deviation of at least one value."""
+    """Returns the mean and standard deviation of at least one value."""
     return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one configuration that differ in the seed only.
+    """Runs that differ only in the seed.
 
     Attributes:
-        label: what sets it apart from the others; with one group the name of its first run.
+        label: how it differs from the other groups; with one group, the name of its first run.
         runs: at least one.
     """
 
@@ -71,7 +71,7 @@ class Group:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Its configuration by dotted key, without what may differ within it."""
+        """Its configuration by dotted key, without the keys that may differ within it."""
         return _compared(self.runs[0].config)
 
     @property
@@ -91,7 +91,7 @@ class Difference:
 
     Attributes:
         key: dotted name.
-        values: one of each group; NOT_RECORDED where its configuration lacks the key.
+        values: one for each group; NOT_RECORDED if its configuration lacks the key.
     """
 
     key: str
@@ -99,7 +99,7 @@ class Difference:
 
 
 def group_runs(runs: Sequence[RecordedRun]) -> tuple[Group, ...]:
-    """Puts runs that differ in the seed only together, in the order in which they were named."""
+    """Groups runs that differ only in the seed, in the order in which they were given."""
     found: list[list[RecordedRun]] = []
     for run in runs:
         for together in found:
@@ -132,7 +132,7 @@ def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]
 
 
 def _labels(runs: Sequence[RecordedRun]) -> list[str]:
-    """Returns a label per run: values of as few keys as tell them apart, else their names."""
+    """Returns a label for each run: the fewest keys that distinguish the runs, or else names."""
     if len(runs) == 1:
         return [runs[0].name]
     configs = [_compared(run.config) for run in runs]
@@ -159,7 +159,7 @@ def _labels(runs: Sequence[RecordedRun]) -> list[str]:
 
 
 def _fewest(keys: Sequence[str], values: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
-    """Returns the first keys that tell all runs apart, those left out that add nothing."""
+    """Returns the first keys that distinguish all runs, without those that do not help."""
     chosen: list[str] = []
     kinds = 1
     for key in keys:

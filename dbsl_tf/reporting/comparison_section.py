@@ -1,4 +1,4 @@
-"""The part of the page that sets several runs beside each other."""
+"""The part of the page that compares several runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dbsl_tf.reporting.wording import mean_and_deviation, number
 
 @dataclass(frozen=True)
 class ComparisonSection:
-    """Several runs beside each other, as templates/comparison.html shows them."""
+    """A comparison of several runs, as templates/comparison.html shows it."""
 
     notes: Sequence[str]
     summary: Table
@@ -33,7 +33,7 @@ class ComparisonSection:
 
 
 def comparison_section(groups: Sequence[Group]) -> ComparisonSection:
-    """Returns summary figures, curves and differences of configuration."""
+    """Returns summary figures, curves and differences between configurations."""
     return ComparisonSection(
         notes=_notes(groups),
         summary=_summary_table(groups),
@@ -55,7 +55,7 @@ def comparison_section(groups: Sequence[Group]) -> ComparisonSection:
 
 
 def _notes(groups: Sequence[Group]) -> list[str]:
-    """Returns what must be known before the figures are believed."""
+    """Returns caveats about the figures."""
     notes = [
         f"{run.name}: {run.status}." for group in groups for run in group.runs if not run.finished
     ]
@@ -130,7 +130,7 @@ def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
 
 
 def _differences(groups: Sequence[Group]) -> list[Part]:
-    """Returns the keys that differ if recorded, and how many others only some runs have."""
+    """Returns the keys whose recorded values differ, and how many others only some runs have."""
     found = differences(groups)
     if not found:
         return ["None: the runs differ only in run.seed."]

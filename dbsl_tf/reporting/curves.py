@@ -1,4 +1,4 @@
-"""Loss and accuracy of runs and groups of runs, over epochs or over time."""
+"""Curves of the loss and accuracy of runs and groups, over epochs or over time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Against = Literal["epoch", "time"]
 
 @dataclass(frozen=True)
 class Curve:
-    """A line, and the band of a standard deviation around it.
+    """A line, with a band of one standard deviation around it.
 
     Attributes:
-        label: what it is.
+        label: what it shows.
         x: epochs, or seconds of training.
         y: loss, or accuracy from 0 to 1.
         deviations: sample standard deviation at each point; empty for a single run.
@@ -33,7 +33,7 @@ class Curve:
 
 
 def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve]:
-    """Returns the curves of one run: on the test set, and while training for each role."""
+    """Returns the curves of one run: on the test set, and during training for each role."""
     test = Curve(
         "test",
         tuple(e.end if against == "time" else e.epochs for e in run.evaluations),
@@ -48,9 +48,9 @@ def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve
 
 
 def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
-    """Returns the mean of a group's runs on the test set, over the evaluations all have.
+    """Returns the mean of a group's runs on the test set, over the evaluations that all have.
 
-    Over time each point is the mean of both: when the runs were evaluated, and what came out.
+    Over time, each point is the mean of the evaluations' times and the mean of their results.
     """
     label = group.label
     unfinished = sum(not run.finished for run in group.runs)

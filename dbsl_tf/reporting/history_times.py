@@ -1,4 +1,4 @@
-"""history.jsonl on one time axis: seconds of training, pauses left out."""
+"""Puts history.jsonl on one time axis: seconds of training, without pauses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dbsl_tf.results.records import (
 
 @dataclass
 class TimedHistory:
-    """The records of a history; see `RecordedRun` for what they are."""
+    """The records of a history; see `RecordedRun` for their meaning."""
 
     mini_epochs: list[MiniEpoch] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -34,16 +34,16 @@ class TimedHistory:
 
 @dataclass(frozen=True)
 class _Clock:
-    """Unix times of what lies between two resumptions, as seconds of training.
+    """Converts Unix times between two resumptions to seconds of training.
 
-    Its time goes on where that of the last commit before it ended, as the training itself counts.
+    They continue from the end of the last commit before the resumption.
     """
 
     base: float
     origin: float | None
 
     def seconds(self, unix: float) -> float:
-        """Returns the seconds of training; as clocks differ a little, never before `base`."""
+        """Returns seconds of training, at least `base`, as clocks differ slightly."""
         return self.base if self.origin is None else self.base + max(0.0, unix - self.origin)
 
 
@@ -51,7 +51,7 @@ def timed_history(records: Sequence[HistoryRecord], workers: int) -> TimedHistor
     """Puts the records of a history on one time axis.
 
     Args:
-        records: as `dbsl_tf.results.history_lines.records_of` returns them.
+        records: as returned by `dbsl_tf.results.history_lines.records_of`.
         workers: number of workers, n.
     """
     history = TimedHistory()
@@ -80,7 +80,7 @@ def timed_history(records: Sequence[HistoryRecord], workers: int) -> TimedHistor
                 history.resumptions.append(timed)
             else:
                 _add(history, record, clock, workers, highest)
-        # What was noticed after them was thrown away with the commits of that time.
+        # Faults noticed later were discarded together with the commits of that time.
         for place, fault in enumerate(history.faults):
             if fault.seconds > history.end:
                 history.faults[place] = replace(fault, seconds=history.end)

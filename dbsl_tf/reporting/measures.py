@@ -1,4 +1,4 @@
-"""Figures that sum a run up: results, speed, staleness, balance, time model against what was."""
+"""Summary figures of a run: results, speed, staleness, balance, predicted and observed times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
 
 @dataclass(frozen=True)
 class Range:
-    """Median of values, and the tenth and ninetieth percentile."""
+    """The median of values and their tenth and ninetieth percentiles."""
 
     median: float
     low: float
@@ -24,17 +24,17 @@ class Range:
 
 @dataclass(frozen=True)
 class WorkerTimes:
-    """What one worker's mini-epochs of one size took; None: not recorded.
+    """How long one worker's mini-epochs of one batch size took; None: not recorded.
 
     Attributes:
         worker, role, resolution, batch: as in `MiniEpoch`.
-        mini_epochs: how many.
-        samples: of a mini-epoch, the median.
-        mean_batch: samples over steps; below `batch` where the last step is short.
+        mini_epochs: how many there were.
+        samples: median samples of a mini-epoch.
+        mean_batch: samples over steps; below `batch` if the last step is short.
         batch_seconds: observed time of a step, see `steady`.
         predicted_batch_seconds: t(B) = a B + b at `mean_batch`.
-        seconds: observed time of a mini-epoch, likewise.
-        predicted_seconds: of a mini-epoch, by the time model.
+        seconds: observed time of a mini-epoch, see `steady`.
+        predicted_seconds: time of a mini-epoch predicted by the time model.
     """
 
     worker: int
@@ -58,7 +58,7 @@ class WorkerTimes:
 
 
 def value_range(values: Sequence[float]) -> Range | None:
-    """Returns the median and percentiles, None where there are no values."""
+    """Returns the median and percentiles; None if there are no values."""
     return range_of(values) if values else None
 
 
@@ -130,15 +130,15 @@ class Measures:
 
     Attributes:
         last: the last evaluation.
-        best: that of the highest test accuracy; it is chosen by the test set itself.
+        best: the evaluation with the highest test accuracy, which the test set itself selects.
         wall_seconds: see `RecordedRun.wall_seconds`.
-        samples: trained.
-        planned_ratio, realised_ratio: extra time ratio k, whole steps counted, by the plan and as
-            summary.json has it.
+        samples: number of samples trained.
+        planned_ratio, realised_ratio: extra time ratio k with whole steps, from the plan and from
+            summary.json.
         load_imbalance: median mini-epoch of the small workers over that of the large ones, at the
             highest resolution.
         mean_staleness: commits merged between a mini-epoch's pull and its own merge.
-        busy: part of the time that the workers spent in mini-epochs, 0 to 1.
+        busy: share of the time that the workers spent in mini-epochs, 0 to 1.
     """
 
     last: Evaluation | None
@@ -153,14 +153,14 @@ class Measures:
 
     @property
     def images_per_second(self) -> float | None:
-        """Samples trained in a second, evaluations included."""
+        """Samples trained per second of wall time, evaluations included."""
         if not self.samples or not self.wall_seconds:
             return None
         return self.samples / self.wall_seconds
 
 
 def measures(run: RecordedRun) -> Measures:
-    """Sums a run up, from its records as far as they go."""
+    """Returns summary figures of a run, from the records there are."""
     evaluations = run.evaluations
     mini_epochs = run.mini_epochs
     staleness = [m.staleness for m in mini_epochs if m.staleness is not None]
@@ -195,9 +195,9 @@ def _load_imbalance(run: RecordedRun) -> float | None:
 def time_against_all_large(groups: Sequence[Group]) -> list[float | None]:
     """Returns the mean wall time of each group over that of the group without small workers.
 
-    Of the finished runs. None where that cannot be told: no such group or several, or runs of
-    another length, network, data set, precision or number of workers, with XLA or oneDNN and
-    without.
+    Only finished runs count. None if the times are not comparable: there is no such group or there
+    are several, or the runs differ in length, network, data set, precision, number of workers, or
+    the use of XLA or oneDNN.
     """
     all_large = [group for group in groups if group.small_workers == 0]
     if len(all_large) != 1 or len(groups) == 1:
@@ -218,7 +218,7 @@ def _finished_seconds(group: Group) -> float | None:
 
 
 def _work(group: Group) -> tuple:
-    """Returns what must be the same for times to be comparable."""
+    """Returns the facts that must be equal for times to be comparable."""
     run = group.runs[0]
     onednn = {run.onednn for run in group.runs if run.finished}
     return run.workers, onednn, *(run.config.get(key) for key in tagged(SameWork))

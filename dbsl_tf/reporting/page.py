@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing else, neither files nor scripts nor a network."""
+"""The report: one self-contained HTML page, without other files, scripts or network access."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dbsl_tf.reporting.run_section import run_section
 
 
 def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda name: None) -> str:
-    """Returns the page of a run, or of several side by side.
+    """Returns the page about one run, or about several side by side.
 
     Args:
-        groups: what to report on, see `comparison.group_runs`.
-        drawn: told the name of each part that is done: the comparison and every run.
+        groups: the runs to report on, see `comparison.group_runs`.
+        drawn: called with the name of each finished part: the comparison and every run.
     """
     runs = [run for group in groups for run in group.runs]
     single = len(runs) == 1

@@ -1,4 +1,4 @@
-"""What the page is made of: sentences, tables and figures. How they look is in templates/."""
+"""The elements of the page: sentences, tables and figures. templates/ says how they look."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Table:
     """A table whose rows begin with their headings.
 
     Attributes:
-        caption: above it.
-        headings: of the columns; none where there are none to show.
-        rows: of as many cells; None is a dash.
-        texts: columns of text, from the left; those after them are numbers.
-        keys: whether the rows are headed by keys of the configuration.
+        caption: the text above the table.
+        headings: the headings of the columns; empty to show none.
+        rows: rows of cells; None is shown as a dash.
+        texts: how many columns from the left hold text; the others hold numbers.
+        keys: whether the row headings are configuration keys.
     """
 
     caption: str
@@ -50,9 +50,9 @@ class FigurePart:
     """A figure with its caption.
 
     Attributes:
-        caption: below it.
-        drawing: as SVG; None where the runs have not recorded what it shows.
-        problem: why there is none.
+        caption: the text below the figure.
+        drawing: the figure as SVG; None if the runs have not recorded what it shows.
+        problem: why there is no drawing.
         wide: whether it takes the whole width.
     """
 
@@ -68,7 +68,7 @@ def figure_part(
     """Draws a figure of the page.
 
     Args:
-        draw: draws it.
+        draw: the function that draws it.
         name: unique in the page.
         caption, wide: see `FigurePart`.
     """

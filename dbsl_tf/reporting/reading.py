@@ -1,4 +1,4 @@
-"""Reads run directories: those of training, whole or interrupted, and imported ones."""
+"""Reads run directories: finished and interrupted runs, and imported ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dbsl_tf.results.records import HistoryRecord, RecordedCommit
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_history, read_object, read_summary
 
-# Lists in plan.json: keys of their entries that are whole numbers, and of other numbers.
+# Lists in plan.json: the keys of their entries for whole numbers, and for other numbers.
 _PLAN_TABLES = {
     "per_worker": (("worker", "batch", "samples", "steps"), ("update_factor", "predicted_seconds")),
     "schedule": (
@@ -48,7 +48,7 @@ def read_runs(paths: Sequence[Path]) -> list[RecordedRun]:
     """Reads several runs, see `read_run`.
 
     Raises:
-        UserError: also where a run is named twice.
+        UserError: a run is named twice, or `read_run` raises it.
     """
     seen: set[Path] = set()
     for path in paths:
@@ -59,10 +59,10 @@ def read_runs(paths: Sequence[Path]) -> list[RecordedRun]:
 
 
 def read_run(path: Path) -> RecordedRun:
-    """Reads what a run directory holds; only history.jsonl must be there.
+    """Reads a run directory, of which only history.jsonl must exist.
 
     Raises:
-        UserError: it is no run directory, or a file in it is damaged.
+        UserError: it is not a run directory, or a file in it is damaged.
     """
     directory = RunDirectory(path)
     directory.check_has_history()
@@ -102,8 +102,8 @@ def read_run(path: Path) -> RecordedRun:
 def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
     """Returns the text of a configuration and its keys by dotted name; empty without a file.
 
-    It is not checked against `dbsl_tf.config`: imported runs know only a part of the keys, and
-    those of another version have others.
+    It is not checked against `dbsl_tf.config`: imported runs have only some of the keys, and runs
+    of other versions may have others.
     """
     if not path.exists():
         return "", {}
@@ -122,7 +122,7 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _plan(directory: RunDirectory) -> Mapping[str, Any]:
-    """Returns plan.json; empty where there is no such file."""
+    """Returns plan.json; empty if there is no such file."""
     if not directory.plan.exists():
         return {}
     plan = read_object(directory, directory.plan)
@@ -160,10 +160,10 @@ def _workers(
 def _time_models(
     config: Mapping[str, Any], workers: int, resolutions: set[int | None]
 ) -> dict[int | None, tuple[TimeModel, ...]]:
-    """Returns the time models that a configuration gives, see `RecordedRun.time_models`.
+    """Returns the time models in a configuration, see `RecordedRun.time_models`.
 
     Raises:
-        ValueError: it has something else where a number belongs.
+        ValueError: it has something else in the place of a number.
     """
     if config.get("time_model.profile") is not None:
         return _profiled(Path(str(config["time_model.profile"])), workers, resolutions)
@@ -186,7 +186,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _numbers(config: Mapping[str, Any], key: str) -> list[float | None]:
-    """Returns one for each resolution, or the only one; None where none is given."""
+    """Returns the number for each resolution, or the only one; None if none is given."""
     values = _listed(config.get(key))
     return [None if value is None else finite_number(value, key) for value in values]
 
@@ -200,5 +200,5 @@ def _profiled(
         profile = load_profile(path)
         return {size: profile.time_models(workers, size) for size in resolutions}
     except UserError:
-        # It lay on the machine that trained, and need not be here.
+        # It was on the machine that trained and may not exist here.
         return {}

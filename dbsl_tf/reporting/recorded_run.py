@@ -19,10 +19,10 @@ from dbsl_tf.results.records import (
 
 @dataclass(frozen=True, kw_only=True)
 class MiniEpoch(RecordedCommit):
-    """A commit as recorded, and where it lies in the time of training.
+    """A recorded commit with its place in the training time.
 
-    That time is in seconds from the first mini-epoch of the run, without the pauses before
-    resumptions and without what was lost to them.
+    Training time is in seconds from the first mini-epoch of the run, without pauses before
+    resumptions and without the commits that they discarded.
 
     Attributes:
         begin: the start of the pull.
@@ -44,7 +44,7 @@ class MiniEpoch(RecordedCommit):
         return self.loop_seconds / self.steps
 
     def predicted_batch_seconds(self, model: TimeModel) -> float | None:
-        """Returns the mean time of its steps by t(B) = a B + b, the short last one included."""
+        """Returns the mean of t(B) = a B + b over its steps, including the short last one."""
         if not self.steps or not self.samples:
             return None
         return model.batch_seconds(self.samples / self.steps)
@@ -52,11 +52,11 @@ class MiniEpoch(RecordedCommit):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(RecordedEvaluation):
-    """An evaluation as recorded, and where it lies in the time of training.
+    """A recorded evaluation with its place in the training time.
 
     Attributes:
-        epochs: epochs trained by then, commits over workers; not whole within an epoch.
-        begin, end: as in `MiniEpoch`; the same where its start is not recorded.
+        epochs: epochs trained by then, commits over workers; fractional within an epoch.
+        begin, end: in training time, as in `MiniEpoch`; equal if the start is not recorded.
     """
 
     epochs: float
@@ -66,10 +66,10 @@ class Evaluation(RecordedEvaluation):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault(FaultRecord):
-    """A fault as recorded, and where it lies in the time of training.
+    """A recorded fault with its place in the training time.
 
     Attributes:
-        seconds: of training, when it was noticed.
+        seconds: training time when it was noticed.
     """
 
     seconds: float
@@ -77,12 +77,12 @@ class Fault(FaultRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class Resumption(ResumeRecord):
-    """A resumption as recorded, and where it lies in the time of training.
+    """A recorded resumption with its place in the training time.
 
     Attributes:
-        seconds: of training, at which it went on.
+        seconds: training time at which the run was resumed.
         pause: seconds between the last commit that counts and the first mini-epoch after it; None
-            where nothing came after.
+            if none followed.
     """
 
     seconds: float
@@ -91,22 +91,22 @@ class Resumption(ResumeRecord):
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """What is known of a run.
+    """Everything known about a run.
 
     Attributes:
         path: its directory.
-        config: every key that config.yaml gives, by dotted name; instead of a precision of
-            auto that which was chosen.
-        config_text: config.yaml as it is; empty where there is none.
-        plan: plan.json; empty where there is none.
-        data: data.json, likewise.
-        summary: summary.json, likewise: a run has it when it is finished, or imported.
+        config: every key in config.yaml, by dotted name; if the precision was auto, the one that
+            was chosen.
+        config_text: the text of config.yaml; empty if there is none.
+        plan: the content of plan.json; empty if there is none.
+        data: the content of data.json, likewise.
+        summary: the content of summary.json, likewise; finished and imported runs have one.
         workers: number of workers, n.
-        mini_epochs: in the order of their commits; those that a resumption lost are left out.
+        mini_epochs: in the order of their commits, without those that a resumption discarded.
         evaluations: likewise.
         faults, resumptions, drifts: in the order of the history.
-        time_models: of each worker, by resolution; under None where one serves all resolutions.
-            Empty where the configuration has none or its profile cannot be read.
+        time_models: those of each worker, by resolution; under None if one serves all resolutions.
+            Empty if the configuration has none or its profile cannot be read.
     """
 
     path: Path
@@ -134,14 +134,14 @@ class RecordedRun:
 
     @property
     def onednn(self) -> bool | None:
-        """Whether it computed with oneDNN; None: its workers were not alike, or not recorded."""
+        """Whether it computed with oneDNN; None: only some workers did, or it is not recorded."""
         compute = self.summary.get("compute")
         held = compute.get("onednn") if isinstance(compute, Mapping) else None
         return held if isinstance(held, bool) else None
 
     @property
     def finished(self) -> bool:
-        """Whether it came to its end: it has a summary, and an imported one all of its commits."""
+        """Whether it is finished: it has a summary and, if imported, all of its commits."""
         asked = self.asked_commits
         cut = asked is not None and len(self.mini_epochs) < asked
         return bool(self.summary) and not (self.imported_from and cut)
@@ -154,7 +154,7 @@ class RecordedRun:
 
     @property
     def asked_commits(self) -> int | None:
-        """Commits of the whole run; None where its number of epochs is not recorded."""
+        """Commits of the whole run; None if its number of epochs is not recorded."""
         epochs = self.config.get("schedule.epochs")
         return epochs * self.workers if isinstance(epochs, int) else None
 
@@ -165,7 +165,7 @@ class RecordedRun:
 
     @property
     def status(self) -> str:
-        """How far it came, in a few words."""
+        """How far the run has come, in a few words."""
         done, asked = len(self.mini_epochs), self.asked_commits
         if self.finished:
             text = "finished"
@@ -186,13 +186,13 @@ class RecordedRun:
 
     @property
     def wall_seconds(self) -> float | None:
-        """Time of training and evaluation in seconds, pauses left out; None before a commit."""
+        """Seconds of training and evaluation, without pauses; None before the first commit."""
         if "wall_seconds" in self.summary:
             return self.summary["wall_seconds"]
         ends = [m.end for m in self.mini_epochs] + [e.end for e in self.evaluations]
         return max(ends, default=None)
 
     def time_model(self, worker: int, resolution: int | None) -> TimeModel | None:
-        """Returns the time model of a worker at a resolution, None where there is none."""
+        """Returns the time model of a worker at a resolution; None if there is none."""
         models = self.time_models.get(resolution) or self.time_models.get(None) or ()
         return models[worker] if worker < len(models) else None

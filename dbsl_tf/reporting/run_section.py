@@ -1,4 +1,4 @@
-"""The part of the page that tells of one run."""
+"""The part of the page about one run."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from dbsl_tf.reporting.wording import number, percent, seconds
 
 @dataclass(frozen=True)
 class RunSection:
-    """Everything known of a run, as templates/run.html shows it.
+    """Everything known about a run, as templates/run.html shows it.
 
     Attributes:
-        identifier: unique in the page.
-        label: of its group, with its seed.
-        config_text: the configuration as it was written; empty where there is none.
+        identifier: an identifier unique in the page.
+        label: the label of its group, with its seed.
+        config_text: the configuration as it was written; empty if there is none.
     """
 
     identifier: str
@@ -57,9 +57,9 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
     """Returns everything known about a run.
 
     Args:
-        run: to tell of.
-        group: it belongs to.
-        identifier: of the section, unique in the page.
+        run: the run.
+        group: the group it belongs to.
+        identifier: the section's identifier, unique in the page.
     """
     alone = (Group(run.name, (run,)),)
     seed = "" if run.seed is None else f", seed {run.seed}"
@@ -105,11 +105,11 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
 
 
 def _notes(run: RecordedRun) -> list[str]:
-    """Returns what must be known before the figures are believed."""
+    """Returns caveats about the figures."""
     notes = []
     if run.imported_from:
         notes.append(
-            f"Imported from {run.imported_from}: what that file does not contain is not known here."
+            f"Imported from {run.imported_from}: facts that the file does not contain are unknown."
         )
     if not run.finished:
         notes.append(

@@ -1,4 +1,4 @@
-"""Tables of one run: plan, what happened, events, configuration, versions."""
+"""Tables about one run: plan, observed times, events, configuration, versions."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _schedule_table(sub_stages: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def happened_part(run: RecordedRun) -> Part:
-    """Returns the times of every worker's mini-epochs, beside what the time model predicts."""
+    """Returns the times of every worker's mini-epochs beside the time model's predictions."""
     found = worker_times(run)
     if not found:
         return "No mini-epoch has finished yet."
@@ -100,7 +100,7 @@ def happened_part(run: RecordedRun) -> Part:
 
 
 def event_table(run: RecordedRun) -> Table | None:
-    """Returns faults, resumptions and drifts, in the order of their commits; None without any."""
+    """Returns faults, resumptions and drifts in the order of their commits; None if none."""
     events: list[tuple[int, float | None, str]] = [
         (fault.commit, fault.seconds, f"worker {fault.worker}: {fault.message}")
         for fault in run.faults
@@ -136,13 +136,13 @@ def _drift_text(drift: DriftRecord) -> str:
 
 def data_table(run: RecordedRun) -> Table | None:
     """Returns a description of the data; None if it is not recorded."""
-    # A thousand names would push everything else off the page.
+    # A thousand names would crowd out everything else.
     data = [(key, value_text(value)) for key, value in run.data.items() if key != "class_names"]
     return Table("The data", (), data, texts=2) if data else None
 
 
 def compute_part(run: RecordedRun) -> Part:
-    """Returns what the workers computed with, which is known of finished runs."""
+    """Returns what the workers computed with, which is known for finished runs."""
     compute = run.summary.get("compute")
     if not isinstance(compute, Mapping) or "onednn" not in compute:
         text = "is not recorded" if run.finished else "is recorded when a run is finished"
@@ -170,13 +170,17 @@ def _on(value: Any) -> str:
 
 
 def _reason(reason: Any) -> str:
-    """Returns what decided it, see `dbsl_tf.common.onednn.Decision`."""
-    known = {"key": "compute.onednn", "environment": "TF_ENABLE_ONEDNN_OPTS", "auto": "by itself"}
+    """Returns why, in words; see `dbsl_tf.common.onednn.Decision`."""
+    known = {
+        "key": "compute.onednn",
+        "environment": "TF_ENABLE_ONEDNN_OPTS",
+        "auto": "automatic choice",
+    }
     return known.get(str(reason), "TensorFlow's choice")
 
 
 def versions_part(run: RecordedRun) -> Part:
-    """Returns the versions of the software, which are known of finished runs."""
+    """Returns the versions of the software, which are known for finished runs."""
     versions = run.summary.get("versions")
     if not isinstance(versions, Mapping):
         return "Versions are recorded when a run is finished."

@@ -1,4 +1,4 @@
-"""Numbers as the page writes them."""
+"""Formats numbers for the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dbsl_tf.reporting.measures import Range
 
 
 def number(value: float | None, digits: int = 3) -> str | None:
-    """Formats with so many digits after the point; None stays None."""
+    """Formats a number with `digits` digits after the point; None stays None."""
     return None if value is None else f"{value:,.{digits}f}"
 
 
@@ -32,7 +32,7 @@ def seconds(value: float | None) -> str | None:
 def mean_and_deviation(
     values: Spread | None, digits: int = 3, factor: float = 1.0, unit: str = ""
 ) -> str | None:
-    """Formats mean ± standard deviation; the mean alone for a single value."""
+    """Formats a mean ± standard deviation, or the mean alone for a single value."""
     if values is None:
         return None
     text = f"{factor * values.mean:,.{digits}f}"

@@ -1,1 +1,1 @@
-"""What a run leaves behind and shows: records, history, summary, display. No TensorFlow."""
+"""A run's output: records, history, summary, display. No TensorFlow."""

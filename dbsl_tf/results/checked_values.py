@@ -1,4 +1,4 @@
-"""Values in the files of a run, checked where they are read: a file may be damaged by then."""
+"""Checks values read from the files of a run, which may have been damaged."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 
-# Up to here floating-point numbers tell whole numbers apart.
+# Up to this value, floating-point numbers represent all whole numbers.
 _LARGEST_COUNT = 2**53
 
 
 def finite_number(value: Any, name: str) -> float:
-    """Returns `value`, which is called `name`.
+    """Returns `value` if it is a finite number; `name` is what messages call it.
 
     Raises:
         ValueError: it is not a number, or not finite as a floating-point number.
@@ -25,10 +25,10 @@ def finite_number(value: Any, name: str) -> float:
 
 
 def whole_number(value: Any, name: str) -> int:
-    """Returns `value`, which is called `name`, as a whole number from 0.
+    """Returns `value` if it is a whole number of at least 0; `name` is what messages call it.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not.
     """
     if not _is_finite(value) or value != int(value) or not 0 <= value <= _LARGEST_COUNT:
         raise ValueError(f"{name} is {_short(value)}, not a count")
@@ -52,17 +52,17 @@ def check_known(
     texts: Iterable[str] = (),
     of: str = "",
 ) -> None:
-    """Checks what is there, and not null, of an object.
+    """Checks the values of an object that are present and not null.
 
     Args:
         values: the object.
-        counts: its keys of whole numbers.
-        numbers: its keys of finite numbers.
-        texts: its keys of texts.
-        of: what follows a key in a message.
+        counts: the keys whose values must be whole numbers of at least 0.
+        numbers: the keys whose values must be finite numbers.
+        texts: the keys whose values must be strings.
+        of: text that follows a key in a message.
 
     Raises:
-        ValueError: a value is none of these.
+        ValueError: a value has the wrong type.
     """
     for check, keys in ((whole_number, counts), (finite_number, numbers), (_text, texts)):
         for key in keys:
@@ -73,7 +73,7 @@ def check_known(
 def damaged(path: Path, reason: str) -> UserError:
     """Returns the error to raise for a file of a run that cannot be used."""
     return UserError(
-        f"{path} cannot be read ({' '.join(reason.split())}): restore the file, or name another run"
+        f"{path} cannot be read ({' '.join(reason.split())}); restore the file, or name another run"
     )
 
 

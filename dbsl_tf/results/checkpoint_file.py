@@ -1,4 +1,4 @@
-"""The file of a checkpoint: an .npz of plain arrays with a checksum, read without trust in it."""
+"""The file of a checkpoint: an .npz of plain arrays with a checksum, read without trusting it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_checkpoint(
     """Writes JSON values and arrays.
 
     Raises:
-        OSError: that is not possible.
+        OSError: the file cannot be written.
     """
     import numpy as np
 
@@ -41,11 +41,11 @@ def write_checkpoint(
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads what `write_checkpoint` wrote.
 
-    Nothing is unpickled, and no more memory is taken than the file has bytes.
+    Nothing is unpickled, and no more memory is used than the file has bytes.
 
     Raises:
-        ValueError: the content is another, or none of a checkpoint.
-        Exception: nearly any, when the file is damaged.
+        ValueError: the checksum does not match, or this is not a checkpoint.
+        Exception: nearly any, if the file is damaged.
     """
     with open_regular(path, CHECKPOINT) as file:
         size = file.seek(0, io.SEEK_END)
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     progress = json.loads(str(arrays.pop(PROGRESS)))
     written = progress.pop("format")
     if written not in (_WITHOUT_CHECKSUM, _FORMAT):
-        raise ValueError(f"format {written}, known are {_WITHOUT_CHECKSUM} and {_FORMAT}")
+        raise ValueError(f"its format is {written}; known are {_WITHOUT_CHECKSUM} and {_FORMAT}")
     if written != _WITHOUT_CHECKSUM and not has_checksum:
         raise ValueError("its checksum is missing")
     return progress, arrays
@@ -76,10 +76,10 @@ def _arrays(file: Any, size: int) -> dict[str, np.ndarray]:
                 raise ValueError(f"{member.filename!r:.40} is longer than the file")
             name = member.filename.removesuffix(".npy")
             if name in found or not member.filename.endswith(".npy"):
-                raise ValueError(f"{member.filename!r:.40} is no array, or there twice")
+                raise ValueError(f"{member.filename!r:.40} is not an array, or occurs twice")
             found[name] = _array(name, archive.read(member))
         if place != archive.start_dir:
-            raise ValueError("there is something behind its last array")
+            raise ValueError("there is something after its last array")
     return found
 
 

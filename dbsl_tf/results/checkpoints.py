@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on, one file for each."""
+"""Checkpoints: everything needed to resume a run, one file for each."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Checkpoint:
     """A run between two commits.
 
     Attributes:
-        commit: commits merged.
+        commit: number of commits merged.
         clocks: mini-epochs of each worker among them, as synchronisation counts them.
         samples: samples that each worker has taken from its stream of training data, for each
             resolution.
-        wall_seconds: time trained so far.
-        time_models: a, b and c of every worker that the plan in force was made with, for each
+        wall_seconds: seconds trained so far.
+        time_models: a, b and c of every worker, from which the current plan was made, for each
             resolution.
         weights: in the model's order.
-        velocity: of every worker's optimiser, [workers, ...] for each trainable weight; empty
-            where it is not kept.
+        velocity: the velocity of every worker's optimiser, [workers, ...] for each trainable
+            weight; empty if it is not kept.
     """
 
     commit: int
@@ -49,11 +49,11 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of a run: a folder of .npz files, the newest few of which are kept.
 
-    A file appears under its name only when it is whole and on the disk. It has a checksum, which
-    must be right before anything in it is believed; those of earlier versions have none.
+    A file appears under its name only once it is complete and on the disk. It has a checksum, which
+    is verified before anything in it is used; files of earlier versions have none.
 
     Args:
-        folder: where they are; made by the first `save`.
+        folder: their folder, created by the first `save`.
         keep: how many to keep.
     """
 
@@ -65,7 +65,7 @@ class Checkpoints:
         """Writes a checkpoint, then removes the oldest beyond those to keep.
 
         Raises:
-            UserError: it cannot be written, because the disk is full for example.
+            UserError: it cannot be written, for example because the disk is full.
         """
         progress = {
             "commit": checkpoint.commit,
@@ -78,7 +78,7 @@ class Checkpoints:
         arrays |= {f"{_VELOCITY}{i:05d}": array for i, array in enumerate(checkpoint.velocity)}
         path = self._path(checkpoint.commit)
         write_whole(path, lambda partial: write_checkpoint(partial, progress, arrays))
-        # Newer ones are of no use, and are not to push this one out.
+        # Newer ones are no longer valid, and must not push this one out.
         up_to_this = [f for f in self._files() if commit_of(f) <= checkpoint.commit]
         for old in up_to_this[: -self._keep]:
             old.unlink(missing_ok=True)
@@ -92,8 +92,10 @@ class Checkpoints:
         """Returns the newest checkpoint to resume from; None if there is no file at all.
 
         Args:
-            report: called with a line for each that is damaged, and for those that lack something.
-            lacks: what the history lacks of a commit, in words; empty: nothing.
+            report: called with one line for each damaged checkpoint, and for those that cannot be
+                used because of the history.
+            lacks: returns what the history lacks for resuming after a commit, in words; empty if
+                nothing.
 
         Raises:
             UserError: there are files, but none can be used.
@@ -122,10 +124,10 @@ class Checkpoints:
         return None
 
     def set_aside_after(self, commit: int) -> None:
-        """Takes those after `commit` out of use, as the run is resumed from there without them.
+        """Sets aside the checkpoints after `commit`, because the run resumes without them.
 
-        They were damaged, or the history lacks what they hold. They keep their name with
-        `.unused` after it.
+        They are damaged, or the history lacks what they hold. They are renamed: `.unused` is
+        appended to their names.
 
         Raises:
             UserError: they cannot be renamed.
@@ -137,8 +139,8 @@ class Checkpoints:
                 path.rename(path.with_name(f"{path.name}.unused"))
             except OSError as error:
                 raise UserError(
-                    f"{path} is no longer of use to the run, but cannot be renamed "
-                    f"({error.strerror or error}): remove it"
+                    f"{path} is no longer used by the run, but cannot be renamed "
+                    f"({error.strerror or error}); remove it"
                 ) from error
 
     def at(self, commit: int) -> Checkpoint:
@@ -188,12 +190,12 @@ def _read(path: Path) -> Checkpoint:
     except Exception as error:  # A damaged file can raise nearly any exception.
         raise ValueError(_reason(error)) from error
     if checkpoint.commit != commit_of(path):
-        raise ValueError(f"it is that of commit {checkpoint.commit}")
+        raise ValueError(f"it holds commit {checkpoint.commit}")
     return checkpoint
 
 
 def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Checkpoint:
-    """Returns what a file says, checked for whether a run can have written it."""
+    """Returns the content of a file, after checking that a run can have written it."""
     clocks = tuple(whole_number(clock, "a clock") for clock in progress["clocks"])
     workers = len(clocks)
     samples, time_models = progress["samples"], progress["time_models"]
@@ -202,7 +204,7 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         raise ValueError("it lacks weights, or has other arrays")
     for lists, what in ((samples, "samples"), (time_models, "time models")):
         if any(len(values) != workers for values in lists.values()):
-            raise ValueError(f"it has {what} of another number of workers than {workers}")
+            raise ValueError(f"it has {what} for a number of workers other than {workers}")
     for weight, moved in zip(weights, velocity):
         if moved.shape != (workers, *weight.shape):
             raise ValueError(f"a velocity has the shape {moved.shape}")
@@ -224,7 +226,7 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
 
 
 def _series(name: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """Returns the arrays of these names, which count from 0 without a gap."""
+    """Returns the arrays with these names, numbered from 0 without a gap."""
     count = sum(key.startswith(name) for key in arrays)
     return [arrays[f"{name}{number:05d}"] for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""What a run computed with: what was asked for, and what held on the workers."""
+"""Records what a run computed with: the settings, and what was found on the workers."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def compute_record(
     """Returns the entry `compute` of summary.json.
 
     Args:
-        section: of the run's configuration, with the precision that it trained in.
-        workers: as they were found; those that did not answer are missing.
-        precision_choice: how auto came to that precision; None: it was given.
+        section: the section of the run's configuration, with the precision it trained in.
+        workers: the workers' processors; those of workers that did not answer are missing.
+        precision_choice: how auto chose that precision; None: it was given.
     """
     return {
         "precision": section.precision,
         "precision_choice": precision_choice and precision_choice.as_dict(),
         "xla": section.xla,
-        # On in all workers or in none, else null.
+        # True or false if it is the same in all workers, else null.
         "onednn": onednn_of_all(workers),
         "onednn_reason": decide(section.onednn, os.environ).reason,
         "workers": [worker.as_dict() for worker in workers],

@@ -1,4 +1,4 @@
-"""What a person sees while training: a live picture in a terminal, plain lines elsewhere."""
+"""Shows progress during training: live bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class _Note(ProgressColumn):
 class Display:
     """Shows a run's progress; a context manager and an observer of the run.
 
-    In a terminal: one bar for the run with epoch, images per second, test accuracy and the time
-    left, and one bar for each role with its loss. Where output is piped: a line for each epoch
-    and each evaluation.
+    In a terminal there is one bar for the run, with epoch, images per second, test accuracy and the
+    time left, and one bar for each role with its loss. Elsewhere, one line is printed for each
+    epoch and each evaluation.
 
     Args:
         console: where to show it.
-        plan: whose workers' roles are shown.
+        plan: the plan, which says what roles there are.
         epochs: epochs of the run.
-        before: commits of the run before this process took over.
+        before: commits of the run from before this process started.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Display:
     def drifted(self, record: DriftRecord) -> None:
         factors = ", ".join(f"worker {w}: {f:.2f}" for w, f in enumerate(record.factors))
         if record.plan is None:
-            advice = f"no plan fits that: {record.problem}"
+            advice = f"no plan fits them: {record.problem}"
         else:
             shares = "; ".join(
                 f"worker {w['worker']} {w['samples']} samples in batches of {w['batch']}"

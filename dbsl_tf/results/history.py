@@ -1,4 +1,4 @@
-"""history.jsonl during a run: written, and read once to resume it."""
+"""Writes history.jsonl during a run, and reads it once to resume."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _LONGEST_LINE = 1 << 20  # bytes
 class History:
     """Appends to history.jsonl, and knows the records in it that count.
 
-    A context manager and an observer of the run, which other processes cannot resume
-    meanwhile; where the file system has no locks, a line on standard error says so. A line that a
-    crash cut short is removed. Lines may be missing or damaged: `lacks` says from which commits the
-    run can go on.
+    It is a context manager and an observer of the run. While it is open, other processes cannot
+    resume the run; if the file system has no locks, a line on standard error says so. A last line
+    that a crash cut short is removed. Lines may be missing or damaged: `lacks` says whether the run
+    can be resumed after a given commit.
 
     Args:
-        path: of the file; made where there is none.
+        path: the file, created if it does not exist.
 
     Attributes:
-        commits: those that count, in order: a resumed run has thrown away what came after its
+        commits: the commits that count, in order; a resumed run has discarded those after its
             checkpoint.
         evaluations: likewise.
-        damaged: what is wrong with lines that are no records, by their numbers; a resumption
-            leaves them out for good.
+        damaged: what is wrong with lines that are not records, by line number; resuming excludes
+            them permanently.
 
     Raises:
-        UserError: the file is none that a run left, cannot be written, or is in use.
+        UserError: the file was not written by a run, cannot be written, or is in use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,24 +82,24 @@ class History:
         return f"{self._path} is damaged ({problem})" if problem else ""
 
     def check_workers(self, workers: int) -> None:
-        """Checks that no workers but 0 … `workers` - 1 have trained.
+        """Checks that only workers 0 … `workers` - 1 have trained.
 
         Raises:
-            UserError: there is another.
+            UserError: another one has.
         """
         for record in self.commits:
             if record.worker >= workers:
                 raise UserError(
                     f"{self._path}: commit {record.commit} is of worker {record.worker}, but the "
-                    f"run has {workers} (cluster.workers): restore the file"
+                    f"run has {workers} (cluster.workers); restore the file"
                 )
 
     def resume(self, commit: int, changes: Sequence[str] = ()) -> ResumeRecord:
-        """Resumes after `commit`: writes a line that later records no longer count.
+        """Resumes after `commit`: writes a line saying that later records no longer count.
 
         Args:
-            commit: of the checkpoint.
-            changes: of the configuration, in words.
+            commit: the commit of the checkpoint.
+            changes: how the configuration has changed, in words.
         """
         discarded = sum(record.commit > commit for record in self.commits)
         self.commits = [record for record in self.commits if record.commit <= commit]
@@ -124,10 +124,10 @@ class History:
         self._append(record)
 
     def sync(self) -> None:
-        """Makes the system write what was recorded so far to the disk.
+        """Flushes everything recorded so far to the disk.
 
         Raises:
-            UserError: it cannot.
+            UserError: that is not possible.
         """
         try:
             os.fsync(self._file.fileno())
@@ -135,10 +135,10 @@ class History:
             raise self._cannot_be_written(error) from error
 
     def _keep_others_out(self) -> None:
-        from filelock import lock_descriptor  # Those who only read need no lock.
+        from filelock import lock_descriptor  # Readers need no lock.
 
         try:
-            # A process whose run could not begin has removed the file that it had locked.
+            # A process whose run could not start has removed the file after locking it.
             alone = lock_descriptor(self._file.fileno(), blocking=False) and os.path.samestat(
                 os.fstat(self._file.fileno()), self._path.stat()
             )
@@ -153,7 +153,7 @@ class History:
             return
         if not alone:
             raise UserError(
-                f"{self._path} is in use: another process continues this run; end it first, or "
+                f"{self._path} is in use: another process continues this run; stop it first, or "
                 "give another run.dir"
             )
 
@@ -183,7 +183,7 @@ class History:
 
     def _cannot_be_written(self, error: OSError) -> UserError:
         return UserError(
-            f"{self._path} cannot be written ({error.strerror}): free some space or correct the "
+            f"{self._path} cannot be written ({error.strerror}); free some space or correct the "
             "permissions, and start the run again: it is resumed from its last checkpoint"
         )
 

@@ -1,4 +1,4 @@
-"""Reads history.jsonl, and says what is missing from it."""
+"""Reads history.jsonl and finds what is missing from it."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ _KINDS: dict[str, type[HistoryRecord]] = {
     "fault": FaultRecord,
     "resume": ResumeRecord,
 }
-# As what they are read where values may be missing.
+# The types that lines are read as if values may be missing.
 _RECORDED: dict[str, type[HistoryRecord]] = {
     **_KINDS,
     "commit": RecordedCommit,
     "evaluation": RecordedEvaluation,
 }
-# What a commit cannot have none of.
+# The values that must be above 0 in a commit.
 _ABOVE_ZERO = ("commit", "epoch", "resolution", "batch", "samples", "steps", "seconds")
 _NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
 class Lines:
-    """What a history.jsonl holds, by the numbers of its lines.
+    """The content of a history.jsonl, by line number.
 
     Attributes:
         events: the lines that count, as dictionaries; see `dbsl_tf.results.records`.
-        damaged: what is wrong with lines that are no records, where no resumption has left them
-            out.
-        recorded: the highest number of any commit in the file, also of those that a resumption
-            has thrown away; 0 where there is none.
+        damaged: what is wrong with lines that are not records, unless a resumption has excluded
+            them.
+        recorded: the highest commit number in the file, including commits that a resumption has
+            discarded; 0 if there is none.
     """
 
     events: dict[int, dict[str, Any]]
@@ -70,23 +70,23 @@ class Lines:
 
     @property
     def commits(self) -> list[int]:
-        """The numbers of the commits that count, in the order of the file."""
+        """Numbers of the commits that count, in the order of the file."""
         return [e["commit"] for e in self.events.values() if e["event"] == "commit"]
 
 
 def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
     """Returns the lines of a history.jsonl that count, as dictionaries; see `records`.
 
-    Commits and evaluations after the checkpoint that a run went on from are left out, and so is a
-    last line that is not complete: a crash cut it short, or it is being written.
+    Commits and evaluations after a checkpoint that the run was resumed from are left out, and so is
+    an incomplete last line, which a crash cut short or which is still being written.
 
     Args:
-        path: of the file; none at all has no lines.
+        path: the file; one that does not exist has no lines.
         reaching: a commit that the history must have reached, as there is a checkpoint of it.
 
     Raises:
-        UserError: the file cannot be read, is none that a run left, or its commits are not
-            1, 2, … without a gap or a repeat.
+        UserError: the file cannot be read, was not written by a run, or its commits are not
+            1, 2, … without gaps or repeats.
     """
     lines = read_lines(path)
     problem = first_of(lines.damaged) or problem_of(lines.commits)
@@ -94,24 +94,24 @@ def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
         problem = f"it {lacking(range(lines.recorded + 1, reaching + 1))}"
     if problem:
         raise UserError(
-            f"{path} is damaged ({problem}): restore the file, or start the run again, which "
+            f"{path} is damaged ({problem}); restore the file, or start the run again, which "
             "resumes it from the last checkpoint that the history reaches"
         )
     return list(lines.events.values())
 
 
 def first_of(damaged: Mapping[int, str]) -> str:
-    """Returns the first damaged line and what is wrong with it; empty where there is none."""
+    """Returns the first damaged line and what is wrong with it; empty if there is none."""
     return next(
         (f"line {number} is not a record of a run: {damaged[number]}" for number in damaged), ""
     )
 
 
 def read_lines(path: Path) -> Lines:
-    """Returns all that can be read of a history.jsonl, however damaged it is.
+    """Returns everything that can be read of a history.jsonl, however damaged it is.
 
     Raises:
-        UserError: the file cannot be read, or none of its lines is of a run.
+        UserError: the file cannot be read, or none of its lines is a record of a run.
     """
     if not path.exists():
         return Lines({}, {}, 0)
@@ -136,15 +136,15 @@ def read_lines(path: Path) -> Lines:
             recorded = max(recorded, event["commit"])
         events[number] = event
     if faults and not events:
-        raise UserError(f"{path} {first_of(faults)}: restore the file or give another run.dir")
+        raise UserError(f"{path} {first_of(faults)}; restore the file or give another run.dir")
     return Lines(events, faults, recorded)
 
 
 def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
-    """Returns the record of a line of kind commit or evaluation, with every value.
+    """Returns the record in a line of kind commit or evaluation.
 
     Raises:
-        ValueError: it lacks a value, has one too many or one that cannot be.
+        ValueError: a value is missing, unknown or impossible.
     """
     kind: type[CommitRecord | EvaluationRecord]
     kind = CommitRecord if event["event"] == "commit" else EvaluationRecord
@@ -218,8 +218,8 @@ def problem_of(commits: Sequence[int], last: int | None = None) -> str:
     """Returns what is wrong with the numbers of commits; empty if they are 1, 2, … `last`.
 
     Args:
-        commits: in their order.
-        last: the number they must reach, those after it being irrelevant; None: any.
+        commits: the numbers, in order.
+        last: the number that they must reach, while later ones are irrelevant; None: any.
     """
     if last is None:
         last = max(commits, default=0)
@@ -243,7 +243,7 @@ def lacking(commits: Sequence[int]) -> str:
 
 
 def _event(line: str) -> dict[str, Any]:
-    """Returns a line as a dictionary; raises nearly anything if it is not a record."""
+    """Returns a line as a dictionary; raises nearly any exception if it is not a record."""
     event = json.loads(verified_line(line))
     if not isinstance(event, dict) or not isinstance(event["event"], str):
         raise ValueError("it is not an event")

@@ -1,4 +1,4 @@
-"""The last thing a run prints: accuracy, the plan against what happened, where the results lie."""
+"""Prints the outcome of a run: accuracy, plan and reality, and where the results are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dbsl_tf.results.run_directory import RunDirectory
 def print_outcome(
     console: Console, plan: DualBatchPlan, summary: dict[str, Any], run: RunDirectory
 ) -> None:
-    """Prints a finished run for people to read."""
+    """Prints the results of a finished run."""
     line = partial(print_line, console)
     line("plan and what happened:")
     console.print(_table(plan, summary))
@@ -35,7 +35,7 @@ def print_outcome(
 
 
 def _table(plan: DualBatchPlan, summary: dict[str, Any]) -> Table:
-    """Returns a line for each role."""
+    """Returns a table with one row for each role."""
     table = Table()
     table.add_column("role")
     for heading in ("workers", "batch", "samples", "steps", "commits", "planned s", "median s"):

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedCommit:
-    """One mini-epoch of one worker, merged into the global weights, as far as a file tells.
+    """One mini-epoch of one worker, merged into the global weights; None: not recorded.
 
     Imported runs leave out what their source does not have.
 
@@ -73,7 +73,7 @@ class CommitRecord(RecordedCommit):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvaluation:
-    """The global weights of one commit on the whole test set, as far as a file tells.
+    """An evaluation of the weights of one commit on the whole test set; None: not recorded.
 
     Attributes:
         commit: the commit whose weights were evaluated.
@@ -82,10 +82,10 @@ class RecordedEvaluation:
         test_loss: mean cross-entropy.
         test_accuracy: share classified correctly, 0 to 1.
         samples: test samples, each counted once.
-        started: when it began, Unix time in seconds of the coordinator's clock. Of one snapshot at
-            two resolutions, the second begins when the first has ended.
-        seconds: from `started` to the last result. Workers take their shares when they have
-            finished the mini-epochs they are in, which counts.
+        started: when it began, Unix time in seconds of the coordinator's clock. If one snapshot is
+            evaluated at two resolutions, the second evaluation begins when the first has ended.
+        seconds: from `started` to the last result, including the time in which workers finish their
+            current mini-epochs before they take their shares.
     """
 
     commit: int
@@ -118,10 +118,10 @@ class DriftRecord:
     """Workers turned out slower or faster than the time model says.
 
     Attributes:
-        commit: commits by then.
+        commit: number of commits by then.
         factors: observed over expected time of a step, for each worker.
-        adopted: whether the plan below holds from the next epoch on.
-        plan: the plan that fits what was observed; None where there is none.
+        adopted: whether `plan` is used from the next epoch on.
+        plan: the plan that fits the observed times; None if there is none.
         problem: why there is none.
     """
 
@@ -141,12 +141,12 @@ FaultKind = Literal["absent", "back", "rejected"]
 
 @dataclass(frozen=True)
 class FaultRecord:
-    """Something went wrong that the run survives.
+    """A fault that the run survived.
 
     Attributes:
-        commit: commits by then.
-        kind: `absent` (a worker is dead or hung), `back` (it has rejoined), `rejected` (a
-            result that is not finite was thrown away).
+        commit: number of commits by then.
+        kind: `absent` (a worker is dead or hung), `back` (it has rejoined) or `rejected` (a
+            result that is not finite was discarded).
         worker: index of the worker.
         message: a sentence for people.
         time: when it was noticed, Unix time in seconds of the coordinator's clock.
@@ -165,14 +165,14 @@ class FaultRecord:
 
 @dataclass(frozen=True)
 class ResumeRecord:
-    """The run went on from a checkpoint: what came after it before this line no longer counts.
+    """The run was resumed from a checkpoint: earlier lines about later commits no longer count.
 
     Attributes:
-        commit: of the checkpoint.
-        discarded: commits in the history after it, which were lost.
-        time: when it went on, Unix time in seconds.
-        changes: what the configuration has different from then on, in words.
-        left_out: numbers of damaged lines before this one, which no longer count either.
+        commit: the commit of the checkpoint.
+        discarded: number of commits after it that were lost.
+        time: when the run was resumed, Unix time in seconds.
+        changes: how the configuration changed, in words.
+        left_out: numbers of earlier damaged lines, which no longer count either.
     """
 
     commit: int
@@ -194,10 +194,10 @@ def _known(record: RecordedCommit | RecordedEvaluation) -> dict[str, Any]:
 
 
 class Observer(Protocol):
-    """What wants to know of a run's progress; one call at a time.
+    """Receives the records of a run, one call at a time.
 
-    Commits come in their order. An evaluation goes on beside the training, so it may come after
-    later commits.
+    Commits arrive in order. An evaluation runs alongside training, so it may arrive after later
+    commits.
     """
 
     def committed(self, record: CommitRecord) -> None: ...
@@ -211,7 +211,7 @@ class Observer(Protocol):
 
 @runtime_checkable
 class Durable(Protocol):
-    """An observer of whose records others rely on that they survive a power failure."""
+    """An observer whose records must survive a power failure."""
 
     def sync(self) -> None:
-        """Returns once what was recorded so far is on the disk."""
+        """Returns once everything recorded so far is on the disk."""

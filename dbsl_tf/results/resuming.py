@@ -1,4 +1,4 @@
-"""Whether a run can be resumed with another configuration than it began with."""
+"""Checks whether a run can be resumed with a configuration other than the one it began with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED_AT_MOST = 5
 
 @dataclass(frozen=True)
 class Change:
-    """A key of the configuration that is not what it was."""
+    """A key of the configuration whose value has changed."""
 
     key: str
     before: Any
@@ -52,14 +52,14 @@ def changes(before: Config, now: Config) -> list[Change]:
 
 
 def check_same_classes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Checks that a run can be resumed with the data as they are.
+    """Checks that a run can be resumed with the present data.
 
     Args:
         before: `data.json` of the run; without names of classes only their number is compared.
-        now: what would be written there.
+        now: the content that would be written there now.
 
     Raises:
-        UserError: the classes are others.
+        UserError: the classes have changed.
     """
     if all(before.get(key, now.get(key)) == now.get(key) for key in _CLASSES):
         return

@@ -42,8 +42,8 @@ class RunDirectory:
         """Returns the directory of a run, which need not exist yet.
 
         Args:
-            directory: `run.dir`; None for runs/<name of the configuration>-<time>.
-            config_file: where the configuration came from.
+            directory: `run.dir`; None: runs/<name of the configuration>-<time>.
+            config_file: the file of the configuration.
         """
         if directory is not None:
             return cls(directory)
@@ -51,13 +51,13 @@ class RunDirectory:
         return cls(Path("runs") / f"{config_file.stem}-{time}")
 
     def resumes(self, resume: Resume) -> bool:
-        """Returns whether to resume the run that is there, or to begin one.
+        """Returns whether to resume the run in the directory rather than begin a new one.
 
         Args:
             resume: `run.resume`.
 
         Raises:
-            UserError: there is something that would be overwritten, or nothing to go on with.
+            UserError: something would be overwritten, or there is nothing to resume.
         """
         if checkpoint_files(self.checkpoints) and resume != "never":
             return True
@@ -73,7 +73,7 @@ class RunDirectory:
         """Creates the directory; returns what did not exist before, for `unmake`.
 
         Raises:
-            UserError: that is not possible.
+            UserError: it cannot be created or written.
         """
         try:
             made = [path for path in (self.history, self.logs, self.path) if not path.exists()]
@@ -81,13 +81,13 @@ class RunDirectory:
             self.history.touch()
         except OSError as error:
             raise UserError(
-                f"run.dir={self.path} cannot be created or written ({error.strerror}): choose a "
+                f"run.dir={self.path} cannot be created or written ({error.strerror}); choose a "
                 "directory that you can write to"
             ) from error
         return made
 
     def unmake(self, made: Sequence[Path]) -> None:
-        """Removes what `make` created, if the run could not begin; other files stay."""
+        """Removes what `make` created, if the run could not begin; other files are kept."""
         for path in made:
             try:
                 path.unlink() if path == self.history else path.rmdir()
@@ -95,7 +95,7 @@ class RunDirectory:
                 return
 
     def _check_unused(self) -> None:
-        """Refuses everything but what a run leaves that ended before its first checkpoint."""
+        """Refuses all content except that of a run that ended before its first checkpoint."""
         started = {
             self.configuration,
             self.plan,
@@ -110,7 +110,7 @@ class RunDirectory:
             files = list(self.path.iterdir()) if self.path.exists() else []
         except OSError as error:
             raise UserError(
-                f"run.dir={self.path} cannot be read ({error.strerror}): choose a directory of "
+                f"run.dir={self.path} cannot be read ({error.strerror}); choose a directory of "
                 "your own"
             ) from error
         results = [file for file in files if file not in started]
@@ -121,69 +121,69 @@ class RunDirectory:
             results.append(self.checkpoints)
         if results or self._history_has_results():
             raise UserError(
-                f"run.dir={self.path} is not empty: give another run.dir, or remove this one, so "
+                f"run.dir={self.path} is not empty; give another run.dir, or remove this one, so "
                 "that no earlier result is overwritten"
             )
 
     def _history_has_results(self) -> bool:
-        """Returns whether the history holds more than faults of before the first checkpoint."""
+        """Returns whether the history holds more than faults from before the first checkpoint."""
         try:
             if not self.history.exists() or not self.history.stat().st_size:
                 return False
             lines = read_lines(self.history)
         except (OSError, ValueError, UserError):
-            return True  # It is none that a run left.
+            return True  # It was not written by a run.
         only_faults = all(event["event"] == "fault" for event in lines.events.values())
         return not (lines.events and only_faults) or bool(lines.damaged)
 
     def check_has_history(self) -> None:
-        """Checks that a run has been here.
+        """Checks that this is the directory of a run.
 
         Raises:
-            UserError: there is no history.
+            UserError: it has no history.
         """
         if not self.history.is_file():
             raise UserError(
-                f"{self.path}: is not a run directory, as it has no {self.history.name}; name the "
+                f"{self.path} is not a run directory, as it has no {self.history.name}; name the "
                 "run.dir of a run of dbsl_tf.train"
             )
 
     def write_text(self, file: Path, text: str) -> None:
-        """Writes a whole file or nothing, see `dbsl_tf.common.files.write_whole`."""
+        """Writes a whole file or nothing; see `dbsl_tf.common.files.write_whole`."""
         write_whole_text(file, text)
 
     def write_configuration(self, text: str) -> None:
-        """Writes config.yaml with a checksum as its last line, see `write_text`."""
+        """Writes config.yaml with a checksum as its last line; see `write_text`."""
         self.write_text(self.configuration, text_with_checksum(text))
 
     def remark_on_configuration(self) -> str:
-        """Returns a line if config.yaml is not as the run wrote it; else an empty one.
+        """Returns a warning if config.yaml is not as the run wrote it, otherwise an empty string.
 
-        It is read all the same: whoever has edited it means what it says.
+        It is used anyway, on the assumption that the user has edited it deliberately.
         """
         try:
             text = read_text(self.configuration, WRITTEN_BY_HAND)
         except (OSError, UnicodeDecodeError):
-            return ""  # Whoever reads it says what is wrong.
+            return ""  # The error is reported when the file is read.
         if is_verified_text(text):
             return ""
         return f"warning: {self.configuration} was edited or damaged after the run wrote it"
 
     def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
-        """Writes `content` as indented JSON with a checksum, see `write_text`."""
+        """Writes `content` as indented JSON with a checksum; see `write_text`."""
         self.write_text(file, json.dumps(with_checksum(content), indent=2, allow_nan=False) + "\n")
 
     def read_json(self, file: Path) -> Any:
-        """Reads a file of the run.
+        """Reads a JSON file of the run.
 
         Raises:
-            UserError: it cannot be read, is no JSON, or not what was written.
+            UserError: it cannot be read, is not JSON, or does not match its checksum.
         """
         try:
             return verified(json.loads(read_text(file, TABLE)))
         except OSError as error:
             raise UserError(
-                f"{file} cannot be read ({error.strerror}): name the directory of a run of "
+                f"{file} cannot be read ({error.strerror}); name the directory of a run of "
                 "dbsl_tf.train"
             ) from error
         except (ValueError, RecursionError) as error:

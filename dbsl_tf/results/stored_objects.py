@@ -1,4 +1,4 @@
-"""JSON objects that a run left, checked where they are read: a file may be damaged by then."""
+"""Reads the JSON objects of a run and checks them, as a file may have been damaged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_object(directory: RunDirectory, path: Path) -> dict[str, Any]:
     """
     content = directory.read_json(path)
     if not isinstance(content, dict):
-        raise damaged(path, "it holds no JSON object")
+        raise damaged(path, "it does not hold a JSON object")
     return content
 
 
@@ -36,7 +36,7 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
     """Returns summary.json of a run, see `dbsl_tf.results.summary`; numbers are finite or null.
 
     Raises:
-        UserError: there is none, or it is damaged.
+        UserError: it does not exist or is damaged.
     """
     summary = read_object(directory, directory.summary)
     try:
@@ -50,10 +50,10 @@ def read_history(directory: RunDirectory) -> list[dict[str, Any]]:
     """Returns the lines of history.jsonl that count, see `history_lines.read_events`.
 
     Raises:
-        UserError: also where it does not come to the newest checkpoint, or to the number of
-            commits in summary.json.
+        UserError: it cannot be read, is damaged, or ends before the newest checkpoint or the number
+            of commits in summary.json.
     """
-    # Whatever these tell of was in the history before.
+    # A checkpoint or a summary is written only after the history has reached it.
     reaching = max(map(commit_of, checkpoint_files(directory.checkpoints)), default=0)
     summary = read_summary(directory) if directory.summary.exists() else {}
     events = read_events(directory.history, reaching)
@@ -66,7 +66,7 @@ def read_history(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 def read_precision_choice(directory: RunDirectory) -> PrecisionChoice | None:
-    """Returns what `compute.precision: auto` chose, by plan.json; None if it says nothing.
+    """Returns what `compute.precision: auto` chose, from plan.json; None if it does not say.
 
     Raises:
         UserError: the file is damaged.

@@ -1,4 +1,4 @@
-"""What the directory of a run says of it, for those who come later."""
+"""Reads a stored run from its directory, for evaluation and export."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class StoredRun:
 
     Attributes:
         directory: its files.
-        config: what it was trained with; its precision is that which auto came to.
-        facts: of its data, see `dbsl_tf.data.dataset.dataset_facts`.
+        config: the configuration it was trained with, with the precision that auto chose.
+        facts: facts about its data, see `dbsl_tf.data.dataset.dataset_facts`.
     """
 
     directory: RunDirectory
@@ -33,7 +33,7 @@ class StoredRun:
     def read(cls, path: Path) -> StoredRun:
         """Reads the files of the run in `path`.
 
-        A line on standard error tells of a config.yaml that is not as the run wrote it.
+        If config.yaml is not as the run wrote it, a warning is printed to standard error.
 
         Raises:
             UserError: there is no such run, or a file cannot be read.
@@ -46,8 +46,8 @@ class StoredRun:
             )
         if not directory.data.is_file():
             raise UserError(
-                f"{path} has no {directory.data.name} and so no model, as an imported history has "
-                "none; name the directory of a run of dbsl_tf.train"
+                f"{path} has no {directory.data.name} and so no model, like every imported "
+                "history; name the directory of a run of dbsl_tf.train"
             )
         if remark := directory.remark_on_configuration():
             print(remark, file=sys.stderr)
@@ -60,7 +60,7 @@ class StoredRun:
     def checkpoint(self, commit: int | None = None) -> Checkpoint:
         """Returns the checkpoint of a commit; None: the newest that can be read.
 
-        Damaged ones that are passed over are reported on standard error.
+        Damaged ones that are skipped are reported on standard error.
 
         Raises:
             UserError: there is none, or none that can be read.
@@ -70,12 +70,15 @@ class StoredRun:
             return checkpoints.at(commit)
         newest = checkpoints.latest(lambda line: print(line, file=sys.stderr))
         if newest is None:
-            raise UserError(f"{self.directory.path} has no checkpoint to take the weights from")
+            raise UserError(
+                f"{self.directory.path} has no checkpoint to take the weights from; name a run "
+                "that has one"
+            )
         return newest
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:
-    """Returns data.json, checked for what a network needs of it."""
+    """Returns data.json, after checking the facts that a network needs."""
     facts = read_object(directory, directory.data)
     try:
         classes = whole_number(facts.get("classes"), "classes")

@@ -22,23 +22,24 @@ def summarize(
 ) -> dict[str, Any]:
     """Returns the content of summary.json.
 
-    `wall_seconds` is from the first mini-epoch handed out to the last result, evaluation included;
-    starting servers and tracing come before. `planned_seconds` counts neither evaluations nor
-    changes of resolution. Medians and ratios are over all mini-epochs of a role at the highest
-    resolution, whichever plan they were of, where the plan has that role. The realised extra time
-    ratio is the slower role's median mini-epoch over what a mini-epoch of the all-large baseline
-    (d/n samples with B_L) takes at the speed that the large workers showed: the baseline's
-    predicted time, times the median of what each of their mini-epochs took over what the worker's
-    time model predicts for its own samples and batch. None where no large worker ran. It cannot
-    tell the speed of an all-large run apart from that of the large workers here: for that, compare
-    with a run that has no small workers.
+    - `wall_seconds` runs from the first mini-epoch handed out to the last result, evaluation
+      included; starting servers and tracing are not included.
+    - `planned_seconds` includes neither evaluations nor changes of resolution.
+    - Medians and ratios are over all mini-epochs of a role at the highest resolution, under
+      whichever plan, provided that the present plan has that role.
+    - The realised extra time ratio is the slower role's median mini-epoch over the time that a
+      mini-epoch of the all-large baseline (d/n samples with B_L) takes at the observed speed of the
+      large workers. That time is the baseline's predicted time, times the median ratio of observed
+      to predicted time over the large workers' mini-epochs. None if no large worker ran. As large
+      workers may run at another speed beside small ones than in an all-large run, compare with a
+      run without small workers for the true ratio.
     """
     plan = schedule.plain
     evaluations = [r for r in evaluations if r.resolution == schedule.highest_resolution]
     last = evaluations[-1]
     samples = sum(record.samples for record in commits)
     highest = [r for r in commits if r.resolution == schedule.highest_resolution]
-    # A run that goes on under another configuration may have had both before.
+    # A run resumed with another configuration may have had both roles before.
     small, large = (_median_seconds(highest, role) if plan.count(role) else None for role in ROLES)
     return {
         "test_loss": last.test_loss,
@@ -70,7 +71,7 @@ def _realised_extra_time_ratio(
     plan: DualBatchPlan, commits: Sequence[CommitRecord], medians: Sequence[float | None]
 ) -> float | None:
     models = {worker.index: worker.time_model for worker in plan.workers}
-    # A drift, or going on under another configuration, gives a worker other samples and batches.
+    # After drift, or resuming with another configuration, a worker's samples and batches differ.
     large = [
         r.seconds / models[r.worker].mini_epoch_seconds(r.samples, r.batch)
         for r in commits

@@ -1,4 +1,4 @@
-"""The points of a grid, and the runs at each."""
+"""The points of a grid of configuration values."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Point:
 
     @property
     def overrides(self) -> list[str]:
-        """As the command line of training takes them."""
+        """The point as arguments of dbsl_tf.train."""
         return [f"{key}={value}" for key, value in self.values]
 
     @property
     def name(self) -> str:
-        """A name for a folder: it depends on this point alone, so that sweeps can grow."""
+        """A name for its folder; it depends only on this point, so that a sweep can be extended."""
         ends = [key.rpartition(".")[2] for key, _ in self.values]
         parts = [
             f"{end if ends.count(end) == 1 else key}={_plain(value)}"
@@ -47,10 +47,10 @@ class Point:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Refuses `key=value` that the sweep sets itself, but for the first seed.
+    """Checks that no override is of a key that the sweep sets; the first seed may be given.
 
     Raises:
-        UserError: there is one.
+        UserError: there is such an override.
     """
     taken = tagged(SetBySweep)
     for key in (override.partition("=")[0].strip() for override in overrides):
@@ -59,14 +59,14 @@ def check_overrides(overrides: Sequence[str]) -> None:
 
 
 def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axis, ...]:
-    """Reads the axes of a grid, each `key=value,value,...`; commas in brackets part no values.
+    """Parses the axes of a grid, each `key=value,value,...`; commas in brackets do not separate.
 
     Args:
         texts: the axes.
-        overrides: `key=value` that hold for all points; none of them may be an axis.
+        overrides: `key=value` for all points; none of them may be an axis.
 
     Raises:
-        UserError: an axis is no such text, is there twice, or is a key that is set elsewhere.
+        UserError: an axis has the wrong form, is given twice, or is a key that is set elsewhere.
     """
     fixed = {override.partition("=")[0].strip() for override in overrides}
     taken = tagged(SetBySweep)
@@ -116,7 +116,7 @@ def _split(text: str) -> list[str]:
 
 
 def _plain(value: str) -> str:
-    """Returns a value fit for the name of a folder, and still unique."""
+    """Returns a value in a form suitable for a folder name, and still unique."""
     plain = _UNUSUAL.sub("_", value)
     if plain == value and len(value) <= 40:
         return value

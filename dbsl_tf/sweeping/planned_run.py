@@ -1,4 +1,4 @@
-"""One run of a sweep: where it lies, what starts it, how far it is."""
+"""One run of a sweep: its directory, the command that starts it, and whether it is finished."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class PlannedRun:
     """A point of the grid with a seed.
 
     Attributes:
-        point: of the grid.
-        seed: run.seed.
-        directory: run.dir.
-        arguments: of dbsl_tf.train.
+        point: the point of the grid.
+        seed: the value of run.seed.
+        directory: the directory for run.dir.
+        arguments: the arguments of dbsl_tf.train.
         config: the resulting configuration.
     """
 
@@ -57,26 +57,26 @@ class PlannedRun:
             ) from error
 
     def check_configuration(self) -> None:
-        """Checks that what lies in the directory is this run, begun or finished.
+        """Checks that the directory, if it holds a run, holds this one.
 
         Raises:
-            UserError: it is one of another configuration, which must not be taken for this one.
+            UserError: it holds a run with another configuration.
         """
         if not self.directory.configuration.exists():
             return
         before, now = load_config(self.directory.configuration), self.config
         if now.time_model == type(now.time_model)():
-            # It was measured then, and is not measured again.
+            # It was measured then and will not be measured again.
             now = now.model_copy(update={"time_model": before.time_model})
         found = changes(before, now)
         if found:
             raise UserError(
-                f"{self.directory.path} holds a run in which {found[0]}: give another --output, "
+                f"{self.directory.path} holds a run in which {found[0]}; give another --output, "
                 "or remove it to train from scratch"
             )
 
     def check_plan(self) -> None:
-        """Checks that there is a plan, as far as that is known before anything is measured.
+        """Checks that there is a plan, as far as that is known before measuring anything.
 
         Raises:
             UserError: no plan satisfies the configuration.
@@ -105,10 +105,10 @@ def planned_runs(
 
     Args:
         config_file: `--config`.
-        overrides: `key=value` for all of them.
+        overrides: `key=value` for all runs.
         grid: the points.
         seeds: the seeds.
-        output: folder of the sweep.
+        output: the folder of the sweep.
 
     Raises:
         UserError: a point is not allowed or has no plan, or a directory holds another run or a
@@ -129,6 +129,6 @@ def planned_runs(
             run = PlannedRun(point, seed, directory, ("--config", config_file, *values), config)
             run.check_configuration()
             run.check_plan()
-            run.summary()  # A damaged one is reported here, not after all the others have trained.
+            run.summary()  # Report a damaged one now, not after all the others have trained.
             runs.append(run)
     return runs

@@ -1,4 +1,4 @@
-"""Runs one after the other, each in processes of its own."""
+"""Trains the runs of a sweep one after the other, each in its own processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dbsl_tf.sweeping.planned_run import PlannedRun
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not finish: its status and its last words."""
+    """A run that did not finish: its exit status and its last message."""
 
     run: PlannedRun
     status: int
@@ -25,24 +25,24 @@ class Failure:
 
 
 def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Console) -> list[Failure]:
-    """Runs those that are not finished; one that fails does not stop the others.
+    """Trains the runs that are not finished; one that fails does not stop the others.
 
     Args:
-        runs: in order.
-        launcher: the command that trains, before its arguments.
-        console: told of every run.
+        runs: the runs, in order.
+        launcher: the words of the command that trains, without its arguments.
+        console: shows every run.
 
     Returns:
-        Those that failed.
+        The runs that failed.
 
     Raises:
-        KeyboardInterrupt: after the run under way has saved and ended.
+        KeyboardInterrupt: the user pressed Ctrl-C, and the current run has saved and ended.
     """
     failures = []
     for number, run in enumerate(runs, 1):
         heading = f"run {number} of {len(runs)}: {run.name}"
         if run.summary() is not None:
-            print_line(console, f"{heading}: finished before")
+            print_line(console, f"{heading}: already finished")
             continue
         print_line(console, heading)
         began = time.monotonic()
@@ -58,8 +58,8 @@ def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Consol
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Returns exit status and standard error of a command, whose output is shown as it comes."""
-    # Not in this process's group: Ctrl-C reaches this process alone, which passes it on once.
+    """Runs a command while showing its output; returns its exit status and standard error."""
+    # Not in this process's group: Ctrl-C reaches only this process, which passes it on once.
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
     try:
         _, errors = process.communicate()
@@ -71,8 +71,8 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Makes a run save and end; a second Ctrl-C cuts that short."""
-    # Not SIGINT: a process started in the background may ignore that.
+    """Makes a run save and end; a second Ctrl-C interrupts that."""
+    # Not SIGINT, which a process started in the background may ignore.
     process.terminate()
     try:
         _, errors = communicate(process, Limits())

@@ -1,4 +1,4 @@
-"""The result of a sweep: a row for each point, mean and standard deviation over its seeds."""
+"""The result of a sweep: one row per point, with mean and standard deviation over its seeds."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Row:
     """A point of the grid.
 
     Attributes:
-        point: of the grid.
-        planned: runs planned at it.
-        summaries: of those that are finished, see `dbsl_tf.results.summary`.
+        point: the point.
+        planned: how many runs were planned there.
+        summaries: the summaries of the finished runs, see `dbsl_tf.results.summary`.
     """
 
     point: Point
@@ -36,9 +36,10 @@ class Row:
     summaries: tuple[dict[str, Any], ...]
 
     def statistics(self, figure: str) -> tuple[float, float | None] | None:
-        """Returns the mean and sample standard deviation over the seeds; the latter None for one.
+        """Returns the mean and sample standard deviation over the seeds.
 
-        None where no finished run has the figure.
+        The deviation is None for a single seed; everything is None if no finished run has the
+        figure.
         """
         values = [s[figure] for s in self.summaries if s.get(figure) is not None]
         if not values:
@@ -74,7 +75,7 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
 
 
 def rows_as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Returns the table as JSON may hold it."""
+    """Returns the table as JSON values."""
     content = []
     for row in rows:
         figures = {}

@@ -1,7 +1,7 @@
-"""One event file, written without operations of TensorFlow.
+"""Writes one event file without TensorFlow operations.
 
-`tf.summary` would make some: while this process is connected to a cluster, every new operation
-waits for workers that hang. The file is a plain sequence of `Event` messages.
+`tf.summary` would use some, and while this process is connected to a cluster, every new operation
+waits for hung workers. The file is a plain sequence of `Event` messages.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _VERSION = "brain.Event:2"
 class EventFile:
     """A new event file in a folder; a context manager.
 
-    TensorBoard shows the files of a folder as one run. This one begins with the mark of a session
-    that starts at `first_step`, at which TensorBoard drops what earlier files have from there on.
+    TensorBoard shows the files of a folder as one run. The file begins by marking a session that
+    starts at `first_step`, which makes TensorBoard discard that step and later ones in older files.
 
     Args:
-        folder: made where it is not there.
-        first_step: the first step that is going to be written.
+        folder: created if it does not exist.
+        first_step: the first step that will be written.
 
     Raises:
         UserError: it cannot be written.
@@ -38,7 +38,7 @@ class EventFile:
 
     def __init__(self, folder: Path, first_step: int) -> None:
         now = time.time()
-        # In the order of the names TensorBoard reads the files.
+        # TensorBoard reads the files in the order of their names.
         seconds, rest = divmod(int(now * 1e6), 1_000_000)
         self._path = folder / f"events.out.tfevents.{seconds:010d}.{rest:06d}"
         try:
@@ -57,7 +57,7 @@ class EventFile:
         self._writer.close()
 
     def scalars(self, step: int, wall_time: float, values: Mapping[str, float]) -> None:
-        """Write numbers by tag; `wall_time` is Unix time in seconds.
+        """Writes numbers by tag; `wall_time` is Unix time in seconds.
 
         Raises:
             UserError: they cannot be written.
@@ -68,7 +68,7 @@ class EventFile:
         self._write(Event(wall_time=wall_time, step=step, summary=summary))
 
     def text(self, step: int, tag: str, markdown: str) -> None:
-        """Write a text, as `scalars`."""
+        """Writes a text; raises as `scalars` does."""
         metadata = SummaryMetadata(
             plugin_data=SummaryMetadata.PluginData(plugin_name="text"),
             data_class="DATA_CLASS_TENSOR",
@@ -89,7 +89,7 @@ class EventFile:
     def _not_written(self, error: Exception) -> UserError:
         reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
         return UserError(
-            f"{self._path} cannot be written ({reason}): free some space, correct the permissions "
+            f"{self._path} cannot be written ({reason}); free some space, correct the permissions "
             "or give run.tensorboard=false, and start the run again: it is resumed from its last "
             "checkpoint"
         )

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: its roles and its evaluations as curves over the commits."""
+"""Writes a run for TensorBoard: curves of its roles and its evaluations over the commits."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ TEST = "test"
 
 
 class TensorBoard:
-    """Writes event files as a run goes on; a context manager and an observer of the run.
+    """Writes event files during a run; a context manager and an observer of the run.
 
-    `small`, `large` and `test` are runs of their own to TensorBoard, so that a tag is one chart
-    with a curve for each. Steps are commits, times those of the mini-epochs and evaluations. A
-    run that goes on from a checkpoint writes new files, and what the earlier ones have after that
-    checkpoint is dropped by TensorBoard as it is by history.jsonl.
+    `small`, `large` and `test` are separate runs to TensorBoard, so that a tag is one chart with a
+    curve for each. Steps are commits; times are those of the mini-epochs and evaluations. A resumed
+    run writes new files, and TensorBoard discards everything after the checkpoint in the earlier
+    ones, as history.jsonl does.
 
     Args:
-        folder: of the event files of a run of training.
-        after: commits that count before this process took over.
-        configuration: of the run, shown as text.
-        highest: its highest resolution; evaluations at others have tags of their own.
+        folder: the folder for the event files of a run.
+        after: commits that count from before this process started.
+        configuration: the run's configuration, shown as text.
+        highest: its highest resolution; evaluations at other resolutions have their own tags.
 
     Raises:
-        UserError: nothing can be written there.
+        UserError: the files cannot be written.
     """
 
     def __init__(self, folder: Path, after: int, configuration: str, highest: int) -> None:
@@ -71,7 +71,7 @@ class TensorBoard:
         )
 
     def drifted(self, record: DriftRecord) -> None:
-        """Not shown: history.jsonl tells of it."""
+        """Writes nothing: history.jsonl has the record."""
 
     def faulted(self, record: FaultRecord) -> None:
-        """Not shown: history.jsonl tells of it."""
+        """Writes nothing: history.jsonl has the record."""

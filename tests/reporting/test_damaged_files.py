@@ -116,7 +116,7 @@ class TestDamagedFiles:
     def test_json_that_cannot_be_read(self, subtests):
         for file in (self.run.summary, self.run.plan, self.run.data):
             for content, expected in (
-                ("[]", "no JSON object"),
+                ("[]", "not hold a JSON object"),
                 ("{", "cannot be read"),
                 ('{"x": ' + "9" * 5000 + "}", "cannot be read"),
                 ("[" * 100_000, "cannot be read"),

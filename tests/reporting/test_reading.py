@@ -139,7 +139,7 @@ def test_a_profile_that_is_elsewhere_leaves_no_time_model(tmp_path: Path) -> Non
         ("config.yaml", "a: [", "config.yaml cannot be read"),
         ("config.yaml", "- 1", "it holds no sections"),
         ("plan.json", "{", "plan.json cannot be read"),
-        ("summary.json", "[]", "summary.json cannot be read .it holds no JSON object"),
+        ("summary.json", "[]", "summary.json cannot be read .it does not hold a JSON object"),
         ("history.jsonl", "no JSON\n", "history.jsonl line 1 is not a record"),
         (
             "history.jsonl",

@@ -99,7 +99,7 @@ class TestWithChecksum(DamagedCase):
 
     def test_one_under_the_name_of_another_is_not_taken_for_it(self):
         other = self.path.rename(self.path.with_name("commit-000000003.npz"))
-        with pytest.raises(UserError, match=r"000000003.npz is damaged \(it is that of commit 2\)"):
+        with pytest.raises(UserError, match=r"000000003.npz is damaged \(it holds commit 2\)"):
             self.checkpoints.at(3)
         assert other.exists()
 
@@ -123,19 +123,19 @@ class TestWithoutChecksum(DamagedCase):
     @pytest.mark.parametrize(
         ("changes", "expected"),
         [
-            ({"clocks": [1]}, "samples of another number of workers than 1"),
-            ({"clocks": []}, "samples of another number of workers"),
+            ({"clocks": [1]}, "samples for a number of workers other than 1"),
+            ({"clocks": []}, "samples for a number of workers"),
             ({"clocks": [1, -1]}, "a clock is -1, not a count"),
             ({"clocks": 2}, "not iterable"),
-            ({"samples": {"32": [45]}}, "samples of another number of workers than 2"),
+            ({"samples": {"32": [45]}}, "samples for a number of workers other than 2"),
             ({"samples": {"32": [45, 5.5]}}, "samples is 5.5, not a count"),
-            ({"time_models": {"32": [[1e-3, 1e-2, 0.0]]}}, "time models of another number"),
+            ({"time_models": {"32": [[1e-3, 1e-2, 0.0]]}}, "time models for a number of workers"),
             ({"time_models": {"32": [[1e-3, 1e-2]] * 2}}, "not enough values"),
             ({"time_models": {"32": [[-1e-3, 1e-2, 0.0]] * 2}}, r"a time model is \(-0.001"),
             ({"wall_seconds": None}, "wall_seconds is None, not a finite number"),
             ({"format": 2}, "its checksum is missing"),
-            ({"format": 3}, "format 3, known are 1 and 2"),
-            ({"commit": 4}, "it is that of commit 4"),
+            ({"format": 3}, "its format is 3; known are 1 and 2"),
+            ({"commit": 4}, "it holds commit 4"),
         ],
     )
     def test_what_no_run_leaves_is_refused(self, changes: dict[str, Any], expected: str):

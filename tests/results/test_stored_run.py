@@ -42,7 +42,7 @@ class TestStoredRun:
     def test_damaged_facts_are_told(self, subtests):
         facts = verified(json.loads(self.run.data.read_text()))
         for content, expected in (
-            ([], "it holds no JSON object"),
+            ([], "it does not hold a JSON object"),
             ({}, "classes is None, not a count"),
             ({**facts, "classes": "x"}, "classes is 'x', not a count"),
             ({**facts, "classes": 0}, "classes is 0, below 1"),

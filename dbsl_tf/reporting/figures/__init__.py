@@ -1,1 +1,1 @@
-"""A file for each kind of figure; all legible in grey and as wide as a column of a paper."""
+"""The figures, one file for each kind; all are legible in grey and one column of a paper wide."""

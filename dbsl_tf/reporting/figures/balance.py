@@ -1,4 +1,4 @@
-"""Whether workers finish together: the spread of their mini-epochs' times."""
+"""Shows whether workers finish together: the spread of their mini-epochs' times."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class _Row:
 
 
 def draw_balance(groups: Sequence[Group], width: float = COLUMN) -> Figure:
-    """Draws the times of mini-epochs as boxes: of each worker, or of each group's roles.
+    """Draws the times of mini-epochs as boxes, for each worker or for each group's roles.
 
-    A box holds the middle half, its line is the median and its whiskers reach from the fifth to
-    the ninety-fifth percentile; the diamond is what the time model predicts. Call it in
+    A box holds the middle half, its line is the median, its whiskers reach from the fifth to the
+    ninety-fifth percentile, and the diamond is the time model's prediction. Call it in
     `paper_style`.
 
     Raises:
@@ -54,7 +54,7 @@ def draw_balance(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     single = len(groups) == 1 and len(groups[0].runs) == 1
     rows = _worker_rows(groups[0].runs[0]) if single else _group_rows(groups)
     if not rows:
-        raise UserError("no run has finished a mini-epoch yet: draw the balance later")
+        raise UserError("no run has finished a mini-epoch yet; draw the balance later")
     labels = [wrapped(row.label, round(_LABEL_CHARACTERS * width / COLUMN)) for row in rows]
     heights = [_LINE_INCHES * (label.count("\n") + 1) + _GAP_INCHES for label in labels]
     figure = Figure(figsize=(width, 0.5 + sum(heights)), layout="constrained")
@@ -90,7 +90,7 @@ _PLANNED: dict[str, Any] = {
 
 
 def _draw_rows(axes: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> list[float]:
-    """Draws the boxes from above; the middle of each row."""
+    """Draws the boxes from top to bottom; returns the middle of each row."""
     middles, above = [], 0.0
     for row, height in zip(rows, heights):
         middle = above + height / 2

@@ -1,4 +1,4 @@
-"""A figure as SVG inside a page."""
+"""Embeds a figure in a page as SVG."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     """Returns the figure as an SVG element as wide as its container. Call it in `paper_style`.
 
     Args:
-        figure: to show.
-        name: of the figure, unique in the page: identifiers inside begin with it.
-        description: what it shows, for those who cannot see it.
+        figure: the figure to embed.
+        name: a name unique in the page; identifiers inside the figure begin with it.
+        description: a text alternative for people who cannot see the figure.
     """
     stream = StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})

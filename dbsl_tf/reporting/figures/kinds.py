@@ -20,15 +20,15 @@ KINDS = (*CURVES, "timeline", "time-model", "balance")
 
 
 def draw(kind: str, groups: Sequence[Group], against: Against = "epoch") -> Figure:
-    """Draws a figure of `KINDS`, as wide as a column; call it in `style.paper_style`.
+    """Draws a figure one column wide; call it in `style.paper_style`.
 
     Args:
-        kind: of `KINDS`.
-        groups: what to draw.
-        against: of `CURVES`: over epochs or over time.
+        kind: one of `KINDS`.
+        groups: the runs to draw.
+        against: for `CURVES`, whether to draw over epochs or over time.
 
     Raises:
-        UserError: the runs have not recorded what it shows.
+        UserError: the runs have not recorded what the figure shows.
     """
     match kind:
         case "accuracy" | "loss":

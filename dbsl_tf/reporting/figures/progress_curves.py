@@ -1,4 +1,4 @@
-"""Loss or accuracy over epochs or over time."""
+"""Draws loss or accuracy over epochs or over time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_NARROWEST_BAND = 0.09  # of the axis, that has room for a resolution
+_NARROWEST_BAND = 0.09  # share of the axis that leaves room for a resolution
 
 
 def draw_progress(
@@ -31,11 +31,11 @@ def draw_progress(
 ) -> Figure:
     """Draws the curves of one run, or one curve for each group with its standard deviation.
 
-    One run: test set and training of both roles. Several: the test set; where no group has been
-    evaluated, the training of every run. Call it in `paper_style`.
+    For one run it draws the test set and the training of both roles; for several, the test set or,
+    if no group has been evaluated, the training of every run. Call it in `paper_style`.
 
     Raises:
-        UserError: nothing was recorded to draw.
+        UserError: nothing that could be drawn was recorded.
     """
     from matplotlib.figure import Figure
 
@@ -43,7 +43,7 @@ def draw_progress(
     curves, on_test = _curves(groups, metric, against, single)
     if not curves:
         raise UserError(
-            f"no run has recorded {metric} yet: draw it once a mini-epoch or an evaluation is done"
+            f"no run has recorded {metric} yet; draw it once a mini-epoch or an evaluation is done"
         )
     scale, unit = (1.0, "")
     if against == "time":
@@ -71,7 +71,7 @@ def draw_progress(
 def _curves(
     groups: Sequence[Group], metric: Metric, against: Against, single: bool
 ) -> tuple[list[Curve], bool]:
-    """Returns the curves to draw, and whether they are of the test set."""
+    """Returns the curves to draw, and whether they show the test set."""
     if single:
         return run_curves(groups[0].runs[0], metric, against), True
     curves = [curve for group in groups if (curve := group_curve(group, metric, against)).x]
@@ -110,7 +110,7 @@ def _y_label(metric: Metric, on_test: bool) -> str:
 
 
 def _mark_resolutions(axes: Axes, run: RecordedRun, against: Against, scale: float) -> None:
-    """Shades every other stretch of one resolution, and writes the resolution above."""
+    """Shades every other period of one resolution, and writes the resolution above it."""
     if len(run.resolutions) < 2:
         return
     end = axes.get_xlim()[1]

@@ -1,4 +1,4 @@
-"""How stale the weights were that workers trained."""
+"""Shows how stale the weights were that the workers started from."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def draw_staleness(run: RecordedRun, width: float = COLUMN) -> Figure:
-    """Draws how many mini-epochs of each role had which staleness. Call it in `paper_style`.
+    """Draws how many mini-epochs of each role had each staleness. Call it in `paper_style`.
 
     Raises:
-        UserError: the run has not recorded it.
+        UserError: the run has not recorded staleness.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

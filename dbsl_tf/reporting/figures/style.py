@@ -1,4 +1,4 @@
-"""What all figures of a report have in common: size, type, legends."""
+"""The style that all figures of a report share: sizes, type, legends."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _SETTINGS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # letters stay text
     "svg.hashsalt": "dbsl_tf",  # the same figure is the same file
 }
-_CHARACTERS_AN_INCH = 21  # of the legend's type, on average
-_LONGEST_LINE = 52  # characters that fit a column beside a key
+_CHARACTERS_AN_INCH = 21  # in the legend's type, on average
+_LONGEST_LINE = 52  # characters that fit in a column beside a legend key
 _LINE_INCHES = 0.145
 _MOST_POINTS_MARKED = 12
 
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Sets type sizes and line widths of a figure in a paper, while it is drawn and saved."""
+    """Sets type sizes and line widths for a paper while figures are drawn and saved."""
     import matplotlib
 
     with matplotlib.rc_context(_SETTINGS):
@@ -55,7 +55,7 @@ def marked_points(points: int, index: int) -> slice | None:
 
 
 def typeset(label: str) -> str:
-    """Returns a label with its symbols as mathematics: n_S, B_L."""
+    """Returns a label with its symbols, such as n_S and B_L, as mathematics."""
     return re.sub(r"\b([nBd])_([SL])\b", r"$\1_\2$", literal(label))
 
 
@@ -65,7 +65,7 @@ def wrapped(label: str, width: int) -> str:
 
 
 def _lines(label: str, width: int) -> list[str]:
-    """Returns the lines; a value stays beside its symbol."""
+    """Returns the lines; a value stays on the line of its symbol."""
     kept = label.replace(" = ", "\0=\0")
     return [line.replace("\0", " ") for line in textwrap.wrap(kept, width)]
 
@@ -73,13 +73,13 @@ def _lines(label: str, width: int) -> list[str]:
 def add_legend(
     figure: Figure, handles: Sequence[Artist], labels: Sequence[str], width: float
 ) -> None:
-    """Puts a legend below all axes and makes the figure higher by what it takes.
+    """Puts a legend below all axes and makes the figure higher by the legend's height.
 
     Args:
-        figure: with the constrained layout.
-        handles: of its entries.
-        labels: of its entries, not typeset.
-        width: of the figure in inches.
+        figure: a figure with the constrained layout.
+        handles: the handles of the entries.
+        labels: the labels of the entries, not typeset.
+        width: the width of the figure in inches.
     """
     if not handles:
         return
@@ -89,7 +89,7 @@ def add_legend(
     columns = max(1, int(width * _CHARACTERS_AN_INCH // (longest + 8)))
     rows = -(-len(lines) // columns)
     columns = -(-len(lines) // rows)
-    # Handles fill the columns from above: the highest entry of a row counts.
+    # Handles fill the columns from the top, so the highest entry of a row counts.
     grid = [lines[column * rows : (column + 1) * rows] for column in range(columns)]
     heights = [
         max(cells[row].count("\n") + 1 for cells in grid if row < len(cells)) for row in range(rows)
@@ -108,14 +108,14 @@ def add_legend(
 
 
 def finish_axes(axes: Axes) -> None:
-    """Draws a faint grid, and no frame where there is no scale."""
+    """Draws a faint grid, and removes the frame from sides without a scale."""
     axes.grid(True, color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """Returns the seconds in a unit that suits a span of time, and the unit's sign."""
+    """Returns the seconds in a unit that suits a time span, and the unit's symbol."""
     if seconds > 3 * 3600:
         return 3600.0, "h"
     if seconds > 5 * 60:

@@ -1,4 +1,4 @@
-"""The time model against what was observed: seconds of a batch over its size."""
+"""Compares the time model with observed times: seconds of a batch over its size."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_LINES = 4
-_APART = 0.02  # between workers with the same batch, as a part of the axis
+_APART = 0.02  # distance of workers with the same batch, as a share of the axis
 
 
 def draw_time_model(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     """Draws measured times of a batch as points with their spread, and t(B) = a B + b as lines.
 
-    A point is the median of mini-epochs, those of one worker or, of several runs, of a group; its
-    bar reaches from the tenth to the ninetieth percentile. Points that would cover each other
-    stand side by side. Call it in `paper_style`.
+    A point is the median of the mini-epochs of one worker or, with several runs, of a group; its
+    bar reaches from the tenth to the ninetieth percentile. Points that would overlap are placed
+    side by side. Call it in `paper_style`.
 
     Raises:
         UserError: no run has recorded the time of its steps.
@@ -44,8 +44,8 @@ def draw_time_model(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     points = _points(groups)
     if not points:
         raise UserError(
-            "no run has recorded the time of its steps: training records it from the first "
-            "mini-epoch on, imported files do not have it"
+            "no run has recorded the time of its steps; training records it from the first "
+            "mini-epoch on, but imported files do not have it"
         )
     reach = max(point.batch for point in points) * 1.08
     _draw_points(axes, points, reach)
@@ -64,7 +64,7 @@ def draw_time_model(groups: Sequence[Group], width: float = COLUMN) -> Figure:
 
 @dataclass(frozen=True)
 class _Point:
-    """What was observed: `seconds` of a batch of `batch` samples, under the label of a marker."""
+    """Observed `seconds` of a batch of `batch` samples, under the label of a marker."""
 
     label: str
     batch: float
@@ -72,7 +72,7 @@ class _Point:
 
 
 def _points(groups: Sequence[Group]) -> list[_Point]:
-    """Returns a point for each worker of a single run; else one per group and batch size."""
+    """Returns one point for each worker of a single run, or for each group and batch size."""
     if len(groups) == 1 and len(groups[0].runs) == 1:
         run = groups[0].runs[0]
         sizes = len(run.resolutions) > 1
@@ -127,13 +127,13 @@ def _draw_points(axes: Axes, points: Sequence[_Point], reach: float) -> None:
 
 
 def _shift(points: Sequence[_Point], place: int, reach: float) -> float:
-    """Returns where a point stands among those of nearly its batch size; 0 in their middle."""
+    """Returns the shift of a point among those of nearly the same batch size; 0 is the middle."""
     near = [
         index
         for index, point in enumerate(points)
         if abs(point.batch - points[place].batch) < _APART * reach
     ]
-    # Many would spread over the axis.
+    # Many points would spread over the whole axis.
     return (near.index(place) - (len(near) - 1) / 2) * min(1.0, 5 / len(near))
 
 
@@ -164,7 +164,7 @@ def _draw_models(axes: Axes, groups: Sequence[Group], reach: float) -> None:
 
 
 def _models(groups: Sequence[Group]) -> list[tuple[TimeModel, str]]:
-    """Returns the time models of all runs, those with the same a and b once."""
+    """Returns the time models of all runs, each pair of a and b once."""
     found: dict[tuple[float, float], tuple[TimeModel, str]] = {}
     for group in groups:
         for run in group.runs:

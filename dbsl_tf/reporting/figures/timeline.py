@@ -1,4 +1,4 @@
-"""A Gantt chart: what every worker did when."""
+"""Draws a Gantt chart of what every worker did when."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MOST_BARS_WITH_EDGES = 24  # in a row of a column's width
+_MOST_BARS_WITH_EDGES = 24  # in a row that is one column wide
 _EXCERPT = 10  # mini-epochs of a worker in the lower panel
-_MOST_PATHS = 3000  # in a vector figure; more are drawn as an image
+_MOST_PATHS = 3000  # as vectors; more are drawn as an image
 _BAR = 0.78  # of a row's height
 _ROW_INCHES = 0.19
 _EVALUATION_FILL: dict[str, Any] = {"facecolor": INK}
@@ -47,7 +47,7 @@ def draw_timeline(groups: Sequence[Group], width: float = COLUMN) -> Figure:
 
     runs = [run for group in groups for run in group.runs if run.mini_epochs]
     if not runs:
-        raise UserError("no run has finished a mini-epoch yet: draw the timeline later")
+        raise UserError("no run has finished a mini-epoch yet; draw the timeline later")
     panels: list[tuple[RecordedRun, float | None]] = [(run, None) for run in runs]
     if len(runs) == 1 and _most_bars(runs[0]) > _bars_with_edges(width):
         panels.append((runs[0], _excerpt_end(runs[0])))
@@ -90,7 +90,7 @@ def _fits(run: RecordedRun, width: float) -> bool:
 
 
 def _excerpt_end(run: RecordedRun) -> float:
-    """Returns the second at which every worker has done so many mini-epochs."""
+    """Returns the second at which every worker has done `_EXCERPT` mini-epochs."""
     ends = []
     for worker in {m.worker for m in run.mini_epochs}:
         own = [m.end for m in run.mini_epochs if m.worker == worker]
@@ -165,7 +165,7 @@ def _role_label(role: str) -> str:
 
 
 def _in_legend(label: str) -> int:
-    """Roles first, as the rows have them; the others as they came."""
+    """Returns a label's rank in the legend: roles first, in the order of the rows, then others."""
     first = [_role_label(role) for role in ROLES]
     return first.index(label) if label in first else len(first)
 
