@@ -1,8 +1,8 @@
 """The augmentations of `data.augment`: their parameters, ranges and defaults.
 
 In YAML a step is a name (`random_flip`) or a name with parameters
-(`random_crop: {padding: 4}`). Names and meanings are those of keras-cv's layers, but for
-`random_resized_crop`, which takes the place of the resizing.
+(`random_crop: {padding: 4}`). Names and meanings are those of keras-cv's layers, except for
+`random_resized_crop`, which replaces the resizing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AugmentStep:
 
 
 class RandomResizedCrop(Section):
-    """Cuts out a random part of the image and resizes it; in the first place only."""
+    """Cuts out a random part of the image and resizes it; must be the first step."""
 
     name: Literal["random_resized_crop"]
     area: Annotated[Range, AfterValidator(_part)] = Field(
@@ -80,7 +80,7 @@ class RandomFlip(Section):
 
 
 class RandomTranslation(Section):
-    """Moves the image by a random part of its size."""
+    """Shifts the image by a random fraction of its size."""
 
     name: Literal["random_translation"]
     height_factor: Fraction = Field(0.125, description="largest shift, as a fraction of the height")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dbsl_tf.common.errors import UserError
 
 IMAGE_FOLDER = "image_folder"
-# Height and width of its images in pixels, where the configuration says nothing else.
+# Default height and width of its images in pixels.
 IMAGE_FOLDER_SIZE = 224
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
@@ -62,8 +62,8 @@ class RecordDataset:
         mean, standard_deviation: per channel (red, green, blue), of the training pixels / 255.
         image_size: height and width in pixels.
         channels: colour channels.
-        archive: the official archive of the binary layout; None when there is none.
-        python_layout: the official pickled layout; None when there is none.
+        archive: the official archive of the binary layout; None if there is none.
+        python_layout: the official pickled layout; None if there is none.
     """
 
     name: str

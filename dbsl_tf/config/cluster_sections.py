@@ -1,4 +1,4 @@
-"""The sections of who does it: `cluster`, `dual_batch`, `sync`."""
+"""The sections about the workers and their cooperation: `cluster`, `dual_batch`, `sync`."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class ClusterSection(Section):
     worker_timeout: Annotated[float | None, Effect.CONDUCT] = Field(
         None,
         gt=0,
-        description="seconds after which a mini-epoch that has not come back is given to another "
+        description="seconds after which an unfinished mini-epoch is given to another "
         "worker; null: 10 times as long as mini-epochs take here, at least 20 s, if the worker "
-        "does not answer either, and 10 times that if it does",
+        "does not answer, or 10 times that if it does",
     )
     max_restarts: Annotated[int, Effect.CONDUCT] = Field(
         10,
@@ -49,7 +49,7 @@ class ClusterSection(Section):
     )
     isolation: Annotated[Isolation, Effect.CONDUCT] = Field(
         "auto",
-        description="use a network namespace to keep others out of a cluster on this machine; if "
+        description="use a network namespace to keep other users out of a local cluster; if "
         "the system refuses one, auto prints a warning and require stops the run. No effect with "
         "TF_CONFIG",
     )

@@ -32,7 +32,7 @@ class DataSection(Section):
         None, description="folder that holds the data sets; null: the user's cache folder"
     )
     train_samples: Annotated[int | None, Effect.RESULT, SameWork()] = Field(
-        None, ge=1, description="train on the first so many samples only; null: on all of them"
+        None, ge=1, description="train on only the first N samples; null: on all of them"
     )
     image_size: Annotated[int | None, Effect.RESULT, Timed("resolutions")] = Field(
         None,
@@ -42,7 +42,7 @@ class DataSection(Section):
         "the data set's images, 224 for image_folder",
     )
     max_bad_files: Annotated[int, Effect.RESULT] = Field(
-        0, ge=0, description="how many unreadable images image_folder may leave out"
+        0, ge=0, description="how many unreadable images of an image_folder may be left out"
     )
     augment: Annotated[
         tuple[Augmentation, ...], Field(strict=False), Effect.RESULT, Timed("augment")

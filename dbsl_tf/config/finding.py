@@ -1,4 +1,4 @@
-"""Which file a configuration is read from: the one that exists, or a packaged one."""
+"""Finds the file of a configuration: an existing file, or one that comes with the package."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def packaged_configs() -> Path:
-    """Returns the folder of the configurations that come with the package."""
+    """Returns the folder with the configurations that come with the package."""
     installed = _PACKAGE / "configs"
     return installed if installed.is_dir() else _PACKAGE.parent / "configs"
 
 
 def find_config(path: Path) -> Path:
-    """Returns the file that is meant by `path`.
+    """Returns the file that `path` refers to.
 
-    A name without a folder that is no file in the working directory is looked up in the package.
+    A name without a folder that is not a file in the working directory is looked up in the package.
 
     Example:
         >>> find_config(Path("quickstart.yaml")) == packaged_configs() / "quickstart.yaml"
@@ -28,7 +28,7 @@ def find_config(path: Path) -> Path:
 
 
 def advice(path: Path) -> str:
-    """Returns what to do about a `path` without a file: the nearest name, or all that there are."""
+    """Returns advice about a `path` that does not exist: the nearest name, or all names."""
     folder = path if path.is_dir() else path.parent
     here, packaged = _names(folder), _names(packaged_configs())
     if close := difflib.get_close_matches(path.name, here, n=1, cutoff=0.5):

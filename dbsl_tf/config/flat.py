@@ -1,4 +1,4 @@
-"""Keys with dots: nested values by them, and overrides."""
+"""Dotted keys: flattening nested values to them, and writing overrides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns nested values by their dotted keys, as in `dual_batch.small_workers`."""
+    """Returns nested values by their dotted keys, such as `dual_batch.small_workers`.
+
+    Example:
+        >>> flat({"run": {"seed": 0}})
+        {'run.seed': 0}
+    """
     return dict(_items(values, ""))
 
 
@@ -23,7 +28,7 @@ def _items(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def override(key: str, value: str) -> str:
-    """Returns the command line's override of a key by a text, quoted where YAML needs that."""
+    """Returns a command-line override that sets a key to a text, quoted if YAML requires that."""
     try:
         plain = read_yaml(value) == value
     except YamlProblem:

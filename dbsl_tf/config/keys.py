@@ -1,4 +1,4 @@
-"""The keys of the configuration as a person reads them: allowed values, default, meaning."""
+"""Describes the configuration keys for people: allowed values, default, meaning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class KeyDescription:
     Attributes:
         key: dotted name, as in an override.
         allowed: its type and range, or the values to choose from.
-        default: as written in YAML; None where the key must be given.
+        default: the default as written in YAML; None if the key must be given.
         meaning: what it sets, with its unit.
     """
 
@@ -48,7 +48,7 @@ def sections() -> dict[str, type[Section]]:
 
 
 def tagged(kind: type[Tag]) -> dict[str, Tag]:
-    """The keys that have a tag of a kind, by dotted name in the order of the configuration.
+    """Returns the keys with a tag of a kind, by dotted name in the order of the configuration.
 
     Args:
         kind: one of `dbsl_tf.config.tags`.
@@ -68,7 +68,7 @@ def tagged(kind: type[Tag]) -> dict[str, Tag]:
 
 @cache
 def effect_of(key: str) -> Effect:
-    """What changes with a dotted key.
+    """Returns what a dotted key affects.
 
     One that is not known, of another version, is like its section where that has an effect, and
     else is taken to change the result.
@@ -107,7 +107,7 @@ def _descriptions(prefix: str, models: dict[str, type[Section]]) -> Iterator[Key
 
 
 def allowed_values(field: FieldInfo) -> str:
-    """Returns what may be given for `field`, as in "a whole number from 1, or null"."""
+    """Returns the values allowed for `field`, as in "a whole number of at least 1, or null"."""
     if isinstance(field.json_schema_extra, dict) and "allowed" in field.json_schema_extra:
         return str(field.json_schema_extra["allowed"])
     choices = _members(field.annotation)
@@ -150,7 +150,7 @@ def _type_text(annotation: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """Returns `value` about as YAML writes it, on one line and cut to 60 characters."""
+    """Returns `value` roughly as in YAML, on one line and cut to 60 characters."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(list(value)) if isinstance(value, tuple) else repr(value)

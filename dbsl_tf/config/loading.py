@@ -1,4 +1,4 @@
-"""Reading a configuration: a YAML file, then overrides, then every check."""
+"""Reads a configuration: a YAML file, then overrides, then every check."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
 
     Raises:
         UserError: the file cannot be read, is not such YAML, or a key or value is not allowed.
-            The line names the first problem and says how many more there are.
+            The message names the first problem and says how many more there are.
     """
     values = _read_sections(Path(path))
     overridden: set[str] = set()
@@ -49,7 +49,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
 
 
 def _read_sections(path: Path) -> dict[str, Any]:
-    """Returns the sections of a file, absent and empty ones as empty mappings."""
+    """Returns the sections of a file; missing and empty ones are empty mappings."""
     try:
         values = read_yaml(_read_text(path))
     except YamlProblem as problem:
@@ -81,12 +81,12 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"{path}: no such configuration file; {advice(path)}") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: is a folder; give a YAML file; {advice(path)}") from None
+        raise UserError(f"{path} is a folder; give a YAML file; {advice(path)}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text; give a YAML file") from None
+        raise UserError(f"{path} is not UTF-8 text; give a YAML file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason}); give a readable YAML file") from None
+        raise UserError(f"{path} cannot be read ({reason}); give a readable YAML file") from None
 
 
 def _parse_override(override: str) -> tuple[str, Any]:

@@ -1,4 +1,4 @@
-"""One line for what is wrong with a configuration: the key, its value, the remedy."""
+"""Describes what is wrong with a configuration in one line: the key, its value, the remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Problem:
 
     Attributes:
         keys: dotted keys that cause it; the first is the one the text is about.
-        text: the key, its value and what to do, without where it was written.
+        text: the key, its value and what to do, but not the place where it was written.
     """
 
     keys: tuple[str, ...]
@@ -38,7 +38,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 
 def unknown_key(key: str) -> str:
-    """Returns the text for a dotted key that does not exist, with the nearest that does."""
+    """Returns the message about a dotted key that does not exist, with the nearest that does."""
     shown = key if key.isprintable() and key else repr(key)
     section, _, name = key.rpartition(".")
     known = [description.key for description in describe_keys()]

@@ -1,4 +1,4 @@
-"""The section `progressive`, and what it and the other sections must agree on."""
+"""The section `progressive`, and the checks of its agreement with other sections."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class ProgressiveSection(Section):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """`resolutions`; none where the mode is off and gives none."""
+        """The resolutions; empty if the mode is off and none are given."""
         return self.resolutions or ()
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ def check_progressive(
     """Checks that stages fit the run, and that there is one source of time models.
 
     Raises:
-        PydanticCustomError: they do not; names the keys.
+        PydanticCustomError: they do not, or there are two; it names the keys.
     """
     if progressive.mode == "off":
         return
@@ -179,7 +179,7 @@ def check_progressive(
 
 
 def stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection) -> tuple[int, ...]:
-    """Returns the last epochs of the stages, each of which goes through all resolutions."""
+    """Returns the last epoch of each stage; a stage goes through all resolutions."""
     if progressive.mode == "single":
         return (schedule.epochs,)
     if progressive.mode == "cyclic" and progressive.stage_ends is not None:

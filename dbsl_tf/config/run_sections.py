@@ -1,4 +1,4 @@
-"""The sections of what is kept: `checkpoint`, `run`."""
+"""The sections about what is stored: `checkpoint`, `run`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dbsl_tf.config.tags import Effect, SetBySweep
 
 
 class CheckpointSection(Section):
-    """What is kept to resume from after an interruption."""
+    """Checkpoints, from which a run is resumed after an interruption."""
 
     every: int = Field(1, ge=1, description="epochs between checkpoints")
     keep: int = Field(3, ge=1, description="how many checkpoints to keep")
 
 
 class RunSection(Section):
-    """Where results go, whether a run goes on, and the seed."""
+    """Where results are written, whether a run is resumed, and the seed."""
 
     dir: Annotated[UsablePath | None, Effect.PLACE, SetBySweep("give --output")] = Field(
         None, description="folder for the results; null: runs/<configuration>-<time>"

@@ -24,12 +24,12 @@ from dbsl_tf.config.training_sections import (
 )
 from dbsl_tf.config.yaml_text import write_yaml
 
-# The imagenet stem and three strided stages leave at least one pixel of it to each.
+# Images of at least this size leave enough pixels to the imagenet stem and three strided stages.
 _SMALLEST_IN_BFLOAT16 = 32
 
 
 class Config(Section):
-    """A training run, as read by `load_config`. Immutable; every value has been checked."""
+    """The configuration of a run, as read by `load_config`. Immutable; every value is checked."""
 
     data: DataSection
     model: Annotated[ModelSection, Effect.RESULT]
@@ -87,7 +87,7 @@ class Config(Section):
         """Whether the images are large enough for mixed_bfloat16.
 
         A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs (TensorFlow
-        2.21 with oneDNN): taps beyond the pixel get what lay in memory.
+        2.21 with oneDNN): taps beyond the pixel are left uninitialised.
         """
         return self.stem != "imagenet" or self._smallest_resolution >= _SMALLEST_IN_BFLOAT16
 
@@ -99,7 +99,7 @@ class Config(Section):
 
     @property
     def precision(self) -> Precision:
-        """`compute.precision` where it is settled; see `ComputeSection.settled_precision`."""
+        """The settled `compute.precision`; see `ComputeSection.settled_precision`."""
         return self.compute.settled_precision
 
     def with_precision(self, precision: PrecisionSetting) -> Config:
@@ -108,9 +108,9 @@ class Config(Section):
 
     @property
     def stem(self) -> Stem:
-        """First layers of the network: `model.stem`, or what suits the data set."""
+        """First layers of the network: `model.stem`, or the stem that suits the data set."""
         return self.model.stem or ("imagenet" if self.data.name == IMAGE_FOLDER else "cifar")
 
     def to_yaml(self) -> str:
-        """Returns YAML with every key written out; `load_config` reads it back to an equal one."""
+        """Returns YAML with every key; `load_config` reads it back as an equal configuration."""
         return write_yaml(self.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""What all sections of the configuration have in common."""
+"""The base class of all sections of the configuration."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pydantic_core import PydanticCustomError
 class Section(BaseModel):
     """An immutable group of keys that refuses unknown keys and values of another type.
 
-    An integer is taken where a number is asked for; text and booleans never are.
+    An integer is accepted as a number; text and booleans never are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def across_keys(keys: Sequence[str], value: Any, allowed: str) -> PydanticCustomError:
-    """Returns the error of a value that is wrong only together with others.
+    """Returns the error for a value that is wrong only in combination with others.
 
     Args:
-        keys: the dotted keys involved; the text is about the first.
+        keys: the dotted keys involved; the message is about the first.
         value: the value of the first.
         allowed: what to do.
     """

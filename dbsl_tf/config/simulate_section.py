@@ -1,4 +1,4 @@
-"""The section `simulate`: the cluster that `dbsl_tf.simulate` imagines."""
+"""The section `simulate`: the cluster that `dbsl_tf.simulate` assumes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BYTES: JsonDict = {"allowed": "a number of bytes above 0, such as 1250000000 or
 
 
 class SimulateSection(Section):
-    """What a simulated cluster is like beyond its time model and plan."""
+    """A simulated cluster, apart from its time model and plan."""
 
     epochs: int = Field(10, ge=1, description="epochs to simulate, at the highest resolution")
     samples_per_worker: int | None = Field(
@@ -32,8 +32,8 @@ class SimulateSection(Section):
     server_bandwidth: Bytes | None = Field(
         Bytes(1_250_000_000),
         gt=0,
-        description="bytes per second that a parameter server can send, and as many that it can "
-        "receive, divided between the transfers in progress; null: no limit",
+        description="bytes per second that a parameter server can send, and likewise receive, "
+        "divided between the transfers in progress; null: no limit",
         json_schema_extra=_BYTES,
     )
     worker_bandwidth: Bytes | None = Field(

@@ -8,7 +8,7 @@ from pydantic import ByteSize
 class Bytes(ByteSize):
     """A whole number, or a text such as 8GB (8 x 1000^3), 1.5 GiB or 512MiB in any case.
 
-    A text that is more than a number and a unit is refused: ByteSize takes 1,5GB for one byte.
+    Any other text is refused, because ByteSize would take 1,5GB for one byte.
     """
 
     byte_string_pattern = ByteSize.byte_string_pattern + r"\s*$"

@@ -1,4 +1,4 @@
-"""The sections of how long it takes: `time_model`, `profile`."""
+"""The sections about time: `time_model`, `profile`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dbsl_tf.config.tags import Effect
 
 
 class TimeModelSection(Section):
-    """Time of a mini-epoch: a B + b seconds a batch of B samples, and an overhead."""
+    """Time of a mini-epoch: a B + b seconds for each batch of B samples, and an overhead."""
 
     a: Annotated[float | None, Effect.RESULT] = Field(
         None, gt=0, description="seconds per sample, the same on every worker; requires b"
@@ -35,7 +35,7 @@ class TimeModelSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> TimeModelSection:
-        """Refuses half a time model, and two of them: which one counts must be plain to see."""
+        """Refuses an incomplete time model, and two at once: it must be clear which one counts."""
         given = [name for name in ("a", "b") if getattr(self, name) is not None]
         if len(given) == 1:
             missing = "b" if given == ["a"] else "a"

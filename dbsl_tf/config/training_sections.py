@@ -1,4 +1,4 @@
-"""The sections of what a worker does: `model`, `compute`, `optimizer`, `schedule`."""
+"""The sections about a worker's training: `model`, `compute`, `optimizer`, `schedule`."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class ComputeSection(Section):
 
     @property
     def settled_precision(self) -> Precision:
-        """The precision, where it is settled.
+        """The precision once it is settled.
 
         Raises:
-            UserError: it is auto, which only training and profiling settle.
+            UserError: it is still auto, which only training and profiling settle.
         """
         if self.precision == "auto":
             raise UserError(
@@ -153,7 +153,7 @@ class ScheduleSection(Section):
     def stage_ends(self) -> tuple[int, ...]:
         """Last epochs of the stages between milestones; the last is `epochs`.
 
-        An epoch in which a milestone falls is the last of its stage: its beginning has that rate.
+        An epoch that contains a milestone is the last of its stage, whose rate it begins with.
         """
         ends = {math.ceil(milestone) for milestone in self.milestones if milestone < self.epochs}
         return tuple(sorted(ends | {self.epochs}))

@@ -1,4 +1,4 @@
-"""YAML 1.2 as the configuration uses it: plain values, and no key given twice.
+"""Reads and writes YAML 1.2 as the configuration uses it: plain values, no repeated keys.
 
 In YAML 1.2 `1e-3` is a number and `yes` is text. Tags such as `!!python/object` are refused.
 """
@@ -17,7 +17,7 @@ from ruamel.yaml.representer import SafeRepresenter
 
 
 class _Constructor(SafeConstructor):
-    """A run directory may be called 2026-01-31 without becoming a date."""
+    """Reads dates as text, so that a run directory may be called 2026-01-31."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
@@ -38,7 +38,7 @@ class YamlProblem(Exception):
     """Text that is not YAML, or not the YAML a configuration may hold.
 
     Attributes:
-        line: line number, counted from 1; None where the reader knows none.
+        line: line number, counted from 1; None if unknown.
     """
 
     def __init__(self, message: str, line: int | None = None):
@@ -47,7 +47,7 @@ class YamlProblem(Exception):
 
 
 def read_yaml(text: str) -> Any:
-    """Returns the value `text` stands for: None, bool, int, float, str, list or dict.
+    """Returns the value of `text`: None, bool, int, float, str, list or dict.
 
     Raises:
         YamlProblem: the text is not YAML, a mapping holds a key twice, or a tag is unknown.

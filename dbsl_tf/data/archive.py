@@ -1,4 +1,4 @@
-"""Takes the needed files, and nothing else, out of an official archive."""
+"""Extracts the needed files, and nothing else, from an official archive."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def extract_members(archive: Path, wanted: Mapping[str, int], target: Path) -> N
 
     Args:
         archive: the .tar.gz file.
-        wanted: member path inside the archive → its largest admitted size in bytes.
-        target: an existing folder. Names inside the archive never decide where a file goes.
+        wanted: the largest allowed size in bytes, by member path inside the archive.
+        target: an existing folder. Names inside the archive never decide where a file is written.
 
     Raises:
-        UserError: the archive is unreadable, lacks a wanted member, or has it as a link, a
-            device or larger than admitted.
+        UserError: the archive is unreadable or lacks a wanted member, or the member is a link, a
+            device or too large.
         OSError: `target` cannot be written.
     """
     missing = dict(wanted)
@@ -34,12 +34,12 @@ def extract_members(archive: Path, wanted: Mapping[str, int], target: Path) -> N
                     continue
                 _check_member(archive, member, missing.pop(name))
                 source = tar.extractfile(member)
-                assert source is not None  # It is a file: it was checked.
+                assert source is not None  # It was checked to be a file.
                 with source, open(target / PurePosixPath(name).name, "wb") as copy:
                     shutil.copyfileobj(source, copy, 1 << 20)
                 if not missing:
                     break
-            # Only at its end does gzip tell whether all that was read is what was written.
+            # Only at its end does gzip show whether everything that was read is correct.
             while tar.fileobj.read(1 << 20):
                 pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:

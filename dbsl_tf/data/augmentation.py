@@ -1,4 +1,4 @@
-"""Augmentation by keras-cv's layers, with every random number a function of a seed."""
+"""Augmentation with keras-cv's layers, in which every random number is a function of a seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dbsl_tf.data.keras_cv_layers import (
 # A step takes and returns images, float32 [B, H, W, 3] in 0 … 255, and labels, float32
 # [B, classes] that sum to 1. B may be unknown when traced, and 1.
 BatchTransform = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-# The same with a third argument, the seed of its draws.
+# The same, with the seed of its draws as a third argument.
 SeededTransform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 _VALUE_RANGE = (0.0, 255.0)
@@ -39,10 +39,10 @@ class Step(Protocol):
 
 @contextmanager
 def _drawing_from(draws: SeededDraws) -> Iterator[None]:
-    """Makes layers that are built inside draw from `draws`.
+    """Makes layers built in its body draw from `draws`.
 
-    keras-cv's layers keep the global generator of the moment they are built; some build others
-    when they are called. TensorFlow makes a fresh one when somebody asks for it afterwards.
+    keras-cv's layers keep the generator that is global when they are built, and some build others
+    when they are called. TensorFlow creates a new global generator on the next request.
     """
     tf.random.set_global_generator(draws)
     try:
@@ -59,7 +59,7 @@ def build_augmentation(steps: Sequence[Step], image_size: int) -> SeededTransfor
     result; the seed is int64 [2], see `SeededDraws.seeded`.
 
     Args:
-        steps: names and parameters, all of them valid.
+        steps: names and parameters, already validated.
         image_size: height and width of the images in pixels.
 
     Raises:
@@ -69,8 +69,8 @@ def build_augmentation(steps: Sequence[Step], image_size: int) -> SeededTransfor
     with _drawing_from(draws):
         transforms = [_BUILDERS[step.name](image_size, **step.parameters) for step in steps]
 
-    # A function of its own: keras-cv's layers rely on AutoGraph, which does not reach into what is
-    # mapped in a `dataset_fn`.
+    # A separate function, because keras-cv's layers rely on AutoGraph, which does not convert
+    # functions mapped in a `dataset_fn`.
     @tf.function
     def augment(
         images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
@@ -114,7 +114,7 @@ def _random_translation(
 
 
 def _random_cutout(image_size: int, *, height_factor: float, width_factor: float) -> BatchTransform:
-    # A single number would be the largest of random sizes.
+    # A single number would be the upper bound of a random size.
     return _of_images(
         keras_cv.layers.RandomCutout(
             (height_factor, height_factor), (width_factor, width_factor), dtype="float32"

@@ -28,8 +28,8 @@ def prepare_data(section: DataSection) -> PreparedData:
     """Returns the checked files of the data set.
 
     Raises:
-        UserError: see `prepare` and `prepare_image_folder`; or the configuration wants to train
-            on more images than a folder of images has, counting those that are left out.
+        UserError: see `prepare` and `prepare_image_folder`; or the configuration wants to train on
+            more images than an image folder has, including the unreadable ones.
     """
     if section.name != IMAGE_FOLDER:
         return prepare(section.name, section.dir)
@@ -50,10 +50,10 @@ def prepare_data(section: DataSection) -> PreparedData:
 
 
 def prepare_missing(section: DataSection) -> None:
-    """Does `prepare_data` where it may take a download, else imports hardly anything.
+    """Calls `prepare_data` if that may need a download; otherwise imports hardly anything.
 
     Raises:
-        UserError: as `prepare_data`.
+        UserError: as for `prepare_data`.
     """
     if section.name != IMAGE_FOLDER and not is_prepared(section.name, section.dir):
         prepare(section.name, section.dir)
@@ -62,10 +62,10 @@ def prepare_missing(section: DataSection) -> None:
 def epoch_samples(section: DataSection) -> int:
     """Returns the samples in an epoch, d: `data.train_samples`, or the whole training set.
 
-    The images of an image_folder are listed, and checked the first time.
+    For image_folder, the images are listed and, the first time, checked.
 
     Raises:
-        UserError: they cannot be.
+        UserError: the images cannot be listed or checked.
     """
     if section.train_samples is not None:
         return section.train_samples

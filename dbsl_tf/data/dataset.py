@@ -1,4 +1,4 @@
-"""What training needs to know of a data set, whatever kind of files it lies in."""
+"""What training needs to know about a data set, whatever kind of files it consists of."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Protocol
 class DatasetSpec(Protocol):
     """An image classification data set.
 
-    `RecordDataset` describes those of the catalogue, `ImageFolder` one made of image files.
+    `RecordDataset` describes those of the catalogue, `ImageFolder` one in image files.
 
     Attributes:
         name: the value of `data.name`.
         classes: number of classes; labels are 0 … classes − 1.
         train_samples, test_samples: images in the training and in the test set.
         mean, standard_deviation: per channel (red, green, blue), of the training pixels / 255.
-        image_size: height and width in pixels at which images are used unless told otherwise.
+        image_size: default height and width of the images in pixels.
     """
 
     @property
@@ -41,7 +41,7 @@ class DatasetSpec(Protocol):
 
 
 def dataset_facts(spec: DatasetSpec) -> dict[str, Any]:
-    """Returns what a trained model needs to know of its data, as JSON may hold it."""
+    """Returns what a trained model needs to know about its data, as JSON values."""
     return {
         "name": spec.name,
         "classes": spec.classes,

@@ -18,14 +18,14 @@ def write_digits(spec: RecordDataset, target: Path) -> None:
     """Writes the 1,797 digits of `sklearn.datasets.load_digits` as record files in `target`.
 
     The 8×8 images with intensities 0 … 16 become 32×32×3 with 0 … 255 by bilinear interpolation.
-    They are shuffled and split by a fixed seed, every class in the same proportion.
+    They are shuffled with a fixed seed and split in the same proportion for every class.
 
     Raises:
         OSError: `target` cannot be written.
     """
     import numpy as np
 
-    # scikit-learn takes seconds to import and serves this data set only.
+    # scikit-learn takes seconds to import and is used only for this data set.
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

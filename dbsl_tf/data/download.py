@@ -1,4 +1,4 @@
-"""Downloads an official archive with progress, a time limit and a checksum."""
+"""Downloads an official archive with a progress bar, a time limit and a checksum."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class DownloadError(Exception):
 
 
 class DownloadProgress:
-    """What pooch tells of a download, shown by `progress`; its methods are those of tqdm.
+    """Shows pooch's reports of a download with `progress`; its methods are those of tqdm.
 
     Attributes:
-        total: bytes in all, which pooch sets before anything else.
+        total: total bytes, which pooch sets before anything else.
     """
 
     def __init__(self, progress: LateProgress) -> None:
@@ -52,7 +52,7 @@ def download_archive(archive: Archive, folder: Path) -> Path:
         DownloadError: no connection, no answer for 30 seconds, an HTTP error, or a checksum
             other than the published MD5 sum.
     """
-    # Most runs download nothing.
+    # Imported here because most runs download nothing.
     import pooch
     import requests
 

@@ -1,4 +1,4 @@
-"""Random numbers of augmentations: from a seed, without a variable."""
+"""Random numbers for augmentation, from a seed and without a variable."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 
 class SeededDraws:
-    """Stands for the `tf.random.Generator` of keras-cv's layers; its state is an argument.
+    """Replaces the `tf.random.Generator` of keras-cv's layers; its state is an argument.
 
     The state of a real generator is a variable. On a cluster that variable lives on one machine,
     so every draw of every worker would cross the network, and batches made at the same time would
-    take turns in no fixed order. Here the draws made inside `seeded` are numbered as they are
-    traced, and each is a function of the seed and its number alone.
+    draw in no fixed order. Here the draws made inside `seeded` are numbered as they are traced,
+    and each depends only on the seed and its number.
     """
 
     def __init__(self) -> None:
@@ -23,10 +23,10 @@ class SeededDraws:
 
     @contextmanager
     def seeded(self, seed: tf.Tensor) -> Iterator[None]:
-        """Makes draws inside follow `seed`, int64 [2], which must differ from batch to batch.
+        """Makes draws in its body follow `seed`, int64 [2], which must differ from batch to batch.
 
-        Seeds that differ by less than the number of draws in the second place share draws: take
-        them from `stateless_seeds`. May be nested; what was before holds again afterwards.
+        Seeds whose second elements differ by less than the number of draws share draws, so take
+        seeds from `stateless_seeds`. May be nested; afterwards the previous seed applies again.
         """
         before = self._seed, self._drawn
         self._seed, self._drawn = seed, 0
@@ -66,7 +66,7 @@ class SeededDraws:
         return tf.random.experimental.stateless_shuffle(tf.range(count), self._next())
 
     def seeds(self, count: tf.Tensor) -> tf.Tensor:
-        """Seeds for `seeded`, int64 [count, 2]."""
+        """Returns seeds for `seeded`, int64 [count, 2]."""
         return stateless_seeds(self._next(), count)
 
     def _next(self) -> tf.Tensor:
@@ -77,5 +77,5 @@ class SeededDraws:
 
 
 def stateless_seeds(seed: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
-    """Spreads one seed, integers [2], to `count` far apart ones, int64 [count, 2]."""
+    """Derives `count` widely separated seeds, int64 [count, 2], from one, integers [2]."""
     return tf.random.stateless_uniform([count, 2], seed, None, None, tf.int64)

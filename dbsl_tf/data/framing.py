@@ -8,12 +8,12 @@ import tensorflow as tf
 
 
 def resize(images: tf.Tensor, resolution: int) -> tf.Tensor:
-    """Resizes images in 0 … 255 to squares, bilinear and with antialiasing.
+    """Resizes images in 0 … 255 to squares, bilinearly and with antialiasing.
 
-    Without antialiasing a smaller image would be made of some pixels and know nothing of others.
+    Without antialiasing, a smaller image would ignore some of the pixels.
 
     Args:
-        images: [..., height, width, 3]; returned as they are when they have the size already.
+        images: [..., height, width, 3]; returned unchanged if they already have the size.
         resolution: height and width in pixels.
 
     Returns:
@@ -30,7 +30,7 @@ def centred_square(image: tf.Tensor, resolution: int, share: float = 1.0) -> tf.
     Args:
         image: [height, width, 3] in 0 … 255.
         resolution: height and width of the result in pixels.
-        share: side of the square as a part of the shorter side of the image.
+        share: side of the square as a fraction of the image's shorter side.
 
     Returns:
         float32 [resolution, resolution, 3].
@@ -47,8 +47,8 @@ class RandomResizedCrop:
     """A random part of the image, resized (Szegedy et al., CVPR 2015, section 6).
 
     Attributes:
-        area: smallest and largest part of the image's area.
-        ratio: smallest and largest width over height.
+        area: smallest and largest fraction of the image's area.
+        ratio: smallest and largest ratio of width to height.
     """
 
     area: tuple[float, float]
@@ -76,5 +76,5 @@ class RandomResizedCrop:
             use_image_if_no_bounding_boxes=True,
         )
         window = tf.ensure_shape(tf.slice(image, begin, size), [None, None, 3])
-        # Not `resize`: a window may have the right size as it is, but only some have.
+        # Not `resize`, which would return only some windows unchanged, those of the right size.
         return tf.image.resize(window, (resolution, resolution), antialias=True)

@@ -14,16 +14,16 @@ _LARGEST = 1 << 28  # bytes
 
 
 def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
-    """Decodes every file to its end; returns those that fail with the reason.
+    """Decodes every file to its end; returns those that fail, with the reason.
 
-    JPEG files are decoded at an eighth of their size, which takes half the time and meets every
-    fault that full size meets: about 1,500 photographs a second on one core. Shows progress.
+    JPEG files are decoded at an eighth of their size, which takes half the time and detects the
+    same faults as full size: about 1,500 photographs a second on one core. Shows progress.
 
     Args:
         directory: the folder that holds them.
         names: their paths in `directory`.
     """
-    # These take a moment to import, which a folder that was checked before need not wait for.
+    # Imported here because they take a moment, which a folder checked earlier need not spend.
     from dbsl_tf.common.printing import print_line
     from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.terminal import Terminal
@@ -32,7 +32,7 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
     console = Terminal(stderr=True)
     print_line(console, f"Checking {len(names):,} images in {directory}, once")
     faults: dict[str, str] = {}
-    # Threads are enough: decoding runs without Python's lock.
+    # Threads are enough, as decoding releases Python's global lock.
     with (
         ThreadPoolExecutor(len(available_cores())) as threads,
         LateProgress("images", console=console) as progress,

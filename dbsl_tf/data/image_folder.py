@@ -28,7 +28,7 @@ _LARGEST_LIST = 1 << 30
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What a folder of image files holds; see `DatasetSpec`. The statistics are ImageNet's."""
+    """The content of a folder of image files; see `DatasetSpec`. The statistics are ImageNet's."""
 
     classes: int
     train_samples: int
@@ -44,12 +44,12 @@ class ImageData:
     """Image files that are on disk and can be decoded.
 
     Attributes:
-        spec: how many there are.
-        directory: holds `train` and `val`.
+        spec: the numbers of images and classes.
+        directory: the folder with `train` and `val`.
         train_list, test_list: text files with a line `label TAB path` for every image, the path
-            in `train` or `val`. Their name follows from their content: workers that find them
-            have the same images.
-        unreadable: the images left out, as paths in `directory` with the reason.
+            being relative to `train` or `val`. Their name is derived from their content, so workers
+            that find them have the same images.
+        unreadable: the images left out, as paths in `directory`, with the reason.
     """
 
     spec: ImageFolder
@@ -62,21 +62,21 @@ class ImageData:
 def prepare_image_folder(
     directory: Path | None, *, image_size: int | None, max_bad_files: int, cache: Path
 ) -> ImageData:
-    """Returns the images of `directory`, all of them decoded once to see that they can be.
+    """Returns the images of `directory`, each of which is decoded once to check it.
 
-    What was found is kept in `cache` for as long as no file is added, removed or renamed, and
-    made again if the cached list is damaged. The names of unreadable images go to standard
-    error, every time.
+    The results are kept in `cache` until a file is added, removed or renamed, and are made again if
+    the cached list is damaged. The names of unreadable images are printed to standard error every
+    time.
 
     Args:
         directory: `data.dir`, with the folders `train` and `val`; see `list_images`.
-        image_size: `data.image_size`; None for 224.
+        image_size: `data.image_size`; None: 224.
         max_bad_files: how many unreadable images may be left out.
-        cache: a folder, which is made.
+        cache: the folder for the results, created if needed.
 
     Raises:
-        UserError: `directory` is no such folder, more images than admitted are unreadable, a
-            class has none that is readable, or a folder cannot be read or written.
+        UserError: `directory` is not such a folder, too many images are unreadable, a class has no
+            readable image, or a folder cannot be read or written.
     """
     directory, index = _find(directory, cache)
     unreadable = index["unreadable"]
@@ -100,17 +100,17 @@ def prepare_image_folder(
 
 
 def count_training_images(directory: Path | None, cache: Path) -> int:
-    """Returns how many readable images there are to train on, however many are not.
+    """Returns the number of readable training images, however many are unreadable.
 
     Raises:
-        UserError: `directory` is no folder of images, or a folder cannot be read or written.
+        UserError: `directory` is not a folder of images, or a folder cannot be read or written.
     """
     _, index = _find(directory, cache)
     return sum(index[TRAIN].values())
 
 
 def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
-    """Returns the absolute folder and what `_index` says of it; raises UserError."""
+    """Returns the absolute folder and its `_index`; raises UserError."""
     if directory is None:
         raise UserError(
             f"data.dir is missing: {IMAGE_FOLDER} needs the folder with {TRAIN} and {TEST} (to "
@@ -122,13 +122,13 @@ def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
     except OSError as error:
         reason = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
         raise UserError(
-            f"data.dir is {directory}: its images cannot be listed ({reason}); correct the "
+            f"data.dir is {directory}, whose images cannot be listed ({reason}); correct the "
             "permissions, or free some space in the cache folder"
         ) from error
 
 
 def _index(directory: Path, cache: Path) -> dict:
-    """Returns the cached findings on `directory`, made first where there are none.
+    """Returns the cached findings about `directory`, after making them if there are none.
 
     The splits map class names to readable images, "unreadable" paths to reasons, and
     "lists" is the folder of the lists inside `cache`.
@@ -139,7 +139,7 @@ def _index(directory: Path, cache: Path) -> dict:
             index = _read(folder, cache)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             reason = " ".join(str(error).split())[:100]
-            print(f"{folder} is damaged ({reason}): made again", file=sys.stderr, flush=True)
+            print(f"{folder} is damaged ({reason}); making it again", file=sys.stderr, flush=True)
         else:
             if not any(fault(directory / name) is None for name in index["unreadable"]):
                 return index
@@ -149,7 +149,7 @@ def _index(directory: Path, cache: Path) -> dict:
 
 
 def _read(folder: Path, cache: Path) -> dict:
-    """Returns what is kept; raises nearly any error where it is not what was written."""
+    """Returns the stored findings; raises nearly any exception if they are damaged."""
     if not (folder / _INDEX).exists():
         raise ValueError(f"it has no {_INDEX}")
     index = verified(json.loads(read_text(folder / _INDEX, TABLE)))
@@ -159,7 +159,7 @@ def _read(folder: Path, cache: Path) -> dict:
     files = [lists / f"{split}.tsv" for split in (TRAIN, TEST) if lists.is_dir()]
     contents = [read_bytes(file, _LARGEST_LIST) for file in files]
     if index["lists"] != f"lists-{_digest(*contents)}":
-        # Under this name nothing else may be: it is what all workers read.
+        # This name must not refer to anything else, because all workers read it.
         shutil.rmtree(lists, ignore_errors=True)
         raise ValueError(f"{index['lists']} is not what was written")
     for split, content in zip((TRAIN, TEST), contents, strict=True):
@@ -171,7 +171,7 @@ def _read(folder: Path, cache: Path) -> dict:
 
 
 def _fingerprint(directory: Path) -> str:
-    """Returns a text that changes when files are added, removed or renamed; fast."""
+    """Returns a text that changes when files are added, removed or renamed; is fast."""
     state = [_INDEX_VERSION, str(directory.resolve())]
     for split in (TRAIN, TEST):
         for name in class_folders(directory, split):
@@ -210,7 +210,7 @@ def _digest(*contents: bytes) -> str:
 
 
 def _judge(directory: Path, unreadable: dict[str, str], max_bad_files: int) -> None:
-    """Tells of unreadable images; raises UserError when there are too many."""
+    """Prints unreadable images; raises UserError if there are too many."""
     if not unreadable:
         return
     named = [f"{name} ({reason})" for name, reason in sorted(unreadable.items())]
@@ -222,8 +222,8 @@ def _judge(directory: Path, unreadable: dict[str, str], max_bad_files: int) -> N
     if rest > 0:
         print(*named, sep="\n", file=sys.stderr)
     raise UserError(
-        f"data.dir is {directory}: {len(named)} unreadable image(s), more than "
-        f"data.max_bad_files = {max_bad_files}: {', '.join(named[:_NAMED_AT_MOST])}{more}; replace "
+        f"data.dir is {directory}, which has {len(named)} unreadable image(s), more than "
+        f"data.max_bad_files={max_bad_files}: {', '.join(named[:_NAMED_AT_MOST])}{more}; replace "
         "or remove them, or raise data.max_bad_files to leave them out"
     )
 

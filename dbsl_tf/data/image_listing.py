@@ -27,22 +27,22 @@ class Listing:
     files: tuple[tuple[int, str], ...]
 
     def without(self, names: set[str]) -> Listing:
-        """Returns the listing without files of these paths, which begin with the split."""
+        """Returns the listing without the files with these paths, which begin with the split."""
         kept = tuple(entry for entry in self.files if f"{self.split}/{entry[1]}" not in names)
         return Listing(self.split, kept)
 
     def to_bytes(self) -> bytes:
-        """Returns a line `label TAB path` for each file; names as the file system has them."""
+        """Returns a line `label TAB path` for each file, with names as in the file system."""
         return b"\n".join(b"%d\t%s" % (label, os.fsencode(path)) for label, path in self.files)
 
 
 def list_images(directory: Path) -> tuple[tuple[str, ...], Listing, Listing]:
     """Returns the class names, the training and the test files of `directory`.
 
-    The folders in `train/`, sorted by name, are the classes 0, 1, …; those in `val/` have the
-    same names. An image is a file that ends in .jpg, .jpeg or .png in any case; hidden and other
-    files are passed over. Training files come in an order that is fixed but has nothing to do
-    with their classes, so that the first so many are a fair sample.
+    The folders in `train/`, sorted by name, are the classes 0, 1, …; those in `val/` have the same
+    names. An image is a file whose name ends in .jpg, .jpeg or .png in any case; hidden and other
+    files are ignored. Training files are in a fixed order that is unrelated to their classes, so
+    that the first N are a fair sample.
 
     Raises:
         UserError: there is no such folder, class or image.
@@ -75,7 +75,7 @@ def class_folders(directory: Path, split: str) -> list[str]:
     """
     if not (directory / split).is_dir():
         raise UserError(
-            f"data.dir is {directory}: it has no folder {split}; image_folder needs the folders "
+            f"data.dir is {directory}, which has no folder {split}; image_folder needs the folders "
             f"{TRAIN} and {TEST}, each with a folder of images for every class"
         )
     with os.scandir(directory / split) as entries:
@@ -88,7 +88,7 @@ def _files(folder: Path, labels: dict[str, int]) -> Iterator[tuple[int, str]]:
             for entry in entries:
                 if entry.name.lower().endswith(_SUFFIXES) and _visible(entry.name):
                     if "\n" in entry.path:
-                        raise UserError(f"{entry.path!r}: has a line break in its name; rename it")
+                        raise UserError(f"{entry.path!r} has a line break in its name; rename it")
                     yield label, f"{name}/{entry.name}"
 
 

@@ -1,4 +1,4 @@
-"""Images out of image files, each decoded when it is needed."""
+"""Reads images from image files, each decoded when it is needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dbsl_tf.data.framing import RandomResizedCrop, centred_square
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
 
-# Of the shorter side, for testing: 224 of 256 pixels (He et al., CVPR 2016, section 3.4).
+# Of the shorter side, used for testing: 224 of 256 pixels (He et al., CVPR 2016, section 3.4).
 _TESTED_SHARE = 0.875
 
 
@@ -18,7 +18,7 @@ class ImageSource:
     """See `dbsl_tf.data.sample_stream.Source`.
 
     A worker holds the list of names (about 70 bytes an image) and the images being decoded.
-    Images are rounded to uint8: that is what waits in memory until a batch is complete.
+    Images are rounded to uint8, the form in which they wait in memory until a batch is complete.
 
     Args:
         data: checked image files.
@@ -40,7 +40,7 @@ class ImageSource:
         lines = tf.strings.split(tf.io.read_file(str(self._data.train_list)), "\n")[:samples]
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            # One image at a time is what the pipeline asks for.
+            # The pipeline loads one image at a time.
             image, label = self._decode(TRAIN, lines[indices[0]])
             if self._crop is None:
                 image = centred_square(image, self._resolution)
@@ -53,7 +53,7 @@ class ImageSource:
     def test_batches(
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
-        """Returns the test images start … stop − 1 in batches: the middle of each."""
+        """Returns the middle of each of the test images start … stop − 1, in batches."""
 
         def load(line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image, label = self._decode(TEST, line)

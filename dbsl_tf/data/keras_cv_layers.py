@@ -1,6 +1,6 @@
-"""keras-cv's layers where they draw past their generator, or otherwise than their names promise.
+"""Corrected keras-cv layers: the originals bypass their generator or have the wrong distribution.
 
-All of them draw from the global generator of the moment they are built, which must be a
+All of them draw from the generator that is global when they are built, which must be a
 `SeededDraws`.
 """
 
@@ -17,9 +17,9 @@ from dbsl_tf.data.draws import SeededDraws
 class WholePixelCrop(keras_cv.layers.RandomCrop):
     """Cuts a window of the images' own size out of each image with a black border around it.
 
-    keras-cv draws fractions of a pixel and stretches the window a little, so that the outermost
-    offsets are half as frequent as the others and a window may skip a row or column; and it
-    crops and resizes every image to use one of the two.
+    keras-cv draws fractions of a pixel and stretches the window slightly, so the outermost offsets
+    are half as frequent as the others and a window may skip a row or column. It also both crops and
+    resizes every image, only to use one of the two results.
 
     Args:
         size: height and width of the images in pixels.
@@ -35,9 +35,9 @@ class WholePixelCrop(keras_cv.layers.RandomCrop):
         return {"tops": self._draw(batch_size), "lefts": self._draw(batch_size)}
 
     def augment_images(self, images: tf.Tensor, transformations: dict, **_: Any) -> tf.Tensor:
-        """Cuts the windows; what lies outside the image is 0."""
+        """Cuts the windows; pixels outside the image are 0."""
         begins = tf.concat([transformations["tops"], transformations["lefts"]], axis=1)
-        # No copies of the images with their borders are made.
+        # This makes no copies of the images with their borders.
         return tf.raw_ops.ExtractGlimpseV2(
             input=images,
             size=[self.height, self.width],
@@ -55,14 +55,14 @@ class WholePixelCrop(keras_cv.layers.RandomCrop):
 
 
 class RandomFlip(keras_cv.layers.RandomFlip):
-    """The stock layer's draws and images, made faster.
+    """Produces the same draws and images as the stock layer, but faster.
 
-    The stock layer compares, mirrors and chooses pixel by pixel, along both axes whatever `mode`
-    is.
+    The stock layer compares, mirrors and chooses pixel by pixel, along both axes regardless of
+    `mode`.
     """
 
     def augment_images(self, images: tf.Tensor, transformations: dict, **_: Any) -> tf.Tensor:
-        """Mirrors the images that were drawn."""
+        """Mirrors the images chosen by the draws."""
         if self.horizontal:
             # TensorFlow has a fast way to reverse the middle one of three axes.
             rows = tf.reshape(images, [-1, *images.shape[2:]])
@@ -74,15 +74,15 @@ class RandomFlip(keras_cv.layers.RandomFlip):
         return images
 
     def _chosen(self, draws: tf.Tensor, mirrored: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-        # Unlike `tf.where`, this takes one condition an image and copies whole images.
+        # Unlike `tf.where`, this takes one condition per image and copies whole images.
         return tf.raw_ops.Select(condition=draws[:, 0] > 1.0 - self.rate, x=mirrored, y=images)
 
 
 class RandAugment(keras_cv.layers.RandAugment):
-    """RandAugment with a seed for every image.
+    """RandAugment with a separate seed for every image.
 
-    The stock layer augments the images one by one in a loop, in which a draw without state would
-    be the same for all of them, and draws strengths from TensorFlow's own generator.
+    The stock layer augments the images one by one in a loop, where a stateless draw would be the
+    same for all of them, and it draws strengths from TensorFlow's own generator.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -107,7 +107,7 @@ class RandAugment(keras_cv.layers.RandAugment):
 
 
 class _SeededFactor(keras_cv.core.FactorSampler):
-    """Draws what `sampler` would draw, from `draws`."""
+    """Draws the values that `sampler` would draw, but from `draws`."""
 
     def __init__(self, sampler: keras_cv.core.FactorSampler, draws: SeededDraws) -> None:
         self._sampler = sampler
@@ -124,7 +124,7 @@ class _SeededFactor(keras_cv.core.FactorSampler):
 
 
 class MixUp(keras_cv.layers.MixUp):
-    """MixUp that draws partners and shares from the layer's generator."""
+    """MixUp that draws partners and weights from the layer's generator."""
 
     def _mixup(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         count = tf.shape(images)[0]
@@ -136,16 +136,16 @@ class MixUp(keras_cv.layers.MixUp):
 
 
 class CutMix(keras_cv.layers.CutMix):
-    """CutMix that draws from the layer's generator and mixes labels by what was really pasted.
+    """CutMix that draws from the layer's generator and mixes labels by the area really pasted.
 
-    The stock layer weighs labels by the whole rectangle, also when part of it lies outside.
+    The stock layer weights labels by the whole rectangle even if part of it is outside the image.
     """
 
     def _cutmix(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         count, height, width = tf.unstack(tf.shape(images)[:3])
         draws = self._random_generator
         partners = draws.permutation(count)
-        # The side of the rectangle, as a part of the image's (Yun et al., ICCV 2019, eq. 2).
+        # The rectangle's side as a fraction of the image's (Yun et al., ICCV 2019, eq. 2).
         side = tf.sqrt(1.0 - draws.beta([count], self.alpha))
         cut_height = tf.cast(side * tf.cast(height, tf.float32), tf.int32)
         cut_width = tf.cast(side * tf.cast(width, tf.float32), tf.int32)

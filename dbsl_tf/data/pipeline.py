@@ -27,10 +27,10 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Returns endless training batches; see `training_stream` for their order.
 
-    Images are brought to `resolution` first, then augmented, then normalised. So augmentations
-    in pixels, such as the padding of a crop, count pixels of the images the network sees, and a
-    low resolution makes augmentation cheaper too. `random_resized_crop`, which must be the first
-    step, cuts from the images as they are stored and so resizes them once.
+    Images are first brought to `resolution`, then augmented, then normalised. So augmentations in
+    pixels, such as the padding of a crop, refer to pixels of the images the network sees, and a low
+    resolution makes augmentation cheaper too. `random_resized_crop`, which must be the first step,
+    cuts from the stored images and so resizes them only once.
 
     Args:
         data: checked files, at the same paths on every worker.
@@ -70,9 +70,9 @@ def test_dataset(
 ) -> tf.data.Dataset:
     """Returns the test images start … stop − 1 once, in order, in batches.
 
-    The last batch may be short. `start`, `stop` and `batch` may be scalar int64 tensors; the
-    files are read by the worker that runs it. `resolution` is as in `training_dataset`. Of image
-    files the middle is used; `parallel_calls` of them are decoded at the same time.
+    The last batch may be short. `start`, `stop` and `batch` may be scalar int64 tensors; the worker
+    that runs it reads the files. `resolution` is as in `training_dataset`. From image files the
+    middle is cut out; `parallel_calls` of them are decoded at the same time.
 
     Returns:
         (images, labels) as in `training_dataset`, without augmentation.
@@ -94,14 +94,14 @@ def _source(data: PreparedData, resolution: int, crop: RandomResizedCrop | None 
 
 
 def _split_framing(augment: Sequence[Step]) -> tuple[RandomResizedCrop | None, Sequence[Step]]:
-    """Parts the step that makes the size of the images from those that keep it."""
+    """Separates the step that determines the size of the images from those that keep it."""
     if augment and augment[0].name == "random_resized_crop":
         return RandomResizedCrop(**augment[0].parameters), augment[1:]
     return None, augment
 
 
 def _normalise(spec: DatasetSpec, images: tf.Tensor) -> tf.Tensor:
-    # Row by row: with the three values of a pixel alone this takes three times as long.
+    # Row by row: broadcasting only the three values of a pixel takes three times as long.
     width, channels = images.shape[2:]
     mean, deviation = (
         tf.constant(255.0 * np.tile(values, width), tf.float32)

@@ -1,4 +1,4 @@
-"""Brings a data set to disk: finds, checks, converts, downloads or makes it."""
+"""Prepares a data set on disk: finds, checks, converts, downloads or makes it."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ PreparedData = RecordData | ImageData
 def prepare(name: str, directory: Path | None = None) -> RecordData:
     """Returns the checked record files of the data set `name`, made first when necessary.
 
-    `directory` is searched for, in this order: the record files (in their official folder, or in
-    `directory` itself), the official pickled layout, an official archive. What is not in record
-    layout is converted into it once. When nothing is found the official archive is downloaded.
+    `directory` is searched, in this order, for the record files (in their official folder, or in
+    `directory` itself), the official pickled layout, and an official archive. The latter two are
+    converted to the record layout once. If nothing is found, the official archive is downloaded.
     The digits are made from scikit-learn's copy. Files are checked on every call.
 
     Args:
         name: a key of `dbsl_tf.config.catalogue.DATASETS`.
-        directory: `data.dir`; None for `dbsl_tf.common.user_cache.user_cache_folder()`.
+        directory: `data.dir`; None: `dbsl_tf.common.user_cache.user_cache_folder()`.
 
     Raises:
-        UserError: an unknown name, a file that is truncated, foreign or corrupt, a folder that
-            cannot be written, or data that is neither there nor to be downloaded.
+        UserError: the name is unknown, a file is truncated, foreign or corrupt, a folder cannot be
+            written, or the data neither exists nor can be downloaded.
     """
     return prepare_dataset(dataset_spec(name), directory)
 
 
 def is_prepared(name: str, directory: Path | None = None) -> bool:
-    """Returns whether there are record files; neither checks them nor imports much."""
+    """Returns whether there are record files, without checking them or importing much."""
     spec = dataset_spec(name)
     folder = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
         return any(has_record_files(spec, place) for place in _record_folders(spec, folder))
     except OSError:
-        return False  # `prepare` says what is wrong.
+        return False  # `prepare` reports what is wrong.
 
 
 def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> RecordData:
@@ -70,7 +70,7 @@ def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> Recor
 
 
 def _record_folders(spec: RecordDataset, directory: Path) -> tuple[Path, ...]:
-    """Returns where record files of `spec` may lie, in the order to look."""
+    """Returns the folders that may hold the record files of `spec`, in search order."""
     foreign = {other.folder for other in DATASETS.values()} - {spec.folder}
     if directory.name == spec.folder or (spec.archive and directory.name not in foreign):
         return directory / spec.folder, directory
@@ -78,7 +78,7 @@ def _record_folders(spec: RecordDataset, directory: Path) -> tuple[Path, ...]:
 
 
 def _source(spec: RecordDataset, directory: Path) -> Callable[[Path], None]:
-    """Returns the function that writes the record files, by what `directory` holds."""
+    """Returns the function that writes the record files, depending on what `directory` holds."""
     if spec.archive is None:
         return lambda target: write_digits(spec, target)
     if (layout := spec.python_layout) is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def largest_pickle(samples: int) -> int:
     """Returns the largest size in bytes admitted for a pickled batch of `samples` samples.
 
-    Official files need about 3.1 kB a sample. The bound keeps a foreign file out of memory.
+    Official files need about 3.1 kB a sample. The bound avoids reading a foreign file into memory.
     """
     return 65_536 + samples * 8_192
 
@@ -29,13 +29,13 @@ def load_batch(path: Path, samples: int, label_keys: tuple[str, ...]) -> np.ndar
     Args:
         path: the pickle file.
         samples: how many samples it must hold.
-        label_keys: keys of the label lists, in the order wanted.
+        label_keys: keys of the label lists, in the wanted order.
 
     Returns:
         The records, uint8 [samples, len(label_keys) + 3072].
 
     Raises:
-        UserError: the file cannot be read, is no such batch, or its pickle refers to anything
+        UserError: the file cannot be read, is not such a batch, or its pickle refers to anything
             but plain containers, numbers, text and numpy arrays. Nothing in it is executed.
     """
     official = "put the official file in its place"
@@ -56,7 +56,7 @@ def load_batch(path: Path, samples: int, label_keys: tuple[str, ...]) -> np.ndar
     except UserError:
         raise
     except Exception as error:  # A corrupt pickle can raise nearly any exception.
-        raise UserError(f"{path}: no readable pickle ({error}); {official}.") from error
+        raise UserError(f"{path}: not a readable pickle ({error}); {official}.") from error
     try:
         return _records(content, samples, label_keys)
     except (TypeError, ValueError) as error:
@@ -67,7 +67,7 @@ def _records(content: object, samples: int, label_keys: tuple[str, ...]) -> np.n
     import numpy as np
 
     if not isinstance(content, Mapping):
-        raise ValueError("the pickle holds no dictionary")
+        raise ValueError("the pickle does not hold a dictionary")
     batch = {
         key.decode() if isinstance(key, bytes) else key: value for key, value in content.items()
     }
@@ -101,7 +101,7 @@ def convert_python_layout(spec: RecordDataset, source: Path, target: Path) -> No
     """Writes the record files of `spec` in `target` from the pickled files in `source`.
 
     Raises:
-        UserError: a pickled file is missing, refused or no batch of the data set.
+        UserError: a pickled file is missing, refused or not a batch of the data set.
         OSError: `target` cannot be written.
     """
     layout = spec.python_layout

@@ -1,4 +1,4 @@
-"""Checks of record files that are on disk, and the value that says they have passed."""
+"""Checks the record files on disk; `RecordData` stands for files that have passed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordData:
-    """A data set whose record files are complete and checked, in the order of the spec."""
+    """A data set with complete and checked record files, in the order of the spec."""
 
     spec: RecordDataset
     train_files: tuple[Path, ...]
@@ -30,11 +30,11 @@ def has_record_files(spec: RecordDataset, folder: Path) -> bool:
 def checked_data(spec: RecordDataset, folder: Path) -> RecordData:
     """Returns the record files in `folder` after checking their sizes and labels.
 
-    Only the label byte of each record is looked at, so this takes a fraction of a second.
+    Only the label byte of each record is examined, so this takes a fraction of a second.
 
     Raises:
-        UserError: a file is missing, has the wrong size, holds a label that the data set does
-            not have, or a class has no record at all.
+        UserError: a file is missing, has the wrong size or holds a label that the data set does
+            not have, or a class has no record.
     """
     train_files = tuple(folder / name for name in spec.train_files)
     test_files = tuple(folder / name for name in spec.test_files)
@@ -73,7 +73,7 @@ def _labels(spec: RecordDataset, path: Path, records: int) -> np.ndarray:
                 f"{spec.name}: {_remedy(spec)}"
             )
         content = np.memmap(path, np.uint8, mode="r", shape=(records, spec.record_bytes))
-        # A view would keep the whole file mapped.
+        # Copied, as a view would keep the whole file mapped.
         labels = np.array(content[:, spec.label_bytes - 1])
     except OSError as error:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Images out of record files, which a worker keeps in memory."""
+"""Reads images from record files, which a worker keeps in memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RecordSource:
     def training_loader(self, samples: int) -> Callable:
         """Reads the first `samples` records; returns the function that decodes some of them."""
         spec, crop = self._data.spec, self._crop
-        # Kept as strings: the same tensor decoded at once would need twice the memory to make.
+        # Kept as strings: decoding everything at once would temporarily need twice the memory.
         records = (
             _record_dataset(self._data.train_files, spec)
             .take(samples)
@@ -74,7 +74,7 @@ def _record_dataset(files: Sequence[Path], spec: RecordDataset) -> tf.data.Datas
 
 
 def _decode(spec: RecordDataset, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Splits records, string [B], in images, uint8 [B, H, W, 3], and labels, int32 [B]."""
+    """Splits records, string [B], into images, uint8 [B, H, W, 3], and labels, int32 [B]."""
     content = tf.reshape(tf.io.decode_raw(records, tf.uint8), [-1, spec.record_bytes])
     pixels = tf.reshape(
         content[:, spec.label_bytes :], [-1, spec.channels, spec.image_size, spec.image_size]

@@ -30,11 +30,11 @@ class FusedBatchNormalization(keras_core.layers.BatchNormalization):
 
     def __init__(self, **kwargs: Any) -> None:
         # A policy of float32 without autocast leaves half-precision inputs and float32 weights as
-        # they are, which is what the fused operation takes.
+        # they are, as the fused operation requires.
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates the weights of the stock layer."""
+        """Creates the same weights as the stock layer."""
         if len(input_shape) != 4 or self.axis not in (-1, 3):
             raise ValueError(
                 "FusedBatchNormalization needs inputs [batch, height, width, channels] and the "
@@ -45,9 +45,9 @@ class FusedBatchNormalization(keras_core.layers.BatchNormalization):
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Normalises by the batch's statistics in training, by the moving ones otherwise.
+        """Normalises by the batch's statistics during training, otherwise by the moving ones.
 
-        A layer that is not `trainable` uses the moving ones, as the stock layer does.
+        A layer that is not `trainable` always uses the moving ones, as the stock layer does.
         """
         batch_mode = bool(training and self.trainable)
         channels = inputs.shape[-1]

@@ -1,4 +1,4 @@
-"""Models by name."""
+"""Builds models by name."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def build_model(
 
     Returns:
         A `keras.Model` from normalised images [batch, height, width, 3] to float32 logits
-        [batch, classes]. The same arguments give the same weights in the same order; seeds draw
-        other numbers under another `keras`.
+        [batch, classes]. The same arguments give the same weights in the same order, but a seed
+        gives different numbers with a different `keras`.
 
     Raises:
         UserError: `name` is not a known model.

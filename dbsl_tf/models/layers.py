@@ -1,4 +1,4 @@
-"""The layers that networks are made of, those of keras-core or of Keras 3."""
+"""The layers that networks are made of, from keras-core or from Keras 3."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BATCH_NORMALIZATION_EPSILON = 1e-5
 class Layers:
     """Makes the layers of one network.
 
-    Convolutions have no bias, are initialised by He's normal distribution and followed by batch
-    normalisation. Pooling, dropout and classifier compute in float32 with any `precision`.
+    Convolutions have no bias, are initialised with He's normal distribution and are followed by
+    batch normalisation. Pooling, dropout and classifier compute in float32 with any `precision`.
 
     Attributes:
         keras: the module whose layers are used, `keras_core` or `keras`.
         batch_normalization: layer class with the arguments of Keras's `BatchNormalization`.
         precision: dtype policy of the convolutions and what lies between them; weights are
             float32 with any.
-        seeds: of the initial weights and of the dropout.
+        seeds: seeds of the initial weights and of the dropout.
     """
 
     keras: ModuleType
@@ -82,9 +82,9 @@ class Layers:
         )(x)
 
     def classifier(self, x: Any, classes: int, dropout: float) -> Any:
-        """Logits [batch, classes] of the features at any place of the image, averaged.
+        """Returns logits [batch, classes] of the features averaged over the image.
 
-        The average makes images of any size fit the same weights.
+        Thanks to the average, images of any size fit the same weights.
         """
         layers = self.keras.layers
         x = layers.GlobalAveragePooling2D(dtype="float32", name="pooling")(x)

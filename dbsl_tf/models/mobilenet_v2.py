@@ -18,9 +18,9 @@ class Bottlenecks:
 
     Attributes:
         expansion: channels of a block's depthwise convolution for each channel of its input, t.
-        channels: of the output, c.
-        blocks: their number, n.
-        stride: of the first block, s; the others have 1.
+        channels: channels of the output, c.
+        blocks: number of blocks, n.
+        stride: stride of the first block, s; the others have 1.
     """
 
     expansion: int
@@ -45,9 +45,9 @@ STAGES = (
 def mobilenet_v2_logits(layers: Layers, x: Any, *, classes: int, dropout: float, stem: Stem) -> Any:
     """Maps images [batch, height, width, 3] to logits [batch, classes].
 
-    With the stem "imagenet" it is the network of the publication at width 1, which halves the size
-    of the images five times. "cifar" leaves the first two halvings out, that of the first
-    convolution and that of the stage with 24 channels, as in the residual networks.
+    With the stem "imagenet" it is the published network at width 1, which halves the size of the
+    images five times. "cifar" omits the first two halvings, in the first convolution and in the
+    stage with 24 channels, as in the residual networks.
 
     Args:
         layers: makes the layers.

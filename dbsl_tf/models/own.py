@@ -101,7 +101,7 @@ def _run_once(model: Any, inputs: Any) -> None:
 
 
 def _changed_in_training(model: Any, inputs: Any) -> list[bool]:
-    """For each non-trainable variable, whether a training step gives it another value."""
+    """Returns for each non-trainable variable whether a training step changes it."""
     changed: list[bool] = []
 
     def call(trainable: Any, non_trainable: Any, batch: Any) -> Any:

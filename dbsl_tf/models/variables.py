@@ -1,4 +1,4 @@
-"""Which of a model's variables are weights, which are decayed and which are random state."""
+"""Tells which of a model's variables are weights, which are decayed and which are random state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def model_weights(model: Any) -> list[Any]:
 
 
 def check_weights_fit(network: Sequence[Any], weights: Sequence[Any]) -> None:
-    """Checks that stored weights are those of a network.
+    """Checks that stored weights fit a network.
 
     Args:
         network: variables or arrays with the shapes that belong there.
@@ -57,7 +57,7 @@ def is_seed_state(variable: Any) -> bool:
 def decayed_weights(model: Any) -> list[bool]:
     """Returns for each trainable variable whether weight decay applies to it.
 
-    It does to the kernels of convolutions and dense layers, not to biases nor to the scale and
-    offset of normalisation layers (He et al., "Bag of Tricks", CVPR 2019, section 3.1).
+    It applies to the kernels of convolutions and dense layers, but not to biases or to the scale
+    and offset of normalisation layers (He et al., "Bag of Tricks", CVPR 2019, section 3.1).
     """
     return [variable.name not in _NOT_DECAYED for variable in model.trainable_variables]

@@ -148,7 +148,7 @@ class TestSweepCommand:
             output, errors = process.communicate()
             assert (process.returncode, errors) == (0, "")
             assert "run 1 of 1: schedule.epochs=1 run.seed=0" in output
-            assert ("finished before" in output) == finished_before
+            assert ("already finished" in output) == finished_before
             assert "│  1/1 │" in output
         assert (self.output / "epochs=1" / "seed-0" / "model.keras").exists()
         assert "</html>" in (self.output / "report.html").read_text()

@@ -90,7 +90,7 @@ class TestUnreadable(ImageFolderCase):
     def test_more_than_admitted_are_refused_by_name(self):
         for admitted in (0, 2):
             self.assert_refused(
-                f"3 unreadable image.*max_bad_files = {admitted}.*"
+                f"3 unreadable image.*max_bad_files={admitted}.*"
                 r"train/ant/cut.jpg \(image file is truncated.*\), "
                 r"train/bee/text.jpg \(neither JPEG nor PNG\), "
                 r"val/cat/empty.png \(empty file\)",
@@ -193,9 +193,9 @@ class TestConfigured(ImageFolderCase):
 class TestRefused(ImageFolderCase):
     def test_missing_folders(self):
         (self.directory / "val").rename(self.directory / "validation")
-        self.assert_refused("images: it has no folder val; image_folder needs")
+        self.assert_refused("images, which has no folder val; image_folder needs")
         self.directory = self.directory / "nothing"
-        self.assert_refused("nothing: it has no folder train")
+        self.assert_refused("nothing, which has no folder train")
 
     def test_no_folder_given(self):
         with pytest.raises(UserError, match="data.dir is missing"):

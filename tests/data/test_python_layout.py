@@ -80,7 +80,7 @@ class TestLoadBatch:
 
     def test_wrong_content(self):
         for batch, pattern in (
-            ([1, 2], "no dictionary"),
+            ([1, 2], "not hold a dictionary"),
             ({"labels": LABELS}, "key 'data' is missing"),
             ({"data": PIXELS}, "key 'labels' is missing"),
             ({"data": PIXELS[:19], "labels": LABELS}, r"shape \(19, 3072\)"),
