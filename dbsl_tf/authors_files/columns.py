@@ -25,18 +25,18 @@ MEASURED = "val_measured"
 
 
 def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Returns the commits of a history as the authors' columns, and one more.
+    """Returns the commits of a history as the authors' columns, plus `val_measured`.
 
-    The authors evaluate after every commit; a run of this package does every
+    The authors evaluate after every commit; a run of this package does so every
     `schedule.eval_every` epochs. A commit in between has the val_loss and val_acc of the last
-    evaluation before it; before the first one they are NaN and 0. The column `val_measured` tells
-    which are of the commit itself.
+    evaluation before it; before the first evaluation they are NaN and 0. `val_measured` says
+    whether they were measured after the commit itself.
 
-    commit_time is the time trained until the worker had pushed and all commits before it were
-    there: time between an interruption and going on does not count, nor does the evaluation.
+    commit_time is the training time until the worker had pushed and all earlier commits had
+    arrived. Pauses before a resumption do not count, nor does the evaluation.
 
     Args:
-        events: of `dbsl_tf.results.history_lines.read_events`.
+        events: as returned by `dbsl_tf.results.history_lines.read_events`.
 
     Raises:
         ValueError: a line lacks a value, or has one of another type.
@@ -90,7 +90,7 @@ def _commit_times(events: Iterable[dict[str, Any]]) -> list[float]:
 
 
 def _uninterrupted(events: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The commits between one interruption and the next."""
+    """Returns the commits between each interruption and the next."""
     parts: list[list[dict[str, Any]]] = [[]]
     for event in events:
         if event["event"] == "resume":

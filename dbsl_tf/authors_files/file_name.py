@@ -1,4 +1,4 @@
-"""What the name of a result file of the authors tells of its run."""
+"""Reads facts about a run from the name of the authors' result file."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _UPDATE_FACTORS = {"sqrt": "sqrt", "nw": "none", None: "linear"}
 
 @dataclass(frozen=True)
 class NameFacts:
-    """See `facts_of_name`; None stands for what the name does not tell.
+    """The facts in a file name, see `facts_of_name`; None: the name does not say.
 
     Attributes:
-        keys: of the configuration by dotted name, as far as they are known.
+        keys: values of configuration keys, by dotted name, as far as they are known.
         small_workers: n_S.
         extra_time_ratio: k.
         train_samples, test_samples: images of the data set.
@@ -44,16 +44,16 @@ class NameFacts:
 
 
 def facts_of_name(stem: str, layout: str) -> NameFacts:
-    """Returns what the name of a file tells, without its suffix; see `dbsl_tf.authors_files`.
+    """Returns the facts in the name of a file; see `dbsl_tf.authors_files`.
 
     Args:
-        stem: the name.
+        stem: the name without its suffix.
         layout: "journal" or "compsac".
     """
     if layout == "journal":
         match = _JOURNAL.fullmatch(stem)
         return _journal(match) if match else NameFacts()
-    # The program of COMPSAC 2022 trains ResNet-18 on CIFAR-100, which no name says.
+    # The program of COMPSAC 2022 trains ResNet-18 on CIFAR-100, which its file names do not say.
     match = _COMPSAC.fullmatch(stem) or _COMPSAC_BASELINE.fullmatch(stem)
     return _compsac(match.groupdict()) if match else NameFacts()
 
@@ -98,7 +98,7 @@ def _compsac(parts: dict[str, str]) -> NameFacts:
 
 
 def batches_of_name(stem: str) -> dict[str, int]:
-    """Returns the batch size of each role that the name tells, by role."""
+    """Returns the batch sizes in the name, by role."""
     match = _COMPSAC.fullmatch(stem) or _COMPSAC_BASELINE.fullmatch(stem)
     if match is None:
         return {}

@@ -1,4 +1,4 @@
-"""A result file of the authors as the directory of a run, for reports and plots."""
+"""Writes a result file of the authors as a run directory, for reports and plots."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def write_imported_run(
 ) -> None:
     """Writes a history as a run directory: `history.jsonl`, `config.yaml` and `summary.json`.
 
-    Lines are `dbsl_tf.results.records`, and keys those of the configuration; what the file does
-    not tell is left out instead of filled with defaults, so such a run can be shown and compared
-    but not resumed. Times begin at 0. `summary.json` has a key `imported`.
+    Lines are `dbsl_tf.results.records`, and keys are those of the configuration. Facts that the
+    file does not contain are left out rather than filled with defaults, so such a run can be shown
+    and compared but not resumed. Times begin at 0. `summary.json` has a key `imported`.
 
     Args:
-        history: what was read.
-        source: the file, whose name tells of the run; see `facts_of_name`.
-        target: the directory to make.
-        small_workers: n_S; None: as the name tells.
+        history: the content of the file.
+        source: the file, whose name holds facts about the run; see `facts_of_name`.
+        target: the directory to create.
+        small_workers: n_S; None: taken from the name.
 
     Raises:
         UserError: the number of small-batch workers is not known or more than there are, or
@@ -50,7 +50,7 @@ def write_imported_run(
             f"0 to {history.workers}"
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target}: already exists; give another --output, or remove it")
+        raise UserError(f"{target} already exists; give another --output, or remove it")
     events = [record.as_dict() for record in _records(history, facts, small, source.stem)]
 
     def write(folder: Path) -> None:
@@ -65,7 +65,7 @@ def write_imported_run(
         make_folder(target, write)
     except OSError as error:
         raise UserError(
-            f"{target}: cannot be written ({error.strerror or error}); give another --output"
+            f"{target} cannot be written ({error.strerror or error}); give another --output"
         ) from error
 
 
@@ -114,9 +114,11 @@ def _records(
 
 
 def _samples(history: AuthorsHistory, facts: NameFacts, small_workers: int) -> dict[str, int]:
-    """Samples in a mini-epoch of each role: d_L = k d/n, and what the large workers leave (Eq. 4-5
-    of Lu et al., COMPSAC 2022), where the name tells k and the data set; nothing where no share is
-    left, as the name is then that of another run."""
+    """Returns the samples in a mini-epoch of each role, if the name gives k and the data set.
+
+    These are d_L = k d/n and what the large workers leave for the small ones (Eq. 4-5 of Lu et al.,
+    COMPSAC 2022). Empty if nothing is left, as the name then belongs to another run.
+    """
     d, n = facts.train_samples, history.workers
     if d is None or facts.extra_time_ratio is None:
         return {}

@@ -28,8 +28,8 @@ class AuthorsCommit:
         commit: from 1.
         worker: index from 0, the small-batch workers first.
         started: when its mini-epoch began.
-        seconds: how long that took. In the COMPSAC layout it holds the worker's own evaluation of
-            the commit before, which that layout does not tell apart.
+        seconds: how long the mini-epoch took. In the COMPSAC layout this includes the worker's
+            evaluation of the previous commit, which that layout does not separate.
         train_loss, train_accuracy: of the mini-epoch.
         test_loss, test_accuracy: of the global weights after it; None where not evaluated.
         evaluated: when that evaluation was done.
@@ -51,9 +51,9 @@ class AuthorsHistory:
     """The content of a file.
 
     Attributes:
-        layout: of which of the authors' programs.
+        layout: which of the authors' programs wrote it.
         workers: n.
-        commits: in their order.
+        commits: all commits, in order.
     """
 
     layout: Literal["journal", "compsac"]
@@ -65,8 +65,9 @@ def read_history(path: Path) -> AuthorsHistory:
     """Reads a `.npy` file in one of the layouts of `dbsl_tf.authors_files`.
 
     Raises:
-        UserError: the file cannot be read, is no such file, or its pickle refers to anything but
-            plain containers, numbers, text and numpy arrays. Nothing in it is executed.
+        UserError: the file cannot be read, is not in one of the layouts, or its pickle refers to
+            anything but plain containers, numbers, text and numpy arrays. Nothing in it is
+            executed.
     """
     try:
         size = path.stat().st_size
@@ -89,7 +90,7 @@ def read_history(path: Path) -> AuthorsHistory:
         raise _foreign(path, error) from error
     try:
         if not isinstance(content, dict):
-            raise ValueError("it holds no dictionary")
+            raise ValueError("it does not hold a dictionary")
         content = verified(content)
         if "push_time" in content:
             return _compsac(content)
@@ -107,7 +108,7 @@ def _foreign(path: Path, error: Exception) -> UserError:
 
 
 def _content(file: bytes) -> Any:
-    """The dictionary in a .npy file whose array is one pickled object."""
+    """Returns the dictionary in a .npy file whose array is one pickled object."""
     from io import BytesIO
 
     from numpy.lib import format as npy
@@ -165,10 +166,10 @@ def _journal(content: Mapping[str, Any]) -> AuthorsHistory:
 def _starts(
     order: Sequence[int], ranks: Sequence[int], columns: Mapping[str, list[float]]
 ) -> list[float]:
-    """When each mini-epoch began: when its worker was done with the one before.
+    """Returns when each mini-epoch began, which is when its worker finished the previous one.
 
-    Before a worker's first one lies its start-up: that is taken to have lasted as long from the
-    end of training to the record as the others did.
+    A worker's first mini-epoch follows its start-up, so its beginning is estimated: the time from
+    the end of training to the record is assumed to be the same as for its other mini-epochs.
     """
     ended: dict[int, float] = {}
     begun: dict[int, float | None] = {}
@@ -231,7 +232,7 @@ def _compsac(content: Mapping[str, Any]) -> AuthorsHistory:
 
 
 def _numbers(content: Mapping[str, Any], name: str) -> list[float]:
-    """A column as numbers: a list of them, or an array of one dimension."""
+    """Returns a column, a list or one-dimensional array, as numbers."""
     import numpy as np
 
     if name not in content:

@@ -35,9 +35,10 @@ def save_npz(path: Path, events: Sequence[dict[str, Any]]) -> None:
 
 
 def save_npy(path: Path, events: Sequence[dict[str, Any]]) -> None:
-    """Writes the same columns as the dictionary of lists that the authors' notebooks open.
+    """Writes the same columns as the dictionary of lists that the authors' notebooks load.
 
-    That is `numpy.load(path, allow_pickle=True).item()`. It has one key more, a checksum.
+    They load it with `numpy.load(path, allow_pickle=True).item()`. It has an additional key, a
+    checksum.
 
     Raises:
         ValueError: see `columns_of_events`.

@@ -1,1 +1,1 @@
-"""How good a trained network is: class by class, in one process."""
+"""Evaluates a trained network class by class, in one process."""

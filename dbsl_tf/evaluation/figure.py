@@ -1,4 +1,4 @@
-"""An evaluation as a picture: the confusion matrix and the accuracy of each class."""
+"""Draws an evaluation: the confusion matrix and the accuracy of each class."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# With more classes than this their numbers and names would not be legible.
+# With more classes than this, their numbers and names would not be legible.
 _NUMBERED = 20
 _NAMED = 40
 
 
 def plot_scores(scores: Scores, title: str, path: Path) -> None:
-    """Draws an evaluation to a file, in the format its name ends in.
+    """Draws an evaluation to a file, in the format that its suffix names.
 
     Raises:
-        UserError: the file cannot be written, or its name ends in no known format.
+        UserError: the file cannot be written, or its suffix is not that of a known format.
     """
     from matplotlib.figure import Figure
 
@@ -68,6 +68,6 @@ def _draw_accuracies(axes: Axes, scores: Scores) -> None:
     axes.barh(range(len(accuracies)), accuracies, color=MIDDLE, height=0.8)
     axes.axvline(100 * scores.accuracy, color=BLACK, linestyle="--", linewidth=1)
     axes.set_xlim(0, 100)
-    axes.set_xlabel("accuracy of the class (%)\ndashed: of all")
+    axes.set_xlabel("accuracy of the class (%)\ndashed: all classes")
     axes.tick_params(labelleft=False)
     axes.spines[["top", "right"]].set_visible(False)

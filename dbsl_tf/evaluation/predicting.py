@@ -27,10 +27,10 @@ def evaluate_on_test_set(
     """Evaluates weights as the run does: at its highest resolution, in its precision.
 
     Args:
-        settings: of the run.
-        data: whose test images are used, each once.
-        weights: in the network's order.
-        report: told of every batch with the number of images done so far.
+        settings: the run's settings.
+        data: the data set; each of its test images is used once.
+        weights: the weights, in the network's order.
+        report: called after every batch with the number of images done so far.
 
     Raises:
         UserError: the weights do not fit the network.
@@ -70,12 +70,12 @@ def evaluate_on_test_set(
 def _scoring(
     network: Network, weights: Sequence[np.ndarray], size: int, classes: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Maps a batch of images and labels to its loss, top-5 hits and confusions, summed up."""
+    """Returns a function from a batch to its total loss, top-5 hits and confusions."""
     tensors = [tf.constant(array) for array in weights]
     image_batch = tf.TensorSpec([None, size, size, 3], tf.float32)
     label_batch = tf.TensorSpec([None, classes], tf.float32)
 
-    # One trace whatever the size of the last batch; AutoGraph would take four times as long.
+    # Traced once for any batch size; AutoGraph would take four times as long.
     @tf.function(autograph=False, input_signature=[image_batch, label_batch])
     def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = network.predict(tensors, images)

@@ -1,4 +1,4 @@
-"""An evaluation for people to read."""
+"""Prints an evaluation."""
 
 from __future__ import annotations
 

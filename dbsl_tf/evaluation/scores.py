@@ -1,4 +1,4 @@
-"""What an evaluation comes to; no TensorFlow."""
+"""The scores of an evaluation. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Scores:
     Attributes:
         class_names: one for each class, in the order of the labels.
         loss: mean cross-entropy.
-        top5: images whose class is among the five of highest logit.
+        top5: number of images whose class is among the five with the highest logits.
         confusion: images by true class (rows) and predicted class (columns), integers
             [classes, classes].
     """
@@ -36,22 +36,22 @@ class Scores:
 
     @property
     def accuracy(self) -> float:
-        """Share of the images whose class has the highest logit, top-1, 0 to 1."""
+        """Top-1 accuracy: share of images whose class has the highest logit, 0 to 1."""
         return float(self.confusion.trace() / self.samples)
 
     @property
     def top5_accuracy(self) -> float:
-        """Share of the images whose class is among the five of highest logit, 0 to 1."""
+        """Share of images whose class is among the five with the highest logits, 0 to 1."""
         return self.top5 / self.samples
 
     @property
     def class_accuracies(self) -> list[float | None]:
-        """Share classified correctly of each class; None where it has no image."""
+        """Share of each class that is classified correctly, 0 to 1; None for one without images."""
         counts = zip(self.confusion.diagonal().tolist(), self.confusion.sum(axis=1).tolist())
         return [correct / samples if samples else None for correct, samples in counts]
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns all of it as JSON may hold it."""
+        """Returns everything as JSON values."""
         samples = self.confusion.sum(axis=1).tolist()
         return {
             "samples": self.samples,
@@ -66,7 +66,7 @@ class Scores:
         }
 
     def to_csv(self) -> str:
-        """Returns a line for each class: its accuracy, then what its images were taken for."""
+        """Returns one line per class: its accuracy, then its images by predicted class."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         predicted = [f"predicted {name}" for name in self.class_names]

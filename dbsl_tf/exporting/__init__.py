@@ -1,1 +1,1 @@
-"""What a run can be taken away as: a Keras 3 file, a SavedModel, the history as arrays."""
+"""Exports a run's model: as a Keras 3 file or as a SavedModel."""

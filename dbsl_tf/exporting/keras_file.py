@@ -1,4 +1,4 @@
-"""A trained network as a file that today's Keras 3 opens by itself."""
+"""Writes a trained network as a file that Keras 3 loads without this package."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dbsl_tf.exporting.network import TrainedNetwork
 def save_keras3(path: Path, network: TrainedNetwork) -> None:
     """Writes the network as a `.keras` file of stock Keras 3 layers, from raw pixels to logits.
 
-    The file needs nothing of this package: `keras.saving.load_model(path)` opens it. It is
-    written whole or not at all.
+    The file does not need this package: `keras.saving.load_model(path)` loads it. It is written
+    whole or not at all.
 
     Args:
         path: ends in `.keras`; missing directories are made.
@@ -20,7 +20,7 @@ def save_keras3(path: Path, network: TrainedNetwork) -> None:
 
     Raises:
         ValueError: the path does not end in `.keras`.
-        UserError: the model is not known, the weights do not fit it, or the file cannot be written.
+        UserError: the model is unknown, the weights do not fit it, or the file cannot be written.
     """
     if path.suffix != ".keras":
         raise ValueError(f"the path of an exported model must end in .keras, got {path}")

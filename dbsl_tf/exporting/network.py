@@ -1,4 +1,4 @@
-"""A trained network, rebuilt in today's Keras 3 from raw pixels to logits."""
+"""Rebuilds a trained network in Keras 3, from raw pixels to logits."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """What makes up a trained network.
+    """A trained network, independent of how it was trained.
 
     Attributes:
         name: one of `dbsl_tf.models.MODELS`.
         classes: number of logits.
-        dropout: rate of the dropout layer, for those who train on.
+        dropout: rate of the dropout layer, for further training.
         weights: in the order of `dbsl_tf.models.model_weights`: the trainable weights, then the
             moving statistics, without states of seed generators.
-        mean: of the training pixels divided by 255, one for each channel.
-        standard_deviation: of the same.
-        stem: of the network, see `build_model`.
+        mean: mean of the training pixels divided by 255, for each channel.
+        standard_deviation: standard deviation of the same.
+        stem: the first layers, see `build_model`.
     """
 
     name: str
@@ -38,7 +38,7 @@ class TrainedNetwork:
     stem: Stem = "cifar"
 
     def from_pixels(self) -> Any:
-        """The network as a `keras.Model` of stock Keras 3 layers, in float32.
+        """Returns the network as a `keras.Model` of stock Keras 3 layers, in float32.
 
         It maps pixels of 0 to 255, [batch, height, width, 3] of any size, to logits
         [batch, classes]; a `Normalization` layer standardises them first.

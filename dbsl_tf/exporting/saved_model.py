@@ -1,4 +1,4 @@
-"""A trained network as a SavedModel, as TensorFlow Serving and other languages load it."""
+"""Writes a trained network as a SavedModel, for TensorFlow Serving and other languages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
     written whole or not at all.
 
     Args:
-        folder: where; missing folders above it are made.
-        network: what to save.
+        folder: the folder to create; missing parents are made.
+        network: the network to save.
 
     Raises:
-        UserError: the model is not known, the weights do not fit it, or the folder is there and not
-            empty or cannot be written.
+        UserError: the model is unknown, the weights do not fit it, or the folder cannot be written
+            or exists and is not empty.
     """
     _check_unused(folder)
     model = network.from_pixels()
@@ -45,11 +45,11 @@ def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
         make_folder(folder, write)
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror or error}); free some space, correct "
+            f"{folder} cannot be written ({error.strerror or error}); free some space, correct "
             "the permissions, or give another folder"
         ) from error
 
 
 def _check_unused(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"{folder}: already exists; remove it, or give another --output")
+        raise UserError(f"{folder} already exists; remove it, or give another --output")

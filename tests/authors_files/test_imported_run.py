@@ -119,5 +119,5 @@ class TestImportHistory:
         check_one_line_mistake(many, "--small-workers is 5, but mine.npy has 4 worker(s)")
         self.imported(path, "--small-workers", 1)
         again = self.command(path, "--output", self.run, "--small-workers", 1)
-        check_one_line_mistake(again, "imported: already exists")
+        check_one_line_mistake(again, "imported already exists")
         check_one_line_mistake(self.command(), "the following arguments are required: FILE.npy")

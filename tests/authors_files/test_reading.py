@@ -93,7 +93,7 @@ class TestReadHistory:
         np.save(self.path, np.zeros(3))
         self.check_refused("float64 of shape .* is not one dictionary")
         for content, pattern in (
-            ([1, 2], "no dictionary"),
+            ([1, 2], "not hold a dictionary"),
             ({"val_acc": [1]}, "worker_ID is missing"),
             ({**journal_content(), "val_acc": [0.5]}, "val_acc has 1 entries, worker_ID 12"),
             ({**journal_content(), "val_acc": "high"}, "val_acc is not a list"),

@@ -56,7 +56,7 @@ class SaveSavedModelTest(tf.test.TestCase):
         folder = Path(self.get_temp_dir()) / "mine"
         folder.mkdir()
         (folder / "precious").write_text("data")
-        with self.assertRaisesRegex(UserError, "mine: already exists"):
+        with self.assertRaisesRegex(UserError, "mine already exists"):
             save_saved_model(folder, trained(disturbed_model()))
         self.assertEqual([file.name for file in folder.iterdir()], ["precious"])
 
