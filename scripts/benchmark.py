@@ -2,10 +2,10 @@
 
     python -m scripts.benchmark --output bench.json [--plot bench.png] [key=value ...]
 
-The peers run one after the other, in each repeat in the opposite order of the repeat before, so
-that a machine that becomes faster or slower favours none; medians over the repeats count, and each
-peer is compared with the ceiling of its own repeat. Runs that are already in the file of results
-are not measured again: what takes hours can be done in parts, one model after another.
+The peers run one after another, in the opposite order in every other repeat, so that a machine that
+becomes faster or slower favours none of them. Medians over the repeats are reported, and each peer
+is compared with the ceiling of its own repeat. Runs that are already in the results file are not
+measured again, so a benchmark of many hours can be done in parts, one model after another.
 docs/performance.md says what the peers are and how they are measured. Needs: pip install
 -r requirements.txt -r requirements-benchmark.txt
 """
@@ -50,9 +50,9 @@ class Peer:
     """How a peer is run.
 
     Attributes:
-        module: that runs it.
-        option: of the module, which chooses the form; None where there is one only.
-        package: that it needs beside those of dbsl_tf; None where that is its form.
+        module: the module that runs it.
+        option: the module's option that chooses the form; None if there is only one.
+        package: a package it needs in addition to those of dbsl_tf; None: the form names it.
     """
 
     module: str
@@ -79,7 +79,7 @@ METHOD = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the peers in turn, and report."""
+    """Runs the peers in turn and reports the results."""
     options = parse(arguments)
     kinds = kinds_of(options)
     settings = {model: settings_of(options, model) for model in options.models}
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked before anything long is begun.
+    """Returns the options, checked before any long run begins.
 
     Raises:
         UserError: one of them is wrong.
@@ -120,35 +120,38 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description=__doc__.splitlines()[0], epilog=f"peers: {', '.join(PEERS)}"
     )
     parser.add_argument(
-        "--config", help="configuration; default scripts/benchmarking/MODEL.yaml for each model"
+        "--config", help="configuration (default: scripts/benchmarking/MODEL.yaml for each model)"
     )
     parser.add_argument("--peers", type=_names, default=list(PEERS), help="default all")
     parser.add_argument(
         "--models",
         type=_names,
         default=["resnet8", "resnet20", "resnet18"],
-        help="default resnet8,resnet20,resnet18; also resnet50 and mobilenet_v2",
+        help="models to train; also resnet50, mobilenet_v2 (default: resnet8,resnet20,resnet18)",
     )
     parser.add_argument(
-        "--keras", type=_names, default=list(KERAS), help="for original and keras_fit; default both"
+        "--keras",
+        type=_names,
+        default=list(KERAS),
+        help="for original and keras_fit (default: both)",
     )
     parser.add_argument(
-        "--pytorch", type=_names, default=list(FORMS), help="for pytorch; default both"
+        "--pytorch", type=_names, default=list(FORMS), help="for pytorch (default: both)"
     )
     parser.add_argument(
         "--isa",
         choices=INSTRUCTION_SETS,
-        help="limit every peer to these instructions; default: all that the processor has",
+        help="limit every peer to these instructions (default: all that the processor has)",
     )
     parser.add_argument("--repeats", type=int, default=3, help="default 3")
     parser.add_argument(
         "--mini-epochs",
         type=int,
         default=5,
-        help="mini-epochs of each worker, the first and last of which are not measured (default 5)",
+        help="mini-epochs of each worker; the first and last are not measured (default: 5)",
     )
     parser.add_argument(
-        "--timeout", type=float, default=900.0, help="seconds a run may take (default 900)"
+        "--timeout", type=float, default=900.0, help="seconds a run may take (default: 900)"
     )
     parser.add_argument(
         "--network-gbit",
@@ -160,7 +163,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--output", type=Path, required=True, help="file for the results, JSON; runs in it are kept"
     )
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
-    parser.add_argument("--plot", type=Path, help="file for a bar chart: .png, .pdf or .svg")
+    parser.add_argument("--plot", type=Path, help="draw a bar chart to a .png, .svg or .pdf file")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_intermixed_args(arguments)
     for option, given, known in (
@@ -200,7 +203,7 @@ def _names(text: str) -> list[str]:
 
 
 def kinds_of(options: argparse.Namespace) -> list[Kind]:
-    """What is run in each repeat, models one after the other."""
+    """Returns what is run in each repeat, model by model."""
     chosen = {"keras": options.keras, "form": options.pytorch, None: [None]}
     return [
         (peer, form, model)
@@ -211,20 +214,20 @@ def kinds_of(options: argparse.Namespace) -> list[Kind]:
 
 
 def settings_of(options: argparse.Namespace, model: str) -> dict:
-    """Whatever the figures of a model depend on, but for the machine."""
+    """Returns everything that the figures of a model depend on, except the machine."""
     config = load_config(*configuration(options, model))
     return {
         "mini_epochs": options.mini_epochs,
         "network_gbit": options.network_gbit,
         "isa": options.isa,
-        # With auto, the environment has a say in it.
+        # With auto, this depends on the environment.
         "onednn": decide(config.compute.onednn, os.environ).on,
         "workload": config.model_dump(mode="json"),
     }
 
 
 def configuration(options: argparse.Namespace, model: str) -> tuple[str, list[str]]:
-    """The configuration file and the overrides of a model.
+    """Returns the configuration file and the overrides for a model.
 
     Raises:
         UserError: there is no configuration for it.
@@ -236,7 +239,7 @@ def configuration(options: argparse.Namespace, model: str) -> tuple[str, list[st
 
 
 def command(options: argparse.Namespace, kind: Kind) -> list[str]:
-    """Arguments of Python that run a peer."""
+    """Returns the Python arguments that run a peer."""
     name, form, model = kind
     peer = PEERS[name]
     config, overrides = configuration(options, model)
@@ -246,13 +249,13 @@ def command(options: argparse.Namespace, kind: Kind) -> list[str]:
 
 
 def figures(watched: Watched) -> dict:
-    """The figures of one run."""
+    """Returns the figures of one run."""
     measured = measure(watched.printed, watched.samples, watched.began)
     return {**measured, "peak_bytes": watched.peak_bytes, "own_network": int(watched.own_network)}
 
 
 def show(options: argparse.Namespace, entries: list[dict]) -> None:
-    """Print the tables and draw the bars."""
+    """Prints the tables and draws the bars."""
     # Wide enough for every column, and in Markdown for every line.
     width = 200 if options.markdown else None if sys.stdout.isatty() else 140
     console = Console(width=width)

@@ -3,16 +3,16 @@
     python -m scripts.benchmark_coordinator [--workers 2,8,32] [--parameters 100000,10000000]
         [--epochs 100] [--in-process] --output FILE
 
-A real cluster on this machine, one after the other for each number of workers and size of model.
-Its workers answer at once, without pulling or pushing; handing out, merging on the parameter
-server, records and the order of commits are those of a training. Measured from the end of the first
-tenth of the commits to the last commit: commits a second, the median of ten equal parts of them,
-and the processor time for each, of the coordinator's process and of all servers together.
+It starts a real cluster on this machine for each number of workers and size of model in turn. The
+workers answer at once, without pulling or pushing; handing out, merging on the parameter server,
+records and the order of commits are as in training. From the end of the first tenth of the commits
+to the last commit it measures commits per second (the median of ten equal parts) and the processor
+time of each commit, in the coordinator's process and in all servers together.
 
-The servers are processes, which use the same cores: commits a second say what this machine can do,
-processor time what the coordinator needs wherever it runs. The last column is what the cores would
-allow if they did nothing else. With --in-process there are no processes but the coordinator's,
-whose processor time then is that of the whole cluster.
+The servers are processes that use the same cores: commits per second show what this machine can do,
+processor time shows what the coordinator needs wherever it runs. The last column is what the cores
+would allow if they did nothing else. With --in-process the coordinator's process is the only one,
+and its processor time is that of the whole cluster.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from scripts.benchmarking.no_work import make_trainer
 ROOT = Path(__file__).parents[1]
 
 SECONDS_TO_START = 600
-# The commits measured are divided into so many parts, for the median.
+# How many parts the measured commits are divided into, for the median.
 PARTS = 10
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure every combination in a process of its own, and report."""
+    """Measures every combination in a separate process and reports the results."""
     options = parse(arguments)
     if options.cell:
         print(json.dumps(measure(*options.cell, options.epochs, options.in_process)), flush=True)
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_cell(cell: str, options: argparse.Namespace) -> dict[str, Any]:
-    """`measure` in a process, and a network, of its own."""
+    """Runs `measure` in a separate process and network."""
     own_network = ["-m", "dbsl_tf.cluster.namespaces", "--try"]
     program = [sys.executable, "-m", "scripts.benchmark_coordinator"]
     measuring = [*program, "--cell", cell, "--epochs", str(options.epochs)]
@@ -84,7 +84,7 @@ def run_cell(cell: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; exits with status 2 where they make no sense."""
+    """Returns the options; exits with status 2 if they make no sense."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.RawTextHelpFormatter
     )
@@ -97,9 +97,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=[100_000, 10_000_000],
         help="numbers of parameters of the model, such as 100000,10000000",
     )
-    parser.add_argument("--epochs", type=int, default=100, help="mini-epochs of each worker")
     parser.add_argument(
-        "--in-process", action="store_true", help="servers in the coordinator's process"
+        "--epochs", type=int, default=100, help="mini-epochs of each worker (default: 100)"
+    )
+    parser.add_argument(
+        "--in-process", action="store_true", help="run the servers in the coordinator's process"
     )
     parser.add_argument("--output", type=Path, default=Path("coordinator.json"), help="JSON file")
     parser.add_argument("--cell", type=numbers, help=argparse.SUPPRESS)
@@ -110,10 +112,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers above 0, with commas between.
+    """Parses whole numbers above 0, separated by commas.
 
     Raises:
-        ArgumentTypeError: something else.
+        ArgumentTypeError: the text is something else.
     """
     parts = text.split(",")
     if not all(part.isdecimal() and int(part) for part in parts):
@@ -122,7 +124,7 @@ def numbers(text: str) -> list[int]:
 
 
 def show(results: Sequence[dict[str, Any]]) -> None:
-    """Print the table."""
+    """Prints the table."""
     cores = len(available_cores())
     table = Table(
         *("workers", "parameters", "commits per second", "coordinator, CPU ms per commit"),
@@ -142,7 +144,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
 
 
 def measure(workers: int, parameters: int, epochs: int, in_process: bool) -> dict[str, Any]:
-    """Train mini-epochs of no work on a cluster; connects, so only once in a process."""
+    """Trains mini-epochs of no work on a cluster; as it connects, it runs once in a process."""
     from dbsl_tf.cluster.connecting import wait_for_servers
     from dbsl_tf.cluster.local import LocalCluster
     from dbsl_tf.common.quiet import import_tensorflow_quietly
@@ -172,7 +174,7 @@ def measure(workers: int, parameters: int, epochs: int, in_process: bool) -> dic
 
 
 def serve_in_process(workers: int) -> tuple[Any, list[Any]]:
-    """Start one parameter server and the workers in this process.
+    """Starts one parameter server and the workers in this process.
 
     Returns:
         The task of the chief, and the servers, to be kept while they serve.
@@ -185,7 +187,7 @@ def serve_in_process(workers: int) -> tuple[Any, list[Any]]:
     chief, server, *others = (f"127.0.0.1:{port}" for port in free_ports(2 + workers))
     addresses = ClusterAddresses(chief, tuple(others), (server,))
     options = tf.compat.v1.ConfigProto()
-    # All servers share the threads of the process; each may occupy one while it waits for another.
+    # All servers share the process's threads, and each may occupy one while waiting for another.
     options.inter_op_parallelism_threads = 2 * (workers + 2)
     servers = [
         tf.distribute.Server(
@@ -201,11 +203,11 @@ def serve_in_process(workers: int) -> tuple[Any, list[Any]]:
 
 
 class CommitClock:
-    """Notes the time of every commit, and at the ends of what is measured the processor time.
+    """Records the time of every commit, and the processor time at both ends of the measurement.
 
     Args:
-        commits: of the run; measured is from the end of their first tenth to the last.
-        processes: the servers'.
+        commits: commits of the run; the measurement begins after their first tenth.
+        processes: process IDs of the servers.
     """
 
     def __init__(self, commits: int, processes: Sequence[int]) -> None:
@@ -216,21 +218,21 @@ class CommitClock:
         self._faults: list[str] = []
 
     def committed(self, record: Any) -> None:
-        """Note the times."""
+        """Records the times."""
         self._times.append(time.monotonic())
         if record.commit in (self._first, self._last):
             servers = sum(processor_seconds(process) for process in self._processes)
             self._used.append((time.process_time(), servers))
 
     def evaluated(self, record: Any) -> None:
-        """The one at the end is not measured."""
+        """Ignores the evaluation at the end."""
 
     def faulted(self, record: Any) -> None:
-        """Note a fault, such as a lost worker."""
+        """Records a fault, such as a lost worker."""
         self._faults.append(record.message)
 
     def figures(self) -> dict[str, float | None]:
-        """From the end of the first tenth of the commits to the last.
+        """Returns the figures from the end of the first tenth of the commits to the last.
 
         Raises:
             RuntimeError: a worker was lost meanwhile.
@@ -250,7 +252,7 @@ class CommitClock:
 
 
 def processor_seconds(process: int) -> float:
-    """The processor time that a process has used, from Linux's /proc."""
+    """Returns the processor seconds that a process has used, from Linux's /proc."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

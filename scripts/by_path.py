@@ -1,6 +1,6 @@
-"""Starts a script that was started by its path once more, as the module that it is.
+"""Restarts a script that was started by its path as a module.
 
-Scripts import this where they belong to no package: a module finds its siblings and dbsl_tf.
+Scripts import this if they belong to no package; a module finds its siblings and dbsl_tf.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if __name__ == "by_path":
     _script = Path(sys.argv[0]).resolve()
     _path = [str(_script.parents[1]), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _path))
-    # -P: not the working directory's modules before those of the project.
+    # -P: the working directory's modules must not take precedence over the project's.
     os.execv(
         sys.executable,
         [sys.executable, "-P", "-m", f"scripts.{_script.stem}", *sys.argv[1:]],

@@ -1,13 +1,13 @@
-"""Compares the plan with what happens: dual-batch and all-large mini-epochs in turn, in one run.
+"""Compares the plan with reality: dual-batch and all-large mini-epochs alternate in one run.
 
     python -m scripts.check_balance --config FILE [--repeats N] [key.sub=value ...]
 
-On one cluster, the mini-epochs of the plan and those of the plan without small workers follow one
-another in the order dual, all-large, all-large, dual, so that both meet the machine at the same
-speeds. In each, all workers begin together and do what they do in training: pull the weights,
-train their samples in their batches, push. Nothing is merged. Printed are the median mini-epoch
-seconds of small and large workers and of the all-large workers, and from them the imbalance and
-the realised k; the quartiles are of the four mini-epochs of each repeat.
+On one cluster, mini-epochs of the plan and of the plan without small workers follow one another in
+the order dual, all-large, all-large, dual, so that both experience the same speeds of the machine.
+In each, all workers begin together and do the same as in training: pull the weights, train their
+samples in their batches, push. Nothing is merged. The output is the median mini-epoch seconds of
+small and large workers and of the all-large workers, and the imbalance and the realised k that
+follow; the quartiles are those of the four mini-epochs of each repeat.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ ORDER = ("dual", "all-large", "all-large", "dual")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Plan, measure and print."""
+    """Plans, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True)
     parser.add_argument(
-        "--repeats", type=int, default=8, help=f"times {', '.join(ORDER)} (default 8)"
+        "--repeats", type=int, default=8, help=f"times {', '.join(ORDER)} (default: 8)"
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_intermixed_args(arguments)
@@ -65,7 +65,7 @@ def measure(
     plans: dict[str, DualBatchPlan],
     repeats: int,
 ) -> list[dict[str, list[float]]]:
-    """Seconds of the mini-epochs of each role, or of all-large ones, in each repeat."""
+    """Returns the seconds of the mini-epochs in each repeat, by role or "all-large"."""
     from dbsl_tf.coordinator.components import build_components
     from dbsl_tf.measuring.timed_runs import TimedRuns
 
@@ -89,7 +89,7 @@ def measure(
         for kind in ORDER:
             results = runs.run([worker.steps for worker in plans[kind].workers])
             if results is None:
-                sys.exit("error: a worker did the work of another: is one hung or dead?")
+                sys.exit("error: one worker did another's work; is the other one hung or dead?")
             for worker in plans[kind].workers:
                 result = results[worker.index]
                 assert int(result.samples) == worker.samples
@@ -100,7 +100,7 @@ def measure(
 
 
 def show(plan: DualBatchPlan, repeats: Sequence[dict[str, list[float]]]) -> None:
-    """Print medians and spread."""
+    """Prints medians and spread."""
     for worker in plan.workers:
         print(
             f"worker {worker.index}: {worker.role}, {worker.samples} samples in batches of "
@@ -119,7 +119,7 @@ def show(plan: DualBatchPlan, repeats: Sequence[dict[str, list[float]]]) -> None
 def _ratio(
     repeats: Sequence[dict[str, list[float]]], slower: Sequence[str], base: Sequence[str]
 ) -> str:
-    """The largest median of some roles over that of others: of all, and over the repeats."""
+    """Returns the largest median of some roles over that of others, in total and by repeat."""
 
     def of(measured: Sequence[dict[str, list[float]]]) -> float:
         over, under = (

@@ -2,13 +2,13 @@
 
     python -m scripts.check_simulation --config FILE [key.sub=value ...]
 
-Trains for real, without evaluations and checkpoints in between; the first quarter warms up. Every
-second epoch of the others tells how long training, exchange of the weights and merging take here
-and how much that varies, so that both halves meet the machine at the same speeds; from this alone
-the run is simulated, with several seeds. Printed beside each other are the time of an epoch and
-the staleness, real and simulated. Exit status 1: they differ by more than 5 % in time, or in
-staleness in more of the commits than a tenth, and than 19 of 20 simulated runs do from their mean:
-so much is chance in a run of this length.
+It trains for real, without evaluations and checkpoints in between; the first quarter is warm-up.
+Every second epoch after that shows how long training, exchanging the weights and merging take here
+and how much that varies, so that both halves experience the same speeds of the machine. From these
+epochs alone the run is simulated, with several seeds. The time of an epoch and the staleness are
+printed side by side, real and simulated. The exit status is 1 if the times differ by more than 5 %,
+or if the staleness differs in more than a tenth of the commits and by more than 19 of 20 simulated
+runs differ from their mean, which is due to chance in a run of this length.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ Commits = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Figures:
-    """Of a run, or of the mean of several.
+    """The figures of a run, or means over several.
 
     Attributes:
         epoch_seconds: time of an epoch.
-        staleness: part of the commits that has each staleness.
-        chance: `distance` from the mean that 19 of 20 runs keep; 0 for a single run.
+        staleness: share of the commits with each staleness.
+        chance: `distance` from the mean within which 19 of 20 runs lie; 0 for a single run.
     """
 
     epoch_seconds: float
@@ -62,7 +62,7 @@ class Figures:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train, fit, simulate and print; whether both agree."""
+    """Trains, fits, simulates and prints; returns 0 if both agree, else 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def train(config: str, overrides: Sequence[str], epochs: int) -> Commits:
-    """The commits of a real run."""
+    """Trains a real run and returns its commits."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         alone = [f"schedule.eval_every={epochs}", f"checkpoint.every={epochs}", f"run.dir={run}"]
@@ -91,12 +91,12 @@ def train(config: str, overrides: Sequence[str], epochs: int) -> Commits:
 
 
 def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
-    """What these commits tell of the machine; the network is part of what a mini-epoch takes.
+    """Returns a scenario fitted to commits; the time of a mini-epoch includes the network.
 
     Args:
-        commits: of a run; only every second epoch after the first quarter counts.
-        rule: the coordinator's.
-        epochs: to simulate.
+        commits: commits of a run; only every second epoch after the first quarter is used.
+        rule: the coordinator's synchronisation rule.
+        epochs: epochs to simulate.
     """
     by_worker = defaultdict(list)
     for commit in commits:
@@ -110,10 +110,10 @@ def fit(commits: Commits, rule: Synchronization, epochs: int) -> Scenario:
         if _counts(earlier, epochs)
     ]
     if rule.in_rounds:
-        # Only the last of a round does not wait for others; it is merged with all of them.
+        # Only the last commit of a round does not wait for others; it is merged with all of them.
         commit_seconds = float(np.quantile(pauses, 0.5 / workers)) / workers
     else:
-        # The mean has waits for the merges of others in it.
+        # The mean would include waiting for other merges.
         commit_seconds = median(pauses)
     return Scenario(
         roles=tuple(by_worker[w][0]["role"] for w in range(workers)),
@@ -130,14 +130,14 @@ def _counts(commit: Mapping[str, Any], epochs: int) -> bool:
 
 
 def real_figures(commits: Commits, workers: int) -> Figures:
-    """Of a run without its first quarter."""
+    """Returns the figures of a run without its first quarter."""
     first = len(commits) // workers // 4 * workers
     ends = [c["started"] + c["seconds"] for c in commits]
     return _figures(ends, [c["staleness"] for c in commits], first, workers)
 
 
 def simulated_figures(scenario: Scenario) -> Figures:
-    """Likewise, in the mean of several seeds."""
+    """Returns the same figures of simulated runs, as means over several seeds."""
     first = scenario.epochs // 4 * scenario.workers
     found = []
     for seed in range(SEEDS):
@@ -161,12 +161,12 @@ def _figures(ends: Sequence[float], staleness: Sequence[int], first: int, worker
 
 
 def distance(one: Mapping[int, float], other: Mapping[int, float]) -> float:
-    """Part of the commits that would have to have another staleness (total variation)."""
+    """Returns the share of commits whose staleness would have to change (total variation)."""
     return sum(abs(one.get(v, 0.0) - other.get(v, 0.0)) for v in {*one, *other}) / 2
 
 
 def show(scenario: Scenario, real: Figures, simulated: Figures) -> int:
-    """Print both, and whether they agree."""
+    """Prints both and whether they agree; returns the exit status."""
     print(
         f"fitted: mini-epochs of {', '.join(f'{s:.4f}' for s in scenario.training_seconds)} s, "
         f"variation {scenario.randomness.variation:.4f}, {scenario.commit_seconds:.4f} s per "

@@ -36,7 +36,7 @@ BAR = 0.4  # height of a mini-epoch, where a worker has 1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder (default docs)")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder (default: docs)")
     parser.add_argument("--format", choices=("svg", "png", "pdf"), default="svg")
     options = parser.parse_args()
     config = load_config(ROOT / "configs" / "cifar100_hybrid.yaml")

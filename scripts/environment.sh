@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: makes .venv when missing and installs what REQUIREMENTS lists.
-# What comes with that is pinned by constraints.txt. Installation is skipped while these files are
-# unchanged since the last one.
+# Sourced by the other scripts: creates .venv if it is missing and installs what REQUIREMENTS lists.
+# constraints.txt pins the dependencies. Installation is skipped if these files have not changed
+# since the last one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/launch_local.sh --config FILE [options] [key=value ...]
 #
-# Trains on a cluster on this machine, each process started by itself with its TF_CONFIG as on
-# many machines: cluster.workers workers, cluster.parameter_servers parameter servers, and the
-# chief, whose output is shown and whose status is returned. When the chief ends, or on Ctrl-C,
-# all end. File names are relative to the folder of the project.
+# Trains on a cluster on this machine whose processes are started separately, each with its
+# TF_CONFIG as on many machines: cluster.workers workers, cluster.parameter_servers parameter
+# servers, and the chief, whose output is shown and whose status is returned. All end when the chief
+# does, or on Ctrl-C. File names are relative to the project's folder.
 #
-#   --logs DIR      for the output of the servers (default runs/launch-TIME)
+#   --logs DIR      folder for the output of the servers (default: runs/launch-TIME)
 #   --port PORT     the first of as many ports as processes (default: any free ones)
-#   --python PATH   the Python to use (default .venv/bin/python, created if missing)
+#   --python PATH   the Python to use (default: .venv/bin/python, created if missing)
 #   --dry-run       print what would be started
 source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
 while [ $# -gt 0 ]; do

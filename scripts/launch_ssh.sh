@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/launch_ssh.sh --hosts FILE --config FILE [options] [key=value ...]
 #
-# Trains on the machines of a hosts file. It has a line for each process,
+# Trains on the machines of a hosts file, which has one line for each process,
 #
 #   chief  host0          # a port may follow, as in host0:2222
 #   ps     host0
 #   worker host1
 #   worker host2
 #
-# as many as cluster.workers and cluster.parameter_servers say. Servers are started over ssh, the
-# chief here or, where its host is another machine, over ssh too. When the chief ends, or on
-# Ctrl-C, all end. Every machine needs the project in the same folder, the same configuration, and
-# a key that lets ssh log in without asking; user names belong in ~/.ssh/config. File names are
-# relative to the folder of the project.
+# as many as cluster.workers and cluster.parameter_servers say. Servers are started over ssh; the
+# chief is started here or, if its host is another machine, over ssh too. All end when the chief
+# does, or on Ctrl-C. Every machine needs the project in the same folder, the same configuration, and
+# a key that lets ssh log in without a password; user names belong in ~/.ssh/config. File names are
+# relative to the project's folder.
 #
-#   --chief HOW       local or ssh (default: local where its host is this machine)
-#   --directory DIR   folder of the project on the other machines (default: the same as here)
-#   --logs DIR        for the output of the servers, here (default runs/launch-TIME)
-#   --port PORT       for hosts without one; counts up on a host (default 2222)
-#   --python PATH     the Python to use everywhere (default .venv/bin/python; created here if missing)
+#   --chief HOW       local or ssh (default: local if its host is this machine)
+#   --directory DIR   project folder on the other machines (default: the same as here)
+#   --logs DIR        folder here for the output of the servers (default: runs/launch-TIME)
+#   --port PORT       port for hosts without one; counts up on a host (default: 2222)
+#   --python PATH     the Python to use everywhere (default: .venv/bin/python; created here if missing)
 #   --dry-run         print what would be started
 source "$(dirname "${BASH_SOURCE[0]}")/launching.sh"
 hosts_file='' directory="$PWD" chief=''
@@ -39,9 +39,9 @@ while [ $# -gt 0 ]; do
             ;;
     esac
 done
-[ -n "$hosts_file" ] || fail "--hosts is missing; name a file, see $launcher --help"
+[ -n "$hosts_file" ] || fail "--hosts is missing; give a file, see $launcher --help"
 [[ "$chief" =~ ^(|local|ssh)$ ]] || fail "--chief $chief must be local or ssh"
-command -v ssh > /dev/null || fail "there is no ssh on this machine: install it"
+command -v ssh > /dev/null || fail "there is no ssh on this machine; install it"
 check_options
 logs="${logs:-runs/launch-$(date +%Y%m%d-%H%M%S)}"
 lay_out_cluster --hosts-file "$hosts_file" --port "${port:-2222}"
@@ -107,7 +107,7 @@ check_machine() {
         fail "$1 cannot be used over ssh with folder $directory: ${answer//$'\n'/; }"
     expected="$(cksum < "$config")"
     [ "$answer" = "$expected" ] ||
-        fail "$config on $1 is not the one of this machine: copy it there (${answer//$'\n'/; })"
+        fail "$config on $1 differs from the one on this machine; copy it there (${answer//$'\n'/; })"
 }
 
 if [ -n "$dry_run" ]; then

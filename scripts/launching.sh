@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 # Sourced by the launchers: their options, and processes that end when the launcher does.
 # Sets `config`, `overrides`, `python`, `port`, `logs` and `dry_run`. Everything happens in the
-# folder of the project.
+# project's folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# An interrupted chief saves for as long as that takes, and then ends by itself: only one
-# that hangs is killed, after this many seconds. A second Ctrl-C ends it without saving.
+# An interrupted chief takes as long as it needs to save, and then ends; only one that hangs is
+# killed, after this many seconds. A second Ctrl-C ends it without saving.
 # shellcheck disable=SC2034 # the launchers read it
 saving_seconds=900
 
-# Each job is a process group of its own: Ctrl-C reaches the launcher alone, which ends the rest.
+# Each job has its own process group: Ctrl-C reaches only the launcher, which ends the rest.
 set -m
 
 fail() {
@@ -27,7 +27,7 @@ show_help() {
     awk 'NR > 1 { if (!/^#/) exit; if (!/^#SBATCH/) { sub(/^# ?/, ""); print } }' "$launcher"
 }
 
-# Reads an option that all launchers have, sets `taken` to the number of words it was.
+# Reads an option that all launchers have; sets `taken` to the number of words it took.
 read_option() {
     taken=2
     case "$1" in
@@ -53,13 +53,13 @@ read_option() {
 }
 
 check_options() {
-    [ -n "$config" ] || fail "--config is missing; name a file, such as --config configs/quickstart.yaml"
+    [ -n "$config" ] || fail "--config is missing; give a file, such as --config configs/quickstart.yaml"
     if [ -z "$python" ]; then
         python=.venv/bin/python
         (source scripts/environment.sh requirements.txt >&2)
     fi
     command -v "$python" > /dev/null || fail "--python $python is not a program"
-    # A name is that of a configuration of the project, where there is no such file.
+    # A name without such a file refers to a configuration of the project.
     [ -e "$config" ] || [ ! -f "configs/$config" ] || config="configs/$config"
 }
 
@@ -75,8 +75,8 @@ lay_out_cluster() {
     done <<< "$listing"
 }
 
-# Which of its machine's GPUs the process with number $1 of `names` is to see: one each where
-# workers share a machine, none for a parameter server. Prints nothing where it sees them all.
+# Prints which of its machine's GPUs process number $1 of `names` may see: one each if workers share
+# a machine, none for a parameter server. Prints nothing if it may see them all.
 gpu_of() {
     local i host="${addresses[$1]%:*}" before=0 together=0
     case "${names[$1]}" in
@@ -102,14 +102,14 @@ open_lifelines() {
     trap 'exit 143' TERM HUP
 }
 
-# start_server NAME COMMAND...: COMMAND ends with its standard input. Its output becomes a log.
+# start_server NAME COMMAND...: COMMAND ends with its standard input. Its output goes to a log.
 start_server() {
     local name="$1" log="$logs/$1.log"
     shift
     {
         status=0
         "$@" > "$log" 2>&1 || status=$?
-        # Unless the standard input is at its end, in which case it can be read.
+        # Unless standard input has ended, in which case it can be read.
         read -r -t 0 || warn "$name ended with status $status: $(tail -n 1 "$log") (see $log)"
     } < "/dev/fd/$servers_lifeline" {servers_lifeline}>&- {chief_lifeline}>&- &
     servers+=("$!")
@@ -140,7 +140,7 @@ end_chief() {
 
 end_servers() {
     local late
-    # From here on nothing is to be cut short.
+    # From here on nothing may be interrupted.
     trap '' INT TERM HUP
     chief_process=''
     end_chief

@@ -1,12 +1,12 @@
-"""Print the TF_CONFIG of one process of a cluster, or of all of them.
+"""Prints the TF_CONFIG of one process of a cluster, or of all of them.
 
     python -m scripts.tf_config --chief a --ps a --worker b,c --role worker --index 1
     python -m scripts.tf_config --hosts-file hosts.txt --role chief
     python -m scripts.tf_config --hosts-pattern 'train-{role}-{index}.train' --workers 4 --role ps
 
 With --config FILE [key=value ...] the numbers of workers and parameter servers are those of the
-configuration; hosts that are listed must agree with it. Without --role it prints a line for every
-process: its name, its address and its TF_CONFIG. Needs no TensorFlow.
+configuration; listed hosts must agree with it. Without --role it prints one line for every process:
+its name, its address and its TF_CONFIG. TensorFlow is not needed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--worker", metavar="HOST,...", type=_hosts, help="host or host:port of each worker"
     )
     where.add_argument(
-        "--hosts-file", metavar="FILE", type=Path, help="a line 'ROLE HOST[:PORT]' for each process"
+        "--hosts-file",
+        metavar="FILE",
+        type=Path,
+        help="file with a line 'ROLE HOST[:PORT]' for each process",
     )
     where.add_argument(
         "--hosts-pattern", metavar="TEXT", help="pattern of host names, with {role} and {index}"
@@ -89,29 +92,29 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=2222,
         help="port for hosts given without one; counted up if several processes share a host; 0 "
-        "takes ports that are free on this machine (default 2222)",
+        "takes ports that are free on this machine (default: 2222)",
     )
     parser.add_argument(
         "--role", choices=(CHIEF, PARAMETER_SERVER, WORKER), help="print the TF_CONFIG of this role"
     )
-    parser.add_argument("--index", metavar="I", type=int, help="index in the role (default 0)")
+    parser.add_argument("--index", metavar="I", type=int, help="index within the role (default: 0)")
     return parser
 
 
 def _find_hosts(options: argparse.Namespace) -> Hosts:
-    """The hosts in the one way that is given."""
+    """Returns the hosts, given in exactly one of the ways."""
     lists = [options.chief, options.ps, options.worker]
     given = [any(lists), options.hosts_file, options.hosts_pattern, options.nodes]
     if sum(map(bool, given)) != 1:
         raise UserError(f"say where the processes run in exactly one way: {_SOURCES}")
     if any(lists):
         if not all(lists):
-            raise UserError("--chief, --ps and --worker are needed together: name a host for each")
+            raise UserError("--chief, --ps and --worker belong together; give a host for each")
         return Hosts((options.chief,), options.worker, options.ps)
     if options.hosts_file:
         return hosts_of_file(options.hosts_file)
     if options.workers is None:
-        raise UserError("give --workers N or --config FILE: how many workers are there?")
+        raise UserError("the number of workers is missing; give --workers N or --config FILE")
     counts = (options.workers, options.parameter_servers or 1)
     if options.hosts_pattern:
         return hosts_of_pattern(options.hosts_pattern, *counts)
@@ -119,7 +122,7 @@ def _find_hosts(options: argparse.Namespace) -> Hosts:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse, lay the cluster out and print."""
+    """Parses the arguments, lays the cluster out and prints."""
     options = _parser().parse_intermixed_args(arguments)
     if options.overrides and not options.config:
         raise UserError(f"{options.overrides[0]!r} needs --config FILE")

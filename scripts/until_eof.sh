@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/until_eof.sh SIGNAL SECONDS COMMAND [ARGUMENT ...]
-# Runs COMMAND until it ends by itself or standard input does; then sends it SIGNAL and, SECONDS
-# later, KILL. Whoever starts it holds the other end of standard input, so that COMMAND ends with
-# its starter, however that ends, also over a connection. Exits with the status of COMMAND.
+# Runs COMMAND until it or standard input ends; then sends it SIGNAL and, SECONDS later, KILL. The
+# starting process holds the other end of standard input, so COMMAND ends with its starter, however
+# that ends, even over a connection. Exits with the status of COMMAND.
 set -euo pipefail
 if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
     sed -n '/^# /!q; s/^# //p' <(tail -n +2 "${BASH_SOURCE[0]}")
@@ -23,8 +23,8 @@ pass_on() {
 }
 trap pass_on INT TERM HUP
 
-# Each job is a process group of its own, in which SIGINT is not ignored unless it is already, as
-# where the starter runs in the background. No shell can undo that, but `env` of GNU since 8.31.
+# Each job has its own process group, in which SIGINT is ignored only if it already was, as when the
+# starter runs in the background. No shell can undo that, but GNU `env` can since 8.31.
 set -m
 if env "--default-signal=$signal" true 2> /dev/null; then
     set -- env "--default-signal=$signal" "$@"
@@ -38,7 +38,7 @@ command=$!
     kill -s KILL -- "-$command"
 } <&0 > /dev/null 2>&1 &
 watcher=$!
-# The shell is not to report how the two ended.
+# Keep the shell from reporting how the two ended.
 disown "$watcher"
 [ -z "$asked" ] || pass_on
 status=0

@@ -2,8 +2,8 @@
 
     python -m scripts.benchmarking.ceiling --config FILE [--mini-epochs N] [key=value ...]
 
-Each process trains on from its own weights; nothing is sent or merged. What a cluster costs is the
-difference to this.
+Each process continues from its own weights; nothing is sent or merged. The difference from this is
+what a cluster costs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
 
 
 def train(workload: Workload, worker: int) -> dict:
-    """Train the mini-epochs of one worker."""
+    """Trains the mini-epochs of one worker."""
     import_tensorflow_quietly()
     threads = use_threads()
     import keras_core

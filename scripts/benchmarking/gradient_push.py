@@ -1,4 +1,4 @@
-"""Peer: parameter-server training as TensorFlow's tutorial writes it, a gradient every step.
+"""Peer: parameter-server training as in TensorFlow's tutorial, with a gradient in every step.
 
     python -m scripts.benchmarking.gradient_push --config FILE [--mini-epochs N] [key=value ...]
 
@@ -59,13 +59,13 @@ def main(arguments: list[str]) -> None:
 
 
 def serve() -> None:
-    """Be one server of the cluster."""
+    """Runs one server of the cluster."""
     import_tensorflow_quietly()
     import tensorflow as tf
 
     options = tf.compat.v1.ConfigProto()
     options.intra_op_parallelism_threads = len(available_cores())
-    # The tutorial's: one more than there are workers, or a parameter server may hang.
+    # As in the tutorial: one more than there are workers, or a parameter server may hang.
     workers = len(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"])
     options.inter_op_parallelism_threads = max(workers + 1, len(available_cores()))
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
@@ -80,7 +80,7 @@ def serve() -> None:
 
 
 def coordinate(workload: Workload, cluster: dict) -> None:
-    """Train, one step a closure."""
+    """Trains, with one step per closure."""
     keras = import_keras("tf_keras", workload)
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Keeps libraries from a processor's widest instructions, to see how a lesser one would do."""
+"""Keeps libraries from using a processor's widest instructions, to emulate a lesser processor."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _JOINED = ("XLA_FLAGS", "NPY_DISABLE_CPU_FEATURES")
 
 
 def variables(choice: str | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables to set for a choice; what the user has set besides is kept.
+    """Returns the environment variables to set for a choice; the user's other settings are kept.
 
     Args:
-        choice: of `INSTRUCTION_SETS`; None: all instructions that there are.
-        environment: the user's.
+        choice: one of `INSTRUCTION_SETS`; None: all instructions.
+        environment: the user's environment.
     """
     chosen = dict(INSTRUCTION_SETS.get(choice, {}))
     for name in _JOINED:

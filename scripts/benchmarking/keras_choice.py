@@ -1,4 +1,4 @@
-"""Keras 3 and tf-keras (Keras 2): what their users write the same way."""
+"""Code that is the same for Keras 3 and tf-keras (Keras 2)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KERAS = ("keras", "tf_keras")
 
 
 def add_keras_option(parser: argparse.ArgumentParser) -> None:
-    """Let the command line choose which Keras."""
+    """Adds the option that chooses the Keras version."""
     parser.add_argument("--keras", choices=KERAS, default="tf_keras", help="default tf_keras")
 
 
 def import_keras(name: str, workload: Workload) -> ModuleType:
-    """The Keras called so, over a quiet TensorFlow, set to the precision of the workload."""
+    """Returns the named Keras on a quiet TensorFlow, set to the precision of the workload."""
     import_tensorflow_quietly()
     if name == "tf_keras":
         import tf_keras as keras
@@ -30,7 +30,7 @@ def import_keras(name: str, workload: Workload) -> ModuleType:
 
 
 def compiled_model(keras: ModuleType, workload: Workload) -> Any:
-    """The model, compiled for `fit` as its users would: SGD, cross-entropy and accuracy."""
+    """Returns the model, compiled for `fit` as usual: SGD, cross-entropy and accuracy."""
     section = workload.config.optimizer
     model = workload.model(keras)
     model.compile(
@@ -49,7 +49,7 @@ def compiled_model(keras: ModuleType, workload: Workload) -> Any:
 
 
 def timing_callback(keras: ModuleType) -> Any:
-    """A callback that keeps when epochs began and when the first step was done, Unix time."""
+    """Returns a callback that records the Unix times of epoch starts and the first step's end."""
 
     class Timing(keras.callbacks.Callback):
         def __init__(self) -> None:
@@ -68,5 +68,5 @@ def timing_callback(keras: ModuleType) -> Any:
 
 
 def model_bytes(model: Any) -> int:
-    """Size of the weights and statistics of a model."""
+    """Returns the size in bytes of a model's weights and statistics."""
     return sum(weight.nbytes for weight in model.get_weights())

@@ -3,7 +3,7 @@
     python -m scripts.benchmarking.keras_fit --config FILE [--keras keras|tf_keras]
         [--mini-epochs N]
 
-An epoch has the samples of all workers' mini-epochs, in batches of the large batch.
+An epoch has the samples of all workers' mini-epochs, in batches of the large size.
 """
 
 from __future__ import annotations

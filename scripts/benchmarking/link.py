@@ -1,9 +1,9 @@
-"""Becomes a command whose processes reach each other no faster than over a network.
+"""Runs a command whose processes communicate no faster than over a network.
 
     python -m scripts.benchmarking.link GBIT COMMAND ARGUMENT...
 
-slows loopback down, so it belongs into a network namespace of its own. Everything sent, whichever
-way, shares the link. Needs root and `tc` (iproute2).
+slows loopback down, so use it in a separate network namespace. All traffic in both directions
+shares the link. Needs root and `tc` (iproute2).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import sys
 
 from dbsl_tf.common.errors import UserError
 
-# More than a packet of loopback (64 KiB), and no more than a few milliseconds.
+# More than one loopback packet (64 KiB), and at most a few milliseconds.
 _BURST_BYTES = 256 * 1024
 _LONGEST_QUEUE = "50ms"
 
 
 def check_link(gbit: float | None) -> None:
-    """Refuse a speed of the link that cannot be had.
+    """Checks that the speed of the link can be limited.
 
     Args:
-        gbit: Gbit/s, or None for none.
+        gbit: Gbit/s; None: no limit.
 
     Raises:
         UserError: it is not above 0, or this process may not limit it.
@@ -36,7 +36,7 @@ def check_link(gbit: float | None) -> None:
     if not shutil.which("tc"):
         raise UserError(f"--network-gbit is {gbit:g}, which needs tc: install iproute2")
     if os.geteuid() != 0:
-        raise UserError(f"--network-gbit is {gbit:g}, which only root may do: run it as root")
+        raise UserError(f"--network-gbit is {gbit:g}, which only root may set; run this as root")
 
 
 def main(arguments: list[str]) -> None:

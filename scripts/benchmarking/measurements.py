@@ -1,4 +1,4 @@
-"""From what a peer did over time to speeds and costs; medians over repeats."""
+"""Derives speeds and costs from what a peer did over time; medians over repeats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
-# Every worker's first mini-epoch warms caches up and fills the input pipeline.
+# Every worker's first mini-epoch warms up caches and fills the input pipeline.
 WARM_UP = 1
 
 
@@ -20,7 +20,7 @@ class Sample:
         time: Unix time, seconds.
         cpu_seconds: user and system time since their start.
         sent_bytes: sent over their network since its start.
-        machine_seconds: CPU seconds of everything on the machine, also what a hypervisor took.
+        machine_seconds: CPU seconds of everything on the machine, including a hypervisor's.
     """
 
     time: float
@@ -43,26 +43,26 @@ class MiniEpochs:
 
     @property
     def seconds(self) -> float:
-        """Mean time from the beginning of one to that of the next, after the warm-up."""
+        """Mean time from the start of one to the start of the next, after the warm-up."""
         return (self.started[-1] - self.started[WARM_UP]) / (len(self.started) - 1 - WARM_UP)
 
     @property
     def images_per_second(self) -> float:
-        """Speed from the first beginning after the warm-up to the last."""
+        """Speed from the first start after the warm-up to the last start."""
         return sum(self.samples[WARM_UP:-1]) / (self.started[-1] - self.started[WARM_UP])
 
     @property
     def window(self) -> tuple[float, float]:
-        """From the middle of one mini-epoch to the middle of the last, Unix time in seconds.
+        """The middle of the first measured mini-epoch and of the last, Unix time in seconds.
 
-        Nothing is sent then, so the time between holds whole pulls and pushes.
+        Nothing is sent at these moments, so whole pulls and pushes lie between them.
         """
         half = 0.5 * self.seconds
         return self.started[WARM_UP] + half, self.started[-1] + half
 
 
 def by_worker(records: Iterable[Mapping[str, Any]]) -> dict[int, MiniEpochs]:
-    """The mini-epochs of each worker from records of `worker`, `started` and `samples`.
+    """Returns the mini-epochs of each worker, from records of `worker`, `started` and `samples`.
 
     Raises:
         ValueError: a worker has too few to measure.
@@ -84,11 +84,11 @@ def by_worker(records: Iterable[Mapping[str, Any]]) -> dict[int, MiniEpochs]:
 def measure(
     printed: Mapping[str, Any], samples: Sequence[Sample], began: float
 ) -> dict[str, float]:
-    """The figures of one run.
+    """Returns the figures of one run.
 
     Args:
-        printed: what the peer printed, see `processes.print_result`.
-        samples: over its whole run.
+        printed: the peer's output, see `processes.print_result`.
+        samples: samples over its whole run.
         began: when it was started, Unix time in seconds.
     """
     workers = by_worker(printed["mini_epochs"])
@@ -114,7 +114,7 @@ def measure(
 def _parts(
     records: Iterable[Mapping[str, Any]], workers: Mapping[int, MiniEpochs]
 ) -> dict[str, float]:
-    """Where the time of a mini-epoch goes, shares of it, for a peer that tells."""
+    """Returns how the time of a mini-epoch is divided, as shares, if the peer reports it."""
     measured = [
         record
         for record in records
@@ -134,7 +134,7 @@ def _parts(
 
 
 def at(samples: Sequence[Sample], moment: float) -> Sample:
-    """The totals at a moment, between two samples in proportion."""
+    """Returns the totals at a moment, interpolated between two samples."""
     before = max((s for s in samples if s.time <= moment), key=lambda s: s.time, default=samples[0])
     after = min((s for s in samples if s.time >= moment), key=lambda s: s.time, default=samples[-1])
     if after.time == before.time:
@@ -149,7 +149,7 @@ def at(samples: Sequence[Sample], moment: float) -> Sample:
 
 
 def medians(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The median of every figure over runs, also of those in nested mappings."""
+    """Returns the median of every figure over runs, including those in nested mappings."""
     first = runs[0]
     return {
         key: medians([run.get(key, {}) for run in runs if key in run])
@@ -162,14 +162,14 @@ def medians(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def ratio_to_ceiling(
     speeds: Mapping[int, float], ceiling_speeds: Mapping[int, float]
 ) -> float | None:
-    """The median over repeats of a peer's speed over the ceiling's in the same repeat.
+    """Returns the median over repeats of a peer's speed over the ceiling's in the same repeat.
 
     Args:
-        speeds: images/s by the number of the repeat.
-        ceiling_speeds: likewise.
+        speeds: the peer's images/s, by repeat number.
+        ceiling_speeds: the ceiling's, likewise.
 
     Returns:
-        None where no repeat has both.
+        The median; None if no repeat has both.
     """
     both = [
         speeds[repeat] / ceiling_speeds[repeat] for repeat in speeds if repeat in ceiling_speeds

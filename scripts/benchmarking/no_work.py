@@ -1,4 +1,4 @@
-"""A training whose mini-epochs do no work: what is left is the coordinator and the merges."""
+"""Training with mini-epochs that do no work: only the coordinator and the merges remain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLE_SECONDS, BATCH_SECONDS = 0.001, 0.01
 
 
 def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: Path):
-    """The trainer of a model of so many parameters, with closures that do no work."""
+    """Returns the trainer of a model of `parameters` parameters, with closures that do no work."""
     from dbsl_tf.coordinator.components import Components
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.trainer import Trainer
@@ -39,7 +39,7 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
 
 
 def run_of(workers: int, epochs: int) -> ResolvedRun:
-    """A run of mini-epochs of one sample each, evaluated and saved at its end."""
+    """Returns a run with mini-epochs of one sample each, evaluated and saved at its end."""
     overrides = [
         f"cluster.workers={workers}",
         f"schedule.epochs={epochs}",
@@ -53,13 +53,13 @@ def run_of(workers: int, epochs: int) -> ResolvedRun:
 
 
 class NoBatches:
-    """What stands for the input pipelines; the closures take nothing from it."""
+    """Replaces the input pipelines; the closures take nothing from it."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
 
     def iterator(self, sizes: Any, samples_before: Any) -> Any:
-        """An iterator that stands for one on each worker."""
+        """Returns an iterator that replaces one on each worker."""
         import tensorflow as tf
 
         nothing = self._engine.worker_datasets(lambda: tf.data.Dataset.from_tensors(0).repeat())
@@ -67,7 +67,7 @@ class NoBatches:
 
 
 def no_work(engine: Any):
-    """The closure of a mini-epoch in which nothing is pulled, trained or pushed."""
+    """Returns the closure of a mini-epoch in which nothing is pulled, trained or pushed."""
     import tensorflow as tf
 
     from dbsl_tf.coordinator.closures import MiniEpochResult
@@ -75,7 +75,7 @@ def no_work(engine: Any):
     @engine.closure
     def mini_epoch(batches: Any, slot: Any, assignments: Any) -> MiniEpochResult:
         none, at_once = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
-        # As planned, so that no plan is asked for again.
+        # As planned, so that no new plan is made.
         planned = tf.constant(SAMPLE_SECONDS + BATCH_SECONDS, tf.float64)
         return MiniEpochResult(
             trained=tf.constant(True),
@@ -93,7 +93,7 @@ def no_work(engine: Any):
 
 
 def no_evaluation(engine: Any):
-    """The closure of an evaluation that only counts its samples."""
+    """Returns the closure of an evaluation that only counts its samples."""
     import tensorflow as tf
 
     from dbsl_tf.training.local_loop import Sums

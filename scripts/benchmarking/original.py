@@ -1,9 +1,9 @@
-"""Peer: the original design: `fit` for each mini-epoch, whole models by pickled RPC.
+"""Peer: the original design, with `fit` for each mini-epoch and whole models sent by pickled RPC.
 
     python -m scripts.benchmarking.original --config FILE [--keras keras|tf_keras] [--mini-epochs N]
 
 One process holds the weights and merges with numpy; each worker asks it for them, trains its
-mini-epoch by Keras `fit`, and sends what it arrived at (Lu et al., COMPSAC 2022, section III).
+mini-epoch with Keras `fit`, and sends the result (Lu et al., COMPSAC 2022, section III).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from scripts.benchmarking.workload import Workload, parse_workload, peer_parser
 
 MODULE = "scripts.benchmarking.original"
 ADDRESS = "BENCHMARK_ADDRESS"
-# Nobody else is in the peer's network.
+# No other process is in the peer's network.
 KEY = b"benchmark"
 
 
@@ -47,7 +47,7 @@ class Server:
         self._weights: list[np.ndarray] = []
 
     def offer(self, weights: list[np.ndarray]) -> None:
-        """Begin with these weights, unless there are some."""
+        """Sets the initial weights, unless there are some already."""
         with self._lock:
             self._weights = self._weights or weights
 
@@ -64,7 +64,7 @@ class Server:
 
 
 class Manager(BaseManager):
-    """The RPC of Python's standard library, by pickles over TCP."""
+    """The RPC of Python's standard library: pickles over TCP."""
 
 
 _server = Server()
@@ -89,14 +89,14 @@ def main(arguments: list[str]) -> None:
 
 
 def serve() -> None:
-    """Serve at a free port, which is printed, until the process is ended."""
+    """Serves at a free port, which is printed, until the process is stopped."""
     server = Manager(("127.0.0.1", 0), KEY).get_server()
     print(f"{server.address[0]}:{server.address[1]}", flush=True)
     server.serve_forever()
 
 
 def coordinate(arguments: list[str], workers: int) -> None:
-    """Run server and workers."""
+    """Runs the server and the workers."""
     server = start(["-m", MODULE, *arguments, "--serve"], "server", stdout=subprocess.PIPE)
     try:
         address = server.stdout.readline().strip()
@@ -110,7 +110,7 @@ def coordinate(arguments: list[str], workers: int) -> None:
 
 
 def train(workload: Workload, worker: int, name: str, address: tuple[str, int]) -> dict:
-    """Train the mini-epochs of one worker."""
+    """Trains the mini-epochs of one worker."""
     keras = import_keras(name, workload)
     threads = use_threads()
     plan = workload.workers[worker]

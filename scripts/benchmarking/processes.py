@@ -1,4 +1,4 @@
-"""Processes of a peer: each with its role and cores, and none that outlives its parent."""
+"""Starts the processes of a peer, each with its role and cores; none outlives its parent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from dbsl_tf.common.cores import available_cores
 
-# Environment variable: what the memory of a process is reported under.
+# Environment variable with the name under which the memory of a process is reported.
 ROLE = "BENCHMARK_ROLE"
 GO = "go"
 READY = "ready"
@@ -26,13 +26,13 @@ def start(
     environment: dict[str, str] | None = None,
     **pipes: Any,
 ) -> subprocess.Popen:
-    """Start a Python process.
+    """Starts a Python process.
 
     Args:
-        command: arguments of Python.
-        role: what it is, such as "worker".
-        cores: that it may use; empty: all.
-        environment: what differs from this process's.
+        command: the arguments of Python.
+        role: its role, such as "worker".
+        cores: the cores that it may use; empty: all.
+        environment: variables that differ from this process's environment.
         **pipes: `stdin`, `stdout` and `stderr` of Popen.
     """
 
@@ -53,14 +53,14 @@ def start(
 
 
 def cores_of(worker: int, workers: int) -> list[int]:
-    """The cores that dbsl_tf's local cluster gives this worker."""
+    """Returns the cores that dbsl_tf's local cluster gives this worker."""
     cores = available_cores()
     share = len(cores) // workers
     return cores[worker * share : (worker + 1) * share] if share else []
 
 
 def use_threads() -> int:
-    """Have TensorFlow use as many threads as this process has cores; that number."""
+    """Makes TensorFlow use as many threads as this process has cores; returns that number."""
     import tensorflow as tf
 
     count = len(available_cores())
@@ -70,7 +70,7 @@ def use_threads() -> int:
 
 
 def run_workers(module: str, arguments: Sequence[str], workers: int, **environment: str) -> list:
-    """Run one process for each worker, let all begin together; what each printed as JSON.
+    """Runs one process for each worker, which begin together; returns what each printed as JSON.
 
     Each process is `python -m module ARGUMENTS --worker INDEX` and calls `wait_for_others` before
     its first mini-epoch.
@@ -98,14 +98,14 @@ def run_workers(module: str, arguments: Sequence[str], workers: int, **environme
 
 
 def wait_for_others() -> None:
-    """In a worker of `run_workers`: say that everything is loaded, and wait for the others."""
+    """Reports in a worker of `run_workers` that everything is loaded, and waits for the others."""
     print(READY, flush=True)
     if sys.stdin.readline().strip() != GO:
-        sys.exit("error: the signal to begin never came")
+        sys.exit("error: the signal to begin was never received")
 
 
 def print_result(mini_epochs: Sequence[dict], first_step: float, model_bytes: int) -> None:
-    """Print what a peer measured, as `measurements.measure` reads it, in one line.
+    """Prints a peer's measurements in one line, for `measurements.measure`.
 
     Args:
         mini_epochs: `worker`, `started` (Unix time in seconds) and `samples` of each.

@@ -1,8 +1,8 @@
-"""Peer: dbsl_tf by its own command line, with its cluster of server processes.
+"""Peer: dbsl_tf itself, run by its command line with its cluster of server processes.
 
     python -m scripts.benchmarking.product --config FILE [--mini-epochs N] [key=value ...]
 
-Nothing is evaluated or saved before the last mini-epoch, as no other peer does either.
+Nothing is evaluated or saved before the last mini-epoch, as in the other peers.
 """
 
 from __future__ import annotations

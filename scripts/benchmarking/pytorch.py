@@ -2,7 +2,7 @@
 
     python -m scripts.benchmarking.pytorch --config FILE [--form eager|compiled] [--mini-epochs N]
 
-As in the ceiling each process trains on from its own weights; nothing is sent or merged.
+As in the ceiling, each process continues from its own weights; nothing is sent or merged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MODULE = "scripts.benchmarking.pytorch"
 FORMS = ("eager", "compiled")
-# Has the C library keep what is freed: otherwise it gives large tensors back to the system in every
+# Makes the C library keep freed memory: otherwise it returns large tensors to the system in every
 # step and gets new pages for the next, which takes a tenth of the time of a small network.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
 
 
 def train(workload: Workload, worker: int, form: str) -> dict:
-    """Train the mini-epochs of one worker."""
+    """Trains the mini-epochs of one worker."""
     import torch
 
     from scripts.benchmarking.pytorch_images import Images
@@ -84,9 +84,9 @@ def train(workload: Workload, worker: int, form: str) -> dict:
 def training_step(
     workload: Workload, model: nn.Module, form: str
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """A function of images and labels that trains one step.
+    """Returns a function of images and labels that trains one step.
 
-    It returns the sum of the losses and the number of right answers.
+    It returns the sum of the losses and the number of correct answers.
     """
     import torch
     from torch.nn import functional
@@ -114,10 +114,10 @@ def training_step(
 
 
 def sgd(workload: Workload, model: nn.Module) -> optim.SGD:
-    """The optimiser of the configuration.
+    """Returns the optimiser of the configuration.
 
     Raises:
-        SystemExit: PyTorch's SGD has not what the configuration asks for.
+        SystemExit: PyTorch's SGD lacks a setting of the configuration.
     """
     from torch import optim
 

@@ -1,7 +1,7 @@
-"""dbsl_tf's input pipeline in PyTorch: whole batches at once, in the process that trains.
+"""dbsl_tf's input pipeline in PyTorch: whole batches at once, in the training process.
 
-It makes about 30,000 images/s on one core, where the smallest network trains less than 1,000: there
-is little to gain by other processes, or by `tf.data` beside PyTorch.
+It makes about 30,000 images/s on one core, on which the smallest network trains fewer than 1,000,
+so there is little to gain from other processes or from `tf.data` beside PyTorch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Images:
         augment: `random_crop` or `random_flip` or both, or nothing.
 
     Raises:
-        SystemExit: the data or an augmentation is another.
+        SystemExit: the data or an augmentation is of another kind.
     """
 
     def __init__(self, data: RecordData, samples: int, augment: Sequence[AugmentStep]) -> None:
@@ -66,7 +66,7 @@ class Images:
         self._scale = 1 / (255 * torch.tensor(spec.standard_deviation).reshape(-1, 1, 1))
 
     def batches(self, sizes: Sequence[int], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Endless batches of the sizes `sizes`, over and over.
+        """Yields endless batches, whose sizes cycle through `sizes`.
 
         Every sample is used once before any is used again.
 

@@ -1,7 +1,7 @@
 """The networks of dbsl_tf in PyTorch.
 
-Layers have the names that they have there. Where a convolution of stride 2 meets an even size,
-PyTorch pads on both sides and TensorFlow on one; for the rest they are the same function.
+Layers have the same names as there. If a convolution of stride 2 is applied to an even size,
+PyTorch pads on both sides and TensorFlow on one; otherwise they are the same function.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dbsl_tf.models.resnet import ARCHITECTURES, BOTTLENECK_EXPANSION, ResNet
 
 
 def network(name: str, classes: int, dropout: float, stem: str) -> nn.Module:
-    """The network called `name`, from images [batch, 3, height, width] to logits.
+    """Returns the network called `name`, from images [batch, 3, height, width] to logits.
 
     Args:
         name: one of `dbsl_tf.models.MODELS`.
@@ -32,7 +32,7 @@ def network(name: str, classes: int, dropout: float, stem: str) -> nn.Module:
 
 
 class _Classifier(nn.Module):
-    """Features, averaged over the image, and the last layer."""
+    """The average of the features over the image, and the last layer."""
 
     def __init__(self, features: nn.Module, channels: int, classes: int, dropout: float) -> None:
         super().__init__()
@@ -48,8 +48,8 @@ class Convolution(nn.Module):
     """A convolution and its batch normalisation.
 
     Attributes:
-        convolution: has no bias.
-        normalization: moves its statistics as the layers of dbsl_tf do.
+        convolution: the convolution, without a bias.
+        normalization: its normalisation, which moves its statistics as in dbsl_tf's layers.
     """
 
     def __init__(self, inputs: int, channels: int, size: int, stride: int, groups: int = 1) -> None:
@@ -61,7 +61,7 @@ class Convolution(nn.Module):
         self.normalization = nn.BatchNorm2d(
             channels,
             eps=BATCH_NORMALIZATION_EPSILON,
-            # The share of the batch, not that of the past.
+            # The weight of the batch, not that of the past.
             momentum=1 - BATCH_NORMALIZATION_MOMENTUM,
         )
 
@@ -70,7 +70,7 @@ class Convolution(nn.Module):
 
 
 def _resnet(architecture: ResNet, stem: str) -> tuple[nn.Module, int]:
-    """The layers before the pooling, and their channels."""
+    """Returns the layers before the pooling, and their channels."""
     width = architecture.width
     imagenet = stem == "imagenet"
     layers = nn.Sequential()
@@ -91,7 +91,7 @@ def _resnet(architecture: ResNet, stem: str) -> tuple[nn.Module, int]:
 
 
 class _Residual(nn.Module):
-    """Adds what `convolutions` makes of x to x, or to a projection of x where shapes differ."""
+    """Adds the result of `convolutions` to x, or to a projection of x if shapes differ."""
 
     def __init__(self, convolutions: list[Convolution], stride: int) -> None:
         super().__init__()

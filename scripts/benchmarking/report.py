@@ -1,4 +1,4 @@
-"""What the benchmark shows: one line for each peer and model, a table and bars."""
+"""Shows the benchmark's results: one line for each peer and model, in a table and as bars."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 CEILING = "ceiling"
 PANELS_IN_A_ROW = 3
 PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "tf-keras", "numpy", "torch")
-# Peer, its form (None where it has only one), model.
+# Peer, its form (None if it has only one), model.
 Kind = tuple[str, str | None, str]
 
 
 def results(runs: Mapping[Kind, Mapping[int, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """The entries of the JSON file.
+    """Returns the entries of the JSON file.
 
     Args:
-        runs: the figures of every run, by kind and number of the repeat.
+        runs: the figures of every run, by kind and repeat number.
     """
     entries = []
     for (peer, form, model), by_repeat in runs.items():
@@ -51,7 +51,7 @@ def results(runs: Mapping[Kind, Mapping[int, Mapping[str, Any]]]) -> list[dict[s
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Returns what the figures were measured on."""
     import os
 
     import psutil
@@ -72,7 +72,7 @@ def machine() -> dict[str, Any]:
 
 
 def label(entry: Mapping[str, Any]) -> str:
-    """A peer's name, with its form where it has several."""
+    """Returns a peer's name, with its form if it has several."""
     return f"{entry['peer']} ({entry['form']})" if entry["form"] else entry["peer"]
 
 
@@ -82,7 +82,7 @@ def table(
     network_gbit: float | None = None,
     markdown: bool = False,
 ) -> Table:
-    """The results of one model; `markdown` as for a document."""
+    """Returns the results of one model; with `markdown` for use in a document."""
     from rich.box import HEAVY_HEAD, MARKDOWN
     from rich.table import Table
 
@@ -107,7 +107,7 @@ def table(
 
 
 def cells(entry: Mapping[str, Any]) -> list[str]:
-    """The figures of one line of the table; "-" for what a peer has not."""
+    """Returns the figures of one line of the table; "-" for those a peer lacks."""
     peaks = entry["peak_bytes"]
     ratio = entry["ratio_to_ceiling"]
     # A peer of one process is its own worker.
@@ -134,7 +134,7 @@ def _megabytes(count: float | None) -> str:
 
 
 def figure(entries: Sequence[Mapping[str, Any]], network_gbit: float | None = None) -> Figure:
-    """Bars of images/s, one panel for each model; thin lines span the repeats."""
+    """Returns bars of images/s, one panel for each model; thin lines span the repeats."""
     from matplotlib.figure import Figure
 
     models = list(dict.fromkeys(entry["model"] for entry in entries))

@@ -1,4 +1,4 @@
-"""The file of results, to which every run is added when it is done."""
+"""The results file, to which every run is added when it is done."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class _Content:
 
 
 class StoredRuns:
-    """The figures of every run, by kind and number of the repeat.
+    """The figures of every run, by kind and repeat number.
 
     An existing file is continued: the runs in it are kept.
 
     Args:
-        path: of the file.
+        path: the file.
         method: how the figures are measured, in words.
-        settings: of each model that is measured: whatever the figures depend on.
-        machine: what they are measured on.
+        settings: everything the figures depend on, for each model that is measured.
+        machine: the machine they are measured on.
 
     Raises:
-        UserError: the file is not of this kind, or of another machine, or has runs of one of these
-            models under other settings.
+        UserError: the file is not a results file, is from another machine, or has runs of one of
+            these models with other settings.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class StoredRuns:
     ) -> None:
         self._path = path
         self._method = method
-        # As they are after having been written and read.
+        # In the form that they have after being written and read.
         self._settings, self._machine = json.loads(json.dumps([settings, machine]))
         self.runs: dict[Kind, dict[int, dict]] = {}
         if path.exists() and path.stat().st_size:
@@ -83,11 +83,11 @@ class StoredRuns:
         return UserError(f"--output is {self._path}, which has runs {how}; give another file")
 
     def has(self, kind: Kind, repeat: int) -> bool:
-        """Whether this run is done already."""
+        """Returns whether this run is already done."""
         return repeat in self.runs.get(kind, {})
 
     def add(self, kind: Kind, repeat: int, figures: dict) -> None:
-        """Add a run and write the file."""
+        """Adds a run and writes the file."""
         self.runs.setdefault(kind, {})[repeat] = figures
         runs = [
             {"peer": peer, "form": form, "model": model, "repeat": number, "figures": each}
@@ -109,5 +109,5 @@ def _content(path: Path) -> _Content:
         return TypeAdapter(_Content).validate_json(read_bytes(path, TABLE))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"--output is {path}, which is not a file of results; give another file"
+            f"--output is {path}, which is not a results file; give another file"
         ) from error

@@ -1,4 +1,4 @@
-"""Runs a peer in a network of its own, and watches what all its processes use."""
+"""Runs a peer in its own network, and measures what all its processes use."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _NAMESPACE = ("-m", "dbsl_tf.cluster.namespaces")
 
 
 class PeerFailed(Exception):
-    """A peer ended without a result; the message says how."""
+    """A peer ended without a result; the message says why."""
 
 
 @dataclass
 class Watched:
-    """What one run of a peer printed and used.
+    """The output and resource use of one run of a peer.
 
     Attributes:
-        printed: its JSON.
+        printed: its JSON output.
         began: when it was started, Unix time in seconds.
-        samples: CPU seconds and bytes over time, of all its processes.
+        samples: CPU seconds and bytes of all its processes over time.
         peak_bytes: largest resident memory of one process of each role.
         own_network: whether the bytes are those of this peer alone.
     """
@@ -46,12 +46,12 @@ class Watched:
 
 
 def run_peer(command: list[str], timeout: float, network_gbit: float | None = None) -> Watched:
-    """Run a peer to its end, `timeout` seconds at most; nothing of it is left running.
+    """Runs a peer to its end, for at most `timeout` seconds; leaves no process running.
 
     Args:
-        command: arguments of Python.
-        timeout: seconds.
-        network_gbit: the speed of the link between its processes, Gbit/s; None: of loopback.
+        command: the arguments of Python.
+        timeout: the limit in seconds.
+        network_gbit: the speed of the link between its processes, Gbit/s; None: that of loopback.
 
     Raises:
         PeerFailed: it failed, or took too long.
@@ -89,7 +89,7 @@ def run_peer(command: list[str], timeout: float, network_gbit: float | None = No
 
 
 class _Watcher(threading.Thread):
-    """Samples a tree of processes until `finish`, which ends what is left of it."""
+    """Samples a tree of processes until `finish`, which ends the remaining ones."""
 
     def __init__(self, root: int, watched: Watched) -> None:
         super().__init__(daemon=True)
@@ -107,12 +107,12 @@ class _Watcher(threading.Thread):
                 continue
 
     def finish(self) -> None:
-        """Stop sampling and kill every process of the tree."""
+        """Stops sampling and kills every process of the tree."""
         self._done.set()
         self.join(10)
         for process in {*self._seconds, *_tree(self._root)}:
             try:
-                # psutil tells a process from a later one of the same number.
+                # psutil distinguishes a process from a later one with the same ID.
                 process.kill()
                 process.wait(10)
             except (psutil.NoSuchProcess, psutil.TimeoutExpired):
@@ -150,7 +150,7 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
 
 
 def _role(process: psutil.Process) -> str:
-    """From TF_CONFIG, which TensorFlow's servers have, or from what the peer says."""
+    """Returns the role from TF_CONFIG, which TensorFlow's servers have, or as set by the peer."""
     environment = process.environ()
     if "TF_CONFIG" in environment:
         role = json.loads(environment["TF_CONFIG"])["task"]["type"]
@@ -161,7 +161,7 @@ def _role(process: psutil.Process) -> str:
 def _machine_seconds() -> float:
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
-    # The time of guests is in that of their processes.
+    # The time of guests is included in that of their processes.
     return sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
 
 
@@ -173,7 +173,7 @@ def _peak_bytes(process: int) -> int:
 
 
 def _loopback_bytes(process: int) -> int:
-    """Bytes sent over loopback in the network of a process, TCP's headers included."""
+    """Returns the bytes sent over loopback in a process's network, TCP headers included."""
     for line in Path(f"/proc/{process}/net/dev").read_text().splitlines():
         name, _, counters = line.partition(":")
         if name.strip() == "lo":

@@ -1,4 +1,4 @@
-"""What every peer trains: the same model on the same samples in the same batches."""
+"""The workload of every peer: the same model on the same samples in the same batches."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dbsl_tf.resolved import resolve
 
 @dataclass(frozen=True)
 class Workload:
-    """A configuration, its plan, and for how long to train.
+    """A configuration, its plan, and how long to train.
 
     Attributes:
         config: the resolved configuration.
         plan: batch and samples of every worker.
-        mini_epochs: that each worker trains.
+        mini_epochs: how many mini-epochs each worker trains.
     """
 
     config: Config
@@ -33,14 +33,14 @@ class Workload:
         return self.plan.workers
 
     def dataset(self, batch: int, samples: int, seed: Any, threads: int) -> Any:
-        """An endless `tf.data.Dataset` of (images, labels): mini-epochs of `samples` in `batch`.
+        """Returns an endless `tf.data.Dataset` of (images, labels): mini-epochs of `samples`.
 
-        The input pipeline of dbsl_tf, which costs every peer the same.
+        It is the input pipeline of dbsl_tf, which costs every peer the same.
 
         Args:
             batch: samples in a batch, a scalar.
             samples: samples in a mini-epoch, a scalar.
-            seed: of order and augmentation, a scalar.
+            seed: seed of order and augmentation, a scalar.
             threads: cores to make batches on.
         """
         from dbsl_tf.data.configured import training_data
@@ -52,7 +52,7 @@ class Workload:
         return data.training_batches(epoch_samples(self.config.data), stream)
 
     def model(self, keras: Any) -> Any:
-        """The network, made of the layers of `keras`: keras_core, Keras 3 or tf_keras."""
+        """Returns the network, built with `keras`: keras_core, Keras 3 or tf_keras."""
         from dbsl_tf.data.configured import prepare_data
         from dbsl_tf.models import build_model
 
@@ -68,16 +68,16 @@ class Workload:
 
     @staticmethod
     def of(config: Config, mini_epochs: int) -> Workload:
-        """The workload that a configuration asks for."""
+        """Returns the workload of a configuration."""
         return Workload(config, resolve(config).schedule.plain, mini_epochs)
 
 
 def peer_parser(description: str) -> argparse.ArgumentParser:
-    """The command line that every peer has; parse with `parse_workload`."""
+    """Returns the parser with the options of every peer; parse with `parse_workload`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", required=True, help="configuration of dbsl_tf")
     parser.add_argument(
-        "--mini-epochs", type=int, default=5, help="mini-epochs of each worker (default 5)"
+        "--mini-epochs", type=int, default=5, help="mini-epochs of each worker (default: 5)"
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     return parser
@@ -86,9 +86,9 @@ def peer_parser(description: str) -> argparse.ArgumentParser:
 def parse_workload(
     parser: argparse.ArgumentParser, arguments: list[str]
 ) -> tuple[argparse.Namespace, Workload]:
-    """The options of a peer and what it has to train."""
+    """Returns the options of a peer and its workload."""
     options = parser.parse_intermixed_args(arguments)
     config = load_config(options.config, options.overrides)
-    # Every peer has what dbsl_tf has.
+    # Every peer uses the oneDNN setting of dbsl_tf.
     onednn.apply(config.compute.onednn)
     return options, Workload.of(config, options.mini_epochs)

@@ -247,11 +247,11 @@ class TestStoredRuns:
             (run,) = whole["runs"]
             damaged = run | damage if damage else {"peer": "ceiling"}
             path.write_text(json.dumps(whole | {"runs": [damaged]}))
-            with pytest.raises(UserError, match="not a file of results; give another file"):
+            with pytest.raises(UserError, match="not a results file; give another file"):
                 self._open(path)
         for text in ("no JSON", "[]", '{"runs": []}'):
             path.write_text(text)
-            with pytest.raises(UserError, match="not a file of results; give another file"):
+            with pytest.raises(UserError, match="not a results file; give another file"):
                 self._open(path)
 
 

@@ -126,7 +126,7 @@ def test_the_batch_script_is_the_chief_and_starts_a_task_on_each_node(tmp_path: 
         ({}, ["cluster.workers=7"], "cluster.workers=7"),
         ({}, ["--port", "x"], "'x'"),
         ({}, ["--step"], "SLURM_PROCID=''"),
-        ({"SLURM_SUBMIT_DIR": "/tmp"}, [], "/tmp is not the folder"),
+        ({"SLURM_SUBMIT_DIR": "/tmp"}, [], "/tmp is not the project's folder"),
     ],
 )
 def test_a_mistake_of_the_job_is_named(tmp_path: Path, training, variables, arguments, named):
