@@ -15,7 +15,7 @@ from dbsl_tf.resolved.settings import RunSettings
 
 
 def timed_settings(settings: RunSettings) -> dict[str, Any]:
-    """The values that mini-epochs take another time with, by the name that `Timed` gives them.
+    """Returns the settings that change how long mini-epochs take, by the name in their `Timed` tag.
 
     Values are those that hold on this machine, ready for JSON.
 

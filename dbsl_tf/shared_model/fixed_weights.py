@@ -1,4 +1,4 @@
-"""Weights that training leaves as they are, such as those of frozen layers."""
+"""Weights that training does not change, such as those of frozen layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FixedWeights:
         self._others = engine.variables([v for v, p in zip(values, self._packed) if not p])
 
     def pull(self) -> list[tf.Tensor]:
-        """In a closure: the weights, in the order in which they were given."""
+        """Returns the weights in the order of `values`, inside a closure."""
         floats = iter(self._packing.unpack([piece.read_value() for piece in self._pieces]))
         others = iter([variable.read_value() for variable in self._others])
         return [next(floats if packed else others) for packed in self._packed]
