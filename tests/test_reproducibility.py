@@ -36,13 +36,13 @@ class ReproducibilityTest(TinyRunCase):
         self.assertEqual((other.commit, other.samples), (8, one.samples))
         for ours, theirs in zip(one.weights, other.weights, strict=True):
             self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
-        for ours, theirs in zip(one.velocity, other.velocity, strict=True):
+        for ours, theirs in zip(one.optimizer_state, other.optimizer_state, strict=True):
             self.assertAllClose(ours, theirs, rtol=1e-3, atol=1e-5)
 
     def test_same_seed_same_weights_also_after_an_interruption(self):
         first = self.train("first")
         self.check_alike(first, self.train("interrupted", interrupt=True))
-        self.assertGreater(np.abs(first.velocity[0]).max(), 1e-4)
+        self.assertGreater(np.abs(first.optimizer_state[0]).max(), 1e-4)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,14 @@ from dbsl_tf.cluster.connecting import check_size
 from dbsl_tf.cluster.isolation import isolate
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
+from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.output import go_on_without_output
+from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
+from dbsl_tf.config.registries import OPTIMIZERS
 from dbsl_tf.data.configured import prepare_data, prepare_missing, training_data
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -57,6 +60,21 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def check_imported(config: Config) -> None:
+    """Finds out what the configuration names that is not built in, before anything is begun.
+
+    Raises:
+        UserError: there is no such thing, or it is not what it should be.
+    """
+    if OPTIMIZERS.is_builtin(config.optimizer.name):
+        return
+    onednn.apply(config.compute.onednn)
+    import_tensorflow_quietly()
+    from dbsl_tf.training.optimizers import build_optimizer
+
+    build_optimizer(config.optimizer)
+
+
 def coordinate(
     config: Config,
     options: Namespace,
@@ -68,6 +86,7 @@ def coordinate(
     from dbsl_tf.run.begun_run import Source, begin_or_resume
     from dbsl_tf.run.training_run import train
 
+    check_imported(config)
     data = training_data(config.data)
     source = Source(options.config, options.overrides)
     run = begin_or_resume(config, source, directory, data, console)

@@ -16,6 +16,7 @@ from dbsl_tf.config.augment import AUGMENTATIONS
 from dbsl_tf.config.schema import Config
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect
+from dbsl_tf.config.yaml_text import written
 
 Tag = TypeVar("Tag")
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
@@ -147,11 +148,3 @@ def _type_text(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(typing.get_args(annotation))
     return _TYPE_NAMES[annotation]
-
-
-def written(value: Any) -> str:
-    """Returns `value` roughly as in YAML, on one line and cut to 60 characters."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(list(value)) if isinstance(value, tuple) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

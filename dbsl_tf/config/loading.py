@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.finding import advice, find_config
-from dbsl_tf.config.keys import describe_keys, sections, written
+from dbsl_tf.config.keys import describe_keys, sections
 from dbsl_tf.config.problems import problems_of, unknown_key
 from dbsl_tf.config.schema import Config
-from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
+from dbsl_tf.config.yaml_text import YamlProblem, read_yaml, written
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:

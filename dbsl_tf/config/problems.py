@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbsl_tf.config.augment import AUGMENTATIONS
-from dbsl_tf.config.keys import allowed_values, describe_keys, sections, written
+from dbsl_tf.config.keys import allowed_values, describe_keys, sections
 from dbsl_tf.config.section import Section
+from dbsl_tf.config.yaml_text import written
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class SimulateSection(Section):
         None,
         gt=0,
         description="bytes that a pull or a push transfers, in cluster.transfer_dtype; null: the "
-        "size of model.name, plus that of its velocity with optimizer.state keep",
+        "size of model.name, plus that of the optimiser's state with optimizer.state keep",
         json_schema_extra=_BYTES,
     )
     server_bandwidth: Bytes | None = Field(

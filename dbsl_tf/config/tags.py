@@ -38,9 +38,26 @@ class Fixed:
 
     Attributes:
         reason: why not, as the end of a sentence.
+        if_both: a key and its value, if the run can be resumed unless it has that value both before
+            and now.
     """
 
     reason: str
+    if_both: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class For:
+    """It is an argument of the optimisers with these names alone.
+
+    Attributes:
+        names: as in `optimizer.name`.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,13 @@ class Timed:
         name: in the settings that profiles are kept by; keys that share one are a list there.
         of_steps: whether a profile that the user names is checked for it, as the steps themselves
             take another time.
+        added: whether the key is younger than profiles that are still of use; it is left out of
+            those settings while it has its default.
     """
 
     name: str
     of_steps: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True)

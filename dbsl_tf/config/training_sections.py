@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from dbsl_tf.common.errors import UserError
@@ -21,8 +22,10 @@ from dbsl_tf.config.names import (
     PrecisionSetting,
     Stem,
 )
+from dbsl_tf.config.registries import OPTIMIZERS
 from dbsl_tf.config.section import Section, across_keys
-from dbsl_tf.config.tags import Fixed, SameWork, Timed
+from dbsl_tf.config.tags import Fixed, For, SameWork, Timed
+from dbsl_tf.config.yaml_text import written
 
 _OTHER_WEIGHTS = Fixed("the weights belong to another network")
 
@@ -82,8 +85,29 @@ class ComputeSection(Section):
 
 
 class OptimizerSection(Section):
-    """Stochastic gradient descent."""
+    """The update rule of the workers.
 
+    A key that only some optimisers have is `For` those.
+    """
+
+    name: Annotated[
+        str,
+        Fixed(
+            "the state that is kept is that of another optimiser",
+            if_both=("optimizer.state", "keep"),
+        ),
+        Timed("optimizer_name", added=True),
+    ] = Field(
+        "sgd",
+        description="optimiser; adamw and lars (for large batches) usually need another base_lr "
+        "than sgd, such as 0.001 and 1",
+        json_schema_extra={"allowed": OPTIMIZERS.allowed},
+    )
+    options: Annotated[dict[str, Any], Timed("optimizer_options", added=True)] = Field(
+        {},
+        description="keyword arguments of an optimiser that has no keys of its own here",
+        json_schema_extra={"allowed": "a mapping of names to values"},
+    )
     base_lr: float = Field(0.1, gt=0, description="base learning rate")
     base_batch: int | None = Field(
         None, ge=1, description="batch size that base_lr is meant for; null: the large batch"
@@ -93,22 +117,88 @@ class OptimizerSection(Section):
         description="learning rate of a worker: base_lr times 1, times batch/base_batch, or times "
         "the square root of that",
     )
-    momentum: Annotated[float, Timed("optimizer")] = Field(0.9, ge=0, lt=1, description="momentum")
-    weight_decay: float = Field(5e-4, ge=0, description="weight decay")
-    decay_mode: DecayMode = Field(
+    momentum: Annotated[float, For("sgd", "lars"), Timed("optimizer")] = Field(
+        0.9, ge=0, lt=1, description="momentum of sgd and lars"
+    )
+    nesterov: Annotated[bool, For("sgd")] = Field(False, description="Nesterov momentum of sgd")
+    weight_decay: Annotated[float, For("sgd", "adamw", "lars")] = Field(
+        5e-4, ge=0, description="weight decay of sgd, adamw and lars"
+    )
+    decay_mode: Annotated[DecayMode, For("sgd")] = Field(
         "l2",
-        description="l2 adds the decay to the gradient, decoupled subtracts it from the weight",
+        description="weight decay of sgd: l2 adds it to the gradient, decoupled subtracts it from "
+        "the weight, as adamw does",
     )
     decay_normalization: bool = Field(
-        False, description="decay biases and normalisation parameters too"
+        False,
+        description="decay biases and normalisation parameters too; lars then scales their "
+        "learning rate too",
     )
-    nesterov: bool = Field(False, description="Nesterov momentum")
+    beta_1: Annotated[float, For("adamw")] = Field(
+        0.9, ge=0, lt=1, description="share of the mean gradient that adamw keeps in a step"
+    )
+    beta_2: Annotated[float, For("adamw")] = Field(
+        0.999, ge=0, lt=1, description="share of the mean squared gradient that adamw keeps"
+    )
+    epsilon: Annotated[float, For("adamw")] = Field(
+        1e-7, gt=0, description="what adamw adds to the root of the mean squared gradient"
+    )
+    trust_coefficient: Annotated[float, For("lars")] = Field(
+        0.001, gt=0, description="length of a step of lars at learning rate 1, relative to a weight"
+    )
+    clip_norm: Annotated[float | None, Timed("clip_norm", added=True)] = Field(
+        None,
+        gt=0,
+        description="largest norm of all gradients together, to which larger ones are scaled "
+        "down; null: any",
+    )
     state: Annotated[OptimizerState, Timed("optimizer")] = Field(
         "reset",
-        description="momentum at the beginning of a mini-epoch: reset to zero as in COMPSAC "
-        "2022, or keep what the worker had, as in arXiv 2509.26092, which sends it along with "
-        "the weights",
+        description="state of the optimiser, such as momentum, at the beginning of a mini-epoch: "
+        "reset as in COMPSAC 2022, or keep what the worker had, as in arXiv 2509.26092, which "
+        "sends it along with the weights",
     )
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        problem = OPTIMIZERS.problem(name)
+        if problem is not None:
+            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
+        return name
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> OptimizerSection:
+        own = self.arguments
+        if own and self.options:
+            raise across_keys(
+                ("optimizer.options", "optimizer.name"),
+                self.options,
+                f"leave it out, as {self.name} has the keys {', '.join(own)}",
+            )
+        for key, field in type(self).model_fields.items():
+            only = _optimizers(field)
+            value, default = getattr(self, key), field.default
+            if only and self.name not in only and value != default:
+                raise across_keys(
+                    (f"optimizer.{key}", "optimizer.name"),
+                    value,
+                    f"it is for {' and '.join(only)}, and optimizer.name is {self.name}: leave it "
+                    f"out or give {written(default)}"
+                    + ("" if own else ", or use optimizer.options"),
+                )
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The values of the keys that the chosen optimiser has for itself; none: it has none."""
+        fields = type(self).model_fields.items()
+        return {key: getattr(self, key) for key, f in fields if self.name in _optimizers(f)}
+
+
+def _optimizers(field: FieldInfo) -> tuple[str, ...]:
+    """Names of the optimisers that a field is for; empty: all."""
+    return next((tag.names for tag in field.metadata if isinstance(tag, For)), ())
 
 
 class ScheduleSection(Section):

@@ -80,3 +80,11 @@ def write_yaml(value: Any) -> str:
     stream = StringIO()
     yaml.dump(value, stream)
     return stream.getvalue()
+
+
+def written(value: Any) -> str:
+    """Returns `value` roughly as in YAML, on one line and cut to 60 characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(list(value)) if isinstance(value, tuple) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

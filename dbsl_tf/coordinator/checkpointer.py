@@ -106,7 +106,7 @@ class Checkpointer:
                 for resolution, models in progress.time_models.items()
             },
             weights=state.weights,
-            velocity=state.velocity,
+            optimizer_state=state.optimizer_state,
         )
 
     def wait(self, timeout: float | None = None) -> None:

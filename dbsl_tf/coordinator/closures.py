@@ -13,7 +13,7 @@ from dbsl_tf.engine.engine import Engine
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
 from dbsl_tf.training.local_loop import Steps, Sums, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
-from dbsl_tf.training.sgd import SGD
+from dbsl_tf.training.optimizers import Optimizer
 
 
 class Assignments(NamedTuple):
@@ -73,7 +73,7 @@ class MiniEpochResult(NamedTuple):
 
 
 def mini_epoch_closure(
-    engine: Engine, exchange: Exchange, network: Network, optimizer: SGD
+    engine: Engine, exchange: Exchange, network: Network, optimizer: Optimizer
 ) -> Closure:
     """Returns the closure of a mini-epoch: pull once, train locally, push once.
 
@@ -95,7 +95,7 @@ def mini_epoch_closure(
         def train() -> MiniEpochResult:
             loop = _train(network, optimizer, batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
-                pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.velocity)
+                pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.optimizer_state)
             with tf.control_dependencies([exchange.push(slot, pieces)]):
                 finished = tf.timestamp()
             sums = loop.trained.sums
@@ -126,7 +126,7 @@ class _Loop(NamedTuple):
 
 def _train(
     network: Network,
-    optimizer: SGD,
+    optimizer: Optimizer,
     batches: Iterator,
     own: Assignments,
     pulled: Pulled,
@@ -140,7 +140,7 @@ def _train(
             pulled.weights,
             batches,
             Steps(own.steps, own.learning_rates, own.seeds),
-            pulled.velocity,
+            pulled.optimizer_state,
         )
     with tf.control_dependencies(trained.weights):
         finished = tf.timestamp()

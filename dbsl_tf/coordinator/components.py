@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.evaluator import Evaluator
 from dbsl_tf.data.training_data import StreamSettings, TrainingData, known_classes
@@ -25,7 +26,7 @@ from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.stored_model import ModelState
 from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.network import Network
-from dbsl_tf.training.sgd import SGD
+from dbsl_tf.training.optimizers import Optimizer, build_optimizer
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ def build_components(
     parts = settings.resolutions
     networks = {part.dropout: _network(settings, data, part.dropout) for part in parts}
     network = networks[settings.highest.dropout]
-    optimizer = _optimizer(settings)
+    optimizer = build_optimizer(settings.optimizer)
     shared_model = SharedModel(
         engine,
-        _initial_state(settings, network, checkpoint),
+        _initial_state(settings, network, optimizer, checkpoint),
         MERGE_RULES[settings.dual_batch.merge],
         tf.as_dtype(settings.cluster.transfer_dtype),
     )
@@ -197,26 +198,37 @@ def _network(settings: RunSettings, data: TrainingData, dropout: float) -> Netwo
 
 
 def _initial_state(
-    settings: RunSettings, network: Network, checkpoint: Checkpoint | None
+    settings: RunSettings, network: Network, optimizer: Optimizer, checkpoint: Checkpoint | None
 ) -> ModelState:
     weights = network.initial_weights()
     if checkpoint:
         check_weights_fit(weights, checkpoint.weights)
         weights = checkpoint.weights
-    velocity: list[np.ndarray] = []
-    if settings.keeps_velocity:
+    optimizer_state: list[np.ndarray] = []
+    if settings.keeps_optimizer_state:
         trainable, _ = network.split(weights)
-        velocity = [np.zeros((settings.cluster.workers, *w.shape), w.dtype) for w in trainable]
-        if checkpoint and checkpoint.velocity:
-            check_weights_fit(velocity, checkpoint.velocity)
-            velocity = checkpoint.velocity
-    return ModelState(checkpoint.commit if checkpoint else 0, list(weights), velocity)
+        optimizer_state = _state_of_workers(optimizer, trainable, settings.cluster.workers)
+        if checkpoint and checkpoint.optimizer_state:
+            optimizer_state = _resumed(optimizer_state, checkpoint.optimizer_state)
+    return ModelState(checkpoint.commit if checkpoint else 0, list(weights), optimizer_state)
 
 
-def _optimizer(settings: RunSettings) -> SGD:
-    return SGD(
-        momentum=settings.optimizer.momentum,
-        nesterov=settings.optimizer.nesterov,
-        weight_decay=settings.optimizer.weight_decay,
-        decay_mode=settings.optimizer.decay_mode,
-    )
+def _state_of_workers(
+    optimizer: Optimizer, trainable: Sequence[np.ndarray], workers: int
+) -> list[np.ndarray]:
+    """The initial state of every worker, [workers, ...] each."""
+    state = optimizer.initial_state([tf.constant(weight) for weight in trainable])
+    arrays = [np.asarray(tensor, np.float32) for tensor in state]
+    return [np.repeat(array[np.newaxis], workers, axis=0) for array in arrays]
+
+
+def _resumed(initial: list[np.ndarray], saved: list[np.ndarray]) -> list[np.ndarray]:
+    """The saved state; none where the optimiser has none any more."""
+    if not initial:
+        return []
+    if [array.shape for array in initial] != [array.shape for array in saved]:
+        raise UserError(
+            "optimizer.state is keep, but the state in the checkpoint is that of another "
+            "optimiser; change optimizer.name and its options back, or give optimizer.state=reset"
+        )
+    return saved

@@ -115,9 +115,12 @@ class RunSettings:
         return {settings.resolution: settings for settings in self.resolutions}
 
     @property
-    def keeps_velocity(self) -> bool:
-        """Whether the momentum of a worker lasts from one of its mini-epochs to the next."""
-        return self.optimizer.state == "keep" and self.optimizer.momentum > 0
+    def keeps_optimizer_state(self) -> bool:
+        """Whether what the optimiser of a worker remembers lasts from one mini-epoch to the next.
+
+        It may have nothing to remember.
+        """
+        return self.optimizer.state == "keep"
 
     def with_precision(self, precision: PrecisionSetting) -> RunSettings:
         """Returns the same settings in another precision."""

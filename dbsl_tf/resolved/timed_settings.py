@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from dbsl_tf.common.onednn import decide
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
-from dbsl_tf.config.keys import tagged
+from dbsl_tf.config.keys import sections, tagged
 from dbsl_tf.config.tags import Timed
 from dbsl_tf.resolved.settings import RunSettings
 
@@ -31,10 +31,18 @@ def timed_settings(settings: RunSettings) -> dict[str, Any]:
     }
     found: dict[str, list[Any]] = {}
     for key, tag in tagged(Timed).items():
-        if tag.name not in resolved:
-            found.setdefault(tag.name, []).append(_value(settings, key))
+        if tag.name in resolved:
+            continue
+        value = _value(settings, key)
+        if not tag.added or value != _default(key):
+            found.setdefault(tag.name, []).append(value)
     plain = {name: values if len(values) > 1 else values[0] for name, values in found.items()}
     return {**plain, **resolved}
+
+
+def _default(key: str) -> Any:
+    section, name = key.split(".")
+    return sections()[section].model_fields[name].default
 
 
 def _value(settings: RunSettings, key: str) -> Any:

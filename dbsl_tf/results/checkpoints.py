@@ -16,7 +16,8 @@ from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
 if TYPE_CHECKING:
     import numpy as np
 
-_WEIGHT, _VELOCITY = "weight_", "velocity_"
+# The second name is from when velocities were the only state of an optimiser.
+_WEIGHT, _OPTIMIZER_STATE = "weight_", "velocity_"
 _NAME = re.compile(r"commit-[0-9]{9,}\.npz")
 
 
@@ -33,8 +34,7 @@ class Checkpoint:
         time_models: a, b and c of every worker, from which the current plan was made, for each
             resolution.
         weights: in the model's order.
-        velocity: the velocity of every worker's optimiser, [workers, ...] for each trainable
-            weight; empty if it is not kept.
+        optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
     """
 
     commit: int
@@ -43,7 +43,7 @@ class Checkpoint:
     wall_seconds: float
     time_models: dict[int, tuple[tuple[float, float, float], ...]]
     weights: list[np.ndarray]
-    velocity: list[np.ndarray]
+    optimizer_state: list[np.ndarray]
 
 
 class Checkpoints:
@@ -75,7 +75,10 @@ class Checkpoints:
             "time_models": checkpoint.time_models,
         }
         arrays = {f"{_WEIGHT}{i:05d}": array for i, array in enumerate(checkpoint.weights)}
-        arrays |= {f"{_VELOCITY}{i:05d}": array for i, array in enumerate(checkpoint.velocity)}
+        arrays |= {
+            f"{_OPTIMIZER_STATE}{i:05d}": array
+            for i, array in enumerate(checkpoint.optimizer_state)
+        }
         path = self._path(checkpoint.commit)
         write_whole(path, lambda partial: write_checkpoint(partial, progress, arrays))
         # Newer ones are no longer valid, and must not push this one out.
@@ -199,15 +202,15 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     clocks = tuple(whole_number(clock, "a clock") for clock in progress["clocks"])
     workers = len(clocks)
     samples, time_models = progress["samples"], progress["time_models"]
-    weights, velocity = (_series(name, arrays) for name in (_WEIGHT, _VELOCITY))
-    if len(weights) + len(velocity) != len(arrays) or not len(velocity) <= len(weights) > 0:
+    weights, optimizer_state = (_series(name, arrays) for name in (_WEIGHT, _OPTIMIZER_STATE))
+    if len(weights) + len(optimizer_state) != len(arrays) or not weights:
         raise ValueError("it lacks weights, or has other arrays")
     for lists, what in ((samples, "samples"), (time_models, "time models")):
         if any(len(values) != workers for values in lists.values()):
             raise ValueError(f"it has {what} for a number of workers other than {workers}")
-    for weight, moved in zip(weights, velocity):
-        if moved.shape != (workers, *weight.shape):
-            raise ValueError(f"a velocity has the shape {moved.shape}")
+    for array in optimizer_state:
+        if array.shape[:1] != (workers,):
+            raise ValueError(f"an optimiser state has the shape {array.shape}")
     return Checkpoint(
         commit=whole_number(progress["commit"], "commit"),
         clocks=clocks,
@@ -221,7 +224,7 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
             for resolution, models in time_models.items()
         },
         weights=weights,
-        velocity=velocity,
+        optimizer_state=optimizer_state,
     )
 
 

@@ -43,11 +43,19 @@ def changes(before: Config, now: Config) -> list[Change]:
     ]
     fixed = tagged(Fixed)
     for change in found:
-        if change.key in fixed:
-            raise UserError(
-                f"run.dir holds a run in which {change}: {fixed[change.key].reason}; change it "
-                "back, or start another run in another run.dir"
-            )
+        tag = fixed.get(change.key)
+        if tag is None:
+            continue
+        instead = "change it back"
+        if tag.if_both is not None:
+            key, value = tag.if_both
+            if (old.get(key), new.get(key)) != (value, value):
+                continue
+            instead += f", give {key} another value than {value}"
+        raise UserError(
+            f"run.dir holds a run in which {change}: {tag.reason}; {instead}, or start another run "
+            "in another run.dir"
+        )
     return found
 
 

@@ -20,21 +20,21 @@ class Pulled:
             the worker that had this mini-epoch before died after it had begun to push.
         pieces: the weights as they were sent, [size] each, float32.
         weights: in the model's order.
-        velocity: of the worker's optimiser; empty if it is not kept.
+        optimizer_state: of the worker; empty if it is not kept.
     """
 
     intact: tf.Tensor
     pieces: list[tf.Tensor]
     weights: list[tf.Tensor]
-    velocity: list[tf.Tensor]
+    optimizer_state: list[tf.Tensor]
 
 
 class Exchange:
     """Pulls and pushes, in closures.
 
-    Values are sent in the transfer type of the stored model. If that is less precise than float32,
-    a push sends the difference from what was pulled, and the server adds it to the weights that
-    were pulled.
+    Values are sent in the transfer type of the stored model, scalars of the optimiser state in
+    float32. If the transfer type is less precise, a push sends the difference from the weights that
+    were pulled, and the server adds it to them.
 
     Args:
         stored: what the servers hold.
@@ -55,23 +55,23 @@ class Exchange:
         stored = self._stored
         slot = stored.slot_of(variables)
         sent = [
-            self._on_server(piece.read_value, weight.device)
+            self._on_server(piece.read_value, weight.device, stored.transfer_dtype)
             for piece, weight in zip(slot.start, stored.weights)
         ]
-        # Only the merge of a mini-epoch of this worker changes its velocity.
-        velocity = [
+        # Only the merge of a mini-epoch of this worker changes its state.
+        optimizer_state = [
             tf.cast(
-                self._on_server(partial(piece.sparse_read, worker), piece.device),
+                self._on_server(partial(piece.sparse_read, worker), piece.device, dtype),
                 tf.float32,
             )
-            for piece in stored.velocity
+            for piece, dtype in zip(stored.optimizer_state, stored.sent_as[len(sent) :])
         ]
         pieces = [tf.cast(piece, tf.float32) for piece in sent]
         return Pulled(
             self._is_intact(slot, sent),
             pieces,
             stored.packing.unpack(pieces),
-            stored.velocity_packing.unpack(velocity),
+            stored.state_packing.unpack(optimizer_state),
         )
 
     def pull_snapshot(self) -> list[tf.Tensor]:
@@ -79,20 +79,20 @@ class Exchange:
         return self._stored.packing.unpack([piece.read_value() for piece in self._stored.snapshot])
 
     def pack(
-        self, pulled: Pulled, weights: Sequence[tf.Tensor], velocity: Sequence[tf.Tensor]
+        self, pulled: Pulled, weights: Sequence[tf.Tensor], optimizer_state: Sequence[tf.Tensor]
     ) -> list[tf.Tensor]:
         """Returns the pieces to push after a mini-epoch, [size] each.
 
         Args:
             pulled: what it began with.
             weights: its result, in the model's order.
-            velocity: of the optimiser; left out if it is not kept.
+            optimizer_state: left out if it is not kept.
         """
         pieces = self._stored.packing.pack(weights)
         if self._stored.sends_differences:
             pieces = [piece - before for piece, before in zip(pieces, pulled.pieces)]
-        kept = velocity if self._stored.velocity else ()
-        return pieces + (self._stored.velocity_packing.pack(kept) if kept else [])
+        kept = optimizer_state if self._stored.optimizer_state else ()
+        return pieces + (self._stored.state_packing.pack(kept) if kept else [])
 
     def push(self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor]) -> tf.Operation:
         """Writes pieces into the slot.
@@ -112,7 +112,7 @@ class Exchange:
         """Pushes the pieces with these indices."""
         stored = self._stored
         slot = stored.slot_of(variables)
-        devices = [variable.device for variable in [*stored.weights, *stored.velocity]]
+        devices = [variable.device for variable in [*stored.weights, *stored.optimizer_state]]
         pushed: dict[str, list[tf.Operation]] = {}
         marked = {}
         for server, flag in zip(stored.servers, slot.pushed):
@@ -124,7 +124,7 @@ class Exchange:
             # One after another: a server keeps what arrives in memory until it is written.
             with tf.control_dependencies(before[-1:]):
                 piece = tf.identity(pieces[index])
-            value = self._to_server(piece, device)
+            value = self._to_server(piece, device, stored.sent_as[index])
             with tf.device(device), tf.control_dependencies(marked.get(device, [])):
                 if stored.sends_differences and index < len(slot.weights):
                     value = slot.pulled[index].read_value() + value
@@ -140,12 +140,12 @@ class Exchange:
                 flags.append(flag.read_value())
         return tf.logical_not(tf.reduce_any(tf.stack(flags))) if flags else tf.constant(True)
 
-    def _on_server(self, read: Callable[[], tf.Tensor], device: str) -> tf.Tensor:
+    def _on_server(self, read: Callable[[], tf.Tensor], device: str, dtype: tf.DType) -> tf.Tensor:
         # Rounded on the server, and sent in that type.
         with tf.device(device):
-            return tf.cast(read(), self._stored.transfer_dtype)
+            return tf.cast(read(), dtype)
 
-    def _to_server(self, value: tf.Tensor, device: str) -> tf.Tensor:
-        sent = tf.cast(value, self._stored.transfer_dtype)
+    def _to_server(self, value: tf.Tensor, device: str, dtype: tf.DType) -> tf.Tensor:
+        sent = tf.cast(value, dtype)
         with tf.device(device):
             return tf.cast(sent, tf.float32)

@@ -25,12 +25,12 @@ class SharedModel:
     coordinator accesses the global weights, one operation at a time, so nobody sees half a merge,
     and a worker that hangs holds nobody up. Thread-safe.
 
-    The velocity of each worker's optimiser, if it is kept, is pushed into the slot too, and takes
+    The state of each worker's optimiser, if it is kept, is pushed into the slot too, and takes
     effect only with the merge.
 
     Args:
         engine: the connected cluster.
-        state: where to start; the velocity is kept if it has one.
+        state: where to start; an optimiser state is kept if it has one.
         merge_rule: see `dbsl_tf.shared_model.merge`.
         transfer_dtype: type in which pulls and pushes send weights.
 
@@ -172,7 +172,7 @@ class SharedModel:
         return ModelState(
             int(commit),
             self._stored.packing.unpack_arrays(pieces[:count]),
-            self._stored.velocity_packing.unpack_arrays(pieces[count:]),
+            self._stored.state_packing.unpack_arrays(pieces[count:]),
         )
 
     def _fill(self, variables: Sequence[tf.Variable]) -> tf.Tensor:
@@ -190,7 +190,7 @@ class SharedModel:
             with tf.device(weight.device):
                 values.append(self._merge_rule(weight, pushed, update_factor))
                 merged.append(weight.assign(values[-1], read_value=False))
-        merged += self._adopt_velocity(slot.velocity, worker)
+        merged += self._adopt_optimizer_state(slot.optimizer_state, worker)
         return self._count(merged + self._refill(slot, values), 1)
 
     def _merge_round(
@@ -207,7 +207,8 @@ class SharedModel:
                 values.append(weighted_mean(pushed, factors))
                 merged.append(weight.assign(values[-1], read_value=False))
         for slot, worker in zip(slots, tf.unstack(workers, len(slots))):
-            merged += self._adopt_velocity(slot.velocity, worker) + self._refill(slot, values)
+            merged += self._adopt_optimizer_state(slot.optimizer_state, worker)
+            merged += self._refill(slot, values)
         return self._count(merged, len(slots))
 
     def _refill(self, slot: Slot, values: Sequence[tf.Tensor]) -> list[tf.Operation]:
@@ -221,15 +222,15 @@ class SharedModel:
                 filled.append(flag.assign(False, read_value=False))
         return filled
 
-    def _adopt_velocity(
+    def _adopt_optimizer_state(
         self, pushed: Sequence[tf.Variable], worker: tf.Tensor
     ) -> list[tf.Operation]:
         adopted = []
-        for velocity, mine in zip(self._stored.velocity, pushed):
-            with tf.device(velocity.device):
+        for state, mine in zip(self._stored.optimizer_state, pushed):
+            with tf.device(state.device):
                 adopted.append(
                     tf.raw_ops.ResourceScatterUpdate(
-                        resource=velocity.handle,
+                        resource=state.handle,
                         indices=tf.reshape(worker, [1]),
                         updates=mine.read_value()[tf.newaxis],
                     )
@@ -250,7 +251,8 @@ class SharedModel:
             return self._stored.commit.read_value()
 
     def _read_state(self) -> list[tf.Tensor]:
-        variables = [self._stored.commit, *self._stored.weights, *self._stored.velocity]
+        stored = self._stored
+        variables = [stored.commit, *stored.weights, *stored.optimizer_state]
         return [variable.read_value() for variable in variables]
 
 

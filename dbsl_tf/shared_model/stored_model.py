@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -71,6 +72,67 @@ class Packing:
         return [p.reshape([*p.shape[:-1], *s]) for p, s in zip(parts, self._shapes)]
 
 
+class StatePacking:
+    """Packs the state of an optimiser: as `Packing`, but with scalars in a piece of their own.
+
+    Scalars, such as counts of steps, are few, and rounding them would make them wrong.
+
+    Args:
+        shapes: of the state of one worker.
+        pieces: how many for everything but scalars.
+
+    Attributes:
+        exact: for each piece, whether it must be sent in float32 with any transfer type.
+    """
+
+    def __init__(self, shapes: Sequence[Sequence[int]], pieces: int) -> None:
+        scalars = [index for index, shape in enumerate(shapes) if not shape]
+        others = [index for index, shape in enumerate(shapes) if shape]
+        self._order = [*others, *scalars]
+        self._parts = [
+            Packing([shapes[index] for index in indices], count)
+            for indices, count in ((others, pieces), (scalars, 1))
+        ]
+        self._counts = [len(others), len(scalars)]
+        self._piece_counts = [
+            len(part.piece_sizes) if count else 0 for part, count in zip(self._parts, self._counts)
+        ]
+        self.exact = [False] * self._piece_counts[0] + [True] * self._piece_counts[1]
+
+    def pack(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the pieces [..., size] of tensors [..., *shape]."""
+        return self._packed(values, Packing.pack)
+
+    def unpack(self, pieces: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the tensors [..., *shape] of pieces [..., size]."""
+        return self._unpacked(pieces, Packing.unpack)
+
+    def pack_arrays(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """`pack` for arrays."""
+        return self._packed(values, Packing.pack_arrays)
+
+    def unpack_arrays(self, pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """`unpack` for arrays."""
+        return self._unpacked(pieces, Packing.unpack_arrays)
+
+    def _packed(self, values: Sequence[Any], pack: Callable[..., list[Any]]) -> list[Any]:
+        ordered = iter([values[index] for index in self._order])
+        return [
+            piece
+            for part, count in zip(self._parts, self._counts)
+            for piece in pack(part, list(islice(ordered, count)))
+        ]
+
+    def _unpacked(self, pieces: Sequence[Any], unpack: Callable[..., list[Any]]) -> list[Any]:
+        rest = iter(pieces)
+        ordered = [
+            value
+            for part, count in zip(self._parts, self._piece_counts)
+            for value in unpack(part, list(islice(rest, count)))
+        ]
+        return [ordered[self._order.index(index)] for index in range(len(ordered))]
+
+
 def _leading(value: tf.Tensor | np.ndarray, shape: Sequence[int]) -> Sequence[int]:
     """Returns the dimensions of `value` before those of `shape`."""
     return tuple(value.shape)[: len(value.shape) - len(shape)]
@@ -82,7 +144,7 @@ class Slot:
 
     Attributes:
         weights: in pieces (see `Packing`).
-        velocity: of the optimiser, in pieces; empty if it is not kept.
+        optimizer_state: in pieces; empty if it is not kept.
         pulled: the initial weights, in pieces, if a push sends the difference from them; else
             empty, and `weights` holds them.
         pushed: for each server, whether a push has begun to overwrite the initial weights, bool
@@ -91,14 +153,14 @@ class Slot:
     """
 
     weights: list[tf.Variable]
-    velocity: list[tf.Variable]
+    optimizer_state: list[tf.Variable]
     pulled: list[tf.Variable]
     pushed: list[tf.Variable]
     filled: int | None = None
 
     def variables(self) -> list[tf.Variable]:
         """Returns all of them in one list, as closures get them, in the order of `Attributes`."""
-        return [*self.weights, *self.velocity, *self.pulled, *self.pushed]
+        return [*self.weights, *self.optimizer_state, *self.pulled, *self.pushed]
 
     @property
     def start(self) -> list[tf.Variable]:
@@ -113,13 +175,12 @@ class ModelState:
     Attributes:
         commit: number of the commit that the weights belong to.
         weights: in the model's order.
-        velocity: of every worker's optimiser, [workers, ...] for each trainable weight; empty
-            if it is not kept.
+        optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
     """
 
     commit: int
     weights: list[np.ndarray]
-    velocity: list[np.ndarray]
+    optimizer_state: list[np.ndarray]
 
 
 class StoredModel:
@@ -127,29 +188,42 @@ class StoredModel:
 
     Args:
         engine: the connected cluster.
-        state: their initial values; the velocity is kept if it has one.
-        transfer_dtype: type in which pieces are sent; the variables are always float32.
+        state: their initial values; an optimiser state is kept if it has one.
+        transfer_dtype: type in which pieces are sent, but for scalars of the optimiser state;
+            the variables are always float32.
 
     Attributes:
         packing: of the weights.
-        velocity_packing: of the velocity of a worker.
+        state_packing: of the optimiser state of a worker.
         commit: number of the commit that the weights belong to.
         weights: the global weights, g.
-        velocity: [workers, piece] each; empty if it is not kept.
+        optimizer_state: [workers, piece] each; empty if it is not kept.
         snapshot: a copy of the weights.
         servers: the devices that hold weights.
         transfer_dtype: as given.
+        sent_as: the type in which each piece is sent: of the weights, then of the optimiser state.
     """
 
     def __init__(self, engine: Engine, state: ModelState, transfer_dtype: tf.DType) -> None:
-        size = sum(weight.nbytes for weight in state.weights) / engine.parameter_servers
-        pieces = engine.parameter_servers * max(_FEWEST_PIECES, math.ceil(size / _PIECE_BYTES))
+        def pieces(nbytes: float) -> int:
+            each = math.ceil(nbytes / engine.parameter_servers / _PIECE_BYTES)
+            return engine.parameter_servers * max(_FEWEST_PIECES, each)
+
+        weight_bytes = sum(weight.nbytes for weight in state.weights)
+        state_bytes = sum(array.nbytes for array in state.optimizer_state) / engine.workers
         self.transfer_dtype = transfer_dtype
-        self.packing = Packing([w.shape for w in state.weights], pieces)
-        self.velocity_packing = Packing([v.shape[1:] for v in state.velocity], pieces)
+        self.packing = Packing([w.shape for w in state.weights], pieces(weight_bytes))
+        self.state_packing = StatePacking(
+            [array.shape[1:] for array in state.optimizer_state], pieces(state_bytes)
+        )
         self.commit = engine.variables([np.int64(state.commit)])[0]
         self.weights = engine.variables(self.packing.pack_arrays(state.weights))
-        self.velocity = engine.variables(self.velocity_packing.pack_arrays(state.velocity))
+        self.optimizer_state = engine.variables(
+            self.state_packing.pack_arrays(state.optimizer_state)
+        )
+        self.sent_as = [transfer_dtype] * len(self.weights) + [
+            tf.float32 if exact else transfer_dtype for exact in self.state_packing.exact
+        ]
         self.snapshot = self._zeros_like_weights()
         self.servers = list(dict.fromkeys(weight.device for weight in self.weights))
 
@@ -173,7 +247,7 @@ class StoredModel:
                     pushed.append(tf.Variable(False, trainable=False))
         return Slot(
             self._zeros_like_weights(),
-            _zeros_beside(self.velocity, [v.shape[1:] for v in self.velocity]),
+            _zeros_beside(self.optimizer_state, [v.shape[1:] for v in self.optimizer_state]),
             self._zeros_like_weights() if self.sends_differences else [],
             pushed,
         )
@@ -182,9 +256,9 @@ class StoredModel:
         """Returns the slot with these `variables()`, inside a tf.function that got them."""
         rest = iter(variables)
         weights = list(islice(rest, len(self.weights)))
-        velocity = list(islice(rest, len(self.velocity)))
+        optimizer_state = list(islice(rest, len(self.optimizer_state)))
         pulled = list(islice(rest, len(weights) if self.sends_differences else 0))
-        return Slot(weights, velocity, pulled, list(rest))
+        return Slot(weights, optimizer_state, pulled, list(rest))
 
     def _zeros_like_weights(self) -> list[tf.Variable]:
         return _zeros_beside(self.weights, [w.shape for w in self.weights])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.catalogue import DATASETS, dataset_spec
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.training_sections import OptimizerSection
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.models.building import MOBILENET_V2
 from dbsl_tf.models.mobilenet_v2 import LAST_CHANNELS, STAGES, STEM_CHANNELS
@@ -80,15 +81,30 @@ def _mobilenet_v2() -> Iterator[Convolution]:
 def sent_numbers(settings: RunSettings) -> int:
     """Returns how many numbers a pull or a push sends.
 
-    With `optimizer.state` keep the velocity of the trainable weights goes with them.
+    With `optimizer.state` keep the state of the optimiser goes with them.
 
     Raises:
-        UserError: the number of classes is not known without the data.
+        UserError: the number of classes is not known without the data, or the state of the
+            optimiser without the optimiser.
     """
     trainable, others = weight_counts(
         settings.model.name, _classes(settings.data), settings.model.stem
     )
-    return trainable + others + (trainable if settings.keeps_velocity else 0)
+    kept = _state_numbers(settings.optimizer, trainable) if settings.keeps_optimizer_state else 0
+    return trainable + others + kept
+
+
+def _state_numbers(optimizer: OptimizerSection, trainable: int) -> int:
+    """How many numbers the state of an optimiser has, by those that the trainable weights have."""
+    if optimizer.name in ("sgd", "lars"):
+        return trainable if optimizer.momentum else 0
+    if optimizer.name == "adamw":
+        return 2 * trainable + 1
+    raise UserError(
+        f"simulate.model_bytes is null, and how large the state of optimizer.name={optimizer.name} "
+        "is, which optimizer.state=keep sends along, is known to training alone; give "
+        "simulate.model_bytes"
+    )
 
 
 def _classes(section: DataSection) -> int:

@@ -1,4 +1,4 @@
-"""The custom training loop: some steps of SGD on one worker, inside one graph."""
+"""The custom training loop: some steps on one worker, inside one graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dbsl_tf.training.loss_scale import ScaleState, all_finite
 from dbsl_tf.training.network import Network
-from dbsl_tf.training.sgd import SGD
+from dbsl_tf.training.optimizers import Optimizer
 
 
 class Sums(NamedTuple):
@@ -45,14 +45,14 @@ class Trained(NamedTuple):
     """The result of some training steps."""
 
     weights: list[tf.Tensor]  # after the last step, in the network's order
-    velocity: list[tf.Tensor]  # of the optimiser after it; empty without momentum
+    optimizer_state: list[tf.Tensor]  # after it
     sums: Sums  # over all samples, in training mode
 
 
 class _State(NamedTuple):
     trainable: list[tf.Tensor]
     statistics: list[tf.Tensor]
-    velocity: list[tf.Tensor]
+    optimizer_state: list[tf.Tensor]
     seeds: list[tf.Tensor]
     scale: ScaleState | tuple[()]
     sums: Sums
@@ -62,11 +62,11 @@ class _State(NamedTuple):
 @tf.autograph.experimental.do_not_convert
 def train_steps(
     network: Network,
-    optimizer: SGD,
+    optimizer: Optimizer,
     weights: Sequence[tf.Tensor],
     batches: Iterator,
     steps: Steps,
-    velocity: Sequence[tf.Tensor] = (),
+    optimizer_state: Sequence[tf.Tensor] = (),
 ) -> Trained:
     """Trains `steps.count` batches, starting from `weights`; returns the result as tensors.
 
@@ -76,7 +76,7 @@ def train_steps(
         weights: in the network's order.
         batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
         steps: how many, and how they are taken.
-        velocity: of the optimiser, one for each trainable weight; empty: zero, no momentum yet.
+        optimizer_state: from steps before; empty: the initial one.
     """
 
     def one_step(state: _State, images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> _State:
@@ -95,7 +95,7 @@ def train_steps(
     start = _State(
         trainable=list(trainable),
         statistics=list(statistics),
-        velocity=list(velocity) or optimizer.initial_velocity(trainable),
+        optimizer_state=list(optimizer_state or optimizer.initial_state(trainable)),
         seeds=network.seed_states(steps.seed),
         scale=loss_scale.initial_state() if loss_scale else (),
         sums=Sums.zero(),
@@ -106,12 +106,12 @@ def train_steps(
         (tf.constant(0, tf.int64), start),
         parallel_iterations=1,
     )
-    return Trained([*end.trainable, *end.statistics], end.velocity, end.sums)
+    return Trained([*end.trainable, *end.statistics], end.optimizer_state, end.sums)
 
 
 def _train_step(
     network: Network,
-    optimizer: SGD,
+    optimizer: Optimizer,
     state: _State,
     images: tf.Tensor,
     labels: tf.Tensor,
@@ -130,14 +130,14 @@ def _train_step(
     gradients = tape.gradient(loss, state.trainable)
     if isinstance(state.scale, ScaleState):
         gradients = [gradient / state.scale.scale for gradient in gradients]
-    trainable, velocity = optimizer.step(
-        state.trainable, gradients, state.velocity, learning_rate, network.decay
+    trainable, optimizer_state = optimizer.step(
+        state.trainable, gradients, state.optimizer_state, learning_rate, network.decay
     )
-    updated, scale = (trainable, statistics, velocity), state.scale
+    updated, scale = (list(trainable), statistics, list(optimizer_state)), state.scale
     if loss_scale:
         assert isinstance(state.scale, ScaleState)
         finite = all_finite(gradients)
-        before = (state.trainable, state.statistics, state.velocity)
+        before = (state.trainable, state.statistics, state.optimizer_state)
         updated = tf.nest.map_structure(
             lambda new, old: tf.where(finite, new, old), updated, before
         )

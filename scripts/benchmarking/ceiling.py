@@ -40,7 +40,7 @@ def train(workload: Workload, worker: int) -> dict:
     from dbsl_tf.training.compute import Compute
     from dbsl_tf.training.local_loop import Steps, train_steps
     from dbsl_tf.training.network import Network
-    from dbsl_tf.training.sgd import SGD
+    from dbsl_tf.training.optimizers import build_optimizer
 
     section, plan = workload.config.optimizer, workload.workers[worker]
     network = Network(
@@ -48,7 +48,7 @@ def train(workload: Workload, worker: int) -> dict:
         decay_all=section.decay_normalization,
         compute=Compute(workload.config.precision, workload.config.compute.xla),
     )
-    optimizer = SGD(section.momentum, section.nesterov, section.weight_decay, section.decay_mode)
+    optimizer = build_optimizer(section)
     batches = iter(workload.dataset(plan.batch, plan.samples, worker, threads))
 
     @tf.function(autograph=False)

@@ -52,6 +52,7 @@ def test_what_a_resumed_run_must_keep() -> None:
         "model.name": "the weights belong to another network",
         "model.stem": "the weights belong to another network",
         "cluster.workers": "an epoch is one commit of every worker",
+        "optimizer.name": "the state that is kept is that of another optimiser",
     }
 
 
@@ -69,7 +70,10 @@ def test_what_the_times_of_a_profile_depend_on() -> None:
         "cluster.workers": "servers",
         "cluster.parameter_servers": "servers",
         "cluster.transfer_dtype": "transfer_dtype",
+        "optimizer.name": "optimizer_name",
+        "optimizer.options": "optimizer_options",
         "optimizer.momentum": "optimizer",
+        "optimizer.clip_norm": "clip_norm",
         "optimizer.state": "optimizer",
         "progressive.mode": "resolutions",
         "progressive.resolutions": "resolutions",

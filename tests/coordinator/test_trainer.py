@@ -108,7 +108,7 @@ def train(engine, case: Case):
     from dbsl_tf.results.checkpoints import Checkpoints
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
-    from dbsl_tf.training.sgd import SGD
+    from dbsl_tf.training.optimizers import SGD
     from tests.support.softmax_regression import build_network
 
     network = build_network()

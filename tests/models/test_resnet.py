@@ -8,7 +8,7 @@ import tensorflow as tf
 from dbsl_tf.models import build_model, is_seed_state, model_weights
 from dbsl_tf.models.batch_normalization import FusedBatchNormalization
 from dbsl_tf.models.resnet import ARCHITECTURES
-from dbsl_tf.training.sgd import SGD
+from dbsl_tf.training.optimizers import SGD
 
 
 def trainable_parameters(model):
@@ -168,7 +168,7 @@ class ResNetTest(tf.test.TestCase):
         def train(steps):
             weights = [tf.identity(v.value) for v in model.trainable_variables]
             state = [tf.identity(v.value) for v in model.non_trainable_variables]
-            velocity = sgd.initial_velocity(weights)
+            velocity = sgd.initial_state(weights)
             losses = tf.TensorArray(tf.float32, steps)
             for index in tf.range(steps):
                 weights, velocity, state, loss = step(weights, state, velocity)

@@ -33,6 +33,14 @@ def test_names_and_values_are_those_that_profiles_are_already_kept_by() -> None:
     }
 
 
+def test_a_younger_key_counts_where_it_is_given() -> None:
+    assert not {"optimizer_name", "optimizer_options", "clip_norm"} & _timed().keys()
+    given = _timed("optimizer.name=a:B", "optimizer.options={c: 1}", "optimizer.clip_norm=2")
+    assert given["optimizer_name"] == "a:B"
+    assert given["optimizer_options"] == {"c": 1}
+    assert given["clip_norm"] == 2
+
+
 def test_the_folder_counts_where_the_images_are_the_users_own() -> None:
     assert _timed("data.name=image_folder", "data.image_size=32", "data.dir=/a")["files"] == "/a"
     assert _timed("data.dir=/a")["files"] is None

@@ -24,7 +24,10 @@ def checkpoint(commit: int) -> Checkpoint:
         wall_seconds=1.5,
         time_models={24: ((1e-3, 2e-3, 0.1),) * 2, 32: ((1e-3, 3e-3, 0.2),) * 2},
         weights=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
-        velocity=[random.normal(size=(2, 3, 4)).astype(np.float32)],
+        optimizer_state=[
+            np.ones(2, np.float32),
+            *(random.normal(size=(2, 3, 4)).astype(np.float32) for _ in range(24)),
+        ],
     )
 
 
@@ -33,7 +36,7 @@ def check_equal(one: Checkpoint, other: Checkpoint) -> None:
         assert getattr(one, name) == getattr(other, name)
     for mine, theirs in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    for mine, theirs in zip(one.velocity, other.velocity, strict=True):
+    for mine, theirs in zip(one.optimizer_state, other.optimizer_state, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 

@@ -51,7 +51,7 @@ class TrainingRunCase:
         weights = [np.zeros(3, np.float32)]
         values = dict(clocks=(1, 1), samples={32: (1, 1)}, wall_seconds=1.0, time_models={})
         Checkpoints(self.directory.checkpoints, keep=9).save(
-            Checkpoint(commit=commit, weights=weights, velocity=[], **values)
+            Checkpoint(commit=commit, weights=weights, optimizer_state=[], **values)
         )
 
     def interrupted(self) -> None:

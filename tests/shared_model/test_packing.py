@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
 
-from dbsl_tf.shared_model.stored_model import Packing
+from dbsl_tf.shared_model.stored_model import Packing, StatePacking
 
 SHAPES = st.lists(st.lists(st.integers(1, 4), max_size=3).map(tuple), min_size=1, max_size=6)
 
@@ -40,6 +40,25 @@ class PackingTest(tf.test.TestCase):
         packing = Packing([], 2)
         self.assertEqual((packing.pack([]), packing.unpack([])), ([], []))
         self.assertEqual((packing.pack_arrays([]), packing.unpack_arrays([])), ([], []))
+
+    @settings(max_examples=40)
+    @given(st.lists(st.sampled_from([(), (2,), (3, 2)]), max_size=6), st.sampled_from([(), (3,)]))
+    def test_scalars_of_a_state_are_apart(self, shapes, leading):
+        random = np.random.default_rng(0)
+        values = [random.normal(size=(*leading, *shape)).astype(np.float32) for shape in shapes]
+        packing = StatePacking(shapes, 2)
+        arrays = packing.pack_arrays(values)
+        packed = packing.pack([tf.constant(value) for value in values])
+        self.assertEqual(len(arrays), len(packing.exact))
+        scalars = [value for value, shape in zip(values, shapes) if not shape]
+        self.assertEqual(sum(packing.exact), bool(scalars))
+        if scalars:
+            self.assertAllEqual(arrays[-1], np.stack(scalars, -1))
+        for piece, array in zip(packed, arrays, strict=True):
+            self.assertAllEqual(piece, array)
+        for restored in (packing.unpack(packed), packing.unpack_arrays(arrays)):
+            for value, back in zip(values, restored, strict=True):
+                self.assertAllEqual(value, back)
 
 
 if __name__ == "__main__":

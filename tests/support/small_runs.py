@@ -57,7 +57,7 @@ def write_run(
     for commit, weights in checkpoints.items():
         values: dict[str, Any] = dict(clocks=(1, 1), samples={32: (1, 1)}, wall_seconds=1.0)
         Checkpoints(run.checkpoints, keep=9).save(
-            Checkpoint(commit=commit, time_models={}, weights=weights, velocity=[], **values)
+            Checkpoint(commit=commit, time_models={}, weights=weights, optimizer_state=[], **values)
         )
     if records is None:
         records = [commit_record(commit=n, worker=n - 1) for n in (1, 2)] + [evaluation_record()]

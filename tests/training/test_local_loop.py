@@ -11,7 +11,7 @@ from dbsl_tf.models import build_model
 from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.local_loop import Steps, evaluate, train_steps
 from dbsl_tf.training.network import Network
-from dbsl_tf.training.sgd import SGD
+from dbsl_tf.training.optimizers import LARS, SGD, AdamW
 from tests.support.softmax_regression import (
     batches,
     build_network,
@@ -32,14 +32,14 @@ def as_dataset(data) -> tf.data.Dataset:
     )
 
 
-def run_loop(network, optimizer, data, learning_rate, seed=0, velocity=()):
-    initial = network.initial_weights()
+def run_loop(network, optimizer, data, learning_rate, seed=0, state=(), weights=None):
+    initial = weights or network.initial_weights()
 
     @tf.function(autograph=False)
     def loop(iterator, rate, seed):
         weights = [tf.constant(weight) for weight in initial]
         steps = Steps(tf.constant(len(data), tf.int64), rate, seed)
-        return train_steps(network, optimizer, weights, iterator, steps, velocity)
+        return train_steps(network, optimizer, weights, iterator, steps, state)
 
     iterator = iter(as_dataset(data))
     return loop(iterator, tf.constant(learning_rate), tf.constant(seed, tf.int64))
@@ -60,12 +60,25 @@ class TrainStepsTest(tf.test.TestCase):
         network, data = build_network(), batches([4, 4])
         start = network.initial_weights()
         velocity = [np.full_like(weight, 0.25) for weight in start]
-        trained = run_loop(network, SGD(momentum=0.9), data, 0.5, velocity=velocity)
+        trained = run_loop(network, SGD(momentum=0.9), data, 0.5, state=velocity)
         expected, speed, _ = train_by_hand(start, data, 0.5, 0.9, 0.0, velocity)
         for ours, by_hand in zip(
-            [*trained.weights, *trained.velocity], [*expected, *speed], strict=True
+            [*trained.weights, *trained.optimizer_state], [*expected, *speed], strict=True
         ):
             self.assertAllClose(ours, by_hand, atol=1e-6)
+
+    def test_any_optimizer_goes_on_where_it_was(self):
+        network, data = build_network(), batches([4, 4, 3])
+        for optimizer in (SGD(momentum=0.9), SGD(momentum=0.0), AdamW(), LARS()):
+            with self.subTest(optimizer=optimizer):
+                weights, state, _ = run_loop(network, optimizer, data, 0.1)
+                half, kept, _ = run_loop(network, optimizer, data[:2], 0.1)
+                rest = run_loop(network, optimizer, data[2:], 0.1, state=kept, weights=half)
+                self.assertEqual(len(state), len(optimizer.initial_state(half)))
+                for expected, ours in zip(
+                    [*weights, *state], [*rest.weights, *rest.optimizer_state], strict=True
+                ):
+                    self.assertAllClose(expected, ours, rtol=1e-5)
 
     def test_hits_are_counted_before_each_step(self):
         network, data = build_network(), batches([6])
@@ -76,7 +89,7 @@ class TrainStepsTest(tf.test.TestCase):
     def test_a_large_model_takes_nesterov_steps(self):
         # Large enough for TensorFlow's memory optimiser to rewrite sums of three in the loop.
         network = Network(build_model(keras_core, "resnet18", 10, dropout=0.0))
-        optimizer = SGD(0.9, nesterov=True, weight_decay=5e-4)
+        optimizer = SGD(momentum=0.9, nesterov=True, weight_decay=5e-4)
         weights = [tf.constant(weight) for weight in network.initial_weights()]
         batch = tf.ones([32, 32, 32, 3]), tf.one_hot(tf.range(32) % 10, 10)
         batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
@@ -182,6 +195,29 @@ class PrecisionTest(tf.test.TestCase):
             skipped, _, sums = run_loop(network, optimizer, data, 0.5)
             self.assertAllClose(skipped, alone, rtol=1e-6)
             self.assertEqual(sums.samples, 8)
+
+    def test_the_state_of_a_skipped_step_is_what_it_was(self):
+        network = Network(build_network()._model, compute=Compute("mixed_float16"))
+        good, bad = batches([4, 4])
+        bad = (1e35 * bad[0], bad[1])
+        for optimizer in (AdamW(clip_norm=0.1), LARS(clip_norm=0.1)):
+            alone = run_loop(network, optimizer, [good], 0.5)
+            with_bad = run_loop(network, optimizer, [bad, good, bad], 0.5)
+            for expected, ours in zip(
+                [*alone.weights, *alone.optimizer_state],
+                [*with_bad.weights, *with_bad.optimizer_state],
+                strict=True,
+            ):
+                self.assertAllClose(expected, ours, rtol=1e-5)
+
+    def test_gradients_are_clipped_without_the_loss_scale(self):
+        plain = build_network()
+        scaled = Network(plain._model, compute=Compute("mixed_float16"))
+        data, optimizer = batches(SIZES), SGD(clip_norm=0.1)
+        clipped = run_loop(plain, optimizer, data, 0.5).weights
+        self.assertNotAllClose(clipped[0], run_loop(plain, SGD(), data, 0.5).weights[0])
+        for weight, other in zip(clipped, run_loop(scaled, optimizer, data, 0.5).weights):
+            self.assertAllClose(weight, other, rtol=1e-5)
 
 
 class XlaTest(tf.test.TestCase):

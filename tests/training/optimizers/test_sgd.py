@@ -7,48 +7,23 @@ import keras_core
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.training.sgd import SGD
-
-SHAPES = [(3, 4), (4,), (2, 2, 3, 1)]
-DECAY = [True, False, True]
-RATES = [0.1, 0.1, 0.02, 0.5, 0.003]
-
-
-def gradients_at(weights, step):
-    """Gradients that depend on the weights, so that an early difference would grow."""
-    generator = np.random.default_rng(step)
-    return [tf.sin(w * 3.0) + tf.constant(generator.normal(size=w.shape), w.dtype) for w in weights]
-
-
-def starting_weights():
-    generator = np.random.default_rng(5)
-    return [tf.constant(generator.normal(size=shape), tf.float32) for shape in SHAPES]
+from dbsl_tf.training.optimizers import SGD, sgd
+from tests.support.optimizer_steps import (
+    DECAY,
+    SHAPES,
+    gradients_at,
+    keras_steps,
+    run_examples,
+    starting_weights,
+    steps_of,
+)
 
 
 def keras_history(module, momentum, nesterov, weight_decay, decay_mode):
     """Weights after every step of the module's own SGD."""
     decoupled = weight_decay if decay_mode == "decoupled" and weight_decay else None
-    optimizer = module.optimizers.SGD(
-        RATES[0], momentum=momentum, nesterov=nesterov, weight_decay=decoupled
-    )
-    variables = [
-        module.Variable(w.numpy(), name="kernel" if decays else "bias")
-        for w, decays in zip(starting_weights(), DECAY, strict=True)
-    ]
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    optimizer.build(variables)
-    history = []
-    for step, rate in enumerate(RATES):
-        optimizer.learning_rate.assign(rate)
-        gradients = gradients_at([tf.constant(v.numpy()) for v in variables], step)
-        if decay_mode == "l2":
-            gradients = [
-                g + weight_decay * v.numpy() if decays else g
-                for g, v, decays in zip(gradients, variables, DECAY, strict=True)
-            ]
-        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
-        history.append([v.numpy() for v in variables])
-    return history
+    optimizer = module.optimizers.SGD(momentum=momentum, nesterov=nesterov, weight_decay=decoupled)
+    return keras_steps(module, optimizer, weight_decay if decay_mode == "l2" else 0.0)
 
 
 class SGDTest(tf.test.TestCase):
@@ -58,18 +33,15 @@ class SGDTest(tf.test.TestCase):
         )
         for module, *settings in combinations:
             with self.subTest(module=module.__name__, settings=settings):
-                sgd = SGD(*settings)
-                weights = starting_weights()
-                velocity = sgd.initial_velocity(weights)
-                for step, expected in enumerate(keras_history(module, *settings)):
-                    weights, velocity = sgd.step(
-                        weights,
-                        gradients_at(weights, step),
-                        velocity,
-                        tf.constant(RATES[step]),
-                        DECAY,
-                    )
-                    self.assertAllClose(expected, weights, rtol=1e-5, atol=1e-6)
+                momentum, nesterov, weight_decay, decay_mode = settings
+                mine = SGD(
+                    momentum=momentum,
+                    nesterov=nesterov,
+                    weight_decay=weight_decay,
+                    decay_mode=decay_mode,
+                )
+                expected = keras_history(module, *settings)
+                self.assertAllClose(expected, steps_of(mine), rtol=1e-5, atol=1e-6)
 
     def test_settings_differ_from_each_other(self):
         """Guards the comparison above: no setting may be without effect."""
@@ -98,29 +70,34 @@ class SGDTest(tf.test.TestCase):
             (True, "l2", 0.02, 0.78),
             (True, "decoupled", 0.05, 0.795),
         ]:
-            sgd = SGD(0.5, nesterov, 0.3 if decay_mode else 0.0, decay_mode or "l2")
-            weights, velocity = sgd.step(
+            optimizer = SGD(
+                momentum=0.5,
+                nesterov=nesterov,
+                weight_decay=0.3 if decay_mode else 0.0,
+                decay_mode=decay_mode or "l2",
+            )
+            weights, velocity = optimizer.step(
                 [tf.constant([1.0])], [tf.constant([2.0])], [tf.constant([0.5])], 0.1, [True]
             )
             self.assertAllClose(velocity, [[speed]])
             self.assertAllClose(weights, [[weight]])
 
     def test_without_momentum_no_velocity_is_kept(self):
-        sgd = SGD(momentum=0.0)
+        optimizer = SGD(momentum=0.0)
         weights = starting_weights()
-        self.assertEqual(sgd.initial_velocity(weights), [])
-        _, velocity = sgd.step(weights, gradients_at(weights, 0), [], 0.1, DECAY)
+        self.assertEqual(optimizer.initial_state(weights), [])
+        _, velocity = optimizer.step(weights, gradients_at(weights, 0), [], 0.1, DECAY)
         self.assertEqual(velocity, [])
 
     def test_initial_velocity_is_zero(self):
-        velocity = SGD().initial_velocity(starting_weights())
+        velocity = SGD().initial_state(starting_weights())
         self.assertAllEqual(velocity[2], np.zeros(SHAPES[2]))
 
     def test_lengths_must_agree(self):
         weights = starting_weights()
-        sgd = SGD()
+        optimizer = SGD()
         with self.assertRaisesRegex(ValueError, "zip"):
-            sgd.step(weights, weights[:2], sgd.initial_velocity(weights), 0.1, DECAY)
+            optimizer.step(weights, weights[:2], optimizer.initial_state(weights), 0.1, DECAY)
 
     def test_values_out_of_range_are_refused(self):
         for arguments in (
@@ -129,6 +106,12 @@ class SGDTest(tf.test.TestCase):
             {"weight_decay": -1e-4},
             {"weight_decay": float("nan")},
             {"decay_mode": "L2"},
+            {"learning_rate": 0.0},
+            {"learning_rate": float("nan")},
+            {"clip_norm": 0.0},
         ):
             with self.assertRaisesRegex(ValueError, next(iter(arguments))):
                 SGD(**arguments)
+
+    def test_examples(self):
+        run_examples(sgd)
