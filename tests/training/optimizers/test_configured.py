@@ -10,8 +10,8 @@ import tensorflow as tf
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
 from dbsl_tf.config.registries import OPTIMIZERS
-from dbsl_tf.training.optimizers import LARS, SGD, AdamW, Clipped, build_optimizer
-from tests.support.optimizer_steps import starting_weights
+from dbsl_tf.training.optimizers import LARS, SGD, AdamW, Clipped, build_optimizer, optimizer
+from tests.support.optimizer_steps import run_examples, starting_weights
 from tests.support.own_optimizers import Lion
 
 CONFIG = Path(__file__).parents[3] / "configs" / "quickstart.yaml"
@@ -40,11 +40,11 @@ class ConfiguredTest(tf.test.TestCase):
         )
 
     def test_of_another_module(self):
-        optimizer = built(f"{OWN}Lion", "options={warm_up: 4}")
-        self.assertIsInstance(optimizer, Lion)
+        lion = built(f"{OWN}Lion", "options={warm_up: 4}")
+        self.assertIsInstance(lion, Lion)
         weights = starting_weights()
-        state = optimizer.initial_state(weights)
-        new, _ = optimizer.step(weights, weights, state, 0.4, [True] * 3)
+        state = lion.initial_state(weights)
+        new, _ = lion.step(weights, weights, state, 0.4, [True] * 3)
         self.assertAllClose(new[0], weights[0] - 0.1 * tf.sign(weights[0]))
 
     def test_registered(self):
@@ -65,6 +65,9 @@ class ConfiguredTest(tf.test.TestCase):
             self.assertIn(expected, str(caught.exception))
             self.assertNotIn("\n", str(caught.exception))
 
+    def test_the_example_of_the_protocol(self):
+        run_examples(optimizer)
+
     def test_all_can_be_sent_to_another_process(self):
-        for optimizer in (SGD(), AdamW(), LARS(clip_norm=1.0), Clipped(SGD(), 1.0)):
-            self.assertEqual(pickle.loads(pickle.dumps(optimizer)), optimizer)
+        for each in (SGD(), AdamW(), LARS(clip_norm=1.0), Clipped(SGD(), 1.0)):
+            self.assertEqual(pickle.loads(pickle.dumps(each)), each)
