@@ -11,11 +11,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.stored_run import StoredRun
+
+if TYPE_CHECKING:
+    from dbsl_tf.exporting.network import OwnNetwork, TrainedNetwork
 
 # The default outputs.
 _NAMES = {
@@ -82,17 +86,7 @@ def _write_model(form: str, output: Path, stored: StoredRun, checkpoint: Checkpo
 
     onednn.apply(stored.config.compute.onednn)
     import_tensorflow_quietly()
-    from dbsl_tf.exporting.network import TrainedNetwork
-
-    network = TrainedNetwork(
-        name=stored.config.model.name,
-        stem=stored.config.stem,
-        classes=stored.facts["classes"],
-        dropout=stored.config.model.dropout,
-        weights=checkpoint.weights,
-        mean=stored.facts["mean"],
-        standard_deviation=stored.facts["standard_deviation"],
-    )
+    network = _network(stored, checkpoint)
     if form == "keras":
         from dbsl_tf.exporting.keras_file import save_keras3
 
@@ -101,6 +95,28 @@ def _write_model(form: str, output: Path, stored: StoredRun, checkpoint: Checkpo
         from dbsl_tf.exporting.saved_model import save_saved_model
 
         save_saved_model(output, network)
+
+
+def _network(stored: StoredRun, checkpoint: Checkpoint) -> TrainedNetwork | OwnNetwork:
+    from dbsl_tf.config.registries import MODELS
+    from dbsl_tf.exporting.network import OwnNetwork, TrainedNetwork
+
+    config = stored.config
+    if MODELS.is_builtin(config.model.name):
+        return TrainedNetwork(
+            name=config.model.name,
+            stem=config.stem,
+            classes=stored.facts["classes"],
+            dropout=config.model.dropout,
+            weights=checkpoint.weights,
+            mean=stored.facts["mean"],
+            standard_deviation=stored.facts["standard_deviation"],
+        )
+    from dbsl_tf.data.configured import training_data
+    from dbsl_tf.resolved import settings_of
+
+    data = training_data(config.data)
+    return OwnNetwork(settings_of(config, data.train_samples), data, checkpoint.weights)
 
 
 def _export_history(options: argparse.Namespace, output: Path) -> None:

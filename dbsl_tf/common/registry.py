@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
@@ -45,11 +48,19 @@ class Registry:
         self._options_key = f"{key.rpartition('.')[0]}.options"
         self._builtins = frozenset(builtins)
         self._entries: dict[str, Callable[..., Any] | str] = dict(builtins)
+        self._fingerprints: dict[str, str] = {}
 
-    def register(self, name: str, entry: Callable[..., Any] | str | None = None) -> Any:
+    def register(
+        self, name: str, entry: Callable[..., Any] | str | None = None, fingerprint: str = ""
+    ) -> Any:
         """Registers a callable, or its import path, under a name; without one, a decorator.
 
         What others registered before under that name is replaced.
+
+        Args:
+            name: without ':'.
+            entry: the callable or its import path.
+            fingerprint: see `fingerprint`.
 
         Raises:
             ValueError: it is the name of a built-in, or no name.
@@ -59,8 +70,9 @@ class Registry:
         if not name or ":" in name:
             raise ValueError(f"{name!r} is not a name; choose one without ':'")
         if entry is None:
-            return lambda decorated: self.register(name, decorated)
+            return lambda decorated: self.register(name, decorated, fingerprint)
         self._entries[name] = entry
+        self._fingerprints[name] = fingerprint
         return entry
 
     def names(self) -> tuple[str, ...]:
@@ -70,6 +82,19 @@ class Registry:
     def is_builtin(self, name: str) -> bool:
         """Returns whether it is the name of a built-in."""
         return name in self._builtins
+
+    def fingerprint(self, choice: str) -> str:
+        """Returns a text that changes with the code of a choice, as far as that is known.
+
+        What was measured with one text does not hold with another. That of a built-in is empty;
+        that of an import path follows the file of the module.
+        """
+        if choice in self._entries or choice == OWN:
+            return self._fingerprints.get(choice, "")
+        spec = importlib.util.find_spec(choice.partition(":")[0])
+        if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+            return ""
+        return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
 
     @property
     def allowed(self) -> str:

@@ -6,6 +6,11 @@ Built-ins are import paths, as the configuration is read without TensorFlow.
 from __future__ import annotations
 
 from dbsl_tf.common.registry import Registry
+from dbsl_tf.config.names import MODEL_NAMES
+
+MODELS = Registry(
+    "model.name", {name: "dbsl_tf.models.building:build_model" for name in MODEL_NAMES}
+)
 
 OPTIMIZERS = Registry(
     "optimizer.name",
@@ -15,3 +20,5 @@ OPTIMIZERS = Registry(
         "lars": "dbsl_tf.training.optimizers.lars:LARS",
     },
 )
+# Functions that return a function from an epoch to a base learning rate.
+LEARNING_RATES = Registry("schedule.learning_rate", {})

@@ -11,20 +11,21 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.import_path import IMPORT_PATH
 from dbsl_tf.common.onednn import OneDnn
 from dbsl_tf.config.names import (
     DecayMode,
     LearningRateDecay,
     LearningRateScaling,
-    ModelName,
     OptimizerState,
     Precision,
     PrecisionSetting,
     Stem,
 )
-from dbsl_tf.config.registries import OPTIMIZERS
+from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.registries import LEARNING_RATES, MODELS, OPTIMIZERS
 from dbsl_tf.config.section import Section, across_keys
-from dbsl_tf.config.tags import Fixed, For, SameWork, Timed
+from dbsl_tf.config.tags import Effect, Fixed, For, SameWork, Timed
 from dbsl_tf.config.yaml_text import written
 
 _OTHER_WEIGHTS = Fixed("the weights belong to another network")
@@ -33,9 +34,20 @@ _OTHER_WEIGHTS = Fixed("the weights belong to another network")
 class ModelSection(Section):
     """The network."""
 
-    name: Annotated[ModelName, _OTHER_WEIGHTS, Timed("model", of_steps=True), SameWork()] = Field(
+    name: Annotated[str, _OTHER_WEIGHTS, Timed("model", of_steps=True), SameWork()] = Field(
         description="network; residual networks of 18, 34 and 50 layers start with 64 channels, "
-        "the others with 16"
+        "the others with 16; or a function of yours that returns a Keras model",
+        json_schema_extra={"allowed": MODELS.allowed},
+    )
+    options: Annotated[dict[str, Any], _OTHER_WEIGHTS, SameWork()] = Field(
+        {},
+        description="keyword arguments of a function of yours",
+        json_schema_extra={"allowed": "a mapping of names to values"},
+    )
+    weights: Annotated[UsablePath | None, Effect.RESULT] = Field(
+        None,
+        description="weights to begin with: a .keras or .weights.h5 file of Keras, or the "
+        "directory of a run; null: random ones, or those that a function of yours loads",
     )
     stem: Annotated[Stem | None, _OTHER_WEIGHTS, Timed("stem", of_steps=True)] = Field(
         None,
@@ -43,6 +55,35 @@ class ModelSection(Section):
         "more times; null: imagenet for image_folder, else cifar",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        problem = MODELS.problem(name)
+        if problem is not None:
+            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
+        return name
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> ModelSection:
+        if MODELS.is_builtin(self.name):
+            if self.options:
+                raise across_keys(
+                    ("model.options", "model.name"),
+                    self.options,
+                    f"leave it out, as {self.name} takes none; model.stem and model.dropout are "
+                    "its options",
+                )
+            return self
+        for key, value in (("stem", self.stem), ("dropout", self.dropout or None)):
+            if value is not None:
+                raise across_keys(
+                    (f"model.{key}", "model.name"),
+                    value,
+                    f"leave it out: {self.name} is a model of yours, which has what it builds; "
+                    "use model.options",
+                )
+        return self
 
 
 class ComputeSection(Section):
@@ -205,6 +246,12 @@ class ScheduleSection(Section):
     """Length of the run and learning rate over time; an epoch is one commit of every worker."""
 
     epochs: Annotated[int, SameWork()] = Field(ge=1, description="epochs to train")
+    learning_rate: Annotated[str | None, Effect.RESULT] = Field(
+        None,
+        description="instead of optimizer.base_lr and the keys below: a function of yours, without "
+        "arguments, that returns a function from an epoch, such as 2.5, to the base learning rate",
+        json_schema_extra={"allowed": f"an import path {IMPORT_PATH}, or null"},
+    )
     decay: LearningRateDecay = Field(
         "milestones",
         description="how the learning rate falls: by gamma at each milestone, or along half a "
@@ -228,6 +275,29 @@ class ScheduleSection(Section):
         if any(later <= earlier for earlier, later in pairwise((0.0, *milestones))):
             raise PydanticCustomError("not_rising", "not rising")
         return milestones
+
+    @field_validator("learning_rate", mode="after")
+    @classmethod
+    def _known(cls, choice: str | None) -> str | None:
+        problem = None if choice is None else LEARNING_RATES.problem(choice)
+        if problem is not None:
+            raise PydanticCustomError(
+                "not_allowed", "{allowed}", {"allowed": f"give an import path {IMPORT_PATH}"}
+            )
+        return choice
+
+    @model_validator(mode="after")
+    def _nothing_beside_a_function(self) -> ScheduleSection:
+        if self.learning_rate is not None:
+            for key in ("decay", "milestones", "gamma", "warmup_epochs"):
+                value = getattr(self, key)
+                if value != type(self).model_fields[key].default:
+                    raise across_keys(
+                        (f"schedule.{key}", "schedule.learning_rate"),
+                        value,
+                        f"leave it out, as schedule.learning_rate is {self.learning_rate}",
+                    )
+        return self
 
     @model_validator(mode="after")
     def _one_decay(self) -> ScheduleSection:

@@ -131,6 +131,7 @@ def _train(
     own: Assignments,
     pulled: Pulled,
 ) -> _Loop:
+    network = network.bound()
     with tf.control_dependencies(pulled.weights):
         started = tf.timestamp()
     with tf.control_dependencies([started]):
@@ -182,6 +183,6 @@ def evaluation_closure(
 
     @engine.closure
     def evaluation(start: tf.Tensor, stop: tf.Tensor) -> Sums:
-        return evaluate(network, exchange.pull_snapshot(), test_dataset(start, stop))
+        return evaluate(network.bound(), exchange.pull_snapshot(), test_dataset(start, stop))
 
     return evaluation

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import keras_core
 import numpy as np
 import tensorflow as tf
 
@@ -13,18 +12,19 @@ from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.evaluator import Evaluator
-from dbsl_tf.data.training_data import StreamSettings, TrainingData, known_classes
+from dbsl_tf.data.training_data import StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
-from dbsl_tf.models import build_model, check_weights_fit
+from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.schedules.progressive import ResolutionSettings
+from dbsl_tf.shared_model.fixed_weights import FixedWeights
 from dbsl_tf.shared_model.merge import MERGE_RULES
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.stored_model import ModelState
-from dbsl_tf.training.compute import Compute
+from dbsl_tf.training.building import build_network
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.optimizers import Optimizer, build_optimizer
 
@@ -96,7 +96,9 @@ def build_components(
     """
     engine = engine or Engine(cluster.task, cluster.limits)
     parts = settings.resolutions
-    networks = {part.dropout: _network(settings, data, part.dropout) for part in parts}
+    networks = {part.dropout: build_network(settings, data, part.dropout) for part in parts}
+    fixed = FixedWeights(engine, networks[settings.highest.dropout].fixed_weights)
+    networks = {dropout: each.pulling_fixed(fixed.pull) for dropout, each in networks.items()}
     network = networks[settings.highest.dropout]
     optimizer = build_optimizer(settings.optimizer)
     shared_model = SharedModel(
@@ -177,23 +179,6 @@ def _training_datasets(
     one_each = tf.TensorSpec([engine.workers], tf.int64)
     return engine.worker_datasets(
         dataset_fn, [several, tf.TensorSpec([engine.workers + 1], tf.int64), one_each]
-    )
-
-
-def _network(settings: RunSettings, data: TrainingData, dropout: float) -> Network:
-    model = build_model(
-        keras_core,
-        settings.model.name,
-        known_classes(data, f"model.name={settings.model.name}"),
-        dropout,
-        seed=settings.model.seed,
-        stem=settings.model.stem,
-        precision=settings.compute.settled_precision,
-    )
-    return Network(
-        model,
-        decay_all=settings.optimizer.decay_normalization,
-        compute=Compute(settings.compute.settled_precision, settings.compute.xla),
     )
 
 

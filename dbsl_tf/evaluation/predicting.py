@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import keras_core
 import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.data.training_data import TrainingData, known_classes
 from dbsl_tf.evaluation.scores import Scores
-from dbsl_tf.models import build_model, check_weights_fit
+from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
+from dbsl_tf.training.building import build_network
 from dbsl_tf.training.network import Network
 
 _MOST_LIKELY = 5
@@ -36,17 +36,7 @@ def evaluate_on_test_set(
         UserError: the weights do not fit the network.
     """
     highest, classes = settings.highest, known_classes(data, "evaluate")
-    network = Network(
-        build_model(
-            keras_core,
-            settings.model.name,
-            classes,
-            highest.dropout,
-            seed=settings.model.seed,
-            stem=settings.model.stem,
-            precision=settings.compute.settled_precision,
-        )
-    )
+    network = build_network(settings, data, highest.dropout)
     check_weights_fit(network.initial_weights(), weights)
     batches = data.test_batches(
         start=0,
@@ -72,13 +62,14 @@ def _scoring(
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Returns a function from a batch to its total loss, top-5 hits and confusions."""
     tensors = [tf.constant(array) for array in weights]
+    fixed = [tf.constant(array) for array in network.fixed_weights]
     image_batch = tf.TensorSpec([None, size, size, 3], tf.float32)
     label_batch = tf.TensorSpec([None, classes], tf.float32)
 
     # Traced once for any batch size; AutoGraph would take four times as long.
     @tf.function(autograph=False, input_signature=[image_batch, label_batch])
     def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = network.predict(tensors, images)
+        logits = network.with_fixed(fixed).predict(tensors, images)
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
         truth = tf.argmax(labels, axis=-1)
         confusion = tf.math.confusion_matrix(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbsl_tf.common.files import write_whole
-from dbsl_tf.exporting.network import TrainedNetwork
+from dbsl_tf.exporting.network import OwnNetwork, TrainedNetwork
 
 
-def save_keras3(path: Path, network: TrainedNetwork) -> None:
+def save_keras3(path: Path, network: TrainedNetwork | OwnNetwork) -> None:
     """Writes the network as a `.keras` file of stock Keras 3 layers, from raw pixels to logits.
 
     The file does not need this package: `keras.saving.load_model(path)` loads it. It is written
@@ -16,7 +16,7 @@ def save_keras3(path: Path, network: TrainedNetwork) -> None:
 
     Args:
         path: ends in `.keras`; missing directories are made.
-        network: see `TrainedNetwork.from_pixels` for inputs and outputs.
+        network: see `TrainedNetwork.to_keras` for inputs and outputs.
 
     Raises:
         ValueError: the path does not end in `.keras`.
@@ -24,4 +24,4 @@ def save_keras3(path: Path, network: TrainedNetwork) -> None:
     """
     if path.suffix != ".keras":
         raise ValueError(f"the path of an exported model must end in .keras, got {path}")
-    write_whole(path, network.from_pixels().save)
+    write_whole(path, network.to_keras().save)

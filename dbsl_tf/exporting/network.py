@@ -1,4 +1,4 @@
-"""Rebuilds a trained network in Keras 3, from raw pixels to logits."""
+"""Rebuilds a trained network as a model of Keras."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from dbsl_tf.models.variables import check_weights_fit, model_weights
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from dbsl_tf.data.training_data import TrainingData
+    from dbsl_tf.resolved import RunSettings
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class TrainedNetwork:
     standard_deviation: Sequence[float]
     stem: Stem = "cifar"
 
-    def from_pixels(self) -> Any:
+    def to_keras(self) -> Any:
         """Returns the network as a `keras.Model` of stock Keras 3 layers, in float32.
 
         It maps pixels of 0 to 255, [batch, height, width, 3] of any size, to logits
@@ -66,3 +69,32 @@ class TrainedNetwork:
             ],
             name=f"{self.name}_from_pixels",
         )
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A trained model from outside this package.
+
+    Attributes:
+        settings: of the run.
+        data: that it was trained on.
+        weights: in the order of `dbsl_tf.training.network.Network`.
+    """
+
+    settings: RunSettings
+    data: TrainingData
+    weights: Sequence[np.ndarray]
+
+    def to_keras(self) -> Any:
+        """Returns the model itself, from what the data set yields to its outputs.
+
+        Raises:
+            UserError: it cannot be built any more, or the weights do not fit it.
+        """
+        # Imported here because it loads TensorFlow.
+        from dbsl_tf.training.building import build_network
+
+        network = build_network(self.settings, self.data, self.settings.highest.dropout)
+        check_weights_fit(network.initial_weights(), self.weights)
+        network.assign(self.weights)
+        return network.model

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.exporting.network import TrainedNetwork
+from dbsl_tf.exporting.network import OwnNetwork, TrainedNetwork
 
 
-def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
+def save_saved_model(folder: Path, network: TrainedNetwork | OwnNetwork) -> None:
     """Writes the network as a SavedModel that serves raw images.
 
     Its signature `serving_default` maps `pixels`, uint8 [batch, height, width, 3] with any
     height and width, to `logits` and `probabilities`, float32 [batch, classes]. The folder is
-    written whole or not at all.
+    written whole or not at all. A model from outside this package serves its own inputs and
+    outputs.
 
     Args:
         folder: the folder to create; missing parents are made.
@@ -27,7 +29,10 @@ def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
             or exists and is not empty.
     """
     _check_unused(folder)
-    model = network.from_pixels()
+    model = network.to_keras()
+    if isinstance(network, OwnNetwork):
+        _write(folder, lambda partial: model.export(str(partial), verbose=False))
+        return
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="pixels")])
     def serve(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -41,6 +46,10 @@ def save_saved_model(folder: Path, network: TrainedNetwork) -> None:
     def write(partial: Path) -> None:
         tf.saved_model.save(served, str(partial), signatures={"serving_default": serve})
 
+    _write(folder, write)
+
+
+def _write(folder: Path, write: Callable[[Path], None]) -> None:
     try:
         make_folder(folder, write)
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.common.versions import package_versions
+from dbsl_tf.config.registries import MODELS
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.resolved.timed_settings import timed_settings
 
@@ -37,6 +38,9 @@ def cache_path(
         "threads_per_worker": threads_per_worker,
         "versions": package_versions("tensorflow", "tensorflow-cpu"),
     }
+    if not MODELS.is_builtin(settings.model.name):
+        code = MODELS.fingerprint(settings.model.name)
+        key["own_model"] = [code, dict(settings.model.options)]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     precision, workers = settings.compute.precision, settings.cluster.workers
     pixels = "-".join(map(str, settings.by_resolution))

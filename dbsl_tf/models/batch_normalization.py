@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras_core
@@ -49,25 +51,64 @@ class FusedBatchNormalization(keras_core.layers.BatchNormalization):
 
         A layer that is not `trainable` always uses the moving ones, as the stock layer does.
         """
-        batch_mode = bool(training and self.trainable)
-        channels = inputs.shape[-1]
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
-            scale=self.gamma.value if self.scale else tf.ones([channels]),
-            offset=self.beta.value if self.center else tf.zeros([channels]),
-            mean=None if batch_mode else self.moving_mean.value,
-            variance=None if batch_mode else self.moving_variance.value,
-            epsilon=self.epsilon,
-            is_training=batch_mode,
-        )
-        if batch_mode:
-            # The operation returns the variance with Bessel's correction (divided by n - 1); Keras
-            # averages the one divided by n. With n = 1 the variance is 0 whatever it returns.
-            n = tf.cast(tf.size(inputs, out_type=tf.int64) // channels, tf.float32)
-            variance = tf.math.multiply_no_nan(variance, (n - 1) / n)
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
-        return outputs
+        return normalize_fused(self, inputs, training)
 
-    def _move(self, moving: keras_core.Variable, batch_value: tf.Tensor) -> None:
-        moving.assign(moving.value * self.momentum + batch_value * (1 - self.momentum))
+
+def normalize_fused(layer: Any, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    """Does what a `BatchNormalization` of keras-core or Keras 3 does, by the fused operation.
+
+    Args:
+        layer: built, with weights in float32; normalises the last axis.
+        inputs: [batch, height, width, channels].
+        training: whether to normalise by the batch's statistics, if the layer is trainable.
+    """
+    batch_mode = bool(training and layer.trainable)
+    channels = inputs.shape[-1]
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        inputs,
+        scale=layer.gamma.value if layer.scale else tf.ones([channels]),
+        offset=layer.beta.value if layer.center else tf.zeros([channels]),
+        mean=None if batch_mode else layer.moving_mean.value,
+        variance=None if batch_mode else layer.moving_variance.value,
+        epsilon=layer.epsilon,
+        is_training=batch_mode,
+    )
+    if batch_mode:
+        # The operation returns the variance with Bessel's correction (divided by n - 1); Keras
+        # averages the one divided by n. With n = 1 the variance is 0 whatever it returns.
+        n = tf.cast(tf.size(inputs, out_type=tf.int64) // channels, tf.float32)
+        variance = tf.math.multiply_no_nan(variance, (n - 1) / n)
+        for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            moving.assign(moving.value * layer.momentum + value * (1 - layer.momentum))
+    return outputs
+
+
+def use_fused_batch_normalization(model: Any) -> None:
+    """Has the layers of a Keras 3 model run by `normalize_fused` where that is the same.
+
+    That is where images are normalised by channel.
+    """
+    import keras
+
+    for layer in model._flatten_layers():
+        if (
+            type(layer) is keras.layers.BatchNormalization
+            and layer.built
+            and layer.input_spec.ndim == 4
+            and layer.axis in (-1, 3)
+            and layer.variable_dtype == "float32"
+            and not (layer.synchronized or layer.renorm)
+        ):
+            layer.call = partial(_fused_or_masked, layer, layer.call)
+
+
+def _fused_or_masked(
+    layer: Any,
+    masked: Callable[..., Any],
+    inputs: tf.Tensor,
+    training: bool | None = None,
+    mask: tf.Tensor | None = None,
+) -> tf.Tensor:
+    if mask is not None:
+        return masked(inputs, training=training, mask=mask)
+    return normalize_fused(layer, inputs, training)

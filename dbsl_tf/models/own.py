@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.names import Precision
+from dbsl_tf.models.batch_normalization import use_fused_batch_normalization
 from dbsl_tf.models.variables import is_seed_state
 
 # Keras prints parts of its messages in bold.
@@ -60,12 +61,18 @@ def build_own_model(
         )
     if not model.built:
         _run_once(model, inputs)
+    use_fused_batch_normalization(model)
     changed = _changed_in_training(model, inputs)
     for place, variable in enumerate(model.non_trainable_variables):
         if changed[place] and not is_seed_state(variable):
             _check_type(model, variable)
     for variable in model.trainable_variables:
         _check_type(model, variable)
+        if variable.constraint is not None:
+            raise UserError(
+                f"{variable.path} of the model {model.name} has the constraint "
+                f"{type(variable.constraint).__name__}, which training does not apply; remove it"
+            )
     if not model.trainable_variables:
         raise UserError(f"the model {model.name} has no trainable weights: nothing to train")
     return OwnModel(model, frozenset(p for p, changes in enumerate(changed) if not changes))

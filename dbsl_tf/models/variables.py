@@ -31,19 +31,23 @@ def check_weights_fit(network: Sequence[Any], weights: Sequence[Any]) -> None:
     Raises:
         UserError: there are more or fewer, or one has another shape.
     """
+    problem = misfit(network, weights)
+    if problem:
+        raise UserError(
+            f"the weights do not fit the network: {problem}; config.yaml, data.json and the "
+            "checkpoint must be those of one run: restore them"
+        )
+
+
+def misfit(network: Sequence[Any], weights: Sequence[Any]) -> str:
+    """Returns how weights differ from those of a network; empty if they fit. Arguments as above."""
     expected, received = ([tuple(one.shape) for one in many] for many in (network, weights))
-    if expected == received:
-        return
     if len(expected) != len(received):
-        problem = f"there are {len(received)}, it has {len(expected)}"
-    else:
-        pairs = enumerate(zip(expected, received), 1)
-        number, wanted, found = next((n, *pair) for n, pair in pairs if pair[0] != pair[1])
-        problem = f"number {number} of {len(expected)} has the shape {found}, there it is {wanted}"
-    raise UserError(
-        f"the weights do not fit the network: {problem}; config.yaml, data.json and the checkpoint "
-        "must be those of one run: restore them"
-    )
+        return f"there are {len(received)}, it has {len(expected)}"
+    for number, (wanted, found) in enumerate(zip(expected, received), 1):
+        if wanted != found:
+            return f"number {number} of {len(expected)} has the shape {found}, there it is {wanted}"
+    return ""
 
 
 def is_seed_state(variable: Any) -> bool:

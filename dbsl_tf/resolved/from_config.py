@@ -7,12 +7,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dbsl_tf.config.progressive_section import stage_ends
+from dbsl_tf.config.registries import LEARNING_RATES
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.resolved.run import ResolvedRun
 from dbsl_tf.resolved.settings import ModelSettings, RunSettings, TimeSource
 from dbsl_tf.resolved.time_models import time_models_of
-from dbsl_tf.schedules import LearningRateSchedule, ResolutionSettings, SubStage
+from dbsl_tf.schedules import (
+    LearningRateFunction,
+    LearningRates,
+    LearningRateSchedule,
+    ResolutionSettings,
+    SubStage,
+)
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.schedules.synchronization import Synchronization
 
@@ -56,7 +63,13 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
     learning_rate = _learning_rate(config)
     return RunSettings(
         data=config.data,
-        model=ModelSettings(config.model.name, config.stem, config.run.seed),
+        model=ModelSettings(
+            config.model.name,
+            config.stem,
+            config.run.seed,
+            config.model.options,
+            config.model.weights,
+        ),
         compute=config.compute,
         optimizer=config.optimizer,
         cluster=config.cluster,
@@ -114,7 +127,9 @@ def _given_times(config: Config, resolutions: Sequence[ResolutionSettings]) -> d
     return {part.resolution: model for part, model in zip(resolutions, models)}
 
 
-def _learning_rate(config: Config) -> LearningRateSchedule:
+def _learning_rate(config: Config) -> LearningRates:
+    if config.schedule.learning_rate is not None:
+        return LearningRateFunction(LEARNING_RATES.make(config.schedule.learning_rate))
     return LearningRateSchedule(
         base_learning_rate=config.optimizer.base_lr,
         milestones=config.schedule.milestones,
@@ -126,7 +141,7 @@ def _learning_rate(config: Config) -> LearningRateSchedule:
 
 
 def _sub_stages(
-    config: Config, resolutions: Sequence[ResolutionSettings], rates: LearningRateSchedule
+    config: Config, resolutions: Sequence[ResolutionSettings], rates: LearningRates
 ) -> tuple[SubStage, ...]:
     parts = list(_resolutions_in_turn(config, resolutions))
     ends = sorted({*(end for end, _ in parts), *config.schedule.stage_ends})

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection
 from dbsl_tf.config.data_section import DataSection
-from dbsl_tf.config.names import ModelName, PrecisionSetting, Stem
+from dbsl_tf.config.names import PrecisionSetting, Stem
 from dbsl_tf.config.time_sections import ProfileSection
 from dbsl_tf.config.training_sections import ComputeSection, OptimizerSection
 from dbsl_tf.planning import (
@@ -20,7 +21,7 @@ from dbsl_tf.planning import (
     TrainingSchedule,
     plan_dual_batch,
 )
-from dbsl_tf.schedules import LearningRateSchedule, ResolutionSettings, SubStage, scale_factor
+from dbsl_tf.schedules import LearningRates, ResolutionSettings, SubStage, scale_factor
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.schedules.synchronization import Synchronization
 
@@ -30,14 +31,19 @@ class ModelSettings:
     """The network.
 
     Attributes:
-        name: one of `dbsl_tf.models.MODELS`.
-        stem: its first layers; what suits the data where the configuration leaves it open.
+        name: one of `dbsl_tf.config.registries.MODELS`, or an import path.
+        stem: first layers of a built-in one; what suits the data where the configuration leaves
+            it open.
         seed: of its initial weights.
+        options: keyword arguments of the function at an import path.
+        weights: to begin with: a file of Keras, or the directory of a run; None: fresh ones.
     """
 
-    name: ModelName
+    name: str
     stem: Stem
     seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class RunSettings:
     resolutions: tuple[ResolutionSettings, ...]
     evaluated_resolutions: tuple[int, ...]
     sub_stages: tuple[SubStage, ...]
-    learning_rate: LearningRateSchedule
+    learning_rate: LearningRates
     calendar: Calendar
     synchronization: Synchronization
     seed: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -57,6 +58,28 @@ class LearningRateSchedule:
         if epoch >= self.warmup_epochs:
             return 1.0
         return min(1.0, (epoch + 1 / self.commits_per_epoch) / self.warmup_epochs)
+
+
+@dataclass(frozen=True)
+class LearningRateFunction:
+    """Any learning rate over a run.
+
+    Attributes:
+        function: maps an epoch, which need not be whole, to the rate before it follows a batch.
+    """
+
+    function: Callable[[float], float]
+
+    def learning_rate(self, epoch: float) -> float:
+        """Returns the rate of a mini-epoch that starts at `epoch` (0 is the start of the run)."""
+        return float(self.function(epoch))
+
+    def decayed_rate(self, epoch: float) -> float:
+        """Returns the same."""
+        return self.learning_rate(epoch)
+
+
+LearningRates = LearningRateSchedule | LearningRateFunction
 
 
 def scale_factor(scaling: str, batch: int, base_batch: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Network:
         fixed: places of the fixed weights among the model's non-trainable variables.
 
     Attributes:
-        compute: as given.
+        model, compute: as given.
         trainable_count: number of trainable weights.
         decay: for each of them, whether weight decay applies to it.
     """
@@ -39,7 +39,7 @@ class Network:
         compute: Compute | None = None,
         fixed: Collection[int] = (),
     ) -> None:
-        self._model = model
+        self.model = model
         self.compute = compute or Compute()
         self._seeds: dict[int, Any] = {}
         self._fixed: dict[int, Any] = {}
@@ -54,6 +54,7 @@ class Network:
         self.trainable_count = len(model.trainable_variables)
         self.decay = [decay_all or decayed for decayed in decayed_weights(model)]
         self._fixed_values: Sequence[tf.Tensor] = ()
+        self._pull_fixed: Callable[[], Sequence[tf.Tensor]] = lambda: ()
 
     def initial_weights(self) -> list[np.ndarray]:
         """Returns the weights the model was built with, float32."""
@@ -70,11 +71,21 @@ class Network:
         return [np.asarray(variable.numpy()) for variable in self._fixed.values()]
 
     def with_fixed(self, values: Sequence[tf.Tensor]) -> Network:
-        """Returns the same network with these tensors as its fixed weights, for one graph."""
-        bound = object.__new__(Network)
-        vars(bound).update(vars(self))
-        bound._fixed_values = values
-        return bound
+        """Returns the same network with these tensors as its fixed weights."""
+        return self._changed(_fixed_values=values)
+
+    def pulling_fixed(self, pull: Callable[[], Sequence[tf.Tensor]]) -> Network:
+        """Returns the same network, which gets its fixed weights from elsewhere; see `bound`."""
+        return self._changed(_pull_fixed=pull)
+
+    def bound(self) -> Network:
+        """In a closure: returns the network with its fixed weights, which are pulled once."""
+        return self.with_fixed(self._pull_fixed())
+
+    def _changed(self, **attributes: Any) -> Network:
+        changed = object.__new__(Network)
+        vars(changed).update(vars(self), **attributes)
+        return changed
 
     def seed_states(self, seed: tf.Tensor) -> list[tf.Tensor]:
         """Returns a fresh state for every seed generator, from one integer scalar."""
@@ -98,7 +109,7 @@ class Network:
             seeds: from `seed_states` or the pass before.
             inputs: a batch, in the structure that the model takes.
         """
-        outputs, after = self._model.stateless_call(
+        outputs, after = self.model.stateless_call(
             list(trainable), self._non_trainable(statistics, seeds), inputs, training=True
         )
         return outputs, [after[p] for p in self._statistics], [after[p] for p in self._seeds]
@@ -107,7 +118,7 @@ class Network:
         """Returns the outputs for a batch of inputs in inference mode."""
         trainable, statistics = self.split(weights)
         seeds = self.seed_states(tf.constant(0))
-        outputs, _ = self._model.stateless_call(
+        outputs, _ = self.model.stateless_call(
             list(trainable), self._non_trainable(statistics, seeds), inputs, training=False
         )
         return outputs
@@ -121,7 +132,7 @@ class Network:
     @property
     def _variables(self) -> list[Any]:
         """Returns the variables in the order of `weights`."""
-        return [*self._model.trainable_variables, *self._statistics.values()]
+        return [*self.model.trainable_variables, *self._statistics.values()]
 
     def _non_trainable(
         self, statistics: Sequence[tf.Tensor], seeds: Sequence[tf.Tensor]

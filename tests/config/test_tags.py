@@ -50,6 +50,7 @@ def test_what_a_resumed_run_must_keep() -> None:
     assert {key: tag.reason for key, tag in tagged(Fixed).items()} == {
         "data.name": "the classes would be different",
         "model.name": "the weights belong to another network",
+        "model.options": "the weights belong to another network",
         "model.stem": "the weights belong to another network",
         "cluster.workers": "an epoch is one commit of every worker",
         "optimizer.name": "the state that is kept is that of another optimiser",
@@ -84,7 +85,7 @@ def test_what_the_times_of_a_profile_depend_on() -> None:
 
 def test_what_else_matters_for_comparing_and_sweeping() -> None:
     assert set(tagged(SameWork)) == {
-        *("schedule.epochs", "model.name", "data.name", "data.train_samples"),
+        *("schedule.epochs", "model.name", "model.options", "data.name", "data.train_samples"),
         *("compute.precision", "compute.xla"),
     }
     assert set(tagged(OfSmallWorkers)) == {

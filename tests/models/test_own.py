@@ -124,6 +124,50 @@ class OwnModelTest(tf.test.TestCase):
         self.assertEqual(network.initial_weights()[0].dtype, np.float32)
         self.assertEqual(keras.config.dtype_policy().name, "float32")
 
+    def test_a_constraint_is_refused_by_the_name_of_its_weight(self):
+        layer = {"kernel_constraint": "non_neg", "name": "first"}
+        self.refused(
+            lambda: keras.Sequential([keras.Input([6]), keras.layers.Dense(2, **layer)]),
+            "first/kernel",
+            "NonNeg",
+        )
+
+    def test_images_are_normalised_by_the_fused_operation_with_the_same_numbers(self):
+        def builder():
+            return keras.Sequential(
+                [
+                    keras.Input([5, 5, 2]),
+                    keras.layers.Conv2D(3, 3),
+                    keras.layers.BatchNormalization(momentum=0.9, epsilon=0.01),
+                ]
+            )
+
+        inputs = tf.TensorSpec([None, 5, 5, 2], tf.float32)
+        images = tf.random.stateless_normal([4, 5, 5, 2], [1, 2])
+        fused, network = self.network(builder, inputs, seed=1)
+        keras.utils.set_random_seed(1)
+        stock = builder()
+        weights = [tf.constant(w) for w in network.initial_weights()]
+        trainable, statistics = network.split(weights)
+        with tf.GradientTape() as tape:
+            tape.watch(trainable)
+            outputs, moved, _ = network.train(trainable, statistics, [], images)
+            loss = tf.reduce_sum(outputs**3)
+        with tf.GradientTape() as stock_tape:
+            expected = stock(images, training=True)
+            stock_loss = tf.reduce_sum(expected**3)
+        self.assertAllClose(outputs, expected, rtol=1e-4, atol=1e-5)
+        stock_gradients = stock_tape.gradient(stock_loss, stock.trainable_weights)
+        for gradient, other in zip(tape.gradient(loss, trainable), stock_gradients):
+            self.assertAllClose(gradient, other, rtol=1e-3, atol=1e-3)
+        for value, variable in zip(moved, stock.non_trainable_variables):
+            self.assertAllClose(value, variable.numpy(), rtol=1e-4, atol=1e-5)
+        self.assertAllClose(
+            network.predict([*trainable, *moved], images), stock(images), rtol=1e-4, atol=1e-5
+        )
+        graph = tf.function(network.predict).get_concrete_function(weights, inputs).graph
+        self.assertIn("FusedBatchNormV3", {op.type for op in graph.get_operations()})
+
     def test_a_variable_keras_does_not_know_of_is_refused_by_the_name_of_its_layer(self):
         self.refused(
             lambda: keras.Sequential([keras.Input([6]), keras.layers.Dense(2), Counting()]),

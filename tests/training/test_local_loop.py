@@ -174,7 +174,7 @@ class PrecisionTest(tf.test.TestCase):
 
     def test_the_loss_scale_changes_nothing_where_nothing_overflows(self):
         plain = build_network()
-        scaled = Network(plain._model, compute=Compute("mixed_float16"))
+        scaled = Network(plain.model, compute=Compute("mixed_float16"))
         data = batches(SIZES)
         for weight, other in zip(
             run_loop(plain, SGD(), data, 0.5)[0], run_loop(scaled, SGD(), data, 0.5)[0]
@@ -182,7 +182,7 @@ class PrecisionTest(tf.test.TestCase):
             self.assertAllClose(weight, other, rtol=1e-5)
 
     def test_a_step_that_overflows_is_skipped(self):
-        network = Network(build_network()._model, compute=Compute("mixed_float16"))
+        network = Network(build_network().model, compute=Compute("mixed_float16"))
         good, bad = batches([4, 4])
         # The loss is finite, but not the gradient of the scaled loss.
         bad = (1e35 * bad[0], bad[1])
@@ -197,7 +197,7 @@ class PrecisionTest(tf.test.TestCase):
             self.assertEqual(sums.samples, 8)
 
     def test_the_state_of_a_skipped_step_is_what_it_was(self):
-        network = Network(build_network()._model, compute=Compute("mixed_float16"))
+        network = Network(build_network().model, compute=Compute("mixed_float16"))
         good, bad = batches([4, 4])
         bad = (1e35 * bad[0], bad[1])
         for optimizer in (AdamW(clip_norm=0.1), LARS(clip_norm=0.1)):
@@ -212,7 +212,7 @@ class PrecisionTest(tf.test.TestCase):
 
     def test_gradients_are_clipped_without_the_loss_scale(self):
         plain = build_network()
-        scaled = Network(plain._model, compute=Compute("mixed_float16"))
+        scaled = Network(plain.model, compute=Compute("mixed_float16"))
         data, optimizer = batches(SIZES), SGD(clip_norm=0.1)
         clipped = run_loop(plain, optimizer, data, 0.5).weights
         self.assertNotAllClose(clipped[0], run_loop(plain, SGD(), data, 0.5).weights[0])
@@ -234,7 +234,7 @@ class XlaTest(tf.test.TestCase):
 
     def test_the_step_must_compile(self):
         for xla in (False, True):
-            network = Network(build_network()._model, compute=Compute(xla=xla))
+            network = Network(build_network().model, compute=Compute(xla=xla))
             graph = self.graph_of_a_loop(network)
             compiled = [f for f in graph.library.function if f.attr["_XlaMustCompile"].b]
             self.assertLen(compiled, int(xla))
