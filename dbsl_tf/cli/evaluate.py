@@ -87,16 +87,16 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
     section = stored.config.data.model_copy(update={"train_samples": None})
     if directory is not None:
         section = section.model_copy(update={"dir": directory})
-    data = training_data(section)
+    onednn.apply(stored.config.compute.onednn)
+    data = training_data(section, stored.directory.arrays)
     if data.classes != stored.facts["classes"]:
         raise UserError(
-            f"{section.dir} has {data.classes} classes, but the run was trained on "
+            f"{section.dir or section.name} has {data.classes} classes, but the run was trained on "
             f"{stored.facts['classes']}; give the folder it was trained on with --data"
         )
     from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.waiting import waiting_on_terminal
 
-    onednn.apply(stored.config.compute.onednn)
     with waiting_on_terminal("loading TensorFlow"):
         import_tensorflow_quietly()
         from dbsl_tf.evaluation.predicting import evaluate_on_test_set

@@ -109,13 +109,13 @@ def _network(stored: StoredRun, checkpoint: Checkpoint) -> TrainedNetwork | OwnN
             classes=stored.facts["classes"],
             dropout=config.model.dropout,
             weights=checkpoint.weights,
-            mean=stored.facts["mean"],
-            standard_deviation=stored.facts["standard_deviation"],
+            mean=stored.facts.get("mean"),
+            standard_deviation=stored.facts.get("standard_deviation"),
         )
     from dbsl_tf.data.configured import training_data
     from dbsl_tf.resolved import settings_of
 
-    data = training_data(config.data)
+    data = training_data(config.data, stored.directory.arrays)
     return OwnNetwork(settings_of(config, data.train_samples), data, checkpoint.weights)
 
 

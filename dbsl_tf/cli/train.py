@@ -28,7 +28,7 @@ from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
 from dbsl_tf.config.registries import OPTIMIZERS
-from dbsl_tf.data.configured import prepare_data, prepare_missing, training_data
+from dbsl_tf.data.configured import prepare_missing, prepare_on_worker, training_data
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         check_size(config.cluster, task)
         if task.role != CHIEF:
             if task.role == WORKER:
-                prepare_data(config.data)
+                prepare_on_worker(config.data)
             serve(task, config.cluster.connect_timeout, config.compute.onednn)
             return 0
     else:
@@ -87,7 +87,11 @@ def coordinate(
     from dbsl_tf.run.training_run import train
 
     check_imported(config)
-    data = training_data(config.data)
+    # Whatever must not be touched is refused before arrays are written there.
+    directory.resumes(config.run.resume)
+    if not config.data.is_builtin:
+        onednn.apply(config.compute.onednn)
+    data = training_data(config.data, directory.arrays)
     source = Source(options.config, options.overrides)
     run = begin_or_resume(config, source, directory, data, console)
     train(run, data, task, console)

@@ -6,7 +6,13 @@ Built-ins are import paths, as the configuration is read without TensorFlow.
 from __future__ import annotations
 
 from dbsl_tf.common.registry import Registry
-from dbsl_tf.config.names import MODEL_NAMES
+from dbsl_tf.config.names import DATASET_NAMES, MODEL_NAMES
+
+# Functions that return training data, see `dbsl_tf.data.training_data`; the built-ins are made of
+# the other keys of the section.
+DATA = Registry(
+    "data.name", {name: "dbsl_tf.data.configured:training_data" for name in DATASET_NAMES}
+)
 
 MODELS = Registry(
     "model.name", {name: "dbsl_tf.models.building:build_model" for name in MODEL_NAMES}

@@ -63,6 +63,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _progressive_fits(self) -> Config:
+        if self.progressive.mode != "off" and not self.data.is_builtin:
+            raise across_keys(
+                ("progressive.mode", "data.name"),
+                self.progressive.mode,
+                f"give off: it needs images that can be resized, and {self.data.name} is a "
+                "function of yours",
+            )
         check_progressive(self.progressive, self.schedule, self.time_model)
         return self
 

@@ -2,26 +2,86 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, dataset_spec
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.registries import DATA
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import count_training_images, prepare_image_folder
 from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.prepare import PreparedData, is_prepared, prepare
 from dbsl_tf.data.training_data import TrainingData
 
+# What a function of a user's must return.
+_METHODS = ("training_batches", "test_batches", "element_spec", "facts")
 
-def training_data(section: DataSection) -> TrainingData:
+
+def training_data(section: DataSection, folder: Path | None = None) -> TrainingData:
     """Returns what the section describes, its files checked.
+
+    Args:
+        section: of the configuration.
+        folder: where arrays of a user's own are written, unless `data.dir` says so; None: one that
+            is removed with this process.
+
+    Raises:
+        UserError: as `prepare_data`; or what `data.name` imports cannot be imported, does not take
+            `data.options`, returns something else than training data, or too few of them.
+    """
+    if section.is_builtin:
+        return ImageClassificationData(prepare_data(section), section.augment)
+    made = _made(section)
+    # Imported late: they load TensorFlow.
+    from dbsl_tf.data.array_data import Arrays
+    from dbsl_tf.data.own_data import OwnData
+
+    if isinstance(made, Arrays):
+        made = made.write(section.dir or folder or _temporary_folder())
+    if isinstance(made, OwnData):
+        made = made.named(section.name)
+    missing = [name for name in _METHODS if not callable(getattr(made, name, None))]
+    if missing:
+        raise UserError(
+            f"data.name is {section.name!r}; that returns a {type(made).__name__}, which is no "
+            "training data; return dbsl_tf.arrays, tfrecords, stream or Data"
+        )
+    if section.train_samples is not None and section.train_samples > made.train_samples:
+        raise UserError(
+            f"data.train_samples is {section.train_samples}: {section.name} has "
+            f"{made.train_samples} training samples; give null or 1 to {made.train_samples}"
+        )
+    return made
+
+
+def _made(section: DataSection) -> Any:
+    """What a function of a user's returns."""
+    import_tensorflow_quietly()
+    return DATA.make(section.name, section.options)
+
+
+@cache
+def _temporary_folder() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="dbsl_tf-arrays-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+def prepare_on_worker(section: DataSection) -> None:
+    """Checks the files that a worker reads; data of a user's own are the chief's business.
 
     Raises:
         UserError: as `prepare_data`.
     """
-    return ImageClassificationData(prepare_data(section), section.augment)
+    if section.is_builtin:
+        prepare_data(section)
 
 
 def prepare_data(section: DataSection) -> PreparedData:
@@ -53,9 +113,12 @@ def prepare_missing(section: DataSection) -> None:
     """Calls `prepare_data` if that may need a download; otherwise imports hardly anything.
 
     Raises:
-        UserError: as for `prepare_data`.
+        UserError: as for `training_data`.
     """
-    if section.name != IMAGE_FOLDER and not is_prepared(section.name, section.dir):
+    if not section.is_builtin:
+        # It may download something, too.
+        _made(section)
+    elif section.name != IMAGE_FOLDER and not is_prepared(section.name, section.dir):
         prepare(section.name, section.dir)
 
 
@@ -69,6 +132,8 @@ def epoch_samples(section: DataSection) -> int:
     """
     if section.train_samples is not None:
         return section.train_samples
+    if not section.is_builtin:
+        return training_data(section).train_samples
     if section.name != IMAGE_FOLDER:
         return dataset_spec(section.name).train_samples
     return count_training_images(section.dir, _image_cache())

@@ -161,8 +161,7 @@ def _positioned(batches: tf.data.Dataset, first_sample: tf.Tensor) -> tf.data.Da
     The first dimension of a batch, of whatever structure, is that of its samples.
     """
 
-    def add(position: tf.Tensor, *parts: Any) -> tuple[tf.Tensor, tuple[Any, tf.Tensor]]:
-        batch = parts if len(parts) > 1 else parts[0]
+    def add(position: tf.Tensor, batch: Any) -> tuple[tf.Tensor, tuple[Any, tf.Tensor]]:
         size = tf.shape(tf.nest.flatten(batch)[-1], tf.int64)[0]
         return position + size, (batch, position)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -45,7 +46,7 @@ def evaluate_on_test_set(
         resolution=highest.resolution,
         parallel_calls=len(available_cores()),
     )
-    score = _scoring(network, weights, highest.resolution, classes)
+    score = _scoring(network, weights, data.element_spec(highest.resolution), classes)
     loss, top5 = 0.0, 0
     confusion = np.zeros((classes, classes), np.int64)
     for images, labels in batches:
@@ -58,16 +59,14 @@ def evaluate_on_test_set(
 
 
 def _scoring(
-    network: Network, weights: Sequence[np.ndarray], size: int, classes: int
+    network: Network, weights: Sequence[np.ndarray], spec: tuple[Any, Any], classes: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Returns a function from a batch to its total loss, top-5 hits and confusions."""
     tensors = [tf.constant(array) for array in weights]
     fixed = [tf.constant(array) for array in network.fixed_weights]
-    image_batch = tf.TensorSpec([None, size, size, 3], tf.float32)
-    label_batch = tf.TensorSpec([None, classes], tf.float32)
 
     # Traced once for any batch size; AutoGraph would take four times as long.
-    @tf.function(autograph=False, input_signature=[image_batch, label_batch])
+    @tf.function(autograph=False, input_signature=spec)
     def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = network.with_fixed(fixed).predict(tensors, images)
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)

@@ -27,8 +27,9 @@ class TrainedNetwork:
         dropout: rate of the dropout layer, for further training.
         weights: in the order of `dbsl_tf.models.model_weights`: the trainable weights, then the
             moving statistics, without states of seed generators.
-        mean: mean of the training pixels divided by 255, for each channel.
-        standard_deviation: standard deviation of the same.
+        mean: mean of the training pixels divided by 255, for each channel; None: it was trained
+            on data of a user's own, which are prepared outside of it.
+        standard_deviation: standard deviation of the same; None likewise.
         stem: the first layers, see `build_model`.
     """
 
@@ -36,15 +37,16 @@ class TrainedNetwork:
     classes: int
     dropout: float
     weights: Sequence[np.ndarray]
-    mean: Sequence[float]
-    standard_deviation: Sequence[float]
+    mean: Sequence[float] | None
+    standard_deviation: Sequence[float] | None
     stem: Stem = "cifar"
 
     def to_keras(self) -> Any:
         """Returns the network as a `keras.Model` of stock Keras 3 layers, in float32.
 
         It maps pixels of 0 to 255, [batch, height, width, 3] of any size, to logits
-        [batch, classes]; a `Normalization` layer standardises them first.
+        [batch, classes]; a `Normalization` layer standardises them first. With data of a user's
+        own it maps what these yield.
 
         Raises:
             UserError: `name` is not a known model, or the weights do not fit the network.
@@ -57,6 +59,8 @@ class TrainedNetwork:
         check_weights_fit(variables, self.weights)
         for variable, value in zip(variables, self.weights, strict=True):
             variable.assign(value)
+        if self.mean is None or self.standard_deviation is None:
+            return network
         return keras.Sequential(
             [
                 keras.Input(shape=(None, None, 3), name="pixels"),

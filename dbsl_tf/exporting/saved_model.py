@@ -34,7 +34,9 @@ def save_saved_model(folder: Path, network: TrainedNetwork | OwnNetwork) -> None
         _write(folder, lambda partial: model.export(str(partial), verbose=False))
         return
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="pixels")])
+    dtype = tf.float32 if network.mean is None else tf.uint8
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], dtype, name="pixels")])
     def serve(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = model(tf.cast(pixels, tf.float32), training=False)
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}

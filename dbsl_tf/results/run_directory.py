@@ -29,6 +29,7 @@ class RunDirectory:
         self.configuration = path / "config.yaml"
         self.plan = path / "plan.json"
         self.data = path / "data.json"
+        self.arrays = path / "data"
         self.history = path / "history.jsonl"
         self.summary = path / "summary.json"
         self.model = path / "model.keras"
@@ -100,6 +101,7 @@ class RunDirectory:
             self.configuration,
             self.plan,
             self.data,
+            self.arrays,
             self.report,
             self.logs,
             self.history,

@@ -81,10 +81,13 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
     """Returns data.json, after checking the facts that a network needs."""
     facts = read_object(directory, directory.data)
     try:
-        classes = whole_number(facts.get("classes"), "classes")
-        if classes < 1:
-            raise ValueError(f"classes is {classes}, below 1")
-        for key in ("mean", "standard_deviation"):
+        own = "x" in facts  # Data of a user's own have what they have.
+        classes = None
+        if not own or "classes" in facts:
+            classes = whole_number(facts.get("classes"), "classes")
+            if classes < 1:
+                raise ValueError(f"classes is {classes}, below 1")
+        for key in () if own else ("mean", "standard_deviation"):
             channels = facts.get(key)
             if not isinstance(channels, list) or len(channels) != 3:
                 raise ValueError(f"{key} is not a list of three numbers")

@@ -110,6 +110,11 @@ def _state_numbers(optimizer: OptimizerSection, trainable: int) -> int:
 def _classes(section: DataSection) -> int:
     if section.name in DATASETS:
         return dataset_spec(section.name).classes
+    if not section.is_builtin:
+        raise UserError(
+            f"simulate.model_bytes is null, and {section.name} does not tell how many classes the "
+            "model has; give simulate.model_bytes"
+        )
     directory = section.dir
     if directory is None or not (directory / "train").is_dir():
         raise UserError(

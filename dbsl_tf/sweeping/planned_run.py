@@ -9,7 +9,7 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
-from dbsl_tf.config.catalogue import IMAGE_FOLDER
+from dbsl_tf.config.catalogue import DATASETS
 from dbsl_tf.config.flat import override
 from dbsl_tf.resolved import settings_of, time_models_of
 from dbsl_tf.results.resuming import changes
@@ -82,7 +82,7 @@ class PlannedRun:
             UserError: no plan satisfies the configuration.
         """
         data = self.config.data
-        if data.name == IMAGE_FOLDER and not data.train_samples:
+        if data.name not in DATASETS and not data.train_samples:
             return
         settings = settings_of(self.config)
         if not settings.time_source.is_known:

@@ -60,6 +60,7 @@ def test_what_a_resumed_run_must_keep() -> None:
 def test_what_the_times_of_a_profile_depend_on() -> None:
     assert {key: tag.name for key, tag in tagged(Timed).items()} == {
         "data.name": "data",
+        "data.options": "data_options",
         "data.dir": "files",
         "data.image_size": "resolutions",
         "data.augment": "augment",

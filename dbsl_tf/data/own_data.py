@@ -1,0 +1,245 @@
+"""Training data of a user's own: any x and y, read and prepared on the workers."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import tensorflow as tf
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.sample_stream import Loader, Source, training_stream
+from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.user_functions import (
+    check_count,
+    check_same_spec,
+    pair_of,
+    spec_text,
+    traceable,
+    traced_spec,
+)
+
+# (x, y) of a batch to (x, y).
+Preprocess = Callable[[Any, Any], tuple[Any, Any]]
+# (x, y, seed int64 [2]) of a batch to (x, y).
+Augment = Callable[[Any, Any, tf.Tensor], tuple[Any, Any]]
+
+
+class OwnData(ABC):
+    """See `TrainingData`; what all data of a user's own have in common.
+
+    Args:
+        name: what messages and records call it.
+        train_samples, test_samples: sizes of the two sets.
+        preprocess: of training and test batches.
+        augment: of training batches, after `preprocess`.
+
+    Raises:
+        UserError: an argument is no function or no number of samples.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        train_samples: int,
+        test_samples: int,
+        preprocess: Preprocess | None,
+        augment: Augment | None,
+    ) -> None:
+        for key, count in (("train_samples", train_samples), ("test_samples", test_samples)):
+            check_count(count, f"{name}: {key}")
+        for key, function in (("preprocess", preprocess), ("augment", augment)):
+            if function is not None and not callable(function):
+                raise UserError(f"{name}: {key} is {function!r}; give a function or None")
+        self.name = name
+        self.train_samples, self.test_samples = train_samples, test_samples
+        self._preprocess, self._augment = preprocess, augment
+        self._element_spec: tuple[Any, Any] | None = None
+
+    def named(self, name: str) -> Self:
+        """Returns the same data under another name."""
+        renamed = copy.copy(self)
+        renamed.name = name
+        return renamed
+
+    @property
+    def classes(self) -> int | None:
+        """The length of y, where it is one float vector for each sample; else None."""
+        y = self.element_spec()[1]
+        if isinstance(y, tf.TensorSpec) and y.dtype.is_floating and y.shape.rank == 2:
+            length = y.shape[1]
+            return length if length and length > 1 else None
+        return None
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes are numbered."""
+        return [str(label) for label in range(self.classes or 0)]
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the content of data.json: sizes, and what a batch is."""
+        x, y = self.element_spec()
+        facts = {
+            "name": self.name,
+            "train_samples": self.train_samples,
+            "test_samples": self.test_samples,
+            "x": spec_text(x),
+            "y": spec_text(y),
+        }
+        return facts if self.classes is None else {**facts, "classes": self.classes}
+
+    def element_spec(self, resolution: int | None = None) -> tuple[Any, Any]:
+        """Returns the specs of x and y; traces everything, but runs nothing.
+
+        Raises:
+            UserError: the user's functions cannot be traced for a worker, or return no batches
+                (x, y), or training and test batches differ in kind.
+        """
+        if self._element_spec is None:
+            self._element_spec = self._traced_spec()
+        return self._element_spec
+
+    def _traced_spec(self) -> tuple[Any, Any]:
+        stream = StreamSettings([1], 0, 1)
+        train = traced_spec(self.name, lambda: self.training_batches(self.train_samples, stream))
+        test = traced_spec(self.name, lambda: self.test_batches(0, self.test_samples, 1))
+        check_same_spec(self.name, train, test)
+        return train
+
+    @abstractmethod
+    def training_batches(
+        self, samples: int, stream: StreamSettings, resolution: int | None = None
+    ) -> tf.data.Dataset:
+        """See `TrainingData.training_batches`."""
+
+    def test_batches(
+        self,
+        start: int | tf.Tensor,
+        stop: int | tf.Tensor,
+        batch: int | tf.Tensor,
+        resolution: int | None = None,
+        parallel_calls: int = 1,
+    ) -> tf.data.Dataset:
+        """See `TrainingData.test_batches`."""
+        start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
+        batches = self._raw_test_batches(start, stop, tf.cast(batch, tf.int64), parallel_calls)
+        if self._preprocess is not None:
+            batches = batches.map(self._called("preprocess", self._preprocess))
+        return batches.prefetch(1)
+
+    @abstractmethod
+    def _raw_test_batches(
+        self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        """Returns test batches before `preprocess`."""
+
+    def _finish(self) -> Callable[[Any, Any, tf.Tensor], tuple[Any, Any]]:
+        """Returns what is done with a training batch that is loaded."""
+        preprocess = self._preprocess and self._called("preprocess", self._preprocess)
+        augment = self._augment and self._called("augment", self._augment)
+
+        def finish(x: Any, y: Any, seed: tf.Tensor) -> tuple[Any, Any]:
+            if preprocess is not None:
+                x, y = preprocess(x, y)
+            return augment(x, y, seed) if augment is not None else (x, y)
+
+        return finish
+
+    def _called(
+        self, what: str, function: Callable, of_batch: bool = True
+    ) -> Callable[..., tuple[Any, Any]]:
+        """Returns one of the user's functions, its result checked while it is traced."""
+        function = traceable(function)
+        return lambda *arguments: pair_of(function(*arguments), self.name, what, of_batch)
+
+
+class IndexedData(OwnData):
+    """Own data of which any sample can be asked for by its number; shuffled as a whole."""
+
+    def training_batches(
+        self, samples: int, stream: StreamSettings, resolution: int | None = None
+    ) -> tf.data.Dataset:
+        """See `TrainingData.training_batches`."""
+        samples = min(samples, self.train_samples)
+        return training_stream(self._source(), samples, stream, self._finish())
+
+    def _raw_test_batches(
+        self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        return self._source().test_batches(start, stop, batch, parallel_calls)
+
+    @abstractmethod
+    def _source(self) -> Source:
+        """Returns where the samples come from."""
+
+
+class Data(IndexedData):
+    """Data of which a function of your own loads any samples by their numbers.
+
+    All functions are traced once and run on the workers, as graphs: they consist of TensorFlow's
+    operations, read files that every worker has at the same paths, and hold no tensors. What
+    `load` returns is for the samples asked for, in their order, every tensor [B, …]. x and y may
+    be dicts or tuples of tensors.
+
+    Every pass over the training samples is shuffled as a whole, by the seed of the run.
+
+    Args:
+        load: from sample numbers, int64 [B], to (x, y). Training samples have the numbers
+            0 … train_samples − 1, and test sample i has the number train_samples + i.
+        train_samples, test_samples: how many there are, at least 1 each.
+        preprocess: from (x, y) of a batch to (x, y); of training and test batches.
+        augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`. The seed is
+            int64 [2], another for every batch: give it to the operations of `tf.random.stateless_…`
+            and a run that is resumed draws what it would have drawn.
+
+    Raises:
+        UserError: an argument is no function or no number of samples.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> def load(indices):
+        ...     x = tf.cast(indices, tf.float32)[:, None] / 100.0
+        ...     return x, tf.math.sin(x)
+        >>> Data(load, train_samples=80, test_samples=20).facts()["x"]
+        'float32 [None, 1]'
+    """
+
+    def __init__(
+        self,
+        load: Callable[[tf.Tensor], tuple[Any, Any]],
+        train_samples: int,
+        test_samples: int,
+        preprocess: Preprocess | None = None,
+        augment: Augment | None = None,
+    ) -> None:
+        super().__init__("data", train_samples, test_samples, preprocess, augment)
+        if not callable(load):
+            raise UserError(f"data: load is {load!r}; give a function")
+        self._load = load
+
+    def _source(self) -> Source:
+        return _Loading(self._called("load", self._load), self.train_samples)
+
+
+class _Loading:
+    """See `Source`: a function that loads any samples by their numbers."""
+
+    one_by_one = False
+
+    def __init__(self, load: Callable[[tf.Tensor], tuple[Any, Any]], train_samples: int) -> None:
+        self._load = load
+        self._train_samples = train_samples
+
+    def training_loader(self, samples: int) -> Loader:
+        return lambda indices, seeds: self._load(tf.cast(indices, tf.int64))
+
+    def test_batches(
+        self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        indices = tf.data.Dataset.range(start, stop).batch(batch)
+        return indices.map(
+            lambda numbers: self._load(self._train_samples + numbers),
+            num_parallel_calls=parallel_calls,
+        )
