@@ -92,7 +92,7 @@ def measure(
                 sys.exit("error: one worker did another's work; is the other one hung or dead?")
             for worker in plans[kind].workers:
                 result = results[worker.index]
-                assert int(result.samples) == worker.samples
+                assert int(result.sums.samples) == worker.samples
                 role = worker.role if kind == "dual" else kind
                 seconds[role].append(float(result.seconds))
         measured.append(seconds)

@@ -30,7 +30,8 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     The authors evaluate after every commit; a run of this package does so every
     `schedule.eval_every` epochs. A commit in between has the val_loss and val_acc of the last
     evaluation before it; before the first evaluation they are NaN and 0. `val_measured` says
-    whether they were measured after the commit itself.
+    whether they were measured after the commit itself. Of runs without accuracy, train_acc and
+    val_acc are NaN.
 
     commit_time is the training time until the worker had pushed and all earlier commits had
     arrived. Pauses before a resumption do not count, nor does the evaluation.
@@ -51,7 +52,7 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
         columns["global_commit_ID"].append(event_count(commit, "commit") - 1)
         columns["local_commit_ID"].append(done[worker])
         columns["train_loss"].append(event_number(commit, "train_loss"))
-        columns["train_acc"].append(event_number(commit, "train_accuracy"))
+        columns["train_acc"].append(_accuracy(commit, "train_accuracy"))
         columns["train_time"].append(event_number(commit, duration))
         done[worker] += 1
     columns["commit_time"] = _commit_times(events)
@@ -73,8 +74,13 @@ def _evaluations(
         evaluation = by_commit.get(commit["commit"])
         if evaluation is not None:
             loss = event_number(evaluation, "test_loss")
-            accuracy = event_number(evaluation, "test_accuracy")
+            accuracy = _accuracy(evaluation, "test_accuracy")
         yield loss, accuracy, evaluation is not None
+
+
+def _accuracy(event: dict[str, Any], name: str) -> float:
+    # Null where the objective has none; left out it is a damage.
+    return math.nan if event.get(name, "") is None else event_number(event, name)
 
 
 def _commit_times(events: Iterable[dict[str, Any]]) -> list[float]:

@@ -17,7 +17,8 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.printing import print_line
 
 if TYPE_CHECKING:
-    from dbsl_tf.evaluation.scores import Scores
+    from dbsl_tf.data.training_data import TrainingData
+    from dbsl_tf.evaluation.scores import ClassScores, Scores
     from dbsl_tf.results.checkpoints import Checkpoint
     from dbsl_tf.results.stored_run import StoredRun
 
@@ -31,7 +32,13 @@ def main(arguments: Sequence[str]) -> int:
 
     stored = StoredRun.read(options.run)
     checkpoint = stored.checkpoint(options.checkpoint)
-    scores = _evaluate(stored, checkpoint, options.data)
+    data = _data(stored, options.data)
+    if not data.class_names and (options.csv or options.plot):
+        raise UserError(
+            f"{options.run} is trained on {data.name}, which has no classes: there is no confusion "
+            "to write or draw; leave out --csv and --plot"
+        )
+    scores = _evaluate(stored, checkpoint, data)
     content = {"run": str(options.run), "commit": checkpoint.commit, **scores.as_dict()}
     if options.json != "-":
         from dbsl_tf.evaluation.report import print_scores
@@ -78,9 +85,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
         check_writable(options.csv)
 
 
-def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None) -> Scores:
+def _data(stored: StoredRun, directory: Path | None) -> TrainingData:
     from dbsl_tf.common import onednn
-    from dbsl_tf.common.quiet import import_tensorflow_quietly
     from dbsl_tf.data.configured import training_data
 
     # The number of training images does not matter here.
@@ -94,7 +100,14 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
             f"{section.dir or section.name} has {data.classes} classes, but the run was trained on "
             f"{stored.facts['classes']}; give the folder it was trained on with --data"
         )
+    return data
+
+
+def _evaluate(
+    stored: StoredRun, checkpoint: Checkpoint, data: TrainingData
+) -> ClassScores | Scores:
     from dbsl_tf.common.progress import LateProgress
+    from dbsl_tf.common.quiet import import_tensorflow_quietly
     from dbsl_tf.common.waiting import waiting_on_terminal
 
     with waiting_on_terminal("loading TensorFlow"):
@@ -108,13 +121,18 @@ def _evaluate(stored: StoredRun, checkpoint: Checkpoint, directory: Path | None)
         return evaluate_on_test_set(settings, data, checkpoint.weights, done)
 
 
-def _write(options: argparse.Namespace, content: dict[str, Any], scores: Scores) -> None:
+def _write(
+    options: argparse.Namespace, content: dict[str, Any], scores: ClassScores | Scores
+) -> None:
     from dbsl_tf.common.files import write_whole_text
+    from dbsl_tf.evaluation.scores import Scores
 
     if options.json == "-":
         print(json.dumps(content, indent=2))
     elif options.json is not None:
         write_whole_text(Path(options.json), json.dumps(content, indent=2) + "\n")
+    if isinstance(scores, Scores):
+        return
     if options.csv is not None:
         write_whole_text(options.csv, scores.to_csv())
     if options.plot is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dbsl_tf.cli.command_line import CommandParser
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.figure_files import check_figure_path, save_figure
-from dbsl_tf.reporting.figures.kinds import CURVES, KINDS
+from dbsl_tf.reporting.figures.kinds import CURVES, KINDS, METRIC
 
 _DOTS_AN_INCH = 300
 
@@ -25,6 +25,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.against is not None and options.kind not in CURVES:
         raise UserError(f"--against only applies to --kind {' or '.join(CURVES)}; leave it out")
+    if (options.kind == METRIC) != (options.metric is not None):
+        raise UserError(
+            "--kind metric and --metric NAME go together; give both, or another --kind alone"
+        )
     check_figure_path(options.output, "--output")
     from dbsl_tf.reporting.comparison import group_runs
     from dbsl_tf.reporting.figures.kinds import draw
@@ -33,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
     groups = group_runs(read_runs(options.runs))
     with paper_style():
-        figure = draw(options.kind, groups, options.against or "epoch")
+        figure = draw(options.kind, groups, options.against or "epoch", options.metric or "")
         save_figure(figure, options.output, "--output", _DOTS_AN_INCH)
     return 0
 
@@ -52,9 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         "--kind",
         choices=KINDS,
         required=True,
-        help="accuracy, loss: curves; timeline: the mini-epochs of every worker; time-model: "
-        "measured and predicted time of a batch; balance: whether the workers finish together",
+        help="accuracy, loss, metric (named by --metric): curves; timeline: the mini-epochs of "
+        "every worker; time-model: measured and predicted time of a batch; balance: whether the "
+        "workers finish together",
     )
+    parser.add_argument("--metric", metavar="NAME", help="such as auc, as history.jsonl has it")
     parser.add_argument(
         "--output",
         required=True,
@@ -65,6 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--against",
         choices=("epoch", "time"),
-        help="the horizontal axis of accuracy and loss (default: epoch)",
+        help="the horizontal axis of curves (default: epoch)",
     )
     return parser

@@ -66,13 +66,17 @@ def check_imported(config: Config) -> None:
     Raises:
         UserError: there is no such thing, or it is not what it should be.
     """
-    if OPTIMIZERS.is_builtin(config.optimizer.name):
+    own_optimizer = not OPTIMIZERS.is_builtin(config.optimizer.name)
+    if not own_optimizer and config.training.is_default:
         return
     onednn.apply(config.compute.onednn)
     import_tensorflow_quietly()
+    from dbsl_tf.training.objective_names import objective_settings_of
     from dbsl_tf.training.optimizers import build_optimizer
 
-    build_optimizer(config.optimizer)
+    objective_settings_of(config.training)
+    if own_optimizer:
+        build_optimizer(config.optimizer)
 
 
 def coordinate(

@@ -21,6 +21,7 @@ from dbsl_tf.config.training_sections import (
     ModelSection,
     OptimizerSection,
     ScheduleSection,
+    TrainingSection,
 )
 from dbsl_tf.config.yaml_text import write_yaml
 
@@ -39,6 +40,7 @@ class Config(Section):
     sync: Annotated[SyncSection, Effect.RESULT] = Field(default_factory=SyncSection)
     time_model: TimeModelSection = Field(default_factory=TimeModelSection)
     profile: Annotated[ProfileSection, Effect.CONDUCT] = Field(default_factory=ProfileSection)
+    training: Annotated[TrainingSection, Effect.RESULT] = Field(default_factory=TrainingSection)
     optimizer: Annotated[OptimizerSection, Effect.RESULT] = Field(default_factory=OptimizerSection)
     schedule: Annotated[ScheduleSection, Effect.RESULT]
     checkpoint: Annotated[CheckpointSection, Effect.CONDUCT] = Field(

@@ -1,4 +1,4 @@
-"""The sections about a worker's training: `model`, `compute`, `optimizer`, `schedule`."""
+"""The sections about a worker's training: `model`, `compute`, `training` and so on."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ from dbsl_tf.config.tags import Effect, Fixed, For, SameWork, Timed
 from dbsl_tf.config.yaml_text import written
 
 _OTHER_WEIGHTS = Fixed("the weights belong to another network")
+
+
+# A name, or a name with options.
+Metric = (
+    Annotated[str, Field(min_length=1)]
+    | Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)]
+)
 
 
 class ModelSection(Section):
@@ -123,6 +130,56 @@ class ComputeSection(Section):
     def with_precision(self, precision: PrecisionSetting) -> ComputeSection:
         """Returns the same section with another precision."""
         return self.model_copy(update={"precision": precision})
+
+
+class TrainingSection(Section):
+    """What is minimised, and what is measured beside it."""
+
+    loss: str | None = Field(
+        None,
+        min_length=1,
+        description="loss: a name in keras.losses, or an import path package.module:attribute of "
+        "a Keras loss or a function (y, prediction) -> [batch]; null: softmax cross-entropy of "
+        "one-hot labels and logits",
+        json_schema_extra={"allowed": "text, or null"},
+    )
+    loss_options: dict[str, Any] = Field(
+        {},
+        description="keyword arguments of the loss",
+        json_schema_extra={"allowed": "{argument: value, ...}"},
+    )
+    metrics: Annotated[tuple[Metric, ...], Field(strict=False)] | None = Field(
+        None,
+        description="what is measured beside the loss: accuracy (the share of the samples whose "
+        "class has the highest prediction), names in keras.metrics, or import paths like those of "
+        "the loss; null: accuracy with the default loss, else nothing",
+        json_schema_extra={
+            "allowed": "a list of names and {name: {argument: value, ...}}, or null"
+        },
+    )
+
+    @model_validator(mode="after")
+    def _options_of_a_loss(self) -> TrainingSection:
+        if self.loss is None and self.loss_options:
+            raise across_keys(
+                ("training.loss_options", "training.loss"),
+                self.loss_options,
+                "give {}, since training.loss is null, or name the loss",
+            )
+        return self
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it names nothing."""
+        return self.loss is None and self.metrics is None
+
+    @property
+    def named_metrics(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and options of each metric; empty where none are given."""
+        return [
+            (metric, {}) if isinstance(metric, str) else next(iter(metric.items()))
+            for metric in self.metrics or ()
+        ]
 
 
 class OptimizerSection(Section):

@@ -11,8 +11,9 @@ import tensorflow as tf
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
-from dbsl_tf.training.local_loop import Steps, Sums, Trained, evaluate, train_steps
+from dbsl_tf.training.local_loop import Steps, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
+from dbsl_tf.training.objective import Objective, Sums
 from dbsl_tf.training.optimizers import Optimizer
 
 
@@ -55,7 +56,9 @@ class Assignments(NamedTuple):
 
 
 class MiniEpochResult(NamedTuple):
-    """The result of a mini-epoch: scalars, tensors in the closure and numpy values afterwards.
+    """The result of a mini-epoch: tensors in the closure and numpy values afterwards.
+
+    All but the sums are scalars.
 
     If it was not trained, because the worker was not allowed to begin or its initial weights were
     overwritten, only `worker` has a meaning.
@@ -63,9 +66,7 @@ class MiniEpochResult(NamedTuple):
 
     trained: Any  # bool
     worker: Any  # int64, index of the worker
-    loss: Any  # float32, sum of the cross-entropy over the samples
-    correct: Any  # int64, samples classified correctly during training
-    samples: Any  # int64
+    sums: Sums  # of the objective over the samples, during training
     finite: Any  # bool, whether loss and weights are finite
     started: Any  # float64, start of the pull, Unix time in seconds by the worker's clock
     seconds: Any  # float64, from the start of the pull to the end of the push
@@ -73,7 +74,11 @@ class MiniEpochResult(NamedTuple):
 
 
 def mini_epoch_closure(
-    engine: Engine, exchange: Exchange, network: Network, optimizer: Optimizer
+    engine: Engine,
+    exchange: Exchange,
+    network: Network,
+    objective: Objective,
+    optimizer: Optimizer,
 ) -> Closure:
     """Returns the closure of a mini-epoch: pull once, train locally, push once.
 
@@ -92,8 +97,11 @@ def mini_epoch_closure(
         with tf.control_dependencies([started]):
             pulled = exchange.pull(slot, worker)
 
+        def nothing() -> MiniEpochResult:
+            return _nothing(worker, objective.zero())
+
         def train() -> MiniEpochResult:
-            loop = _train(network, optimizer, batches, own, pulled)
+            loop = _train(network, objective, optimizer, batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.optimizer_state)
             with tf.control_dependencies([exchange.push(slot, pieces)]):
@@ -102,16 +110,14 @@ def mini_epoch_closure(
             return MiniEpochResult(
                 trained=tf.constant(True),
                 worker=worker,
-                loss=sums.loss,
-                correct=sums.correct,
-                samples=sums.samples,
+                sums=sums,
                 finite=_all_finite([sums.loss, *pieces]),
                 started=started,
                 seconds=finished - started,
                 loop_seconds=loop.finished - loop.started,
             )
 
-        return tf.cond(tf.logical_and(own.allowed, pulled.intact), train, lambda: _nothing(worker))
+        return tf.cond(tf.logical_and(own.allowed, pulled.intact), train, nothing)
 
     return mini_epoch
 
@@ -126,6 +132,7 @@ class _Loop(NamedTuple):
 
 def _train(
     network: Network,
+    objective: Objective,
     optimizer: Optimizer,
     batches: Iterator,
     own: Assignments,
@@ -137,6 +144,7 @@ def _train(
     with tf.control_dependencies([started]):
         trained = train_steps(
             network,
+            objective,
             optimizer,
             pulled.weights,
             batches,
@@ -148,14 +156,12 @@ def _train(
     return _Loop(started, trained, finished)
 
 
-def _nothing(worker: tf.Tensor) -> MiniEpochResult:
-    none, no_time = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
+def _nothing(worker: tf.Tensor, none: Sums) -> MiniEpochResult:
+    no_time = tf.constant(0.0, tf.float64)
     return MiniEpochResult(
         trained=tf.constant(False),
         worker=worker,
-        loss=tf.constant(0.0),
-        correct=none,
-        samples=none,
+        sums=none,
         finite=tf.constant(True),
         started=no_time,
         seconds=no_time,
@@ -173,6 +179,7 @@ def evaluation_closure(
     engine: Engine,
     exchange: Exchange,
     network: Network,
+    objective: Objective,
     test_dataset: Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset],
 ) -> Closure:
     """Returns the closure that evaluates the snapshot on test samples `start` to `stop` (int64).
@@ -183,6 +190,7 @@ def evaluation_closure(
 
     @engine.closure
     def evaluation(start: tf.Tensor, stop: tf.Tensor) -> Sums:
-        return evaluate(network.bound(), exchange.pull_snapshot(), test_dataset(start, stop))
+        weights = exchange.pull_snapshot()
+        return evaluate(network.bound(), objective, weights, test_dataset(start, stop))
 
     return evaluation

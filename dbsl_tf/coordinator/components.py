@@ -26,6 +26,9 @@ from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.stored_model import ModelState
 from dbsl_tf.training.building import build_network
 from dbsl_tf.training.network import Network
+from dbsl_tf.training.objective import Objective
+from dbsl_tf.training.objective_names import objective_settings_of
+from dbsl_tf.training.objective_settings import ObjectiveSettings
 from dbsl_tf.training.optimizers import Optimizer, build_optimizer
 
 
@@ -38,6 +41,7 @@ class Components:
     Attributes:
         engine: the connected cluster.
         shared_model: the weights.
+        objective: what is minimised and measured.
         mini_epochs: the closure of a mini-epoch for each resolution, low to high; resolutions
             with the same dropout share one.
         evaluator: of the global weights.
@@ -47,6 +51,7 @@ class Components:
 
     engine: Engine
     shared_model: SharedModel
+    objective: Objective
     mini_epochs: dict[int, Closure]
     evaluator: Evaluator
     batches: dict[int, WorkerBatches]
@@ -81,6 +86,7 @@ def build_components(
     cluster: ReadyCluster,
     checkpoint: Checkpoint | None = None,
     engine: Engine | None = None,
+    objective: ObjectiveSettings | None = None,
 ) -> Components:
     """Connects to the cluster and builds what trains on it.
 
@@ -90,9 +96,11 @@ def build_components(
         cluster: whose servers answer.
         checkpoint: where to resume; None: fresh weights.
         engine: the cluster, if this process has already connected to it.
+        objective: loss and metrics; None: those that the configuration names.
 
     Raises:
-        UserError: the checkpoint is of another network.
+        UserError: the checkpoint is of another network, or the objective does not fit the data or
+            the network.
     """
     engine = engine or Engine(cluster.task, cluster.limits)
     parts = settings.resolutions
@@ -101,6 +109,8 @@ def build_components(
     networks = {dropout: each.pulling_fixed(fixed.pull) for dropout, each in networks.items()}
     network = networks[settings.highest.dropout]
     optimizer = build_optimizer(settings.optimizer)
+    chosen = objective or objective_settings_of(settings.training)
+    fitting = chosen.build_for(network, *data.element_spec(settings.highest.resolution))
     shared_model = SharedModel(
         engine,
         _initial_state(settings, network, optimizer, checkpoint),
@@ -109,22 +119,25 @@ def build_components(
     )
     exchange = shared_model.exchange
     closures = {
-        dropout: mini_epoch_closure(engine, exchange, networks[dropout], optimizer)
+        dropout: mini_epoch_closure(engine, exchange, networks[dropout], fitting, optimizer)
         for dropout in networks
     }
     threads = cluster.threads_per_worker
     return Components(
         engine=engine,
         shared_model=shared_model,
+        objective=fitting,
         mini_epochs={part.resolution: closures[part.dropout] for part in parts},
         evaluator=Evaluator(
             engine,
             shared_model,
+            fitting,
             {
                 resolution: evaluation_closure(
                     engine,
                     exchange,
                     network,
+                    fitting,
                     _test_batches(data, settings.by_resolution[resolution], threads),
                 )
                 for resolution in settings.evaluated_resolutions

@@ -16,6 +16,7 @@ from dbsl_tf.engine.engine import Engine
 from dbsl_tf.results.records import EvaluationRecord
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.shared_model.shared_model import SharedModel
+from dbsl_tf.training.objective import Objective
 
 
 class Evaluator:
@@ -24,6 +25,7 @@ class Evaluator:
     Args:
         engine: the connected cluster.
         shared_model: whose weights are evaluated.
+        objective: of the closures.
         closures: see `evaluation_closure`; one for each evaluated resolution.
         test_samples: size of the test set.
         worker_timeout: seconds that a share may take before another worker gets it too; None:
@@ -34,12 +36,14 @@ class Evaluator:
         self,
         engine: Engine,
         shared_model: SharedModel,
+        objective: Objective,
         closures: Mapping[int, Closure],
         test_samples: int,
         worker_timeout: float | None = None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
+        self._objective = objective
         self._closures = closures
         self._test_samples = test_samples
         self._times = {
@@ -91,13 +95,15 @@ class Evaluator:
         samples = sum(int(part.samples) for part in sums)
         if samples != self._test_samples:
             raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
+        measured = self._objective.measured(sums)
         return EvaluationRecord(
             started=started,
             commit=commit,
             epoch=epoch,
             resolution=resolution,
-            test_loss=sum(float(part.loss) for part in sums) / samples,
-            test_accuracy=sum(int(part.correct) for part in sums) / samples,
+            test_loss=measured.loss,
+            test_accuracy=measured.accuracy,
+            test_metrics=measured.metrics,
             samples=samples,
             seconds=seconds,
         )

@@ -295,7 +295,7 @@ class MiniEpochs:
 
     def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
         plan, result = completed.plan, completed.result
-        samples = int(result.samples)
+        measured = self._components.objective.measured([result.sums])
         return CommitRecord(
             commit=commit,
             epoch=(commit - 1) // self._engine.workers + 1,
@@ -303,7 +303,7 @@ class MiniEpochs:
             role=plan.role,
             resolution=completed.mini_epoch.active_plan.settings.resolution,
             batch=plan.batch,
-            samples=samples,
+            samples=int(result.sums.samples),
             steps=plan.steps,
             started=float(result.started),
             seconds=float(result.seconds),
@@ -311,6 +311,7 @@ class MiniEpochs:
             learning_rate=completed.mini_epoch.learning_rates[plan.index],
             update_factor=plan.update_factor,
             staleness=staleness,
-            train_loss=float(result.loss) / samples,
-            train_accuracy=int(result.correct) / samples,
+            train_loss=measured.loss,
+            train_accuracy=measured.accuracy,
+            train_metrics=measured.metrics,
         )

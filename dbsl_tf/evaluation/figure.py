@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import literal, save_figure
 from dbsl_tf.common.palette import BLACK, MIDDLE, SHARES, WHITE
-from dbsl_tf.evaluation.scores import Scores
+from dbsl_tf.evaluation.scores import ClassScores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ _NUMBERED = 20
 _NAMED = 40
 
 
-def plot_scores(scores: Scores, title: str, path: Path) -> None:
+def plot_scores(scores: ClassScores, title: str, path: Path) -> None:
     """Draws an evaluation to a file, in the format that its suffix names.
 
     Raises:
@@ -40,7 +40,7 @@ def plot_scores(scores: Scores, title: str, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _draw_matrix(figure: Figure, axes: Axes, scores: Scores) -> None:
+def _draw_matrix(figure: Figure, axes: Axes, scores: ClassScores) -> None:
     classes = len(scores.class_names)
     shares = scores.confusion / scores.confusion.sum(axis=1, keepdims=True).clip(min=1)
     image = axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
@@ -63,7 +63,7 @@ def _draw_matrix(figure: Figure, axes: Axes, scores: Scores) -> None:
     axes.set_ylabel("true class")
 
 
-def _draw_accuracies(axes: Axes, scores: Scores) -> None:
+def _draw_accuracies(axes: Axes, scores: ClassScores) -> None:
     accuracies = [100 * (accuracy or 0.0) for accuracy in scores.class_accuracies]
     axes.barh(range(len(accuracies)), accuracies, color=MIDDLE, height=0.8)
     axes.axvline(100 * scores.accuracy, color=BLACK, linestyle="--", linewidth=1)

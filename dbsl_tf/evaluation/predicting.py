@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.cores import available_cores
-from dbsl_tf.data.training_data import TrainingData, known_classes
-from dbsl_tf.evaluation.scores import Scores
+from dbsl_tf.data.training_data import TrainingData
+from dbsl_tf.evaluation.scores import ClassScores, Scores
 from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.training.building import build_network
-from dbsl_tf.training.network import Network
+from dbsl_tf.training.objective import ACCURACY, Sums
+from dbsl_tf.training.objective_names import objective_settings_of
 
 _MOST_LIKELY = 5
 
@@ -24,19 +25,22 @@ def evaluate_on_test_set(
     data: TrainingData,
     weights: Sequence[np.ndarray],
     report: Callable[[int], None],
-) -> Scores:
+) -> ClassScores | Scores:
     """Evaluates weights as the run does: at its highest resolution, in its precision.
 
     Args:
         settings: the run's settings.
-        data: the data set; each of its test images is used once.
+        data: the data set; each of its test samples is used once.
         weights: the weights, in the network's order.
-        report: called after every batch with the number of images done so far.
+        report: called after every batch with the number of samples done so far.
+
+    Returns:
+        The scores of classes if the data have some.
 
     Raises:
-        UserError: the weights do not fit the network.
+        UserError: the weights do not fit the network, or loss and metrics cannot be found.
     """
-    highest, classes = settings.highest, known_classes(data, "evaluate")
+    highest = settings.highest
     network = build_network(settings, data, highest.dropout)
     check_weights_fit(network.initial_weights(), weights)
     batches = data.test_batches(
@@ -46,35 +50,43 @@ def evaluate_on_test_set(
         resolution=highest.resolution,
         parallel_calls=len(available_cores()),
     )
-    score = _scoring(network, weights, data.element_spec(highest.resolution), classes)
-    loss, top5 = 0.0, 0
-    confusion = np.zeros((classes, classes), np.int64)
-    for images, labels in batches:
-        batch_loss, batch_top5, batch_confusion = score(images, labels)
-        loss += float(batch_loss)
-        top5 += int(batch_top5)
-        confusion += batch_confusion.numpy()
-        report(int(confusion.sum()))
-    return Scores(data.class_names, loss / int(confusion.sum()), top5, confusion)
-
-
-def _scoring(
-    network: Network, weights: Sequence[np.ndarray], spec: tuple[Any, Any], classes: int
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Returns a function from a batch to its total loss, top-5 hits and confusions."""
+    x, y = data.element_spec(highest.resolution)
+    objective = objective_settings_of(settings.training).build_for(network, x, y)
     tensors = [tf.constant(array) for array in weights]
     fixed = [tf.constant(array) for array in network.fixed_weights]
+    classes = len(data.class_names)
 
     # Traced once for any batch size; AutoGraph would take four times as long.
-    @tf.function(autograph=False, input_signature=spec)
-    def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = network.with_fixed(fixed).predict(tensors, images)
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-        truth = tf.argmax(labels, axis=-1)
-        confusion = tf.math.confusion_matrix(
-            truth, tf.argmax(logits, axis=-1), classes, dtype=tf.int64
-        )
-        top5 = tf.math.in_top_k(truth, logits, min(_MOST_LIKELY, classes))
-        return tf.reduce_sum(losses), tf.math.count_nonzero(top5), confusion
+    @tf.function(autograph=False, input_signature=[x, y])
+    def score(x: Any, y: Any) -> tuple[Sums, tuple[tf.Tensor, ...]]:
+        prediction = network.with_fixed(fixed).predict(tensors, x)
+        sums = objective.add(objective.zero(), objective.losses(y, prediction), y, prediction)
+        return sums, _class_sums(y, prediction, classes) if classes else ()
 
-    return score
+    parts: list[Sums] = []
+    of_classes = []
+    done = 0
+    for batch in batches:
+        sums, (*counts,) = tf.nest.map_structure(lambda tensor: tensor.numpy(), score(*batch))
+        parts.append(sums)
+        of_classes.append(counts)
+        done += int(sums.samples)
+        report(done)
+    measured = objective.measured(parts)
+    if not classes:
+        metrics = {} if measured.accuracy is None else {ACCURACY: measured.accuracy}
+        return Scores(done, measured.loss, {**metrics, **measured.metrics})
+    top5, confusion = (np.sum(counts, axis=0) for counts in zip(*of_classes))
+    return ClassScores(data.class_names, measured.loss, int(top5), confusion, measured.metrics)
+
+
+def _class_sums(
+    labels: tf.Tensor, prediction: tf.Tensor, classes: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns top-5 hits and confusions of one-hot labels and predictions [batch, classes]."""
+    truth = tf.argmax(labels, axis=-1)
+    confusion = tf.math.confusion_matrix(
+        truth, tf.argmax(prediction, axis=-1), classes, dtype=tf.int64
+    )
+    top5 = tf.math.in_top_k(truth, prediction, min(_MOST_LIKELY, classes))
+    return tf.math.count_nonzero(top5), confusion

@@ -6,17 +6,24 @@ from rich.console import Console
 from rich.table import Table
 
 from dbsl_tf.common.printing import print_line
-from dbsl_tf.evaluation.scores import Scores
+from dbsl_tf.evaluation.scores import ClassScores, Scores
 
 _SHOWN = 10
 
 
-def print_scores(scores: Scores, console: Console) -> None:
+def print_scores(scores: ClassScores | Scores, console: Console) -> None:
     """Prints the totals and each class; of many classes only the worst."""
+    metrics = "".join(
+        f", {name} {'not a number' if value is None else format(value, '.4g')}"
+        for name, value in scores.metrics.items()
+    )
+    if isinstance(scores, Scores):
+        print_line(console, f"loss {scores.loss:.4f}{metrics} of {scores.samples:,} samples")
+        return
     print_line(
         console,
-        f"loss {scores.loss:.4f}, top-1 {scores.accuracy:.2%}, top-5 {scores.top5_accuracy:.2%} "
-        f"of {scores.samples:,} images",
+        f"loss {scores.loss:.4f}, top-1 {scores.accuracy:.2%}, top-5 {scores.top5_accuracy:.2%}"
+        f"{metrics} of {scores.samples:,} images",
     )
     table = Table()
     for heading in ("class", "images", "accuracy", "most often taken for"):

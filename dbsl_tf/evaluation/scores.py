@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,20 +14,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
+    """An evaluation of a network that does not tell classes apart.
+
+    Attributes:
+        samples: evaluated.
+        loss: the mean.
+        metrics: the others by name; None where a value is not a finite number.
+    """
+
+    samples: int
+    loss: float
+    metrics: Mapping[str, float | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns all of it as JSON may hold it."""
+        return {"samples": self.samples, "loss": self.loss, "metrics": dict(self.metrics)}
+
+
+@dataclass(frozen=True)
+class ClassScores:
     """An evaluation of a network on labelled images.
 
     Attributes:
         class_names: one for each class, in the order of the labels.
-        loss: mean cross-entropy.
+        loss: the mean.
         top5: number of images whose class is among the five with the highest logits.
         confusion: images by true class (rows) and predicted class (columns), integers
             [classes, classes].
+        metrics: as in `Scores`.
     """
 
     class_names: Sequence[str]
     loss: float
     top5: int
     confusion: np.ndarray
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -58,6 +79,7 @@ class Scores:
             "loss": self.loss,
             "accuracy": self.accuracy,
             "top5_accuracy": self.top5_accuracy,
+            **({"metrics": dict(self.metrics)} if self.metrics else {}),
             "classes": [
                 {"name": name, "samples": count, "accuracy": accuracy}
                 for name, count, accuracy in zip(self.class_names, samples, self.class_accuracies)

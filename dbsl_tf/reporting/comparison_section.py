@@ -14,9 +14,10 @@ from dbsl_tf.reporting.comparison import (
     spread,
     value_text,
 )
+from dbsl_tf.reporting.curves import ACCURACY, LOSS, has_accuracy, other_metrics
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.time_model import draw_time_model
-from dbsl_tf.reporting.measures import measures, time_against_all_large
+from dbsl_tf.reporting.measures import Measures, measures, time_against_all_large
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.wording import mean_and_deviation, number
 
@@ -75,11 +76,14 @@ def _notes(groups: Sequence[Group]) -> list[str]:
 
 def _summary_table(groups: Sequence[Group]) -> Table:
     ratios = time_against_all_large(groups)
-    columns = [_summary_of(group, ratio) for group, ratio in zip(groups, ratios)]
+    runs = [run for group in groups for run in group.runs]
+    first = ACCURACY if has_accuracy(runs) else LOSS
+    others = other_metrics(runs)
+    columns = [_summary_of(group, ratio, first, others) for group, ratio in zip(groups, ratios)]
     spreads = any(len(group.runs) > 1 for group in groups)
     caption = "Mean ± sample standard deviation over the seeds. " if spreads else ""
     caption += (
-        "The best accuracy is picked on the test set itself and is therefore optimistic. "
+        f"The best {first} is picked on the test set itself and is therefore optimistic. "
         "Realised k is at the large workers' speed; time relative to all-large compares whole "
         "runs."
     )
@@ -90,8 +94,17 @@ def _summary_table(groups: Sequence[Group]) -> Table:
     )
 
 
-def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
-    """Returns the results of a group, in the order of the table's rows."""
+def _summary_of(
+    group: Group, time_ratio: float | None, first: str, others: Sequence[str]
+) -> dict[str, object]:
+    """Returns the results of a group, in the order of the table's rows.
+
+    Args:
+        group: of runs.
+        time_ratio: time over that of the group without small workers.
+        first: the accuracy, or the loss where no run has one.
+        others: names of other metrics.
+    """
     finished = [run for run in group.runs if run.finished]
     counted = [measures(run) for run in finished or group.runs]
     done = f"{len(finished)} of {len(group.runs)}"
@@ -100,18 +113,10 @@ def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
             len(run.mini_epochs) / run.asked_commits for run in group.runs if run.asked_commits
         ]
         done += f", at {mean(parts):.0%} of the commits" if parts else ""
-    lasts = [m.last for m in counted if m.last is not None]
-    bests = [m.best for m in counted if m.best is not None]
     return {
         "runs finished": done,
         "seeds": group.seeds,
-        "test accuracy, last (%)": mean_and_deviation(
-            spread(e.test_accuracy for e in lasts), 2, 100
-        ),
-        "test accuracy, best (%)": mean_and_deviation(
-            spread(e.test_accuracy for e in bests), 2, 100
-        ),
-        "test loss, last": mean_and_deviation(spread(e.test_loss for e in lasts), 4),
+        **_results(counted, first, others),
         "time, evaluations included (s)": mean_and_deviation(
             spread(m.wall_seconds for m in counted), 1
         ),
@@ -127,6 +132,26 @@ def _summary_of(group: Group, time_ratio: float | None) -> dict[str, object]:
         "workers busy (%)": mean_and_deviation(spread(m.busy for m in counted), 1, 100),
         "staleness, mean": mean_and_deviation(spread(m.mean_staleness for m in counted), 2),
     }
+
+
+def _results(
+    counted: Sequence[Measures], first: str, others: Sequence[str]
+) -> dict[str, str | None]:
+    """Returns what came out on the test set; see `_summary_of`."""
+    lasts = [m.last for m in counted if m.last is not None]
+    bests = [m.best for m in counted if m.best is not None]
+    rows = {}
+    if first == ACCURACY:
+        for name, found in (("last", lasts), ("best", bests)):
+            values = spread(e.test_accuracy for e in found)
+            rows[f"test accuracy, {name} (%)"] = mean_and_deviation(values, 2, 100)
+    rows["test loss, last"] = mean_and_deviation(spread(e.test_loss for e in lasts), 4)
+    if first == LOSS:
+        rows["test loss, best"] = mean_and_deviation(spread(e.test_loss for e in bests), 4)
+    for name in others:
+        values = spread(e.test_metrics.get(name) for e in lasts)
+        rows[f"test {name}, last"] = mean_and_deviation(values, 4)
+    return rows
 
 
 def _differences(groups: Sequence[Group]) -> list[Part]:

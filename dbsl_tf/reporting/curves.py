@@ -1,17 +1,17 @@
-"""Curves of the loss and accuracy of runs and groups, over epochs or over time."""
+"""Curves of the loss and metrics of runs and groups, over epochs or over time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Literal
 
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group, spread_of
-from dbsl_tf.reporting.recorded_run import MiniEpoch, RecordedRun
+from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
 
-Metric = Literal["accuracy", "loss"]
+ACCURACY, LOSS = "accuracy", "loss"
 Against = Literal["epoch", "time"]
 
 
@@ -22,7 +22,7 @@ class Curve:
     Attributes:
         label: what it shows.
         x: epochs, or seconds of training.
-        y: loss, or accuracy from 0 to 1.
+        y: loss, accuracy from 0 to 1, or another metric.
         deviations: sample standard deviation at each point; empty for a single run.
     """
 
@@ -32,13 +32,44 @@ class Curve:
     deviations: tuple[float, ...] = ()
 
 
-def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve]:
+def has_accuracy(runs: Iterable[RecordedRun]) -> bool:
+    """Whether any of the runs counts what is classified correctly; also where none says yet."""
+    values = [
+        value
+        for run in runs
+        for value in (
+            *(evaluation.test_accuracy for evaluation in run.evaluations),
+            *(mini_epoch.train_accuracy for mini_epoch in run.mini_epochs),
+        )
+    ]
+    return not values or any(value is not None for value in values)
+
+
+def other_metrics(runs: Iterable[RecordedRun]) -> list[str]:
+    """Returns the metrics that any of the runs has recorded beside accuracy and loss, in order."""
+    names: dict[str, None] = {}
+    for run in runs:
+        for evaluation in run.evaluations:
+            names |= dict.fromkeys(evaluation.test_metrics)
+        for mini_epoch in run.mini_epochs:
+            names |= dict.fromkeys(mini_epoch.train_metrics)
+    return list(names)
+
+
+def drawn_metrics(runs: Sequence[RecordedRun]) -> list[str]:
+    """Returns what there are curves of: accuracy where there is one, loss, other metrics."""
+    first = [ACCURACY] if has_accuracy(runs) else []
+    return [*first, LOSS, *other_metrics(runs)]
+
+
+def run_curves(run: RecordedRun, metric: str, against: Against) -> list[Curve]:
     """Returns the curves of one run: on the test set, and during training for each role."""
-    test = Curve(
-        "test",
-        tuple(e.end if against == "time" else e.epochs for e in run.evaluations),
-        tuple(e.test_accuracy if metric == "accuracy" else e.test_loss for e in run.evaluations),
-    )
+    points = [
+        (e.end if against == "time" else e.epochs, value)
+        for e in run.evaluations
+        if (value := _test_value(e, metric)) is not None
+    ]
+    test = Curve("test", tuple(x for x, _ in points), tuple(y for _, y in points))
     curves = [test] if test.x else []
     for role in ROLES:
         curve = _training_curve(run, role, metric, against)
@@ -47,7 +78,7 @@ def run_curves(run: RecordedRun, metric: Metric, against: Against) -> list[Curve
     return curves
 
 
-def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
+def group_curve(group: Group, metric: str, against: Against) -> Curve:
     """Returns the mean of a group's runs on the test set, over the evaluations that all have.
 
     Over time, each point is the mean of the evaluations' times and the mean of their results.
@@ -57,20 +88,23 @@ def group_curve(group: Group, metric: Metric, against: Against) -> Curve:
     if unfinished:
         of = f"{unfinished} of {len(group.runs)} runs " if len(group.runs) > 1 else ""
         label += f" ({of}not finished)"
-    by_commit = [{e.commit: e for e in run.evaluations} for run in group.runs]
+    by_commit = [
+        {e.commit: e for e in run.evaluations if _test_value(e, metric) is not None}
+        for run in group.runs
+    ]
     common = sorted(set.intersection(*(set(found) for found in by_commit)))
     x, y, deviations = [], [], []
     for commit in common:
         at = [found[commit] for found in by_commit]
         x.append(mean([e.end if against == "time" else e.epochs for e in at]))
-        values = spread_of([e.test_accuracy if metric == "accuracy" else e.test_loss for e in at])
+        values = spread_of([v for e in at if (v := _test_value(e, metric)) is not None])
         y.append(values.mean)
         if values.deviation is not None:
             deviations.append(values.deviation)
     return Curve(label, tuple(x), tuple(y), tuple(deviations))
 
 
-def _training_curve(run: RecordedRun, role: str, metric: Metric, against: Against) -> Curve:
+def _training_curve(run: RecordedRun, role: str, metric: str, against: Against) -> Curve:
     """Returns the mean over the mini-epochs of a role in each epoch, weighted by their samples."""
     epochs: dict[int, list[MiniEpoch]] = {}
     for mini_epoch in run.mini_epochs:
@@ -84,10 +118,18 @@ def _training_curve(run: RecordedRun, role: str, metric: Metric, against: Agains
     return Curve(f"training, {role} batches", tuple(x), tuple(y))
 
 
-def _weighted(mini_epochs: Sequence[MiniEpoch], metric: Metric) -> float:
+def _weighted(mini_epochs: Sequence[MiniEpoch], metric: str) -> float:
     known = [(m.samples or 1, v) for m in mini_epochs if (v := _value(m, metric)) is not None]
     return sum(weight * value for weight, value in known) / sum(weight for weight, _ in known)
 
 
-def _value(mini_epoch: MiniEpoch, metric: Metric) -> float | None:
-    return mini_epoch.train_accuracy if metric == "accuracy" else mini_epoch.train_loss
+def _value(mini_epoch: MiniEpoch, metric: str) -> float | None:
+    if metric == ACCURACY:
+        return mini_epoch.train_accuracy
+    return mini_epoch.train_loss if metric == LOSS else mini_epoch.train_metrics.get(metric)
+
+
+def _test_value(evaluation: Evaluation, metric: str) -> float | None:
+    if metric == ACCURACY:
+        return evaluation.test_accuracy
+    return evaluation.test_loss if metric == LOSS else evaluation.test_metrics.get(metric)

@@ -130,7 +130,8 @@ class Measures:
 
     Attributes:
         last: the last evaluation.
-        best: the evaluation with the highest test accuracy, which the test set itself selects.
+        best: the evaluation with the highest test accuracy, or without an accuracy the lowest test
+            loss, which the test set itself selects.
         wall_seconds: see `RecordedRun.wall_seconds`.
         samples: number of samples trained.
         planned_ratio, realised_ratio: extra time ratio k with whole steps, from the plan and from
@@ -168,7 +169,7 @@ def measures(run: RecordedRun) -> Measures:
     wall = run.wall_seconds
     return Measures(
         last=evaluations[-1] if evaluations else None,
-        best=max(evaluations, key=lambda e: e.test_accuracy, default=None),
+        best=_best(evaluations),
         wall_seconds=wall,
         samples=samples or None,
         planned_ratio=run.summary.get("planned_extra_time_ratio")
@@ -178,6 +179,13 @@ def measures(run: RecordedRun) -> Measures:
         mean_staleness=mean(staleness) if staleness else None,
         busy=sum(m.seconds for m in mini_epochs) / (run.workers * wall) if wall else None,
     )
+
+
+def _best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    counted = [e for e in evaluations if e.test_accuracy is not None]
+    if counted:
+        return max(counted, key=lambda e: e.test_accuracy or 0.0)
+    return min(evaluations, key=lambda e: e.test_loss, default=None)
 
 
 def _load_imbalance(run: RecordedRun) -> float | None:

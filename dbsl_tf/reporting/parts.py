@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.curves import Against, Metric
+from dbsl_tf.reporting.curves import ACCURACY, LOSS, Against, drawn_metrics
 from dbsl_tf.reporting.figures.inline_svg import inline_svg
 from dbsl_tf.reporting.figures.progress_curves import draw_progress
 from dbsl_tf.reporting.figures.style import paper_style
@@ -80,15 +80,16 @@ def figure_part(
 
 
 def progress_parts(groups: Sequence[Group], name: str) -> list[FigurePart]:
-    """Returns accuracy and loss, over epochs and over time."""
-    metrics: tuple[Metric, ...] = ("accuracy", "loss")
+    """Returns accuracy, loss and other metrics, over epochs and over time."""
     axes: tuple[Against, ...] = ("epoch", "time")
+    metrics = drawn_metrics([run for group in groups for run in group.runs])
     return [
         figure_part(
             partial(draw_progress, groups, metric, against),
-            f"{name}-{metric}-{against}",
-            f"{metric.capitalize()} over {_AXES[against]}",
+            # The name of a metric may have any signs.
+            f"{name}-{metric if metric in (ACCURACY, LOSS) else f'metric-{number}'}-{against}",
+            f"{metric[:1].upper()}{metric[1:]} over {_AXES[against]}",
         )
-        for metric in metrics
+        for number, metric in enumerate(metrics)
         for against in axes
     ]

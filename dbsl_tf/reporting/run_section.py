@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbsl_tf.reporting.comparison import Group
+from dbsl_tf.reporting.curves import has_accuracy, other_metrics
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import PAGE
@@ -13,7 +14,7 @@ from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
 from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
-from dbsl_tf.reporting.recorded_run import RecordedRun
+from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
 from dbsl_tf.reporting.run_tables import (
     compute_part,
     data_table,
@@ -23,6 +24,8 @@ from dbsl_tf.reporting.run_tables import (
     versions_part,
 )
 from dbsl_tf.reporting.wording import number, percent, seconds
+
+_OPTIMISTIC = "; picked on the test set itself and therefore optimistic"
 
 
 @dataclass(frozen=True)
@@ -139,17 +142,9 @@ def _notes(run: RecordedRun) -> list[str]:
 
 def _summary(run: RecordedRun) -> Table:
     found = measures(run)
-    last, best = found.last, found.best
     rows = [
         ("status", run.status),
-        ("test accuracy, last", last and f"{percent(last.test_accuracy)} (epoch {last.epochs:g})"),
-        ("test loss, last", last and number(last.test_loss, 4)),
-        (
-            "test accuracy, best",
-            best
-            and f"{percent(best.test_accuracy)} (epoch {best.epochs:g}; picked on the test set "
-            "itself and therefore optimistic)",
-        ),
+        *_results(run, found.last, found.best),
         ("time, evaluations included", seconds(found.wall_seconds)),
         ("images/s", number(found.images_per_second, 0)),
         ("extra time ratio k, planned", number(found.planned_ratio)),
@@ -159,3 +154,36 @@ def _summary(run: RecordedRun) -> Table:
         ("staleness, mean", number(found.mean_staleness, 2)),
     ]
     return Table("In short", (), rows, texts=2)
+
+
+def _results(
+    run: RecordedRun, last: Evaluation | None, best: Evaluation | None
+) -> list[tuple[str, str | None]]:
+    """Returns what came out on the test set; the loss comes first where there is no accuracy."""
+    loss = number(last.test_loss, 4) if last else None
+    first: list[tuple[str, str | None]]
+    if has_accuracy([run]):
+        first = [
+            ("test accuracy, last", _at(percent(last.test_accuracy), last) if last else None),
+            ("test loss, last", loss),
+            (
+                "test accuracy, best",
+                _at(percent(best.test_accuracy), best, _OPTIMISTIC) if best else None,
+            ),
+        ]
+    else:
+        first = [
+            ("test loss, last", _at(loss, last) if last else None),
+            (
+                "test loss, best",
+                _at(number(best.test_loss, 4), best, _OPTIMISTIC) if best else None,
+            ),
+        ]
+    metrics = last.test_metrics if last else {}
+    return first + [
+        (f"test {name}, last", number(metrics.get(name), 4)) for name in other_metrics([run])
+    ]
+
+
+def _at(value: str | None, evaluation: Evaluation, remark: str = "") -> str:
+    return f"{value} (epoch {evaluation.epochs:g}{remark})"

@@ -71,6 +71,7 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
             config.model.weights,
         ),
         compute=config.compute,
+        training=config.training,
         optimizer=config.optimizer,
         cluster=config.cluster,
         dual_batch=config.dual_batch,

@@ -12,7 +12,7 @@ from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection
 from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.config.names import PrecisionSetting, Stem
 from dbsl_tf.config.time_sections import ProfileSection
-from dbsl_tf.config.training_sections import ComputeSection, OptimizerSection
+from dbsl_tf.config.training_sections import ComputeSection, OptimizerSection, TrainingSection
 from dbsl_tf.planning import (
     DualBatchPlan,
     PlannedSubStage,
@@ -72,6 +72,7 @@ class RunSettings:
         data: which images, and how they are augmented.
         model: the network.
         compute: how the workers compute; its precision may still be auto.
+        training: loss and metrics.
         optimizer: of the workers.
         cluster: its size, and how long to wait for it.
         dual_batch: how workers are split, and how updates are merged.
@@ -94,6 +95,7 @@ class RunSettings:
     data: DataSection
     model: ModelSettings
     compute: ComputeSection
+    training: TrainingSection
     optimizer: OptimizerSection
     cluster: ClusterSection
     dual_batch: DualBatchSection

@@ -33,9 +33,9 @@ class _Note(ProgressColumn):
 class Display:
     """Shows a run's progress; a context manager and an observer of the run.
 
-    In a terminal there is one bar for the run, with epoch, images per second, test accuracy and the
-    time left, and one bar for each role with its loss. Elsewhere, one line is printed for each
-    epoch and each evaluation.
+    In a terminal there is one bar for the run, with epoch, images per second, test accuracy (the
+    test loss if there is none) and the time left, and one bar for each role with its loss.
+    Elsewhere, one line is printed for each epoch and each evaluation.
 
     Args:
         console: where to show it.
@@ -58,7 +58,7 @@ class Display:
         in_mid_epoch = len(before) % self._workers
         self._epoch_records = list(before[len(before) - in_mid_epoch :])
         self._done: dict[str, int] = {role: sum(r.role == role for r in before) for role in ROLES}
-        self._accuracy = ""
+        self._tested = ""
         self._resolutions: set[int] = set()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -111,12 +111,16 @@ class Display:
             self._epoch_records = []
 
     def evaluated(self, record: EvaluationRecord) -> None:
-        self._accuracy = f", test accuracy {record.test_accuracy:.2%}"
+        self._tested = (
+            f", test loss {record.test_loss:.4g}"
+            if record.test_accuracy is None
+            else f", test accuracy {record.test_accuracy:.2%}"
+        )
         self._progress.update(self._total, note=self._run_note())
         print_line(
             self._console,
-            f"epoch {record.epoch:>3}/{self._epochs}  test accuracy {record.test_accuracy:7.2%}  "
-            f"test loss {record.test_loss:.4f}{self._resolution_note(record)}",
+            f"epoch {record.epoch:>3}/{self._epochs}  {_evaluation_text(record)}"
+            f"{self._resolution_note(record)}",
         )
 
     def _resolution_note(self, record: EvaluationRecord) -> str:
@@ -153,7 +157,7 @@ class Display:
         )
 
     def _run_note(self) -> str:
-        return f"{self._images_per_second():,.0f} images/s{self._accuracy}"
+        return f"{self._images_per_second():,.0f} images/s{self._tested}"
 
     def _images_per_second(self) -> float:
         seconds = self._recent[-1][0] - self._recent[0][0]
@@ -163,3 +167,14 @@ class Display:
         seconds = self._recent[-1][0] - self._recent[0][0]
         per_commit = seconds / max(1, len(self._recent) - 1)
         return per_commit * (self._epochs * self._workers - commit)
+
+
+def _evaluation_text(record: EvaluationRecord) -> str:
+    """Returns accuracy, loss and other metrics of an evaluation, as far as it has them."""
+    parts = [] if record.test_accuracy is None else [f"test accuracy {record.test_accuracy:7.2%}"]
+    parts.append(f"test loss {record.test_loss:.4f}")
+    parts += [
+        f"{name} {'-' if value is None else format(value, '.4g')}"
+        for name, value in record.test_metrics.items()
+    ]
+    return "  ".join(parts)

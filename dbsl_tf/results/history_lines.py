@@ -27,6 +27,7 @@ from dbsl_tf.results.records import (
     EvaluationRecord,
     FaultRecord,
     HistoryRecord,
+    Metrics,
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
@@ -49,6 +50,9 @@ _RECORDED: dict[str, type[HistoryRecord]] = {
 }
 # The values that must be above 0 in a commit.
 _ABOVE_ZERO = ("commit", "epoch", "resolution", "batch", "samples", "steps", "seconds")
+# What is null or left out where the objective has none.
+_NULLABLE = ("train_accuracy", "test_accuracy")
+_OPTIONAL = {"train_metrics", "test_metrics"}
 _NAMED_AT_MOST = 3
 
 
@@ -150,16 +154,16 @@ def record_of(event: Mapping[str, Any]) -> CommitRecord | EvaluationRecord:
     kind = CommitRecord if event["event"] == "commit" else EvaluationRecord
     names = {field.name for field in fields(kind)}
     what = f"{event['event']} {event['commit']}"
-    for name in sorted(names ^ (event.keys() - {"event"})):
+    for name in sorted((names ^ (event.keys() - {"event"})).difference(_OPTIONAL & names)):
         raise ValueError(f"{what} {'has no' if name in names else 'has an unknown'} {name}")
-    for name in sorted(names):
-        if event[name] is None:
+    for name in sorted(names & event.keys()):
+        if event[name] is None and name not in _NULLABLE:
             raise ValueError(f"{name} of {what} is null")
         if kind is CommitRecord and name in _ABOVE_ZERO and event[name] <= 0:
             raise ValueError(f"{name} of {what} is {event[name]}")
     if event.get("role", ROLES[0]) not in ROLES:
         raise ValueError(f"role of {what} is {event['role']!r:.40}")
-    return kind(**{name: event[name] for name in names})
+    return kind(**{name: event[name] for name in names & event.keys()})
 
 
 def records_of(events: Iterable[Mapping[str, Any]]) -> list[HistoryRecord]:
@@ -181,7 +185,7 @@ def _recorded(event: Mapping[str, Any], kind: type[HistoryRecord]) -> HistoryRec
             values[field.name] = _READERS[of](event, field.name)
         elif optional:
             values[field.name] = None
-        elif field.default is MISSING:
+        elif field.default is MISSING and field.default_factory is MISSING:
             values[field.name] = _READERS[of](event, field.name)  # says what is missing
     return kind(**values)
 
@@ -196,6 +200,16 @@ def _list_of(check: Callable[[Any, str], Any]) -> Callable[[Mapping[str, Any], s
     return read
 
 
+def _metrics(event: Mapping[str, Any], name: str) -> Metrics:
+    what = f"{name} of a line of kind {event['event']}"
+    if not isinstance(event.get(name), dict):
+        raise ValueError(f"{what} is not an object")
+    for metric, value in event[name].items():
+        if value is not None:
+            finite_number(value, f"{metric} in the {what}")
+    return event[name]
+
+
 def _text(event: Mapping[str, Any], name: str) -> str:
     return str(event.get(name))
 
@@ -207,6 +221,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     "str": _text,
     "FaultKind": _text,
     "bool": lambda event, name: bool(event.get(name)),
+    "Metrics": _metrics,
     "dict[str, Any]": lambda event, name: event.get(name),
     "tuple[int, ...]": _list_of(whole_number),
     "tuple[float, ...]": _list_of(finite_number),
@@ -252,7 +267,7 @@ def _event(line: str) -> dict[str, Any]:
         return event
     if event["event"] in (*_COUNTED, "resume"):
         event_count(event, "commit")
-    types = {field.name: field.type for field in fields(kind)}
+    types = {field.name: str(field.type).removesuffix(" | None") for field in fields(kind)}
     check_known(
         event,
         counts=_of(types.items(), "int"),
@@ -260,7 +275,7 @@ def _event(line: str) -> dict[str, Any]:
         texts=_of(types.items(), "str"),
         of=f" of a line of kind {event['event']}",
     )
-    for of in ("tuple[float, ...]", "tuple[int, ...]"):
+    for of in ("tuple[float, ...]", "tuple[int, ...]", "Metrics"):
         for name in _of(types.items(), of):
             if event.get(name) is not None:
                 _READERS[of](event, name)

@@ -1,4 +1,4 @@
-"""Prints the outcome of a run: accuracy, plan and reality, and where the results are."""
+"""Prints the outcome of a run: results, plan and reality, and where the results are."""
 
 from __future__ import annotations
 
@@ -30,8 +30,18 @@ def print_outcome(
         f"{summary['samples']:,} samples in {summary['wall_seconds']:.1f} s: "
         f"{summary['images_per_second']:,.0f} images/s"
     )
-    line(f"test accuracy {summary['test_accuracy']:.2%}, test loss {summary['test_loss']:.4f}")
+    line(_tested(summary))
     line(f"results: {run.path}")
+
+
+def _tested(summary: dict[str, Any]) -> str:
+    """Returns what came of it on the test set."""
+    accuracy = summary["test_accuracy"]
+    parts = [] if accuracy is None else [f"test accuracy {accuracy:.2%}"]
+    parts.append(f"test loss {summary['test_loss']:.4f}")
+    for name, value in summary.get("test_metrics", {}).items():
+        parts.append(f"{name} {'not a number' if value is None else format(value, '.4g')}")
+    return ", ".join(parts)
 
 
 def _table(plan: DualBatchPlan, summary: dict[str, Any]) -> Table:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+# By name; None where a value is not a finite number, such as that of a metric of no samples.
+Metrics: TypeAlias = dict[str, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +31,11 @@ class RecordedCommit:
         learning_rate: of this worker in this mini-epoch.
         update_factor: f in the merge rule.
         staleness: commits merged between this mini-epoch's pull and its own merge.
-        train_loss: mean cross-entropy of its samples while training.
-        train_accuracy: share of its samples classified correctly while training, 0 to 1.
+        train_loss: mean loss of its samples while training.
+        train_accuracy: share of its samples classified correctly while training, 0 to 1; None
+            where the objective has no accuracy. It is the metric called accuracy, else the first
+            of Keras's …Accuracy metrics that count samples.
+        train_metrics: values while training of all metrics but that called accuracy.
     """
 
     commit: int
@@ -48,6 +54,7 @@ class RecordedCommit:
     staleness: int | None
     train_loss: float | None
     train_accuracy: float | None
+    train_metrics: Metrics = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""
@@ -68,7 +75,9 @@ class CommitRecord(RecordedCommit):
     update_factor: float
     staleness: int
     train_loss: float
-    train_accuracy: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"event": "commit", **_known(self, "train_accuracy")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +88,10 @@ class RecordedEvaluation:
         commit: the commit whose weights were evaluated.
         epoch: epochs completed by then.
         resolution: height and width of the test images in pixels.
-        test_loss: mean cross-entropy.
-        test_accuracy: share classified correctly, 0 to 1.
+        test_loss: mean loss.
+        test_accuracy: share classified correctly, 0 to 1; None where the objective has no
+            accuracy, see `RecordedCommit`.
+        test_metrics: values of all metrics but that called accuracy.
         samples: test samples, each counted once.
         started: when it began, Unix time in seconds of the coordinator's clock. If one snapshot is
             evaluated at two resolutions, the second evaluation begins when the first has ended.
@@ -92,10 +103,11 @@ class RecordedEvaluation:
     epoch: int | None
     resolution: int | None
     test_loss: float
-    test_accuracy: float
+    test_accuracy: float | None
     samples: int | None
     started: float | None
     seconds: float | None
+    test_metrics: Metrics = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""
@@ -111,6 +123,9 @@ class EvaluationRecord(RecordedEvaluation):
     samples: int
     started: float
     seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"event": "evaluation", **_known(self, "test_accuracy")}
 
 
 @dataclass(frozen=True)
@@ -189,8 +204,13 @@ class ResumeRecord:
 HistoryRecord = RecordedCommit | RecordedEvaluation | DriftRecord | FaultRecord | ResumeRecord
 
 
-def _known(record: RecordedCommit | RecordedEvaluation) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if value is not None}
+def _known(record: RecordedCommit | RecordedEvaluation, always: str = "") -> dict[str, Any]:
+    """Returns the values that there are, and one that may be None; no metrics where none are."""
+    return {
+        name: value
+        for name, value in asdict(record).items()
+        if name == always or not (value is None or value == {})
+    }
 
 
 class Observer(Protocol):

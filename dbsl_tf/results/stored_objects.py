@@ -14,6 +14,7 @@ from dbsl_tf.results.run_directory import RunDirectory
 _SUMMARY_NUMBERS = (
     "test_loss",
     "test_accuracy",
+    "best_test_loss",
     "wall_seconds",
     "planned_extra_time_ratio",
     "realised_extra_time_ratio",
@@ -41,6 +42,10 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
     summary = read_object(directory, directory.summary)
     try:
         check_known(summary, counts=("commits",), numbers=_SUMMARY_NUMBERS)
+        metrics = summary.get("test_metrics", {})
+        if not isinstance(metrics, dict):
+            raise ValueError("test_metrics is not an object")
+        check_known(metrics, numbers=metrics, of=" in test_metrics")
     except ValueError as error:
         raise damaged(directory.summary, str(error)) from error
     return summary

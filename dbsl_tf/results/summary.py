@@ -33,6 +33,8 @@ def summarize(
       to predicted time over the large workers' mini-epochs. None if no large worker ran. As large
       workers may run at another speed beside small ones than in an all-large run, compare with a
       run without small workers for the true ratio.
+    - `test_accuracy` and `best_test_accuracy` are None if the objective has no accuracy; then there
+      is `best_test_loss`. There is `test_metrics` if there are other metrics.
     """
     plan = schedule.plain
     evaluations = [r for r in evaluations if r.resolution == schedule.highest_resolution]
@@ -41,10 +43,18 @@ def summarize(
     highest = [r for r in commits if r.resolution == schedule.highest_resolution]
     # A run resumed with another configuration may have had both roles before.
     small, large = (_median_seconds(highest, role) if plan.count(role) else None for role in ROLES)
-    return {
+    accuracies = [r.test_accuracy for r in evaluations if r.test_accuracy is not None]
+    measured: dict[str, Any] = {
         "test_loss": last.test_loss,
         "test_accuracy": last.test_accuracy,
-        "best_test_accuracy": max(record.test_accuracy for record in evaluations),
+        "best_test_accuracy": max(accuracies, default=None),
+    }
+    if not accuracies:
+        measured["best_test_loss"] = min(record.test_loss for record in evaluations)
+    if last.test_metrics:
+        measured["test_metrics"] = last.test_metrics
+    return {
+        **measured,
         "commits": len(commits),
         "samples": samples,
         "wall_seconds": wall_seconds,

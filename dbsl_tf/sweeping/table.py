@@ -41,7 +41,15 @@ class Row:
         The deviation is None for a single seed; everything is None if no finished run has the
         figure.
         """
-        values = [s[figure] for s in self.summaries if s.get(figure) is not None]
+        return self._statistics([summary.get(figure) for summary in self.summaries])
+
+    def metric_statistics(self, metric: str) -> tuple[float, float | None] | None:
+        """Returns the same of one of `test_metrics`."""
+        return self._statistics([s.get("test_metrics", {}).get(metric) for s in self.summaries])
+
+    @staticmethod
+    def _statistics(found: Iterable[float | None]) -> tuple[float, float | None] | None:
+        values = [value for value in found if value is not None]
         if not values:
             return None
         return mean(values), stdev(values) if len(values) > 1 else None
@@ -59,17 +67,26 @@ def rows_of(runs: Iterable[PlannedRun]) -> list[Row]:
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
-    """Prints the table; accuracies in percent."""
+    """Prints the table; accuracies in percent.
+
+    The column of accuracies is left out where finished runs have none.
+    """
+    summaries = [summary for row in rows for summary in row.summaries]
+    counted = not summaries or any(s.get("test_accuracy") is not None for s in summaries)
+    figures = [f for f in _FIGURES if counted or f[1] != "test_accuracy"]
+    metrics = _metrics(rows)
     table = Table(title="mean ± standard deviation over the seeds")
     for key, _ in rows[0].point.values:
         table.add_column(key.rpartition(".")[2])
-    for heading in ("runs", *(heading for heading, _, _ in _FIGURES)):
+    headings = [*(heading for heading, _, _ in figures), *(f"test {name}" for name in metrics)]
+    for heading in ("runs", *headings):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             *(value for _, value in row.point.values),
             f"{len(row.summaries)}/{row.planned}",
-            *(_text(row.statistics(figure), form) for _, figure, form in _FIGURES),
+            *(_text(row.statistics(figure), form) for _, figure, form in figures),
+            *(_text(row.metric_statistics(name), "{:.4g}".format) for name in metrics),
         )
     console.print(table)
 
@@ -78,10 +95,13 @@ def rows_as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Returns the table as JSON values."""
     content = []
     for row in rows:
-        figures = {}
-        for _, figure, _ in _FIGURES:
-            found = row.statistics(figure)
-            figures[figure] = found and {"mean": found[0], "standard_deviation": found[1]}
+        figures: dict[str, Any] = {
+            figure: _as_json(row.statistics(figure)) for _, figure, _ in _FIGURES
+        }
+        if metrics := _metrics(rows):
+            figures["test_metrics"] = {
+                name: _as_json(row.metric_statistics(name)) for name in metrics
+            }
         content.append(
             {
                 "point": dict(row.point.values),
@@ -91,6 +111,22 @@ def rows_as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
             }
         )
     return content
+
+
+def _metrics(rows: Iterable[Row]) -> list[str]:
+    """Returns the names in any `test_metrics`, in order."""
+    return list(
+        dict.fromkeys(
+            name
+            for row in rows
+            for summary in row.summaries
+            for name in summary.get("test_metrics", {})
+        )
+    )
+
+
+def _as_json(found: tuple[float, float | None] | None) -> dict[str, float | None] | None:
+    return found and {"mean": found[0], "standard_deviation": found[1]}
 
 
 def _text(found: tuple[float, float | None] | None, form: Callable[[float], str]) -> str:

@@ -6,7 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dbsl_tf.planning.dual_batch import ROLES
-from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
+from dbsl_tf.results.records import (
+    CommitRecord,
+    DriftRecord,
+    EvaluationRecord,
+    FaultRecord,
+    Metrics,
+)
 from dbsl_tf.tensorboard.event_file import EventFile
 
 TEST = "test"
@@ -53,7 +59,7 @@ class TensorBoard:
             record.started + record.seconds,
             {
                 "loss": record.train_loss,
-                "accuracy": record.train_accuracy,
+                **_measures(record.train_accuracy, record.train_metrics),
                 "learning_rate": record.learning_rate,
                 "images_per_second": record.samples / max(record.seconds, 1e-9),
                 "staleness": record.staleness,
@@ -67,7 +73,10 @@ class TensorBoard:
         self._files[TEST].scalars(
             record.commit,
             record.started + record.seconds,
-            {f"loss{size}": record.test_loss, f"accuracy{size}": record.test_accuracy},
+            {
+                f"loss{size}": record.test_loss,
+                **_measures(record.test_accuracy, record.test_metrics, size),
+            },
         )
 
     def drifted(self, record: DriftRecord) -> None:
@@ -75,3 +84,9 @@ class TensorBoard:
 
     def faulted(self, record: FaultRecord) -> None:
         """Writes nothing: history.jsonl has the record."""
+
+
+def _measures(accuracy: float | None, metrics: Metrics, suffix: str = "") -> dict[str, float]:
+    """Returns the known values by tag."""
+    values = {"accuracy": accuracy, **metrics}
+    return {f"{name}{suffix}": value for name, value in values.items() if value is not None}

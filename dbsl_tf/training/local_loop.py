@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from dbsl_tf.training.loss_scale import ScaleState, all_finite
 from dbsl_tf.training.network import Network
+from dbsl_tf.training.objective import Objective, Sums
 from dbsl_tf.training.optimizers import Optimizer
-
-
-class Sums(NamedTuple):
-    """Loss, hits and number of some samples; scalars."""
-
-    loss: tf.Tensor  # float32, cross-entropy summed over samples
-    correct: tf.Tensor  # int64, samples whose class of highest logit is that of highest label
-    samples: tf.Tensor  # int64
-
-    @classmethod
-    def zero(cls) -> Sums:
-        return cls(tf.constant(0.0), tf.constant(0, tf.int64), tf.constant(0, tf.int64))
-
-    def plus(self, losses: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> Sums:
-        """Returns these sums plus one batch: losses [batch], logits and labels [batch, classes]."""
-        hits = tf.argmax(logits, axis=-1) == tf.argmax(labels, axis=-1)
-        return Sums(
-            self.loss + tf.reduce_sum(losses),
-            self.correct + tf.math.count_nonzero(hits),
-            self.samples + tf.shape(labels, out_type=tf.int64)[0],
-        )
 
 
 class Steps(NamedTuple):
@@ -62,6 +42,7 @@ class _State(NamedTuple):
 @tf.autograph.experimental.do_not_convert
 def train_steps(
     network: Network,
+    objective: Objective,
     optimizer: Optimizer,
     weights: Sequence[tf.Tensor],
     batches: Iterator,
@@ -72,23 +53,23 @@ def train_steps(
 
     Args:
         network: the model as a pure function; its `compute` gives precision and XLA.
+        objective: what the steps minimise, and what is measured beside it.
         optimizer: the update rule.
         weights: in the network's order.
-        batches: yields images [batch, height, width, 3] and one-hot labels [batch, classes].
+        batches: yields x, which the model takes, and y, which the objective takes.
         steps: how many, and how they are taken.
         optimizer_state: from steps before; empty: the initial one.
     """
 
-    def one_step(state: _State, images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> _State:
-        return _train_step(network, optimizer, state, images, labels, rate)
+    def one_step(state: _State, batch: tuple[Any, Any], rate: tf.Tensor) -> _State:
+        return _train_step(network, objective, optimizer, state, batch, rate)
 
     if network.compute.xla:
         # Not including the reading of batches, which XLA cannot compile.
         one_step = tf.function(one_step, autograph=False, jit_compile=True)
 
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
-        images, labels = next(batches)
-        return done + 1, one_step(state, images, labels, steps.learning_rate)
+        return done + 1, one_step(state, next(batches), steps.learning_rate)
 
     loss_scale = network.compute.loss_scale
     trainable, statistics = network.split(weights)
@@ -98,7 +79,7 @@ def train_steps(
         optimizer_state=list(optimizer_state or optimizer.initial_state(trainable)),
         seeds=network.seed_states(steps.seed),
         scale=loss_scale.initial_state() if loss_scale else (),
-        sums=Sums.zero(),
+        sums=objective.zero(),
     )
     _, end = tf.while_loop(
         lambda done, _: done < steps.count,
@@ -111,19 +92,20 @@ def train_steps(
 
 def _train_step(
     network: Network,
+    objective: Objective,
     optimizer: Optimizer,
     state: _State,
-    images: tf.Tensor,
-    labels: tf.Tensor,
+    batch: tuple[Any, Any],
     learning_rate: tf.Tensor,
 ) -> _State:
     loss_scale = network.compute.loss_scale
+    x, y = batch
     with tf.GradientTape() as tape:
         tape.watch(state.trainable)
-        logits, statistics, seeds = network.train(
-            state.trainable, state.statistics, state.seeds, images
+        prediction, statistics, seeds = network.train(
+            state.trainable, state.statistics, state.seeds, x
         )
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+        losses = objective.losses(y, prediction)
         loss = tf.reduce_mean(losses)
         if isinstance(state.scale, ScaleState):
             loss *= state.scale.scale
@@ -142,16 +124,21 @@ def _train_step(
             lambda new, old: tf.where(finite, new, old), updated, before
         )
         scale = loss_scale.after(state.scale, finite)
-    return _State(*updated, seeds, scale, state.sums.plus(losses, logits, labels))
+    sums = objective.add(state.sums, losses, y, prediction)
+    return _State(*updated, seeds, scale, sums)
 
 
 @tf.autograph.experimental.do_not_convert
-def evaluate(network: Network, weights: Sequence[tf.Tensor], dataset: tf.data.Dataset) -> Sums:
+def evaluate(
+    network: Network,
+    objective: Objective,
+    weights: Sequence[tf.Tensor],
+    dataset: tf.data.Dataset,
+) -> Sums:
     """Returns the sums over every sample of `dataset`, in inference mode; see `train_steps`."""
 
-    def add(sums: Sums, images: tf.Tensor, labels: tf.Tensor) -> Sums:
-        logits = network.predict(weights, images)
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-        return sums.plus(losses, logits, labels)
+    def add(sums: Sums, x: Any, y: Any) -> Sums:
+        prediction = network.predict(weights, x)
+        return objective.add(sums, objective.losses(y, prediction), y, prediction)
 
-    return dataset.reduce(Sums.zero(), lambda sums, batch: add(sums, *batch))
+    return dataset.reduce(objective.zero(), lambda sums, batch: add(sums, *batch))

@@ -123,6 +123,21 @@ class Network:
         )
         return outputs
 
+    def prediction_spec(self, inputs: Any) -> Any:
+        """Returns the `tf.TensorSpec`s of `predict` for inputs of these specs."""
+
+        def predict(weights: Sequence[tf.Tensor], fixed: Sequence[tf.Tensor], inputs: Any) -> Any:
+            return self.with_fixed(fixed).predict(weights, inputs)
+
+        weights, fixed = (
+            [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
+            for arrays in (self.initial_weights(), self.fixed_weights)
+        )
+        traced = tf.function(predict, autograph=False).get_concrete_function(weights, fixed, inputs)
+        return tf.nest.map_structure(
+            lambda output: tf.TensorSpec(output.shape, output.dtype), traced.structured_outputs
+        )
+
     def split(
         self, weights: Sequence[tf.Tensor]
     ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor]]:

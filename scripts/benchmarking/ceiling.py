@@ -40,6 +40,7 @@ def train(workload: Workload, worker: int) -> dict:
     from dbsl_tf.training.compute import Compute
     from dbsl_tf.training.local_loop import Steps, train_steps
     from dbsl_tf.training.network import Network
+    from dbsl_tf.training.objective import Objective
     from dbsl_tf.training.optimizers import build_optimizer
 
     section, plan = workload.config.optimizer, workload.workers[worker]
@@ -55,7 +56,7 @@ def train(workload: Workload, worker: int) -> dict:
     def mini_epoch(weights: list, batches: object, steps: tf.Tensor) -> list:
         rate, seed = tf.constant(section.base_lr), tf.constant(worker, tf.int64)
         orders = Steps(steps, rate, seed)
-        return train_steps(network, optimizer, weights, batches, orders).weights
+        return train_steps(network, Objective(), optimizer, weights, batches, orders).weights
 
     weights = [tf.constant(weight) for weight in network.initial_weights()]
     mini_epoch(weights, batches, tf.constant(0, tf.int64))

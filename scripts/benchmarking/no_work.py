@@ -23,15 +23,18 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
     from dbsl_tf.shared_model.merge import MERGE_RULES
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
+    from dbsl_tf.training.objective import Objective
 
+    objective = Objective()
     state = ModelState(0, [np.zeros(parameters, np.float32)], [])
     shared_model = SharedModel(engine, state, MERGE_RULES["average"])
     evaluations = {RESOLUTION: no_evaluation(engine)}
     components = Components(
         engine=engine,
         shared_model=shared_model,
+        objective=objective,
         mini_epochs={RESOLUTION: no_work(engine)},
-        evaluator=Evaluator(engine, shared_model, evaluations, engine.workers),
+        evaluator=Evaluator(engine, shared_model, objective, evaluations, engine.workers),
         batches={RESOLUTION: NoBatches(engine)},
     )
     run = run_of(engine.workers, epochs)
@@ -71,18 +74,18 @@ def no_work(engine: Any):
     import tensorflow as tf
 
     from dbsl_tf.coordinator.closures import MiniEpochResult
+    from dbsl_tf.training.objective import Sums
 
     @engine.closure
     def mini_epoch(batches: Any, slot: Any, assignments: Any) -> MiniEpochResult:
         none, at_once = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64)
+        sums = Sums(tf.constant(0.0), tf.constant(1, tf.int64), (none,))
         # As planned, so that no new plan is made.
         planned = tf.constant(SAMPLE_SECONDS + BATCH_SECONDS, tf.float64)
         return MiniEpochResult(
             trained=tf.constant(True),
             worker=engine.worker_index(),
-            loss=tf.constant(0.0),
-            correct=none,
-            samples=tf.constant(1, tf.int64),
+            sums=sums,
             finite=tf.constant(True),
             started=tf.timestamp(),
             seconds=at_once,
@@ -96,10 +99,10 @@ def no_evaluation(engine: Any):
     """Returns the closure of an evaluation that only counts its samples."""
     import tensorflow as tf
 
-    from dbsl_tf.training.local_loop import Sums
+    from dbsl_tf.training.objective import Sums
 
     @engine.closure
     def evaluation(start: tf.Tensor, stop: tf.Tensor) -> Sums:
-        return Sums(tf.constant(0.0), tf.constant(0, tf.int64), stop - start)
+        return Sums(tf.constant(0.0), stop - start, (tf.constant(0, tf.int64),))
 
     return evaluation

@@ -64,7 +64,7 @@ class TestColumns:
             (0, "seconds", math.nan),
             (2, "commit", [1]),
             (2, "test_loss", "x"),
-            (2, "test_accuracy", None),
+            (2, "test_accuracy", "x"),
         ):
             with subtests.test(str(number), key=key, value=value):
                 events = [dict(event) for event in EVENTS]
@@ -72,6 +72,17 @@ class TestColumns:
                 expected = f"{key} of a line of kind {events[number]['event']} is"
                 with pytest.raises(ValueError, match=expected):
                     columns_of_events(events)
+
+    def test_without_accuracy_there_are_nan(self):
+        events = [
+            {k: None if k.endswith("_accuracy") else v for k, v in event.items()}
+            for event in EVENTS
+        ]
+        columns, usual = (columns_of_events(given) for given in (events, EVENTS))
+        assert all(map(math.isnan, columns["train_acc"]))
+        measured = columns["val_measured"].index(True)
+        assert all(map(math.isnan, columns["val_acc"][measured:]))
+        assert columns["train_loss"] == usual["train_loss"]
 
     def test_npz_needs_no_unpickling(self):
         with TemporaryDirectory() as folder:

@@ -72,6 +72,25 @@ class EvaluateCommandTest(tf.test.TestCase):
         self.assertEqual(found, np.bincount(labels).tolist())
         self.assertGreater(content["top5_accuracy"], content["accuracy"])
 
+    def test_loss_and_metrics_are_those_of_the_run(self):
+        self.settings = tiny_config(
+            self.folder,
+            "training.loss=mean_squared_error",
+            "training.metrics=[{TopKCategoricalAccuracy: {k: 2, name: top2}}]",
+        )
+        weights = [np.zeros_like(array) for array in initial_weights(self.settings)]
+        offset = next(i for i, array in enumerate(weights) if array.shape == (10,))
+        weights[offset][7], weights[offset][3] = 2.0, 1.0
+        write_run(self.run, self.settings, {1: weights})
+        result = self.command("--json", "-")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        content = json.loads(result.stdout)
+        labels = self.labels()
+        error = weights[offset] - np.eye(10)[labels]
+        self.assertAllClose(content["loss"], np.mean(error**2), rtol=1e-5)
+        self.assertAllClose(content["metrics"], {"top2": np.isin(labels, [3, 7]).mean()})
+        self.assertEqual(content["accuracy"], np.mean(labels == 7))
+
     def labels(self) -> np.ndarray:
         data = prepare("digits", self.cache)
         batches = images_and_labels(data, start=0, stop=360, batch=360)

@@ -121,6 +121,32 @@ def test_a_report_of_several_runs_compares_them(tmp_path: Path) -> None:
         assert expected in page.text
 
 
+def test_runs_that_count_no_hits_show_their_loss_and_metrics(tmp_path: Path) -> None:
+    options = ("schedule.epochs=4", "training.loss=mean_squared_error")
+    make_run(tmp_path / "a", *options, metric="mean <error>")
+    make_run(tmp_path / "b", *options, "sync.mode=bsp", metric="mean <error>")
+    make_run(tmp_path / "c", "schedule.epochs=4")
+    page = tmp_path / "report.html"
+    for runs, expected, others in (
+        ("a", ("test loss, best", "test mean <error>, last", "Mean <error> over"), ("accuracy",)),
+        ("ab", ("The best loss is picked", "Loss over", "Mean <error> over"), ("accuracy",)),
+        ("ac", ("test accuracy, last (%)", "test mean <error>, last"), ()),
+    ):
+        paths = [tmp_path / name for name in runs]
+        result = _command("dbsl_tf.report", *paths, "--output", page)
+        assert (result.returncode, result.stderr) == (0, "")
+        text = _page(page).text.lower()
+        for part in expected:
+            assert part.lower() in text, (runs, part)
+        for part in others:
+            assert part not in text, (runs, part)
+    figure = tmp_path / "figure.svg"
+    plot = ("dbsl_tf.plot", tmp_path / "a", "--kind", "metric", "--metric", "mean <error>")
+    result = _command(*plot, "--output", figure)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert figure.stat().st_size > 1000
+
+
 @pytest.mark.parametrize(("suffix", "beginning"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_a_figure_alone(tmp_path: Path, suffix: str, beginning: bytes) -> None:
     make_run(tmp_path / "run", "schedule.epochs=4")
@@ -144,6 +170,15 @@ def test_a_figure_alone(tmp_path: Path, suffix: str, beginning: bytes) -> None:
             ("dbsl_tf.plot", "{}/run", "--kind", "balance", "--output", "{}/x.png")
             + ("--against", "time"),
             "--against only applies to --kind accuracy or loss",
+        ),
+        (
+            ("dbsl_tf.plot", "{}/run", "--kind", "metric", "--output", "{}/x.png"),
+            "--kind metric and --metric NAME go together",
+        ),
+        (
+            ("dbsl_tf.plot", "{}/run", "--kind", "metric", "--output", "{}/x.png")
+            + ("--metric", "auc"),
+            "no run has recorded auc: draw accuracy or loss",
         ),
     ],
 )

@@ -108,6 +108,7 @@ def train(engine, case: Case):
     from dbsl_tf.results.checkpoints import Checkpoints
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
+    from dbsl_tf.training.objective import Objective
     from dbsl_tf.training.optimizers import SGD
     from tests.support.softmax_regression import build_network
 
@@ -192,12 +193,15 @@ def train(engine, case: Case):
     state = ModelState(0, initial, velocity if case.keep_momentum else [])
     shared = NotedModel(engine, state, MERGE_RULES[case.merge])
     optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
-    evaluation = evaluation_closure(engine, shared.exchange, network, test_dataset)
+    objective = Objective()
+    evaluation = evaluation_closure(engine, shared.exchange, network, objective, test_dataset)
+    mini_epoch = mini_epoch_closure(engine, shared.exchange, network, objective, optimizer)
     components = Components(
         engine=engine,
         shared_model=shared,
-        mini_epochs={RESOLUTION: mini_epoch_closure(engine, shared.exchange, network, optimizer)},
-        evaluator=Evaluator(engine, shared, {RESOLUTION: evaluation}, 7),
+        objective=objective,
+        mini_epochs={RESOLUTION: mini_epoch},
+        evaluator=Evaluator(engine, shared, objective, {RESOLUTION: evaluation}, 7),
         batches={RESOLUTION: FirstSamples()},
     )
     checkpoints = CheckpointsNoted(Path(tempfile.mkdtemp()), keep=1)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,10 +18,12 @@ from rich.console import Console
 
 from dbsl_tf.evaluation.figure import plot_scores
 from dbsl_tf.evaluation.report import print_scores
-from dbsl_tf.evaluation.scores import Scores
+from dbsl_tf.evaluation.scores import ClassScores, Scores
 
 # Of 4 ants 3 are taken for ants and 1 for a cat; there is no bee; of 6 cats 3 are taken for bees.
-SCORES = Scores(["ant", "bee", 'cat "x", y'], 0.5, 9, np.array([[3, 0, 1], [0, 0, 0], [0, 3, 3]]))
+SCORES = ClassScores(
+    ["ant", "bee", 'cat "x", y'], 0.5, 9, np.array([[3, 0, 1], [0, 0, 0], [0, 3, 3]])
+)
 
 
 class TestScores:
@@ -41,12 +44,23 @@ class TestScores:
         assert rows[1][:3] == ["bee", "0", ""]
         assert rows[2][0] == 'cat "x", y'
 
+    def test_other_metrics_and_no_classes(self):
+        for scores, expected in (
+            (replace(SCORES, metrics={"auc": 0.75}), "top-5 90.00%, auc 0.75 of 10 images"),
+            (Scores(10, 0.5, {"auc": 0.75, "f": None}), "5000, auc 0.75, f not a number of 10 sa"),
+        ):
+            console = Console(file=io.StringIO(), width=100)
+            print_scores(scores, console)
+            assert expected in console.file.getvalue()
+            assert scores.as_dict()["metrics"]["auc"] == 0.75
+        assert "metrics" not in SCORES.as_dict()
+
     @given(st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=4, max_size=4))
     def test_the_accuracy_is_that_of_the_classes_weighted(self, confusion):
         matrix = np.array(confusion)
         if not matrix.sum():
             return
-        scores = Scores(list("abcd"), 1.0, 0, matrix)
+        scores = ClassScores(list("abcd"), 1.0, 0, matrix)
         weighted = sum(
             accuracy * row.sum()
             for accuracy, row in zip(scores.class_accuracies, matrix)
@@ -62,7 +76,7 @@ class TestScores:
         matrix = 10 * np.eye(30, dtype=int)
         matrix[17, 3] = 5
         console = Console(file=io.StringIO(), width=100)
-        print_scores(Scores([str(n) for n in range(30)], 1.0, 0, matrix), console)
+        print_scores(ClassScores([str(n) for n in range(30)], 1.0, 0, matrix), console)
         shown = console.file.getvalue()
         assert "the 10 worst of 30 classes" in shown
         assert re.search(r"│ 17 +│ +15 +│ +66\.67% │ +3 \(5\)", shown)
@@ -74,7 +88,7 @@ class TestScores:
                 scores = SCORES
                 if classes == 100:
                     matrix = np.random.default_rng(0).integers(0, 9, (100, 100))
-                    scores = Scores([str(n) for n in range(100)], 1.0, 0, matrix)
+                    scores = ClassScores([str(n) for n in range(100)], 1.0, 0, matrix)
                 path = Path(folder) / f"{classes}.svg"
                 plot_scores(scores, "a title", path)
                 content = path.read_text()

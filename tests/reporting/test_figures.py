@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from itertools import combinations
@@ -12,14 +13,17 @@ import pytest
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.comparison import group_runs
 from dbsl_tf.reporting.figures.inline_svg import inline_svg
-from dbsl_tf.reporting.figures.kinds import KINDS, draw
+from dbsl_tf.reporting.figures.kinds import KINDS, METRIC, draw
 from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import COLUMN, paper_style
+from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.results.records import FaultRecord
 from tests.support.run_directories import START, make_run
 
 pytest.importorskip("matplotlib")
+# What every run has.
+ALWAYS = [kind for kind in KINDS if kind != METRIC]
 
 
 def _overlapping(figure) -> list[tuple[str, str]]:
@@ -64,7 +68,7 @@ def _eight(tmp_path: Path) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALWAYS)
 def test_nothing_overlaps_in_figures_of_one_and_of_eight_runs(tmp_path: Path, kind: str) -> None:
     fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
     make_run(tmp_path / "one", "schedule.epochs=6", "schedule.milestones=[]", faults=[fault])
@@ -76,7 +80,7 @@ def test_nothing_overlaps_in_figures_of_one_and_of_eight_runs(tmp_path: Path, ki
             assert _outside(figure) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALWAYS)
 def test_long_names_are_wrapped_and_their_signs_shown_as_they_are(
     tmp_path: Path, kind: str
 ) -> None:
@@ -159,3 +163,36 @@ def test_the_staleness_of_a_bar_may_be_huge(tmp_path: Path) -> None:
     middles = [round(bar.get_x() + bar.get_width() / 2) for bar in axes.patches]
     assert middles == [0, 2**40]
     assert [bar.get_height() for bar in axes.patches] == [1, 1]
+
+
+class TestWithoutAccuracy:
+    """Runs that measure something else."""
+
+    @pytest.fixture
+    def runs(self, tmp_path: Path) -> list[Path]:
+        paths = [tmp_path / "1", tmp_path / "2"]
+        for seed, path in enumerate(paths):
+            overrides = (f"run.seed={seed}", "training.loss=mean_squared_error")
+            make_run(path, "schedule.epochs=3", *overrides, metric="mean_error_$")
+        return paths
+
+    def test_other_metrics_and_the_loss_are_drawn(self, runs: list[Path]) -> None:
+        for paths in (runs[:1], runs):
+            with paper_style():
+                figure = draw(METRIC, group_runs(read_runs(paths)), metric="mean_error_$")
+                assert _overlapping(figure) == []
+                (axes,) = figure.axes
+                loss = draw("loss", group_runs(read_runs(paths))).axes[0]
+            assert axes.get_ylabel().replace("\\", "").endswith("mean_error_$")
+            assert "cross-entropy" not in loss.get_ylabel()
+            line = axes.get_lines()[0]
+            assert list(line.get_xdata()) == [1.0, 2.0, 3.0]
+            assert line.get_ydata()[0] == pytest.approx(40 * math.exp(-1 / 4), rel=0.02)
+
+    def test_accuracy_is_refused_in_favour_of_what_there_is(self, runs: list[Path]) -> None:
+        with pytest.raises(UserError, match=r"recorded accuracy: draw loss or mean_error_\$"):
+            draw("accuracy", group_runs(read_runs(runs)))
+
+    def test_the_best_is_that_of_the_lowest_loss(self, runs: list[Path]) -> None:
+        (run, _) = read_runs(runs)
+        assert measures(run).best.test_loss == min(e.test_loss for e in run.evaluations)

@@ -46,6 +46,20 @@ class TestDisplay:
         assert re.search(r"^epoch +1/2  small loss 6\.0000  large loss 5\.0000  ", first)
         assert re.search(r"^epoch +2/2  small loss 4\.0000  large loss 3\.0000  ", second)
 
+    def test_a_run_without_accuracy_shows_its_loss_and_metrics(self):
+        record = evaluation_record(
+            test_accuracy=None, test_loss=1.25, test_metrics={"auc": 0.98765, "f": None}
+        )
+        for terminal, expected in (
+            (False, "epoch   1/2  test loss 1.2500  auc 0.9877  f -\n"),
+            (True, "images/s, test loss 1.25"),
+        ):
+            console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
+            with Display(console, PLAN, epochs=2) as display:
+                display.evaluated(record)
+            assert expected in console.file.getvalue()
+            assert "accuracy" not in console.file.getvalue()
+
     def test_a_terminal_shows_progress_of_both_roles(self):
         shown = show(terminal=True)
         for text in ("epoch 1/2", "small workers", "large workers", "2/4", "1/2", "loss 1.500"):

@@ -108,6 +108,29 @@ class TestRecords:
         read = records_of(read_events(path))
         assert [vars(record) for record in read] == [vars(record) for record in written]
 
+    def test_of_another_objective(self, path: Path):
+        """No accuracy, and other metrics, of which a value may not be a number."""
+        commit = commit_record(train_accuracy=None, train_metrics={"auc": 0.5, "f": None})
+        evaluation = evaluation_record(commit=1, test_accuracy=None, test_metrics={"auc": 1})
+        with History(path) as history:
+            history.committed(commit)
+            history.evaluated(evaluation)
+        with History(path) as history:
+            assert (history.commits, history.evaluations) == ([commit], [evaluation])
+            assert history.damaged == {}
+        assert [vars(r) for r in records_of(read_events(path))] == [vars(commit), vars(evaluation)]
+
+    def test_lines_of_runs_with_accuracy_alone_are_what_they_always_were(self):
+        assert list(commit_record().as_dict()) == [
+            *("event", "commit", "epoch", "worker", "role", "resolution", "batch", "samples"),
+            *("steps", "started", "seconds", "loop_seconds", "learning_rate", "update_factor"),
+            *("staleness", "train_loss", "train_accuracy"),
+        ]
+        assert list(evaluation_record().as_dict()) == [
+            *("event", "commit", "epoch", "resolution", "test_loss", "test_accuracy", "samples"),
+            *("started", "seconds"),
+        ]
+
     def test_what_an_imported_run_leaves_out_is_none(self):
         event = {"event": "commit", "commit": 1, "worker": 0, "role": "small"}
         event |= {"started": 10.0, "seconds": 2.0, "train_loss": None}
@@ -134,6 +157,13 @@ WRONG: list[tuple[str, Any, str]] = [
     ("role", 1, "role of a line of kind commit is 1, not text"),
     ("role", "medium", "role of commit 3 is 'medium'"),
     ("train_loss", [2.0], "train_loss of a line of kind commit is [2.0], not a finite number"),
+    ("train_accuracy", "x", "train_accuracy of a line of kind commit is 'x', not a finite number"),
+    ("train_metrics", [1], "train_metrics of a line of kind commit is not an object"),
+    (
+        "train_metrics",
+        {"auc": "x"},
+        "auc in the train_metrics of a line of kind commit is 'x', not a finite number",
+    ),
     ("velocity", 1, "commit 3 has an unknown velocity"),
 ]
 

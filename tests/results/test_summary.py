@@ -49,6 +49,19 @@ class TestSummary:
         assert summary["realised_extra_time_ratio"] == pytest.approx(1.32)
         assert summary["mean_staleness"] == 1.0
 
+    def test_without_accuracy_the_best_is_the_lowest_loss(self):
+        none = dict(test_accuracy=None)
+        evaluations = [
+            evaluation_record(commit=1, **none, test_loss=0.2, test_metrics={"auc": 0.7}),
+            evaluation_record(commit=2, **none, test_loss=0.4, test_metrics={"auc": 0.8}),
+        ]
+        summary = summarize(schedule(1), [commit_record()], evaluations, wall_seconds=8.0)
+        assert (summary["test_accuracy"], summary["best_test_accuracy"]) == (None, None)
+        assert (summary["test_loss"], summary["best_test_loss"]) == (0.4, 0.2)
+        assert summary["test_metrics"] == {"auc": 0.8}
+        plain = summarize(schedule(1), [commit_record()], [evaluation_record()], wall_seconds=8.0)
+        assert summary.keys() - plain.keys() == {"best_test_loss", "test_metrics"}
+
     def test_extra_time_where_other_plans_held_before(self):
         # By the plan a large worker's 600 samples in 6 steps take 0.72 s; this one's 300 in 3
         # take half of that, and its 200 in batches of 50 take 0.2 + 4 · 0.02 = 0.28 s. All took

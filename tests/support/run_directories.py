@@ -6,7 +6,9 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from dbsl_tf.common.processor import Processor, WorkerProcessor
 from dbsl_tf.config import load_config
@@ -18,6 +20,7 @@ from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 
+Record = TypeVar("Record", CommitRecord, EvaluationRecord)
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 SAMPLES = 1437  # the digits
 START = 1_800_000_000.0
@@ -38,6 +41,7 @@ def make_run(
     commits: int | None = None,
     faults: Sequence[FaultRecord] = (),
     evaluate: bool = True,
+    metric: str = "",
 ) -> RunDirectory:
     """A run of the quickstart's configuration with `overrides`.
 
@@ -49,6 +53,7 @@ def make_run(
         commits: after how many the run was cut off; None: it is finished.
         faults: written after the commit that they name.
         evaluate: whether it was evaluated after each epoch.
+        metric: what was measured instead of the accuracy, by name; nothing: the accuracy.
     """
     config = load_config(CONFIG, [f"run.dir={path}", *overrides])
     schedule = resolve(config, SAMPLES).schedule
@@ -60,18 +65,28 @@ def make_run(
     done = _commits(schedule, config.run.seed)[:commits]
     with History(directory.history) as history:
         for record in done:
-            history.committed(record)
+            history.committed(_measuring(record, metric))
             for fault in faults:
                 if fault.commit == record.commit:
                     history.faulted(fault)
             if evaluate and record.commit % config.cluster.workers == 0:
-                history.evaluated(_evaluation(record, config.run.seed))
+                history.evaluated(_measuring(_evaluation(record, config.run.seed), metric))
         if commits is None and evaluate:
             seconds = max(record.started + record.seconds for record in done) - START
             summary = summarize(schedule, history.commits, history.evaluations, seconds)
             summary["compute"] = compute_record(config.compute, _processors(config.cluster.workers))
             directory.write_json(directory.summary, summary)
     return directory
+
+
+def _measuring(record: Record, metric: str) -> Record:
+    """The record, or one of a run that measures something else instead of the accuracy."""
+    if not metric:
+        return record
+    part = "train" if isinstance(record, CommitRecord) else "test"
+    accuracy = getattr(record, f"{part}_accuracy")
+    changes = {f"{part}_accuracy": None, f"{part}_metrics": {metric: 40.0 * (1.0 - accuracy)}}
+    return replace(record, **changes)
 
 
 def _processors(workers: int) -> list[WorkerProcessor]:

@@ -42,3 +42,20 @@ class TestTable:
             r"bsp +│ +3/4 +│ +93\.00 ± 3\.61 +│ 1\.5000 ± 0\.0000 │ +- +│ +- ", lines[0]
         )
         assert re.search(r"asp +│ +1/1 +│ +50\.00 │ +- +│", lines[1])
+
+    def test_runs_without_accuracy(self):
+        summaries = [
+            {"test_accuracy": None, "test_loss": loss, "test_metrics": {"auc": auc}}
+            for loss, auc in ((1.0, 0.5), (2.0, 0.75))
+        ]
+        rows = [Row(Point((("run.seed", "1"),)), 2, tuple(summaries)), Row(ROWS[1].point, 1, ())]
+        console = Console(file=io.StringIO(), width=120)
+        print_rows(rows, console)
+        printed = console.file.getvalue()
+        assert "accuracy" not in printed
+        assert re.search(r"1\.5000 ± 0\.7071 .* 0\.625 ± 0\.1768", printed)
+        table = rows_as_json(rows)
+        assert table[0]["test_accuracy"] is None
+        assert table[0]["test_metrics"]["auc"]["mean"] == 0.625
+        assert table[1]["test_metrics"] == {"auc": None}
+        assert "test_metrics" not in rows_as_json(ROWS)[0]

@@ -57,6 +57,20 @@ class TensorBoardTest(tf.test.TestCase):
             },
         )
 
+    def test_other_metrics_instead_of_an_accuracy(self):
+        with TensorBoard(self.folder, 0, "", 32) as board:
+            commit = commit_record(train_accuracy=None, train_metrics={"auc": 0.75, "f": None})
+            board.committed(commit)
+            metrics = dict(test_accuracy=None, test_metrics={"auc": 0.5})
+            board.evaluated(evaluation_record(commit=2, **metrics))
+            board.evaluated(evaluation_record(commit=2, resolution=16, **metrics))
+        small, test = (curves(self.folder / name) for name in ("small", "test"))
+        self.assertEqual(small["auc"], {1: 0.75})
+        self.assertEmpty({"accuracy", "f"} & small.keys())
+        self.assertEqual(
+            test, {"loss": {2: 1.5}, "auc": {2: 0.5}, "loss_16px": {2: 1.5}, "auc_16px": {2: 0.5}}
+        )
+
     def test_the_configuration_is_shown_as_it_is_written(self):
         with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32):
             pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import keras_core
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from dbsl_tf.models import build_model
 from dbsl_tf.training.compute import Compute
 from dbsl_tf.training.local_loop import Steps, evaluate, train_steps
 from dbsl_tf.training.network import Network
+from dbsl_tf.training.objective import Objective
+from dbsl_tf.training.objective_settings import ObjectiveSettings
 from dbsl_tf.training.optimizers import LARS, SGD, AdamW
 from tests.support.softmax_regression import (
     batches,
@@ -32,14 +35,17 @@ def as_dataset(data) -> tf.data.Dataset:
     )
 
 
-def run_loop(network, optimizer, data, learning_rate, seed=0, state=(), weights=None):
+def run_loop(
+    network, optimizer, data, learning_rate, seed=0, state=(), weights=None, objective=None
+):
     initial = weights or network.initial_weights()
+    objective = objective or Objective()
 
     @tf.function(autograph=False)
     def loop(iterator, rate, seed):
         weights = [tf.constant(weight) for weight in initial]
         steps = Steps(tf.constant(len(data), tf.int64), rate, seed)
-        return train_steps(network, optimizer, weights, iterator, steps, state)
+        return train_steps(network, objective, optimizer, weights, iterator, steps, state)
 
     iterator = iter(as_dataset(data))
     return loop(iterator, tf.constant(learning_rate), tf.constant(seed, tf.int64))
@@ -84,7 +90,7 @@ class TrainStepsTest(tf.test.TestCase):
         network, data = build_network(), batches([6])
         _, logits, _, _ = logits_and_losses(network.initial_weights(), *data[0])
         sums = run_loop(network, SGD(), data, learning_rate=0.1).sums
-        self.assertEqual(sums.correct, np.sum(logits.argmax(1) == data[0][1].argmax(1)))
+        self.assertEqual(sums.metrics[0], np.sum(logits.argmax(1) == data[0][1].argmax(1)))
 
     def test_a_large_model_takes_nesterov_steps(self):
         # Large enough for TensorFlow's memory optimiser to rewrite sums of three in the loop.
@@ -97,6 +103,7 @@ class TrainStepsTest(tf.test.TestCase):
             lambda steps: (
                 train_steps(
                     network,
+                    Objective(),
                     optimizer,
                     weights,
                     batches,
@@ -167,7 +174,7 @@ class PrecisionTest(tf.test.TestCase):
         for precision in ("float32", "mixed_bfloat16"):
             network = resnet(precision)
             losses[precision] = evaluate(
-                network, network.initial_weights(), as_dataset(data)
+                network, Objective(), network.initial_weights(), as_dataset(data)
             ).loss.numpy()
         self.assertNotEqual(*losses.values())
         self.assertAllClose(*losses.values(), rtol=0.05)
@@ -246,20 +253,45 @@ class XlaTest(tf.test.TestCase):
         def loop(iterator):
             weights = [tf.constant(weight) for weight in initial]
             steps = Steps(tf.constant(2, tf.int64), tf.constant(0.1), tf.constant(0))
-            return train_steps(network, SGD(), weights, iterator, steps)
+            return train_steps(network, Objective(), SGD(), weights, iterator, steps)
 
         return loop.get_concrete_function(iter(as_dataset(batches([4])))).graph.as_graph_def()
+
+
+class ObjectiveTest(tf.test.TestCase):
+    def test_another_loss_is_what_the_steps_minimise(self):
+        """With squared errors: worked out by hand for the linear model that it is."""
+        network, data = build_network(), batches([4])
+        ((images, labels),) = data
+        kernel, bias = network.initial_weights()
+        features = images.mean(axis=(1, 2))
+        error = features @ kernel + bias - labels
+        gradient = 2 / error.size * features.T @ error, 2 / error.size * error.sum(0)
+        settings = ObjectiveSettings(
+            keras.losses.MeanSquaredError(), [keras.metrics.MeanAbsoluteError()]
+        )
+        objective = settings.build(*[tf.TensorSpec([None, 2])] * 2)
+        trained = run_loop(network, SGD(momentum=0.0), data, 0.5, objective=objective)
+        self.assertAllClose(trained.weights[0], kernel - 0.5 * gradient[0], atol=1e-6)
+        self.assertAllClose(trained.weights[1], bias - 0.5 * gradient[1], atol=1e-6)
+        sums = tf.nest.map_structure(lambda tensor: tensor.numpy(), trained.sums)
+        measured = objective.measured([sums])
+        self.assertAllClose(measured.loss, np.mean(error**2), rtol=1e-5)
+        self.assertIsNone(measured.accuracy)
+        self.assertAllClose(
+            measured.metrics, {"mean_absolute_error": np.mean(np.abs(error))}, rtol=1e-5
+        )
 
 
 class EvaluateTest(tf.test.TestCase):
     def test_sums_over_batches_of_unequal_size(self):
         network, data = build_network(), batches([5, 5, 2])
         weights = network.initial_weights()
-        sums = evaluate(network, weights, as_dataset(data))
+        sums = evaluate(network, Objective(), weights, as_dataset(data))
         images, labels = (np.concatenate(parts) for parts in zip(*data))
         _, logits, _, losses = logits_and_losses(weights, images, labels)
         self.assertAllClose(sums.loss, losses.sum(), rtol=1e-5)
-        self.assertEqual(sums.correct, np.sum(logits.argmax(1) == labels.argmax(1)))
+        self.assertEqual(sums.metrics[0], np.sum(logits.argmax(1) == labels.argmax(1)))
         self.assertEqual(sums.samples, 12)
 
 

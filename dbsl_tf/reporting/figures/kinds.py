@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.curves import Against
+from dbsl_tf.reporting.curves import ACCURACY, LOSS, Against
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.progress_curves import draw_progress
 from dbsl_tf.reporting.figures.time_model import draw_time_model
@@ -15,24 +15,28 @@ from dbsl_tf.reporting.figures.timeline import draw_timeline
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CURVES = ("accuracy", "loss")
+METRIC = "metric"
+CURVES = (ACCURACY, LOSS, METRIC)
 KINDS = (*CURVES, "timeline", "time-model", "balance")
 
 
-def draw(kind: str, groups: Sequence[Group], against: Against = "epoch") -> Figure:
+def draw(
+    kind: str, groups: Sequence[Group], against: Against = "epoch", metric: str = ""
+) -> Figure:
     """Draws a figure one column wide; call it in `style.paper_style`.
 
     Args:
         kind: one of `KINDS`.
         groups: the runs to draw.
         against: for `CURVES`, whether to draw over epochs or over time.
+        metric: for `METRIC`, its name.
 
     Raises:
         UserError: the runs have not recorded what the figure shows.
     """
     match kind:
-        case "accuracy" | "loss":
-            return draw_progress(groups, kind, against)
+        case "accuracy" | "loss" | "metric":
+            return draw_progress(groups, metric if kind == METRIC else kind, against)
         case "timeline":
             return draw_timeline(groups)
         case "time-model":

@@ -1,4 +1,4 @@
-"""Draws loss or accuracy over epochs or over time."""
+"""Draws loss, accuracy or another metric over epochs or over time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.figure_files import literal
 from dbsl_tf.common.palette import DARK, PALE, line_style
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.curves import Against, Curve, Metric, group_curve, run_curves
+from dbsl_tf.reporting.curves import (
+    ACCURACY,
+    LOSS,
+    Against,
+    Curve,
+    drawn_metrics,
+    group_curve,
+    run_curves,
+)
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
     add_legend,
@@ -27,7 +36,7 @@ _NARROWEST_BAND = 0.09  # share of the axis that leaves room for a resolution
 
 
 def draw_progress(
-    groups: Sequence[Group], metric: Metric, against: Against, width: float = COLUMN
+    groups: Sequence[Group], metric: str, against: Against, width: float = COLUMN
 ) -> Figure:
     """Draws the curves of one run, or one curve for each group with its standard deviation.
 
@@ -42,22 +51,20 @@ def draw_progress(
     single = len(groups) == 1 and len(groups[0].runs) == 1
     curves, on_test = _curves(groups, metric, against, single)
     if not curves:
-        raise UserError(
-            f"no run has recorded {metric} yet; draw it once a mini-epoch or an evaluation is done"
-        )
+        raise UserError(_nothing_recorded([run for group in groups for run in group.runs], metric))
     scale, unit = (1.0, "")
     if against == "time":
         scale, unit = time_unit(max(curve.x[-1] for curve in curves))
     figure = Figure(figsize=(width, 2.3 * width / COLUMN), layout="constrained")
     axes = figure.subplots()
-    factor = 100.0 if metric == "accuracy" else 1.0
+    factor = 100.0 if metric == ACCURACY else 1.0
     for index, curve in enumerate(curves):
         _draw(axes, curve, index, scale, factor)
     finish_axes(axes)
     axes.set_xlabel(f"training time ({unit})" if against == "time" else "epochs")
-    axes.set_ylabel(_y_label(metric, on_test and not single))
+    axes.set_ylabel(_y_label(groups, metric, on_test and not single))
     axes.set_xlim(left=0)
-    if metric == "loss":
+    if metric == LOSS:
         axes.set_ylim(bottom=0)
     if single:
         _mark_resolutions(axes, groups[0].runs[0], against, scale)
@@ -69,7 +76,7 @@ def draw_progress(
 
 
 def _curves(
-    groups: Sequence[Group], metric: Metric, against: Against, single: bool
+    groups: Sequence[Group], metric: str, against: Against, single: bool
 ) -> tuple[list[Curve], bool]:
     """Returns the curves to draw, and whether they show the test set."""
     if single:
@@ -104,9 +111,19 @@ def _draw(axes: Axes, curve: Curve, index: int, scale: float, factor: float) -> 
         axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
-def _y_label(metric: Metric, on_test: bool) -> str:
-    what = f"test {metric}" if on_test else metric
-    return f"{what} (%)" if metric == "accuracy" else f"{what} (cross-entropy)"
+def _nothing_recorded(runs: Sequence[RecordedRun], metric: str) -> str:
+    found = drawn_metrics(runs)
+    if metric not in found and any(run.mini_epochs or run.evaluations for run in runs):
+        return f"no run has recorded {metric}: draw {' or '.join(found)}"
+    return f"no run has recorded {metric} yet: draw it once a mini-epoch or an evaluation is done"
+
+
+def _y_label(groups: Sequence[Group], metric: str, on_test: bool) -> str:
+    what = literal(f"test {metric}" if on_test else metric)
+    if metric == ACCURACY:
+        return f"{what} (%)"
+    default = all(run.config.get("training.loss") is None for g in groups for run in g.runs)
+    return f"{what} (cross-entropy)" if metric == LOSS and default else what
 
 
 def _mark_resolutions(axes: Axes, run: RecordedRun, against: Against, scale: float) -> None:
