@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data import array_data, own_data, stream_data, tfrecord_data
 from dbsl_tf.data.own_data import Data, OwnData
 from dbsl_tf.data.sample_stream import mini_epoch_batches
 from dbsl_tf.data.training_data import StreamSettings
@@ -202,6 +204,15 @@ class EveryKindTest(tf.test.TestCase):
             concrete = make.get_concrete_function()
             self.assertEmpty(concrete.captured_inputs)
             self.assertLess(concrete.graph.as_graph_def().ByteSize(), 50_000)
+
+
+class ExamplesTest(tf.test.TestCase):
+    def test_those_of_the_docstrings(self):
+        for module in (array_data, own_data, stream_data, tfrecord_data):
+            with self.subTest(module.__name__):
+                results = doctest.testmod(module)
+                self.assertGreater(results.attempted, 0)
+                self.assertEqual(results.failed, 0)
 
 
 class RefusalTest(tf.test.TestCase):
