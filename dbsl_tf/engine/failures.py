@@ -56,7 +56,11 @@ def server_was_lost(error: Exception) -> bool:
         tf.errors.FailedPreconditionError,
         tf.errors.CancelledError,
     )
-    return isinstance(error, kinds) and any(word in str(error) for word in forgotten)
+    text = str(error)
+    # What data of a user's own find fault with; the message names the operations around it too.
+    if "assertion failed: [" in text:
+        return False
+    return isinstance(error, kinds) and any(word in text for word in forgotten)
 
 
 def is_retriable(error: tf.errors.OpError) -> bool:
@@ -87,6 +91,9 @@ def _task(message: str) -> str:
 
 def _without_traces(message: str) -> str:
     """Returns what happened in one line, without where in the source the graph was built."""
+    if found := re.search(r"assertion failed: \[(.*)\]", message):
+        # Such as what is wrong with data of a user's own.
+        return found[1].replace("] [", " ")
     message = message.partition("Additional GRPC error information")[0]
     message = re.sub(
         r"^(Detected at node |Graph execution error|\s+File ).*$", "", message, flags=re.M

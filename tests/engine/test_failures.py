@@ -51,8 +51,7 @@ class FailuresTest(tf.test.TestCase):
             named(tf.errors.InvalidArgumentError(None, None, ASSERTION))
         self.assertEqual(
             str(caught.exception),
-            "worker 1 failed (InvalidArgumentError: assertion failed: [not below zero:] [7]"
-            " [[{{node Assert/Assert}}]])",
+            "worker 1 failed (InvalidArgumentError: not below zero: 7)",
         )
 
     def test_too_little_memory_comes_with_advice(self):
