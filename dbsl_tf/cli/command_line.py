@@ -18,9 +18,11 @@ from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
+from dbsl_tf.common.registry import OWN
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config, KeyDescription
+    from dbsl_tf.results.run_directory import RunDirectory
 
 USER_ERROR_STATUS = 2
 CLUSTER_ERROR_STATUS = 1
@@ -129,10 +131,31 @@ def parse_config(
     from dbsl_tf.config import load_config
 
     config = load_config(options.config, options.overrides)
+    if config.run.dir is not None:
+        from dbsl_tf.results.run_directory import RunDirectory
+
+        use_program_of(config, RunDirectory(config.run.dir))
     if options.print_config:
         print(config.to_yaml(), end="")
         raise SystemExit(0)
     return options, config
+
+
+def use_program_of(config: Config, directory: RunDirectory) -> None:
+    """Makes known what the program of a `dbsl_tf.Trainer` gave to its run, if it is one.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    if OWN in (config.model.name, config.data.name, config.training.loss):
+        from dbsl_tf.common import onednn
+        from dbsl_tf.common.quiet import import_tensorflow_quietly
+        from dbsl_tf.library.program import use_program
+
+        # A program's objects import it.
+        onednn.apply(config.compute.onednn)
+        import_tensorflow_quietly()
+        use_program(directory.program)
 
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option
+from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option, use_program_of
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.printing import print_line
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     from dbsl_tf.results.stored_run import StoredRun
 
     stored = StoredRun.read(options.run)
+    use_program_of(stored.config, stored.directory)
     checkpoint = stored.checkpoint(options.checkpoint)
     data = _data(stored, options.data)
     if not data.class_names and (options.csv or options.plot):

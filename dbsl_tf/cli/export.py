@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option
+from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option, use_program_of
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.stored_run import StoredRun
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export_model(options: argparse.Namespace, output: Path) -> None:
     stored = StoredRun.read(options.run)
+    use_program_of(stored.config, stored.directory)
     checkpoint = stored.checkpoint(options.checkpoint)
     from dbsl_tf.common.waiting import waiting_on_terminal
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 IMPORT_PATH = "package.module:attribute"
@@ -52,12 +53,22 @@ def import_attribute(path: str) -> Any:
     return found
 
 
+def search_path() -> tuple[str, ...]:
+    """Returns the folders in which this process finds modules."""
+    return tuple(sys.path)
+
+
+def search_also(folders: Iterable[str]) -> None:
+    """Finds modules in these folders too, after those that are found now."""
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
+    importlib.invalidate_caches()
+
+
 def _module(name: str) -> Any:
     # `python -m` does this by itself, an installed command does not.
     folder = os.getcwd()
     if not {"", folder} & set(sys.path):
-        sys.path.append(folder)
-        importlib.invalidate_caches()
+        search_also([folder])
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

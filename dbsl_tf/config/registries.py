@@ -26,5 +26,9 @@ OPTIMIZERS = Registry(
         "lars": "dbsl_tf.training.optimizers.lars:LARS",
     },
 )
+
+# Functions that return a loss and metrics together.
+OBJECTIVES = Registry("training.loss", {})
+
 # Functions that return a function from an epoch to a base learning rate.
 LEARNING_RATES = Registry("schedule.learning_rate", {})

@@ -88,6 +88,7 @@ class MiniEpochs:
 
     Attributes:
         ordering: lock held by whatever happens in the order of commits.
+        learning_rate_factor: of the learning rates of mini-epochs that have not begun.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class MiniEpochs:
         workers = engine.workers
         merged = checkpoint.commit if checkpoint else 0
         self.ordering = threading.Lock()
+        self.learning_rate_factor = 1.0
         self._settings = settings
         self._components = components
         self._engine = engine
@@ -125,6 +127,7 @@ class MiniEpochs:
         # Until one has finished, the plan says how long a mini-epoch takes.
         self._times = UsualTimes(engine.limits, settings.cluster.worker_timeout, ratio=1.0)
         self._rejected: Counter[int] = Counter()
+        self._waiting_for_hung: set[threading.Thread] = set()
         # BSP: results of the present round; resumed in mid-epoch, the first round is shorter.
         self._round: list[CompletedMiniEpoch] = []
         self._round_size = workers - merged % workers
@@ -138,6 +141,14 @@ class MiniEpochs:
     def finished(self) -> bool:
         """Whether all are merged, and what follows the last commit has begun."""
         return self._dispatcher.finished and not self.ordering.locked()
+
+    def stop_early(self) -> None:
+        """Hands out no more; those in flight are still merged."""
+        self._dispatcher.stop()
+
+    def will_merge_nothing_more(self, threads: Sequence[threading.Thread]) -> bool:
+        """Whether nothing more comes, after `stop_early`, of the threads that run `train`."""
+        return all(not t.is_alive() or t in self._waiting_for_hung for t in threads)
 
     @property
     def progress(self) -> Progress:
@@ -188,6 +199,7 @@ class MiniEpochs:
                 start = self._components.shared_model.fill(slot)
         # In a round it must not matter which worker takes which number.
         rates = active.learning_rates(epoch if self._in_rounds else number / workers)
+        rates = [rate * self.learning_rate_factor for rate in rates]
         seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
         seeds = [self._settings.seed * total + seed for seed in seeds]
         assignments = Assignments.of(active.steps, rates, seeds, self._dispatcher.allowed())
@@ -219,7 +231,9 @@ class MiniEpochs:
         except WorkerHung:
             self._dispatcher.requeue(mini_epoch.number)
             # A worker that recovers may still write to the slot.
+            self._waiting_for_hung.add(threading.current_thread())
             result, hung = call.result(), True
+            self._waiting_for_hung.discard(threading.current_thread())
         completed = CompletedMiniEpoch(mini_epoch, result)
         worker = completed.plan.index
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+
+import numpy as np
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.coordinator.checkpointer import Checkpointer
@@ -53,6 +56,7 @@ class Trainer:
         self._engine = engine
         self._calendar = calendar
         self._evaluator = components.evaluator
+        self._shared_model = components.shared_model
         self._check = check
         self._records = RecordWriter(observers)
         self._shutdown = Shutdown()
@@ -75,6 +79,9 @@ class Trainer:
             self._evaluations,
             self._committed,
         )
+        self._threads: list[threading.Thread] = []
+        self._stopped_early = self._closing = False
+        self._evaluation_may_begin: Callable[[], bool] = lambda: True
         self._records.start(self._shutdown.fail)
         engine.membership.subscribe(self._membership_changed)
 
@@ -119,7 +126,7 @@ class Trainer:
             self._checkpointer.begin()
             run_watched(partial(self._begin, evaluate_first), self._look)
             for _ in range(self._engine.workers):
-                in_thread(self._mini_epochs.train, self._shutdown.fail)
+                self._threads.append(in_thread(self._mini_epochs.train, self._shutdown.fail))
             # Not joined: a thread that waits for a hung worker may never return.
             while self._shutdown.failure is None and not self._done():
                 time.sleep(0.05)
@@ -134,6 +141,29 @@ class Trainer:
     def stop(self) -> None:
         """Begins nothing more and merges nothing more."""
         self._shutdown.stop()
+
+    def stop_early(self) -> None:
+        """Has `run` end in order, after the mini-epochs in flight, an evaluation and a checkpoint.
+
+        It trains no more than one mini-epoch of every worker after this.
+        """
+        self._stopped_early = True
+        self._mini_epochs.stop_early()
+
+    def hold_evaluations(self, may_begin: Callable[[], bool]) -> None:
+        """Lets an evaluation, and the training with it, wait until `may_begin` returns True.
+
+        Until then, the weights that `weights` returns are those of the previous one.
+        """
+        self._evaluation_may_begin = may_begin
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Multiplies the schedule's learning rates by a factor from the next mini-epochs on."""
+        self._mini_epochs.learning_rate_factor = factor
+
+    def weights(self) -> list[np.ndarray]:
+        """Returns the weights that were evaluated last, or else those at the beginning."""
+        return self._shared_model.read_snapshot()
 
     def save_now(self, check: Callable[[], None]) -> None:
         """Saves the weights as they are, after `stop`.
@@ -170,11 +200,24 @@ class Trainer:
         self._stalls.check()
 
     def _done(self) -> bool:
-        if not self._mini_epochs.finished or self._evaluations.busy:
+        if self._stopped_early and not self._mini_epochs.finished:
+            if not self._mini_epochs.will_merge_nothing_more(self._threads):
+                return False
+            if not self._closing:
+                self._closing = True
+                run_watched(self._close_early, self._look)
+        elif not self._mini_epochs.finished:
+            return False
+        if self._evaluations.busy:
             return False
         self._checkpointer.wait()
         self._records.flush()
         return True
+
+    def _close_early(self) -> None:
+        with self._mini_epochs.ordering:
+            self._save()
+            self._evaluate(self._mini_epochs.merged, self._evaluator.highest)
 
     def _raise_failure(self) -> None:
         if self._shutdown.failure is not None:
@@ -198,6 +241,8 @@ class Trainer:
         """Begins to evaluate the weights of this very commit while the training goes on."""
         while self._evaluations.busy and not self._shutdown.begun:
             self._evaluations.wait(_PERIOD)
+        while not (self._shutdown.begun or self._evaluation_may_begin()):
+            time.sleep(0.01)
         if self._shutdown.begun:
             return
         with self._stalls.bounded("copy the weights"):

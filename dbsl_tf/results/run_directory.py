@@ -37,6 +37,9 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
+        # Of runs of a `dbsl_tf.Trainer`: its settings and its objects.
+        self.trainer = path / "trainer.yaml"
+        self.program = path / "program.pkl"
 
     @classmethod
     def of(cls, directory: Path | None, config_file: Path) -> RunDirectory:
@@ -107,6 +110,8 @@ class RunDirectory:
             self.history,
             self.checkpoints,
             self.tensorboard,
+            self.trainer,
+            self.program,
         }
         try:
             files = list(self.path.iterdir()) if self.path.exists() else []

@@ -22,6 +22,7 @@ from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.processor import WorkerProcessor
 from dbsl_tf.common.program import python_module, typed
 from dbsl_tf.common.quiet import remove_generated_files
+from dbsl_tf.common.registry import OWN
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
@@ -33,6 +34,7 @@ from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.run.begun_run import Run
 from dbsl_tf.run.last_resort import LastResort
+from dbsl_tf.run.remote_control import RemoteControl
 
 if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer
@@ -73,6 +75,9 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
                 report(f"training {discarded} commit(s) after the checkpoint again")
         display = Display(console, schedule.plain, schedule.epochs, history.commits)
         observers: list[Observer] = [history, display, *_event_files(run, stack)]
+        remote = RemoteControl.from_environment(os.environ)
+        if remote:
+            observers.append(remote)
         with waiting(console, "loading the network on the workers"):
             check = partial(cluster.check, report)
             look = cluster.watch(report)
@@ -80,6 +85,8 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
             processors = _processors(trainer, look, cluster.limits.standstill)
         if remark := onednn_remark(settings.compute, processors):
             report(remark)
+        if remote:
+            remote.begin(trainer, run.checkpoint.commit if run.checkpoint else 0)
         try:
             with display:
                 trainer.run(evaluate_first=_evaluation_is_missing(run, history))
@@ -158,8 +165,10 @@ def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
 def _introduction(run: Run, task: Task | None) -> str:
     settings, servers = run.resolved.settings, run.resolved.settings.cluster
     where = "starting on this machine" if task is None else "of TF_CONFIG"
+    model, data = settings.model.name, settings.data.name
     text = (
-        f"{settings.model.name} on {settings.data.name}: {servers.workers} worker(s) and "
+        f"{'your model' if model == OWN else model} on {'your data' if data == OWN else data}: "
+        f"{servers.workers} worker(s) and "
         f"{servers.parameter_servers} parameter server(s) {where}"
     )
     if run.checkpoint is not None:

@@ -17,6 +17,8 @@ from dbsl_tf.common.import_path import (
     import_attribute,
     is_import_path,
 )
+from dbsl_tf.common.registry import OWN
+from dbsl_tf.config.registries import OBJECTIVES
 from dbsl_tf.config.training_sections import TrainingSection
 from dbsl_tf.training.keras_losses import is_loss
 from dbsl_tf.training.keras_metrics import KerasMetricSettings, is_metric
@@ -43,6 +45,8 @@ def objective_settings_of(section: TrainingSection) -> ObjectiveSettings:
     Raises:
         UserError: a name is unknown, an import path leads nowhere, or options do not suit.
     """
+    if section.loss == OWN:
+        return OBJECTIVES.make(OWN)
     metrics = None
     if section.metrics is not None:
         metrics = [_metric(*item) for item in section.named_metrics]

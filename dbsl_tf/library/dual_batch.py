@@ -1,0 +1,77 @@
+"""What a user's program asks of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class DualBatch:
+    """Who trains with which batch: the sections `dual_batch`, `sync` and `time_model`.
+
+    Attributes:
+        workers: number of workers, n.
+        small_workers: how many of them train with small batches, n_S.
+        large_batch: samples in a large batch, B_L.
+        extra_time_ratio: time of an epoch relative to large batches only, k; at least 1.
+        time_model: (a, b), the seconds a batch takes being a times its samples plus b; the file of
+            a profile; None: measured before the training.
+        update_factor: weight of a small worker's update: "linear" d_S/d_L, "sqrt" or "none".
+        merge: how updates enter the global weights: "average", "interpolate", or a function of the
+            global weight, the worker's and the update factor.
+        replan: whether the plan follows the speed that is observed.
+        sync: "asp", "bsp", or "ssp".
+        staleness: of "ssp", s.
+
+    Example:
+        >>> DualBatch(workers=4, small_workers=2, large_batch=256).extra_time_ratio
+        1.05
+    """
+
+    workers: int = 2
+    small_workers: int = 1
+    large_batch: int = 128
+    extra_time_ratio: float = 1.05
+    time_model: None | Sequence[float] | str | Path = None
+    update_factor: str = "linear"
+    merge: Any = "average"
+    replan: bool = False
+    sync: str = "asp"
+    staleness: int | None = 1
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Returns the keys of the configuration that say this.
+
+        Raises:
+            UserError: `time_model` is neither two numbers nor a file.
+        """
+        return {
+            "dual_batch": {
+                "small_workers": self.small_workers,
+                "large_batch": self.large_batch,
+                "extra_time_ratio": float(self.extra_time_ratio),
+                "update_factor": self.update_factor,
+                "replan": self.replan,
+            },
+            "sync": {"mode": self.sync, "staleness": self.staleness},
+            "time_model": self._time_model(),
+        }
+
+    def _time_model(self) -> dict[str, Any]:
+        if self.time_model is None:
+            return {}
+        if isinstance(self.time_model, str | Path):
+            return {"profile": str(Path(self.time_model).absolute())}
+        try:
+            a, b = map(float, self.time_model)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"time_model is {self.time_model!r}; give (a, b), the seconds per sample and per "
+                "batch, the file of a profile, or None"
+            ) from error
+        return {"a": a, "b": b}

@@ -1,0 +1,74 @@
+"""Epochs out of the records of mini-epochs and evaluations, with logs as Keras has them.
+
+A run evaluates after every epoch, at one resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+class Epochs:
+    """Collects records until an epoch is complete: all its mini-epochs, and its evaluation.
+
+    Args:
+        workers: mini-epochs in an epoch, n.
+
+    Example:
+        >>> epochs = Epochs(workers=1)
+        >>> commit = {"event": "commit", "commit": 1, "samples": 9, "train_loss": 0.5}
+        >>> list(epochs.completed_by(commit))
+        []
+        >>> list(epochs.completed_by({"event": "evaluation", "commit": 1, "test_loss": 0.75}))
+        [(0, {'loss': 0.5, 'val_loss': 0.75})]
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._commits: dict[int, Mapping[str, Any]] = {}
+        self._evaluations: dict[int, Mapping[str, Any]] = {}
+        self._next = 0
+
+    def begin_after(self, commit: int) -> None:
+        """The run goes on after this commit: what it trains again replaces what was there."""
+        self._next = max(self._next, commit // self._workers)
+        self._commits = {n: c for n, c in self._commits.items() if n <= commit}
+
+    def completed_by(self, event: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yields the epochs, from 0, that are complete with this record, and their logs."""
+        if event["event"] == "commit":
+            self._commits[event["commit"]] = event
+        elif event["event"] == "evaluation":
+            self._evaluations[event["commit"]] = event
+        while (logs := self._logs(self._next)) is not None:
+            yield self._next, logs
+            self._next += 1
+
+    def _logs(self, epoch: int) -> dict[str, float] | None:
+        last = (epoch + 1) * self._workers
+        numbers = range(epoch * self._workers + 1, last + 1)
+        if last not in self._evaluations or not self._commits.keys() >= set(numbers):
+            return None
+        logs = _means([self._commits[number] for number in numbers])
+        evaluation = _values(self._evaluations[last], "test")
+        return logs | {f"val_{name}": value for name, value in evaluation.items()}
+
+
+def _means(commits: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Means over the samples of an epoch."""
+    samples = sum(commit["samples"] for commit in commits)
+    totals: dict[str, float] = {}
+    for commit in commits:
+        for name, value in _values(commit, "train").items():
+            totals[name] = totals.get(name, 0.0) + value * commit["samples"] / samples
+    return totals
+
+
+def _values(record: Mapping[str, Any], kind: str) -> dict[str, float]:
+    metrics = dict(record.get(f"{kind}_metrics") or {})
+    accuracy = record.get(f"{kind}_accuracy")
+    # One of Keras's, which has the same value, is among the metrics.
+    if accuracy is not None and not any(name.endswith("accuracy") for name in metrics):
+        metrics = {"accuracy": accuracy, **metrics}
+    return {"loss": record[f"{kind}_loss"], **metrics}

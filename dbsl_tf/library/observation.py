@@ -1,0 +1,135 @@
+"""What a program sees of its run: callbacks while it trains, history and model afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dbsl_tf.library.epochs import Epochs
+from dbsl_tf.library.observed_model import ObservedModel, ObservedOptimizer
+from dbsl_tf.library.training_process import TrainingProcess
+from dbsl_tf.results.checkpoints import Checkpoints
+from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_objects import read_history
+from dbsl_tf.training.network import Network
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a run before it begins.
+
+    Attributes:
+        directory: of the run.
+        workers: n.
+        epochs: of the whole run.
+        learning_rates: of the schedule at the beginning of each epoch.
+    """
+
+    directory: RunDirectory
+    workers: int
+    epochs: int
+    learning_rates: Sequence[float]
+
+
+class Observation:
+    """Follows a run from its first record to its end, and calls the callbacks of Keras.
+
+    Args:
+        expected: what is known of the run.
+        model: the program's.
+        network: the same as a function of its weights.
+        callbacks: of Keras 3.
+
+    Attributes:
+        model: as given; after `end` it has the weights of the run.
+    """
+
+    def __init__(
+        self, expected: Expected, model: Any, network: Network, callbacks: Sequence[Any]
+    ) -> None:
+        self._expected = expected
+        self._network = network
+        self._callbacks = callbacks
+        self._epochs = Epochs(expected.workers)
+        self._epoch = 0
+        self._factor = 1.0
+        self._process: TrainingProcess | None = None
+        self._optimizer = ObservedOptimizer(expected.learning_rates[0], self._set_learning_rate)
+        self._model = ObservedModel(model, self._optimizer, self._fetch)
+        self.model = model
+        self._begun = False
+        for callback in callbacks:
+            callback.set_params({"epochs": expected.epochs, "verbose": 0, "steps": None})
+            callback.set_model(self._model)
+
+    def take(self, process: TrainingProcess, event: dict[str, Any]) -> None:
+        """Takes in what the run sends."""
+        self._process = process
+        if event["event"] == "begin":
+            # Once more where the run was resumed by itself.
+            self._epochs.begin_after(event["commit"])
+            if not self._begun:
+                self._begun = True
+                self._call("on_train_begin")
+            if self._factor != 1.0:
+                process.ask("scale_learning_rates", self._factor)
+        for epoch, logs in self._epochs.completed_by(event):
+            self._epoch = epoch
+            self._end_epoch(logs)
+        if event["event"] == "evaluation":
+            # The next one may replace the weights that callbacks saw.
+            process.ask("seen")
+
+    def end(self) -> dict[str, list[float]]:
+        """The run has ended; returns the history of all its epochs, of earlier processes too."""
+        self._process = None
+        self._model.outdate()
+        history: dict[str, list[float]] = {}
+        epochs = Epochs(self._expected.workers)
+        logs: dict[str, float] = {}
+        for event in read_history(self._expected.directory):
+            for _, logs in epochs.completed_by(event):
+                for name, value in logs.items():
+                    history.setdefault(name, []).append(value)
+        self._call("on_train_end", logs)
+        # Unless a callback has given it others.
+        self._model.get_weights()
+        return history
+
+    def _end_epoch(self, logs: dict[str, float]) -> None:
+        self._optimizer.show(self._expected.learning_rates[self._epoch] * self._factor)
+        self._model.outdate()
+        self._call("on_epoch_begin", self._epoch)
+        self._call("on_epoch_end", self._epoch, logs)
+        if self._model.stop_training and self._process is not None:
+            self._process.ask("stop")
+
+    def _call(self, event: str, *arguments: Any) -> None:
+        for callback in self._callbacks:
+            getattr(callback, event)(*arguments)
+
+    def _set_learning_rate(self, rate: float) -> None:
+        scheduled = self._expected.learning_rates[self._epoch]
+        if scheduled > 0:
+            self._factor = rate / scheduled
+            if self._process is not None:
+                self._process.ask("scale_learning_rates", self._factor)
+
+    def _fetch(self) -> None:
+        path = self._expected.directory.path / ".weights.npz"
+        try:
+            if self._process is not None and self._process.write_weights(path):
+                with np.load(path) as arrays:
+                    weights = [arrays[name] for name in arrays.files]
+            else:
+                # The training has ended, or the run has just lost a server.
+                checkpoint = Checkpoints(self._expected.directory.checkpoints, keep=1).latest(print)
+                if checkpoint is None:
+                    return
+                weights = checkpoint.weights
+        finally:
+            path.unlink(missing_ok=True)
+        self._network.assign(weights)

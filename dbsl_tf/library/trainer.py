@@ -1,0 +1,219 @@
+"""`dbsl_tf.Trainer`: dual batch sizes for a program's own model and data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.program import python_module
+from dbsl_tf.common.registry import OWN
+from dbsl_tf.config import Config, load_config
+from dbsl_tf.config.yaml_text import write_yaml
+from dbsl_tf.library.dual_batch import DualBatch
+from dbsl_tf.library.observation import Expected, Observation
+from dbsl_tf.library.program import Program
+from dbsl_tf.library.training_process import train_in_process
+from dbsl_tf.results.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a `Trainer` that has ended.
+
+    Attributes:
+        directory: of the run, for `dbsl report`, `plot`, `evaluate` and `export`.
+        history: what Keras's `History.history` is: for each quantity its values, one an epoch.
+        model: the Keras model with the trained weights.
+    """
+
+    directory: Path
+    history: Mapping[str, Sequence[float]]
+    model: Any = field(repr=False)
+
+
+@dataclass
+class Trainer:
+    """Trains a Keras model with dual batch sizes on a parameter-server cluster.
+
+    The servers, and the coordinator that tells them what to do, are processes of their own, which
+    `fit` starts and ends. With TF_CONFIG set the servers are those of a cluster: the program is
+    then the chief, and workers and parameter servers run `python -m dbsl_tf.serve`, which needs
+    none of the program's code; the program itself, started there, serves too.
+
+    Attributes:
+        build_model: returns a model of Keras 3 or keras-core; called here and in the process that
+            trains. Weights of layers that are not trainable stay as they are.
+        data: see `dbsl_tf.arrays`, `dbsl_tf.tfrecords`, `dbsl_tf.stream` and `dbsl_tf.Data`.
+        plan: who trains with which batch.
+        optimizer: `dbsl_tf.SGD`, `dbsl_tf.AdamW`, `dbsl_tf.LARS`, or one of your own; None:
+            `dbsl_tf.SGD()`. Its `learning_rate` is a number, or a Keras LearningRateSchedule that
+            counts epochs.
+        loss: of Keras, or a function of (y, prediction) that returns [batch]; None: cross-entropy
+            of one-hot labels and logits.
+        metrics: of Keras.
+        callbacks: of Keras; they run in this process beside the training, see `fit`.
+        run_dir: where results go, and where the run is resumed; None: a new folder in runs/.
+        initial_weights: a .keras or .weights.h5 file, or the directory of a run; None: those that
+            `build_model` gives.
+        seed: of initial weights, shuffling and augmentation.
+        cluster: what the section `cluster` of a configuration holds, such as
+            {"parameter_servers": 2}; None: its defaults.
+
+    Raises:
+        UserError: a value cannot be used; the message says which, and what can.
+
+    Example:
+        >>> trainer = dbsl_tf.Trainer(
+        ...     build_model,
+        ...     dbsl_tf.arrays(x, y, x_test, y_test),
+        ...     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        ... )
+        >>> run = trainer.fit(epochs=20)
+        >>> run.history["val_loss"]
+    """
+
+    build_model: Callable[[], Any]
+    data: Any
+    plan: DualBatch = field(default_factory=DualBatch)
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Sequence[Any] | None = None
+    callbacks: Sequence[Any] = ()
+    run_dir: str | os.PathLike[str] | None = None
+    initial_weights: str | os.PathLike[str] | None = None
+    seed: int = 0
+    cluster: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        _import_keras_core()
+        if not callable(self.build_model):
+            raise UserError(
+                f"build_model is {self.build_model!r:.60}; give a function that returns the model"
+            )
+        if self.optimizer is None:
+            # Imported here because it loads TensorFlow.
+            from dbsl_tf.training.optimizers.sgd import SGD
+
+            self.optimizer = SGD()
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the results go."""
+        if self.run_dir is not None:
+            return Path(self.run_dir).absolute()
+        script = Path(getattr(sys.modules["__main__"], "__file__", None) or "notebook").stem
+        return Path("runs", f"{script}-{datetime.now():%Y%m%d-%H%M%S}").absolute()
+
+    def fit(self, epochs: int, verbose: bool = True) -> Run:
+        """Trains until `epochs` are done in all, and evaluates after every one.
+
+        A run that was interrupted, here or by the loss of this process, is resumed from its last
+        checkpoint when `fit` is called again with the same `run_dir`; one that has ended is
+        trained further if there are more epochs to train.
+
+        Callbacks get the logs of each epoch as it is complete, while the next one is being
+        trained: `loss` and the metrics of the training, and those of the evaluation with `val_`
+        before them. The model they see has the weights that were evaluated last. One that sets
+        `self.model.stop_training` ends the run in order, one that sets
+        `self.model.optimizer.learning_rate` sets the base learning rate from now on.
+
+        Args:
+            epochs: mini-epochs of every worker.
+            verbose: whether the run shows its progress.
+
+        Raises:
+            UserError: something cannot be used, or the training diverged.
+            ClusterError: the cluster was lost; call it again to resume.
+            KeyboardInterrupt: it was interrupted; likewise.
+        """
+        # Imported here because it loads TensorFlow.
+        from dbsl_tf.training.objective_settings import ObjectiveSettings
+
+        task = task_from_environment(os.environ)
+        if task is not None and task.role != CHIEF:
+            serve = python_module("dbsl_tf.serve")
+            os.execv(serve[0], serve)
+        directory = RunDirectory(self.directory)
+        config = self._write_configuration(directory, epochs, task)
+        data = self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
+        observation = self._observation(directory, config, data)
+        Program(
+            model=self.build_model,
+            data=data,
+            optimizer=self.optimizer,
+            objective=ObjectiveSettings(self.loss, self.metrics),
+            learning_rates=self._learning_rates(epochs),
+            workers=self.plan.workers,
+        ).save(directory.program)
+        train_in_process(directory, observation.take, quiet=not verbose)
+        history = observation.end()
+        return Run(directory.path, history, observation.model)
+
+    def _observation(self, directory: RunDirectory, config: Config, data: Any) -> Observation:
+        # Imported here because it loads TensorFlow.
+        from dbsl_tf.models.own import build_own_model
+        from dbsl_tf.training.network import Network
+
+        inputs, _ = data.element_spec()
+        built = build_own_model(self.build_model, inputs, self.seed)
+        rates = self._learning_rates(config.schedule.epochs)
+        expected = Expected(
+            directory=directory,
+            workers=config.cluster.workers,
+            epochs=config.schedule.epochs,
+            learning_rates=rates[:: config.cluster.workers],
+        )
+        network = Network(built.model, fixed=built.fixed)
+        return Observation(expected, built.model, network, self.callbacks)
+
+    def _learning_rates(self, epochs: int) -> tuple[float, ...]:
+        """The base learning rate at the beginning of every mini-epoch of the run."""
+        rate = getattr(self.optimizer, "learning_rate", None)
+        if rate is None:
+            raise UserError(
+                f"optimizer is {self.optimizer!r:.60}, which has no learning_rate; give it a "
+                "number, or a Keras LearningRateSchedule that counts epochs"
+            )
+        total = epochs * self.plan.workers
+        if callable(rate):
+            return tuple(float(rate(number / self.plan.workers)) for number in range(total))
+        return (float(rate),) * total
+
+    def _write_configuration(
+        self, directory: RunDirectory, epochs: int, task: Task | None
+    ) -> Config:
+        """Writes what this trainer describes, for the process that trains."""
+        cluster = dict(self.cluster or {})
+        if task is not None:
+            cluster.setdefault("parameter_servers", len(task.addresses.parameter_servers))
+        content: dict[str, Any] = {
+            **self.plan.sections(),
+            "data": {"name": OWN},
+            "model": {"name": OWN},
+            "optimizer": {"name": OWN, "base_lr": self._learning_rates(1)[0]},
+            "training": {"loss": OWN},
+            "cluster": {"workers": self.plan.workers, **cluster},
+            "schedule": {"epochs": epochs, "learning_rate": OWN},
+            "run": {"seed": self.seed, "resume": "auto", "dir": str(directory.path)},
+        }
+        if self.initial_weights is not None:
+            content["model"]["weights"] = str(Path(self.initial_weights).absolute())
+        write_whole_text(directory.trainer, write_yaml(content))
+        return load_config(directory.trainer)
+
+
+def _import_keras_core() -> None:
+    """Imports what else prints a line about its backend."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        import keras_core  # noqa: F401

@@ -1,0 +1,122 @@
+"""`dbsl_tf.Trainer` as a program uses it, with a cluster of its own."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import dbsl_tf
+from dbsl_tf.common.errors import UserError
+from tests.support.launching import ROOT
+
+FEATURES, CLASSES, SAMPLES = 12, 3, 120
+PLAN = dbsl_tf.DualBatch(workers=2, large_batch=20, time_model=(0.001, 0.01))
+
+
+def build_model() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input([FEATURES]),
+            keras.layers.Dense(8, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.1),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+
+
+def samples() -> tuple[np.ndarray, ...]:
+    """Classes that lie apart, so that they are learnt in a few epochs."""
+    numbers = np.random.default_rng(0)
+    y = numbers.integers(CLASSES, size=SAMPLES)
+    x = numbers.normal(size=[SAMPLES, FEATURES]) + 4 * np.eye(CLASSES, FEATURES)[y]
+    return x[:-20].astype("float32"), y[:-20], x[-20:].astype("float32"), y[-20:]
+
+
+def trainer(folder: Path, **settings: object) -> dbsl_tf.Trainer:
+    return dbsl_tf.Trainer(
+        build_model,
+        dbsl_tf.arrays(*samples()),
+        plan=PLAN,
+        optimizer=dbsl_tf.SGD(learning_rate=0.1),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy()],
+        run_dir=folder / "run",
+        **settings,
+    )
+
+
+@pytest.mark.cluster
+def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    run = trainer(tmp_path, callbacks=[keras.callbacks.CSVLogger(log)]).fit(epochs=4)
+
+    names = {"loss", "sparse_categorical_accuracy"}
+    assert set(run.history) == names | {f"val_{name}" for name in names}
+    assert all(len(values) == 4 for values in run.history.values())
+    assert run.history["val_loss"][-1] < run.history["val_loss"][0]
+    # The model has the weights that the last epoch was evaluated with.
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    _, _, x_test, y_test = samples()
+    logits = run.model.predict(x_test, verbose=0)
+    assert float(loss(y_test, logits)) == pytest.approx(run.history["val_loss"][-1], rel=1e-4)
+    # And so has the file.
+    stored = keras.saving.load_model(run.directory / "model.keras")
+    np.testing.assert_allclose(stored.get_weights()[0], run.model.get_weights()[0])
+    rows = list(csv.DictReader(log.open()))
+    assert [float(row["val_loss"]) for row in rows] == pytest.approx(run.history["val_loss"])
+    # What the command line makes of a run it makes of this one.
+    for command in ("report", "evaluate"):
+        result = subprocess.run(
+            [sys.executable, "-m", f"dbsl_tf.{command}", str(run.directory)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+
+    # It is trained further where there are more epochs, from where it was.
+    further = trainer(tmp_path).fit(epochs=5, verbose=False)
+    assert further.history["loss"][:4] == run.history["loss"]
+    assert len(further.history["loss"]) == 5
+    with pytest.raises(UserError, match="holds a run of 5 epochs"):
+        trainer(tmp_path).fit(epochs=5, verbose=False)
+
+
+@pytest.mark.cluster
+def test_callbacks_stop_the_run_and_set_the_learning_rate(tmp_path: Path) -> None:
+    class Halve(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norms: list[float] = []
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.model.optimizer.learning_rate = 0.05
+            self.norms.append(float(np.linalg.norm(self.model.get_weights()[0])))
+            if epoch == 3:
+                self.model.stop_training = True
+
+    halve = Halve()
+    best = tmp_path / "best.keras"
+    callbacks = [
+        halve,
+        keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True),
+        keras.callbacks.EarlyStopping("val_loss", patience=500, restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau("val_loss", patience=500),
+        keras.callbacks.TensorBoard(tmp_path / "board", write_graph=False),
+    ]
+    run = trainer(tmp_path, callbacks=callbacks).fit(epochs=1000, verbose=False)
+
+    assert 4 <= len(run.history["loss"]) < 500
+    assert len(set(halve.norms)) == len(halve.norms)
+    # The best weights were given back.
+    np.testing.assert_array_equal(
+        keras.saving.load_model(best).get_weights()[0], run.model.get_weights()[0]
+    )
+    assert list((tmp_path / "board").rglob("events.*"))
