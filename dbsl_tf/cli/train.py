@@ -27,7 +27,7 @@ from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import override
-from dbsl_tf.config.registries import OPTIMIZERS
+from dbsl_tf.config.registries import MERGE_RULES, OPTIMIZERS
 from dbsl_tf.data.configured import prepare_missing, prepare_on_worker, training_data
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -67,16 +67,20 @@ def check_imported(config: Config) -> None:
         UserError: there is no such thing, or it is not what it should be.
     """
     own_optimizer = not OPTIMIZERS.is_builtin(config.optimizer.name)
-    if not own_optimizer and config.training.is_default:
+    own_rule = not MERGE_RULES.is_builtin(config.dual_batch.merge)
+    if not (own_optimizer or own_rule) and config.training.is_default:
         return
     onednn.apply(config.compute.onednn)
     import_tensorflow_quietly()
+    from dbsl_tf.shared_model.configured import merge_rule
     from dbsl_tf.training.objective_names import objective_settings_of
     from dbsl_tf.training.optimizers import build_optimizer
 
     objective_settings_of(config.training)
     if own_optimizer:
         build_optimizer(config.optimizer)
+    if own_rule:
+        merge_rule(config.dual_batch.merge)
 
 
 def coordinate(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from dbsl_tf.config.names import (
     MERGE_RULE_ALIASES,
     Isolation,
-    MergeRule,
     Rounding,
     SyncMode,
     TransferType,
     UpdateFactor,
 )
+from dbsl_tf.config.registries import MERGE_RULES
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, Timed
 
@@ -82,10 +83,12 @@ class DualBatchSection(Section):
         "linear",
         description="weight f of a small worker's update: d_S/d_L, its square root, or 1",
     )
-    merge: MergeRule = Field(
+    merge: str = Field(
         "average",
         description="how a worker's weights w are merged into the global g: average (g + f w)/(1 + "
-        "f), interpolate ((2 - f) g + f w)/2; journal and compsac, the papers' names, still work",
+        "f), interpolate ((2 - f) g + f w)/2, or a function of yours of g, w and f; journal and "
+        "compsac, the papers' names, still work; no effect with bsp",
+        json_schema_extra={"allowed": MERGE_RULES.allowed},
     )
     replan: bool = Field(
         False,
@@ -97,6 +100,14 @@ class DualBatchSection(Section):
     @classmethod
     def _rule_of_alias(cls, rule: Any) -> Any:
         return MERGE_RULE_ALIASES.get(rule, rule) if isinstance(rule, str) else rule
+
+    @field_validator("merge", mode="after")
+    @classmethod
+    def _known(cls, rule: str) -> str:
+        problem = MERGE_RULES.problem(rule)
+        if problem is not None:
+            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
+        return rule
 
 
 class SyncSection(Section):

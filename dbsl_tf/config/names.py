@@ -22,7 +22,6 @@ PrecisionSetting = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 TransferType = Literal["float32", "bfloat16"]
 Rounding = Literal["nearest", "floor"]
 UpdateFactor = Literal["linear", "sqrt", "none"]
-MergeRule = Literal["average", "interpolate"]
 LearningRateScaling = Literal["none", "linear", "sqrt"]
 SyncMode = Literal["asp", "bsp", "ssp"]
 OptimizerState = Literal["reset", "keep"]
@@ -34,7 +33,7 @@ ProgressiveMode = Literal["cyclic", "single", "off"]
 DelayDistribution = Literal["constant", "exponential", "pareto"]
 
 # The papers' names of the merge rules, which configurations and run directories may still have.
-MERGE_RULE_ALIASES: dict[str, MergeRule] = {"journal": "average", "compsac": "interpolate"}
+MERGE_RULE_ALIASES = {"journal": "average", "compsac": "interpolate"}
 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 MODEL_NAMES: tuple[str, ...] = get_args(ModelName)

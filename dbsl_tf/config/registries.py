@@ -27,6 +27,15 @@ OPTIMIZERS = Registry(
     },
 )
 
+# Functions of one global weight, a worker's and its update factor; see `shared_model.merge`.
+MERGE_RULES = Registry(
+    "dual_batch.merge",
+    {
+        "average": "dbsl_tf.shared_model.merge:average",
+        "interpolate": "dbsl_tf.shared_model.merge:interpolate",
+    },
+)
+
 # Functions that return a loss and metrics together.
 OBJECTIVES = Registry("training.loss", {})
 

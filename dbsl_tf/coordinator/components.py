@@ -20,8 +20,8 @@ from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.schedules.progressive import ResolutionSettings
+from dbsl_tf.shared_model.configured import merge_rule
 from dbsl_tf.shared_model.fixed_weights import FixedWeights
-from dbsl_tf.shared_model.merge import MERGE_RULES
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.shared_model.stored_model import ModelState
 from dbsl_tf.training.building import build_network
@@ -114,7 +114,7 @@ def build_components(
     shared_model = SharedModel(
         engine,
         _initial_state(settings, network, optimizer, checkpoint),
-        MERGE_RULES[settings.dual_batch.merge],
+        merge_rule(settings.dual_batch.merge),
         tf.as_dtype(settings.cluster.transfer_dtype),
     )
     exchange = shared_model.exchange

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.registry import OWN
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class DualBatch:
         time_model: (a, b), the seconds a batch takes being a times its samples plus b; the file of
             a profile; None: measured before the training.
         update_factor: weight of a small worker's update: "linear" d_S/d_L, "sqrt" or "none".
-        merge: how updates enter the global weights: "average", "interpolate", or a function of the
-            global weight, the worker's and the update factor.
+        merge: how updates enter the global weights: "average", "interpolate", an import path, or
+            a function of a global weight, the worker's and the update factor, in TensorFlow's
+            operations, that works element by element; no effect with "bsp".
         replan: whether the plan follows the speed that is observed.
         sync: "asp", "bsp", or "ssp".
         staleness: of "ssp", s.
@@ -39,7 +41,7 @@ class DualBatch:
     extra_time_ratio: float = 1.05
     time_model: None | Sequence[float] | str | Path = None
     update_factor: str = "linear"
-    merge: Any = "average"
+    merge: str | Callable[[Any, Any, Any], Any] = "average"
     replan: bool = False
     sync: str = "asp"
     staleness: int | None = 1
@@ -56,6 +58,7 @@ class DualBatch:
                 "large_batch": self.large_batch,
                 "extra_time_ratio": float(self.extra_time_ratio),
                 "update_factor": self.update_factor,
+                "merge": OWN if callable(self.merge) else self.merge,
                 "replan": self.replan,
             },
             "sync": {"mode": self.sync, "staleness": self.staleness},

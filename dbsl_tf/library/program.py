@@ -24,6 +24,7 @@ from dbsl_tf.common.registry import OWN
 from dbsl_tf.config.registries import (
     DATA,
     LEARNING_RATES,
+    MERGE_RULES,
     MODELS,
     OBJECTIVES,
     OPTIMIZERS,
@@ -43,6 +44,7 @@ class Program:
         objective: loss and metrics; see `ObjectiveSettings`.
         learning_rates: the base learning rate at the beginning of every mini-epoch of the run.
         workers: mini-epochs in an epoch, n.
+        merge: see `dbsl_tf.shared_model.merge`; None: a built-in rule.
         search_path: where the program's modules are found.
     """
 
@@ -52,6 +54,7 @@ class Program:
     objective: Any
     learning_rates: tuple[float, ...]
     workers: int
+    merge: Callable[..., Any] | None = None
     search_path: tuple[str, ...] = field(default_factory=search_path)
 
     def register(self, fingerprints: Mapping[str, str]) -> None:
@@ -65,6 +68,8 @@ class Program:
         OPTIMIZERS.register(OWN, lambda: self.optimizer, fingerprints["optimizer"])
         OBJECTIVES.register(OWN, lambda: self.objective, fingerprints["objective"])
         LEARNING_RATES.register(OWN, lambda: self._learning_rate)
+        if self.merge is not None:
+            MERGE_RULES.register(OWN, self.merge)
 
     def _learning_rate(self, epoch: float) -> float:
         number = round(epoch * self.workers)

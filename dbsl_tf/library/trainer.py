@@ -155,6 +155,7 @@ class Trainer:
             objective=ObjectiveSettings(self.loss, self.metrics),
             learning_rates=self._learning_rates(epochs),
             workers=self.plan.workers,
+            merge=self.plan.merge if callable(self.plan.merge) else None,
         ).save(directory.program)
         train_in_process(directory, observation.take, quiet=not verbose)
         history = observation.end()

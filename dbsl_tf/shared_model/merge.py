@@ -2,7 +2,8 @@
 
 A rule is a function of one global weight g, one worker's weight w (tensors or arrays of one
 shape) and the update factor f of the worker. It acts element by element, on every weight of the
-model alike, batch-normalisation statistics included.
+model alike, batch-normalisation statistics included. They are named in
+`dbsl_tf.config.registries.MERGE_RULES`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,3 @@ def interpolate(g: Weight, w: Weight, f: Weight) -> Weight:
 def weighted_mean(w: Sequence[Weight], f: Sequence[Weight]) -> Weight:
     """g ← Σ fᵢ·wᵢ / Σ fᵢ, the update of BSP by one mini-epoch of every worker."""
     return sum(weight * factor for weight, factor in zip(w, f)) / sum(f)
-
-
-MERGE_RULES: dict[str, MergeRule] = {"average": average, "interpolate": interpolate}

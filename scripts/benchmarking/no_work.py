@@ -20,14 +20,14 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
     from dbsl_tf.coordinator.evaluator import Evaluator
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.results.checkpoints import Checkpoints
-    from dbsl_tf.shared_model.merge import MERGE_RULES
+    from dbsl_tf.shared_model.merge import average
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
     from dbsl_tf.training.objective import Objective
 
     objective = Objective()
     state = ModelState(0, [np.zeros(parameters, np.float32)], [])
-    shared_model = SharedModel(engine, state, MERGE_RULES["average"])
+    shared_model = SharedModel(engine, state, average)
     evaluations = {RESOLUTION: no_evaluation(engine)}
     components = Components(
         engine=engine,

@@ -14,7 +14,7 @@ import tensorflow as tf
 from dbsl_tf.config import load_config
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.resolved import ResolvedRun, RunSettings, settings_of
-from dbsl_tf.shared_model.merge import MERGE_RULES
+from dbsl_tf.shared_model.configured import merge_rule
 from tests.support.isolation import on_shared_cluster
 from tests.support.schedules import constant_schedule
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
@@ -191,7 +191,7 @@ def train(engine, case: Case):
 
     velocity = [np.zeros((2, *weight.shape), np.float32) for weight in initial]
     state = ModelState(0, initial, velocity if case.keep_momentum else [])
-    shared = NotedModel(engine, state, MERGE_RULES[case.merge])
+    shared = NotedModel(engine, state, merge_rule(case.merge))
     optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
     objective = Objective()
     evaluation = evaluation_closure(engine, shared.exchange, network, objective, test_dataset)
@@ -210,6 +210,15 @@ def train(engine, case: Case):
     trainer.run()
     saved = checkpoints.latest(print)
     return records, models, (saved.commit, saved.clocks, saved.samples, saved.weights)
+
+
+def by_hand(rule: str, g, w, f):
+    """A global weight after a merge."""
+    if rule == "average":
+        return (g + f * w) / (1 + f)
+    if rule == "interpolate":
+        return ((2 - f) * g + f * w) / 2
+    return g + np.clip(f * (w - g), -0.01, 0.01)
 
 
 def commits_of(records) -> list[dict]:
@@ -243,13 +252,10 @@ class TrainerTest(tf.test.TestCase):
                 pulled, worker_batches(mine), commit["learning_rate"], MOMENTUM, DECAY, before
             )
             f = mine.update_factor
-            if case.merge == "average":
-                g.append([(old + f * new) / (1 + f) for old, new in zip(g[-1], w)])
-            else:
-                g.append([((2 - f) * old + f * new) / 2 for old, new in zip(g[-1], w)])
+            g.append([by_hand(case.merge, old, new, f) for old, new in zip(g[-1], w)])
             self.assertAllClose(commit["train_loss"], loss / mine.samples, rtol=1e-4)
-            for by_hand, merged in zip(g[-1], models[commit["commit"]], strict=True):
-                self.assertAllClose(by_hand, merged, atol=1e-5)
+            for expected, merged in zip(g[-1], models[commit["commit"]], strict=True):
+                self.assertAllClose(expected, merged, atol=1e-5)
         self.check_learning_rates(commits, case.epochs)
         self.check_evaluation(records, total, g[-1])
         self.check_checkpoint(saved, commits, g[-1])
@@ -284,14 +290,17 @@ class TrainerTest(tf.test.TestCase):
             mine = [c["samples"] for c in commits if c["worker"] == worker]
             taken = samples[RESOLUTION][worker]
             self.assertEqual((clocks[worker], taken), (len(mine), sum(mine)))
-        for by_hand, stored in zip(weights, saved_weights, strict=True):
-            self.assertAllClose(by_hand, stored, atol=1e-5)
+        for expected, stored in zip(weights, saved_weights, strict=True):
+            self.assertAllClose(expected, stored, atol=1e-5)
 
     def test_merge_by_average(self):
         self.check_history(Case(merge="average"))
 
     def test_merge_by_interpolation(self):
         self.check_history(Case(merge="interpolate"))
+
+    def test_merge_by_a_rule_of_another_module(self):
+        self.check_history(Case(merge="tests.support.own_merge_rules:clipped"))
 
     def test_momentum_that_stays_with_the_worker(self):
         self.check_history(Case(keep_momentum=True, epochs=5))
@@ -317,8 +326,8 @@ class TrainerTest(tf.test.TestCase):
                 sum(f * w[i] for f, w in zip(factors, weights)) / sum(factors)
                 for i in range(len(g))
             ]
-            for by_hand, merged in zip(g, models[2 * epoch + 2], strict=True):
-                self.assertAllClose(by_hand, merged, atol=1e-5)
+            for expected, merged in zip(g, models[2 * epoch + 2], strict=True):
+                self.assertAllClose(expected, merged, atol=1e-5)
         self.check_checkpoint(saved, commits, g)
 
     def test_ssp_holds_the_faster_worker(self):

@@ -120,3 +120,30 @@ def test_callbacks_stop_the_run_and_set_the_learning_rate(tmp_path: Path) -> Non
         keras.saving.load_model(best).get_weights()[0], run.model.get_weights()[0]
     )
     assert list((tmp_path / "board").rglob("events.*"))
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_merge_rule_of_the_program(tmp_path: Path) -> None:
+    def ones() -> keras.Model:
+        dense = keras.layers.Dense(CLASSES, kernel_initializer="ones", bias_initializer="ones")
+        return keras.Sequential([keras.Input([FEATURES]), dense])
+
+    plan = dbsl_tf.DualBatch(
+        workers=1,
+        small_workers=0,
+        large_batch=50,
+        time_model=(0.001, 0.01),
+        merge=lambda g, w, f: (g + w) / 2 + 0.25 * f,
+    )
+    run = dbsl_tf.Trainer(
+        ones,
+        dbsl_tf.arrays(*samples()),
+        plan=plan,
+        optimizer=dbsl_tf.SGD(learning_rate=1e-9),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        run_dir=tmp_path / "run",
+    ).fit(epochs=3, verbose=False)
+    # The worker changes next to nothing, and every one of three commits adds a quarter.
+    for weight in run.model.get_weights():
+        np.testing.assert_allclose(weight, np.full_like(weight, 1.75), rtol=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.shared_model.merge import MERGE_RULES, average, interpolate
+from dbsl_tf.shared_model.merge import average, interpolate
 
 
 class MergeTest(tf.test.TestCase):
@@ -21,7 +21,7 @@ class MergeTest(tf.test.TestCase):
 
     def test_both_rules_average_at_factor_one(self):
         g, w = np.array([3.0, 8.0]), np.array([1.0, -2.0])
-        for rule in MERGE_RULES.values():
+        for rule in (average, interpolate):
             self.assertAllClose(rule(g, w, 1.0), [2.0, 3.0])
 
     def test_a_sequence_of_commits(self):
