@@ -61,7 +61,7 @@ class TestStructure:
             if any("dbsl_tf.config.Config" in imports_of(file) for file in files)
         }
         assert reading - {"config"} == {
-            *("cli", "library", "resolved", "results", "run", "simulation", "sweeping")
+            *("cli", "library", "resolved", "results", "running", "simulation", "sweeping")
         }
 
     def test_one_module_knows_the_cluster_coordinator(self) -> None:

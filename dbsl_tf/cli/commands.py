@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         name: Command(name, summary)
         for name, summary in (
             ("train", "Train a network with small- and large-batch workers."),
+            ("run", "Run a program that trains with dbsl_tf.Trainer."),
             ("serve", "Run a worker or a parameter server of a cluster."),
             ("plan", "Print what every worker trains in an epoch, and how long that takes."),
             ("profile", "Measure how long training steps take, and fit the time model."),

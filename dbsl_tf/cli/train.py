@@ -91,8 +91,8 @@ def coordinate(
     console: Console,
 ) -> None:
     """Runs the chief: begins or resumes the run and trains to its end."""
-    from dbsl_tf.run.begun_run import Source, begin_or_resume
-    from dbsl_tf.run.training_run import train
+    from dbsl_tf.running.begun_run import Source, begin_or_resume
+    from dbsl_tf.running.training_run import train
 
     check_imported(config)
     # Whatever must not be touched is refused before arrays are written there.

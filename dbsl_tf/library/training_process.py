@@ -22,7 +22,7 @@ from typing import IO, Any
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.program import python_module
 from dbsl_tf.results.run_directory import RunDirectory
-from dbsl_tf.run.remote_control import CONTROL
+from dbsl_tf.running.remote_control import CONTROL
 
 _INTERRUPTED = 130
 _USER_ERROR = 2
@@ -80,7 +80,7 @@ class TrainingProcess:
         self._connection.close()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yields what the run sends, to its end; see `dbsl_tf.run.remote_control`."""
+        """Yields what the run sends, to its end; see `dbsl_tf.running.remote_control`."""
         while (event := self._next_event()) is not None:
             yield event
 

@@ -22,7 +22,7 @@ from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.results.stored_run import StoredRun
-from dbsl_tf.run.begun_run import Run, Source, begin_or_resume
+from dbsl_tf.running.begun_run import Run, Source, begin_or_resume
 from tests.data.small_images import CLASSES, write_image_folder, write_photo
 from tests.support.records import commit_record
 from tests.support.run_directories import append_event
@@ -100,7 +100,7 @@ class TestFailure(TrainingRunCase):
         (self.folder / "file").touch()
         self.directory = RunDirectory(self.folder / "file" / "run")
         with (
-            mock.patch("dbsl_tf.run.begun_run._with_time_model") as measuring,
+            mock.patch("dbsl_tf.running.begun_run._with_time_model") as measuring,
             pytest.raises(UserError, match="cannot be created or written"),
         ):
             self.begin("time_model.a=null", "time_model.b=null")
@@ -109,7 +109,7 @@ class TestFailure(TrainingRunCase):
     def test_a_run_that_cannot_begin_leaves_nothing(self):
         for failure in (UserError("no"), KeyboardInterrupt()):
             with (
-                mock.patch("dbsl_tf.run.begun_run._with_time_model", side_effect=failure),
+                mock.patch("dbsl_tf.running.begun_run._with_time_model", side_effect=failure),
                 pytest.raises(type(failure)),
             ):
                 self.begin()

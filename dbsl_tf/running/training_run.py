@@ -32,9 +32,9 @@ from dbsl_tf.results.outcome import print_outcome
 from dbsl_tf.results.records import Observer
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
-from dbsl_tf.run.begun_run import Run
-from dbsl_tf.run.last_resort import LastResort
-from dbsl_tf.run.remote_control import RemoteControl
+from dbsl_tf.running.begun_run import Run
+from dbsl_tf.running.last_resort import LastResort
+from dbsl_tf.running.remote_control import RemoteControl
 
 if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer

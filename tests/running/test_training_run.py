@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
-from dbsl_tf.run.training_run import _processors
+from dbsl_tf.running.training_run import _processors
 
 
 @pytest.fixture

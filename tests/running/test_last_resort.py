@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import ctypes, os, signal, sys, threading, time
-from dbsl_tf.run.last_resort import LastResort
+from dbsl_tf.running.last_resort import LastResort
 
 def slowly(number, frame):
     time.sleep(4)
