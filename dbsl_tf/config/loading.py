@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.finding import advice, find_config
 from dbsl_tf.config.keys import describe_keys, sections
-from dbsl_tf.config.problems import problems_of, unknown_key
+from dbsl_tf.config.problems import Problem, problems_of, unknown_key
 from dbsl_tf.config.schema import Config
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml, written
 
@@ -41,11 +41,27 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         return Config.model_validate(values)
     except ValidationError as error:
         problems = problems_of(error)
-    first = problems[0]
-    source = path if overridden.isdisjoint(first.keys) else "override"
+    source = path if overridden.isdisjoint(problems[0].keys) else "override"
+    raise UserError(f"{source}: {_first_of(problems)}")
+
+
+def config_of(sections: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Returns the configuration with these values, by section and key.
+
+    Raises:
+        UserError: a key or value is not allowed; as `load_config`, without a source.
+    """
+    try:
+        return Config.model_validate(sections)
+    except ValidationError as error:
+        problems = problems_of(error)
+    raise UserError(_first_of(problems))
+
+
+def _first_of(problems: Sequence[Problem]) -> str:
     rest = len(problems) - 1
     more = f" (and {rest} more problem{'s' if rest > 1 else ''})" if rest else ""
-    raise UserError(f"{source}: {first.text}{more}")
+    return problems[0].text + more
 
 
 def _read_sections(path: Path) -> dict[str, Any]:

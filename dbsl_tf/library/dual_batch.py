@@ -50,13 +50,13 @@ class DualBatch:
         """Returns the keys of the configuration that say this.
 
         Raises:
-            UserError: `time_model` is neither two numbers nor a file.
+            UserError: `time_model` is neither two numbers nor a file that is there.
         """
         return {
             "dual_batch": {
                 "small_workers": self.small_workers,
                 "large_batch": self.large_batch,
-                "extra_time_ratio": float(self.extra_time_ratio),
+                "extra_time_ratio": self.extra_time_ratio,
                 "update_factor": self.update_factor,
                 "merge": OWN if callable(self.merge) else self.merge,
                 "replan": self.replan,
@@ -69,7 +69,13 @@ class DualBatch:
         if self.time_model is None:
             return {}
         if isinstance(self.time_model, str | Path):
-            return {"profile": str(Path(self.time_model).absolute())}
+            path = Path(self.time_model).absolute()
+            if not path.is_file():
+                raise UserError(
+                    f"time_model is {str(self.time_model)!r}, and there is no such file; give one "
+                    "that dbsl profile has written, (a, b), or None"
+                )
+            return {"profile": str(path)}
         try:
             a, b = map(float, self.time_model)
         except (TypeError, ValueError) as error:

@@ -11,20 +11,29 @@ from datetime import datetime
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
-from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.program import python_module
 from dbsl_tf.common.registry import OWN
-from dbsl_tf.config import Config, load_config
+from dbsl_tf.config import Config, config_of
 from dbsl_tf.config.yaml_text import write_yaml
+from dbsl_tf.library.arguments import (
+    check_arguments,
+    in_words_of_the_program,
+    learning_rates,
+    plain,
+)
 from dbsl_tf.library.dual_batch import DualBatch
+from dbsl_tf.library.kept_files import kept_if_refused
 from dbsl_tf.library.observation import Expected, Observation
 from dbsl_tf.library.program import Program
-from dbsl_tf.library.training_process import train_in_process
+from dbsl_tf.library.training_process import TrainingProcess, train_in_process
 from dbsl_tf.results.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from dbsl_tf.training.objective_settings import ObjectiveSettings
 
 
 @dataclass(frozen=True)
@@ -97,24 +106,29 @@ class Trainer:
 
     def __post_init__(self) -> None:
         _import_keras_core()
-        if not callable(self.build_model):
-            raise UserError(
-                f"build_model is {self.build_model!r:.60}; give a function that returns the model"
-            )
-        if self.optimizer is None:
-            # Imported here because it loads TensorFlow.
-            from dbsl_tf.training.optimizers.sgd import SGD
+        # Imported here because it loads TensorFlow.
+        from dbsl_tf.training.objective_settings import ObjectiveSettings
+        from dbsl_tf.training.optimizers.sgd import SGD
 
+        if self.optimizer is None:
             self.optimizer = SGD()
+        check_arguments(vars(self))
+        ObjectiveSettings(self.loss, self.metrics)
+        # Wherever the program goes until `fit`.
+        if self.run_dir is not None:
+            self.run_dir = Path(self.run_dir).absolute()
+        if self.initial_weights is not None:
+            self.initial_weights = Path(self.initial_weights).absolute()
 
     @cached_property
     def directory(self) -> Path:
         """Where the results go."""
         if self.run_dir is not None:
-            return Path(self.run_dir).absolute()
+            return Path(self.run_dir)
         script = Path(getattr(sys.modules["__main__"], "__file__", None) or "notebook").stem
         return Path("runs", f"{script}-{datetime.now():%Y%m%d-%H%M%S}").absolute()
 
+    @in_words_of_the_program()
     def fit(self, epochs: int, verbose: bool = True) -> Run:
         """Trains until `epochs` are done in all, and evaluates after every one.
 
@@ -145,73 +159,84 @@ class Trainer:
             serve = python_module("dbsl_tf.serve")
             os.execv(serve[0], serve)
         directory = RunDirectory(self.directory)
-        config = self._write_configuration(directory, epochs, task)
-        data = self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
-        observation = self._observation(directory, config, data)
-        Program(
-            model=self.build_model,
-            data=data,
-            optimizer=self.optimizer,
-            objective=ObjectiveSettings(self.loss, self.metrics),
-            learning_rates=self._learning_rates(epochs),
-            workers=self.plan.workers,
-            merge=self.plan.merge if callable(self.plan.merge) else None,
-        ).save(directory.program)
-        train_in_process(directory, observation.take, quiet=not verbose)
+        sections = self._sections(directory, epochs, task)
+        config = config_of(sections)
+        rates = learning_rates(self.optimizer, epochs, self.plan.workers)
+        sections["optimizer"]["base_lr"] = next(filter(None, rates))
+        directory.resumes(config.run.resume)
+        with kept_if_refused(directory.trainer, directory.program) as begun:
+            write_whole_text(directory.trainer, write_yaml(sections))
+            data = self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
+            objective = ObjectiveSettings(self.loss, self.metrics)
+            observation = self._observation(directory, config, data, objective, rates)
+            Program(
+                model=self.build_model,
+                data=data,
+                optimizer=self.optimizer,
+                objective=objective,
+                learning_rates=rates,
+                workers=self.plan.workers,
+                merge=self.plan.merge if callable(self.plan.merge) else None,
+            ).save(directory.program)
+
+            def take(process: TrainingProcess, event: dict[str, Any]) -> None:
+                begun()
+                observation.take(process, event)
+
+            train_in_process(directory, take, quiet=not verbose)
         history = observation.end()
         return Run(directory.path, history, observation.model)
 
-    def _observation(self, directory: RunDirectory, config: Config, data: Any) -> Observation:
+    def _observation(
+        self,
+        directory: RunDirectory,
+        config: Config,
+        data: Any,
+        objective: ObjectiveSettings,
+        rates: Sequence[float],
+    ) -> Observation:
         # Imported here because it loads TensorFlow.
         from dbsl_tf.models.own import build_own_model
         from dbsl_tf.training.network import Network
 
-        inputs, _ = data.element_spec()
-        built = build_own_model(self.build_model, inputs, self.seed)
-        rates = self._learning_rates(config.schedule.epochs)
+        x, y = data.element_spec()
+        built = build_own_model(self.build_model, x, self.seed)
+        network = Network(built.model, fixed=built.fixed)
+        objective.build_for(network, x, y)
         expected = Expected(
             directory=directory,
             workers=config.cluster.workers,
             epochs=config.schedule.epochs,
             learning_rates=rates[:: config.cluster.workers],
         )
-        network = Network(built.model, fixed=built.fixed)
         return Observation(expected, built.model, network, self.callbacks)
 
-    def _learning_rates(self, epochs: int) -> tuple[float, ...]:
-        """The base learning rate at the beginning of every mini-epoch of the run."""
-        rate = getattr(self.optimizer, "learning_rate", None)
-        if rate is None:
-            raise UserError(
-                f"optimizer is {self.optimizer!r:.60}, which has no learning_rate; give it a "
-                "number, or a Keras LearningRateSchedule that counts epochs"
-            )
-        total = epochs * self.plan.workers
-        if callable(rate):
-            return tuple(float(rate(number / self.plan.workers)) for number in range(total))
-        return (float(rate),) * total
-
-    def _write_configuration(
+    def _sections(
         self, directory: RunDirectory, epochs: int, task: Task | None
-    ) -> Config:
-        """Writes what this trainer describes, for the process that trains."""
+    ) -> dict[str, dict[str, Any]]:
+        """What this trainer describes, as the configuration of the process that trains."""
         cluster = dict(self.cluster or {})
         if task is not None:
             cluster.setdefault("parameter_servers", len(task.addresses.parameter_servers))
-        content: dict[str, Any] = {
+        content: dict[str, dict[str, Any]] = {
             **self.plan.sections(),
             "data": {"name": OWN},
             "model": {"name": OWN},
-            "optimizer": {"name": OWN, "base_lr": self._learning_rates(1)[0]},
+            "optimizer": {"name": OWN},
             "training": {"loss": OWN},
             "cluster": {"workers": self.plan.workers, **cluster},
             "schedule": {"epochs": epochs, "learning_rate": OWN},
             "run": {"seed": self.seed, "resume": "auto", "dir": str(directory.path)},
         }
+        # Imported here because it loads TensorFlow.
+        import keras
+
+        policy = keras.config.dtype_policy().name
+        if policy.startswith("mixed_"):
+            content["compute"] = {"precision": policy}
         if self.initial_weights is not None:
-            content["model"]["weights"] = str(Path(self.initial_weights).absolute())
-        write_whole_text(directory.trainer, write_yaml(content))
-        return load_config(directory.trainer)
+            content["model"]["weights"] = str(self.initial_weights)
+        return {section: plain(values) for section, values in content.items()}
 
 
 def _import_keras_core() -> None:

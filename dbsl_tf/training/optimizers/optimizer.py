@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -61,12 +62,14 @@ class Optimizer(Protocol):
         """
 
 
-def check_learning_rate(learning_rate: LearningRate) -> None:
+def check_learning_rate(learning_rate: Any) -> None:
     """Raises ValueError where it is neither a number above 0 nor a function."""
-    if not callable(learning_rate) and not 0 < learning_rate < float("inf"):
+    if callable(learning_rate):
+        return
+    if not (isinstance(learning_rate, Real) and 0 < float(learning_rate) < float("inf")):
         raise ValueError(
             f"learning_rate must be a number above 0 or a function of the epoch, got "
-            f"{learning_rate}"
+            f"{learning_rate!r}"
         )
 
 

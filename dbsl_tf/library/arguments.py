@@ -1,0 +1,171 @@
+"""What a program gives a `dbsl_tf.Trainer`, checked before anything is begun."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.library.dual_batch import DualBatch
+
+# The names that a program knows the keys of the configuration by.
+_NAMES = {
+    "cluster.workers": "plan.workers",
+    "dual_batch.": "plan.",
+    "sync.mode": "plan.sync",
+    "sync.staleness": "plan.staleness",
+    "time_model.": "plan.time_model.",
+    "schedule.epochs": "epochs",
+    "run.seed": "seed",
+    "run.dir": "run_dir",
+    "model.weights": "initial_weights",
+    "optimizer.base_lr": "optimizer.learning_rate",
+}
+_DATA = "dbsl_tf.arrays, dbsl_tf.tfrecords, dbsl_tf.stream or dbsl_tf.Data"
+_CALLBACK_EVENTS = (
+    *("set_params", "set_model", "on_train_begin", "on_train_end"),
+    *("on_epoch_begin", "on_epoch_end"),
+)
+
+
+@contextmanager
+def in_words_of_the_program() -> Iterator[None]:
+    """Has a `UserError` name the arguments in place of the keys of the configuration."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        for key, name in _NAMES.items():
+            text = text.replace(key, name)
+        raise UserError(text) from error.__cause__
+
+
+def check_arguments(given: Mapping[str, Any]) -> None:
+    """Checks what the configuration does not say.
+
+    Args:
+        given: the attributes of a `dbsl_tf.Trainer`.
+
+    Raises:
+        UserError: one of them is not what it has to be.
+    """
+    build_model, data, plan = given["build_model"], given["data"], given["plan"]
+    if not callable(build_model) or hasattr(build_model, "stateless_call"):
+        raise _wrong("build_model", build_model, "give a function that returns the model")
+    if isinstance(data, type) or not (
+        hasattr(data, "write") or callable(getattr(data, "training_batches", None))
+    ):
+        raise _wrong("data", data, f"give what {_DATA} returns")
+    if not isinstance(plan, DualBatch):
+        raise _wrong("plan", plan, "give a dbsl_tf.DualBatch")
+    _check_optimizer(given["optimizer"])
+    _check_callbacks(given["callbacks"])
+    for name in ("run_dir", "initial_weights"):
+        path = given[name]
+        if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+            raise _wrong(name, path, "give a path")
+    weights = given["initial_weights"]
+    if weights is not None and not Path(weights).exists():
+        raise UserError(
+            f"initial_weights is {weights}, which does not exist; give a .keras or .weights.h5 "
+            "file, or the directory of a run that has ended"
+        )
+    _check_cluster(given["cluster"])
+
+
+def learning_rates(optimizer: Any, epochs: int, workers: int) -> tuple[float, ...]:
+    """Returns the base learning rate at the beginning of every mini-epoch of a run.
+
+    Raises:
+        UserError: one of them is no number of 0 or more, or they are all 0.
+    """
+    rate = optimizer.learning_rate
+    if not callable(rate):
+        return (_rate(rate, 0.0),) * (epochs * workers)
+    rates = tuple(
+        _rate(_scheduled(rate, number / workers), number / workers)
+        for number in range(epochs * workers)
+    )
+    if not any(rates):
+        raise UserError(f"optimizer.learning_rate is 0 in all of the {epochs} epochs; raise it")
+    return rates
+
+
+def plain(value: Any) -> Any:
+    """Returns numbers of numpy as those of Python, as files hold them."""
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _scheduled(schedule: Callable[[float], Any], epoch: float) -> Any:
+    try:
+        return schedule(epoch)
+    except Exception as error:  # Whatever a schedule of the user's raises.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"optimizer.learning_rate cannot be called with the epoch {epoch:g} ({reason:.200}); "
+            "give a number, or a Keras LearningRateSchedule that counts epochs"
+        ) from error
+
+
+def _rate(value: Any, epoch: float) -> float:
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if isinstance(value, str) or not 0 <= rate < math.inf:
+        raise UserError(
+            f"optimizer.learning_rate is {value!r:.60} at epoch {epoch:g}; give numbers of 0 or "
+            "more"
+        )
+    return rate
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    methods = ("initial_state", "step")
+    if isinstance(optimizer, type) or not all(
+        callable(getattr(optimizer, method, None)) for method in methods
+    ):
+        raise _wrong(
+            "optimizer",
+            optimizer,
+            "give dbsl_tf.SGD(…), dbsl_tf.AdamW(…), dbsl_tf.LARS(…), or an object of your own with "
+            "initial_state and step",
+        )
+    if getattr(optimizer, "learning_rate", None) is None:
+        raise UserError(
+            f"optimizer is {optimizer!r:.60}, which has no learning_rate; give it a number, or a "
+            "Keras LearningRateSchedule that counts epochs"
+        )
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
+        raise _wrong("callbacks", callbacks, "give a list of callbacks of Keras")
+    for callback in callbacks:
+        if isinstance(callback, type) or not all(
+            callable(getattr(callback, event, None)) for event in _CALLBACK_EVENTS
+        ):
+            raise _wrong("a callback", callback, "give an object of a keras.callbacks.Callback")
+
+
+def _check_cluster(cluster: Any) -> None:
+    if cluster is not None and not isinstance(cluster, Mapping):
+        raise _wrong("cluster", cluster, 'give a dict, such as {"parameter_servers": 2}')
+    if cluster and "workers" in cluster:
+        raise UserError(
+            f"cluster has workers={cluster['workers']!r:.60}; how many there are is said by the "
+            "plan: give dbsl_tf.DualBatch(workers=…) instead"
+        )
+
+
+def _wrong(name: str, value: Any, remedy: str) -> UserError:
+    kind = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r:.60}"
+    return UserError(f"{name} is {' '.join(kind.split())}; {remedy}")

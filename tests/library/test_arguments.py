@@ -1,0 +1,120 @@
+"""What `dbsl_tf.Trainer` refuses before anything is begun, in one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import dbsl_tf
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.library.arguments import learning_rates
+from dbsl_tf.results.run_directory import RunDirectory
+
+X, Y = np.zeros([40, 4], np.float32), np.zeros([40], np.int64)
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def build_model() -> keras.Model:
+    return keras.Sequential([keras.Input([4]), keras.layers.Dense(3)])
+
+
+class Constant(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, step: Any) -> Any:
+        return self.value
+
+
+def fit(folder: Path, epochs: Any = 1, plan: dict | None = None, **given: Any) -> None:
+    settings: dict[str, Any] = {
+        "build_model": build_model,
+        "data": dbsl_tf.arrays(X, Y, X, Y),
+        "plan": dbsl_tf.DualBatch(**{"large_batch": 8, "time_model": (1e-3, 1e-2), **(plan or {})}),
+        "loss": LOSS,
+        "run_dir": folder / "run",
+    }
+    dbsl_tf.Trainer(**{**settings, **given}).fit(epochs)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0; give a whole number of at least 1"),
+        ({"epochs": "3"}, "epochs is '3'; give a whole number"),
+        ({"plan": {"workers": 0}}, "plan.workers is 0; give a whole number"),
+        ({"plan": {"workers": 2.0}}, "plan.workers is 2.0; give a whole number"),
+        ({"plan": {"small_workers": 3}}, r"plan.small_workers is 3; give 0 to 2 \(plan.workers\)"),
+        ({"plan": {"large_batch": 8.5}}, "plan.large_batch is 8.5; give a whole number"),
+        ({"plan": {"extra_time_ratio": None}}, "plan.extra_time_ratio is null; give a number"),
+        ({"plan": {"time_model": "none.json"}}, "time_model is 'none.json', and there is no such"),
+        ({"plan": {"sync": "now"}}, "plan.sync is 'now'; give one of"),
+        ({"plan": {"merge": "bogus"}}, "plan.merge is 'bogus'; give"),
+        ({"plan": {"merge": 3}}, "plan.merge is 3; give"),
+        ({"seed": -1}, "seed is -1; give a whole number"),
+        ({"cluster": {"workers": 7}}, "cluster has workers=7; .* by the plan"),
+        ({"cluster": {"servers": 7}}, "cluster.servers is not a key"),
+        ({"cluster": [1]}, r"cluster is \[1\]; give a dict"),
+        ({"callbacks": None}, "callbacks is None; give a list"),
+        ({"callbacks": [keras.callbacks.EarlyStopping]}, "a callback is the class EarlyStopping"),
+        ({"callbacks": keras.callbacks.EarlyStopping()}, "callbacks is .*; give a list"),
+        ({"metrics": "accuracy"}, "metrics is 'accuracy'; give a list"),
+        ({"metrics": [3]}, "a metric is 3; give a metric"),
+        ({"loss": "mse"}, "loss is 'mse'; give a loss"),
+        ({"loss": lambda y, p: 3.0}, "the loss .*"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, "optimizer is .*; give dbsl_tf.SGD"),
+        ({"optimizer": dbsl_tf.SGD}, "optimizer is the class SGD; give dbsl_tf.SGD"),
+        ({"optimizer": dbsl_tf.SGD(Constant(-1.0))}, "learning_rate is -1.0 at epoch 0; give"),
+        ({"optimizer": dbsl_tf.SGD(Constant("a"))}, "learning_rate is 'a' at epoch 0; give"),
+        ({"optimizer": dbsl_tf.SGD(Constant(0.0))}, "learning_rate is 0 in all of the 1 epochs"),
+        ({"optimizer": dbsl_tf.SGD(lambda: 0.1)}, "learning_rate cannot be called with the epoch"),
+        ({"build_model": build_model()}, "build_model is .*; give a function"),
+        ({"build_model": lambda: 3}, "the model is a builtins.int; return a keras.Model"),
+        ({"data": (X, Y)}, r"data is \(array.*; give what dbsl_tf.arrays"),
+        ({"run_dir": 3}, "run_dir is 3; give a path"),
+        ({"run_dir": ""}, "run_dir is ''; give a path"),
+        ({"initial_weights": "none.keras"}, "initial_weights is none.keras, which does not exist"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_cannot_be_used_is_one_line(
+    tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        fit(tmp_path, **given)
+    text = str(raised.value)
+    assert "\n" not in text
+    assert "trainer.yaml" not in text
+    # Nothing that a later attempt would stumble over.
+    assert not RunDirectory(tmp_path / "run").trainer.exists()
+    assert not RunDirectory(tmp_path / "run").program.exists()
+
+
+def test_a_schedule_may_begin_at_zero() -> None:
+    warmup = keras.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=4, warmup_target=0.1, warmup_steps=2
+    )
+    rates = learning_rates(dbsl_tf.SGD(warmup), epochs=3, workers=2)
+    assert rates == pytest.approx((0.0, 0.025, 0.05, 0.075, 0.1, 0.096194), abs=1e-5)
+
+
+def test_another_run_keeps_its_program(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.checkpoints.mkdir(parents=True)
+    (directory.checkpoints / "commit-000000001.npz").write_bytes(b"")
+    directory.trainer.write_text("its settings")
+    directory.program.write_bytes(b"its program")
+    with pytest.raises(UserError, match="the model is a builtins.int"):
+        fit(tmp_path, build_model=lambda: 3)
+    assert directory.trainer.read_text() == "its settings"
+    assert directory.program.read_bytes() == b"its program"
+
+
+@pytest.mark.parametrize("rate", [-0.1, 0, float("nan"), float("inf"), None, "0.1"])
+def test_a_learning_rate_is_a_number_above_zero(rate: Any) -> None:
+    with pytest.raises(ValueError, match="learning_rate must be a number above 0 or a function"):
+        dbsl_tf.SGD(learning_rate=rate)
