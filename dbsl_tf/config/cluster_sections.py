@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
 
 from dbsl_tf.config.names import (
     MERGE_RULE_ALIASES,
@@ -15,7 +14,7 @@ from dbsl_tf.config.names import (
     TransferType,
     UpdateFactor,
 )
-from dbsl_tf.config.registries import MERGE_RULES
+from dbsl_tf.config.registries import MERGE_RULES, chosen_from
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, Timed
 
@@ -83,7 +82,7 @@ class DualBatchSection(Section):
         "linear",
         description="weight f of a small worker's update: d_S/d_L, its square root, or 1",
     )
-    merge: str = Field(
+    merge: Annotated[str, chosen_from(MERGE_RULES)] = Field(
         "average",
         description="how a worker's weights w are merged into the global g: average (g + f w)/(1 + "
         "f), interpolate ((2 - f) g + f w)/2, or a function of yours of g, w and f; journal and "
@@ -100,14 +99,6 @@ class DualBatchSection(Section):
     @classmethod
     def _rule_of_alias(cls, rule: Any) -> Any:
         return MERGE_RULE_ALIASES.get(rule, rule) if isinstance(rule, str) else rule
-
-    @field_validator("merge", mode="after")
-    @classmethod
-    def _known(cls, rule: str) -> str:
-        problem = MERGE_RULES.problem(rule)
-        if problem is not None:
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
-        return rule
 
 
 class SyncSection(Section):

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
 from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.paths import UsablePath
-from dbsl_tf.config.registries import DATA
+from dbsl_tf.config.registries import DATA, chosen_from
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Effect, Fixed, SameWork, Timed
 
@@ -23,6 +23,7 @@ class DataSection(Section):
 
     name: Annotated[
         str,
+        chosen_from(DATA),
         Effect.RESULT,
         Fixed("the classes would be different"),
         Timed("data"),
@@ -64,14 +65,6 @@ class DataSection(Section):
         "{name: {parameter: value}}",
         json_schema_extra={"allowed": f"a list of {', '.join(AUGMENTATIONS)}"},
     )
-
-    @field_validator("name", mode="after")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        problem = DATA.problem(name)
-        if problem is not None:
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
-        return name
 
     @field_validator("train_samples", mode="after")
     @classmethod

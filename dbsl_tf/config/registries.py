@@ -5,6 +5,9 @@ Built-ins are import paths, as the configuration is read without TensorFlow.
 
 from __future__ import annotations
 
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
 from dbsl_tf.common.registry import Registry
 from dbsl_tf.config.names import DATASET_NAMES, MODEL_NAMES
 
@@ -41,3 +44,15 @@ OBJECTIVES = Registry("training.loss", {})
 
 # Functions that return a function from an epoch to a base learning rate.
 LEARNING_RATES = Registry("schedule.learning_rate", {})
+
+
+def chosen_from(registry: Registry) -> AfterValidator:
+    """Returns what checks that a key names something in a registry, or an import path."""
+
+    def check(choice: str) -> str:
+        problem = registry.problem(choice)
+        if problem is not None:
+            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
+        return choice
+
+    return AfterValidator(check)

@@ -23,7 +23,7 @@ from dbsl_tf.config.names import (
     Stem,
 )
 from dbsl_tf.config.paths import UsablePath
-from dbsl_tf.config.registries import LEARNING_RATES, MODELS, OPTIMIZERS
+from dbsl_tf.config.registries import LEARNING_RATES, MODELS, OPTIMIZERS, chosen_from
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Effect, Fixed, For, SameWork, Timed
 from dbsl_tf.config.yaml_text import written
@@ -41,7 +41,9 @@ Metric = (
 class ModelSection(Section):
     """The network."""
 
-    name: Annotated[str, _OTHER_WEIGHTS, Timed("model", of_steps=True), SameWork()] = Field(
+    name: Annotated[
+        str, chosen_from(MODELS), _OTHER_WEIGHTS, Timed("model", of_steps=True), SameWork()
+    ] = Field(
         description="network; residual networks of 18, 34 and 50 layers start with 64 channels, "
         "the others with 16; or a function of yours that returns a Keras model",
         json_schema_extra={"allowed": MODELS.allowed},
@@ -62,14 +64,6 @@ class ModelSection(Section):
         "more times; null: imagenet for image_folder, else cifar",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
-
-    @field_validator("name", mode="after")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        problem = MODELS.problem(name)
-        if problem is not None:
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
-        return name
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> ModelSection:
@@ -190,6 +184,7 @@ class OptimizerSection(Section):
 
     name: Annotated[
         str,
+        chosen_from(OPTIMIZERS),
         Fixed(
             "the state that is kept is that of another optimiser",
             if_both=("optimizer.state", "keep"),
@@ -256,14 +251,6 @@ class OptimizerSection(Section):
         "reset as in COMPSAC 2022, or keep what the worker had, as in arXiv 2509.26092, which "
         "sends it along with the weights",
     )
-
-    @field_validator("name", mode="after")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        problem = OPTIMIZERS.problem(name)
-        if problem is not None:
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": problem})
-        return name
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> OptimizerSection:
