@@ -69,7 +69,8 @@ class Trainer:
             `dbsl_tf.SGD()`. Its `learning_rate` is a number, or a Keras LearningRateSchedule that
             counts epochs.
         loss: of Keras, or a function of (y, prediction) that returns [batch]; None: cross-entropy
-            of one-hot labels and logits.
+            of one-hot labels and logits. Losses of the model's own, such as those of regularizers
+            and `add_loss`, are minimised beside it; the history has this one alone.
         metrics: of Keras.
         callbacks: of Keras; they run in this process beside the training, see `fit`.
         run_dir: where results go, and where the run is resumed; None: a new folder in runs/.

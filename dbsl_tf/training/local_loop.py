@@ -102,11 +102,13 @@ def _train_step(
     x, y = batch
     with tf.GradientTape() as tape:
         tape.watch(state.trainable)
-        prediction, statistics, seeds = network.train(
+        prediction, statistics, seeds, own_losses = network.train(
             state.trainable, state.statistics, state.seeds, x
         )
         losses = objective.losses(y, prediction)
         loss = tf.reduce_mean(losses)
+        for own in own_losses:
+            loss += tf.cast(own, loss.dtype)
         if isinstance(state.scale, ScaleState):
             loss *= state.scale.scale
     gradients = tape.gradient(loss, state.trainable)

@@ -100,8 +100,11 @@ class Network:
         statistics: Sequence[tf.Tensor],
         seeds: Sequence[tf.Tensor],
         inputs: Any,
-    ) -> tuple[Any, list[tf.Tensor], list[tf.Tensor]]:
-        """Runs a training pass; returns the outputs, new statistics and new seeds.
+    ) -> tuple[Any, list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
+        """Runs a training pass.
+
+        Returns the outputs, new statistics, new seeds, and the losses of the model's own, such as
+        those of regularizers: scalars, to be minimised beside that of the outputs.
 
         Args:
             trainable: the trainable weights.
@@ -109,10 +112,15 @@ class Network:
             seeds: from `seed_states` or the pass before.
             inputs: a batch, in the structure that the model takes.
         """
-        outputs, after = self.model.stateless_call(
-            list(trainable), self._non_trainable(statistics, seeds), inputs, training=True
+        outputs, after, losses = self.model.stateless_call(
+            list(trainable),
+            self._non_trainable(statistics, seeds),
+            inputs,
+            training=True,
+            return_losses=True,
         )
-        return outputs, [after[p] for p in self._statistics], [after[p] for p in self._seeds]
+        moved, drawn = ([after[p] for p in places] for places in (self._statistics, self._seeds))
+        return outputs, moved, drawn, list(losses)
 
     def predict(self, weights: Sequence[tf.Tensor], inputs: Any) -> Any:
         """Returns the outputs for a batch of inputs in inference mode."""

@@ -69,7 +69,7 @@ class OwnModelTest(tf.test.TestCase):
         _, network = self.network(Subclassed)
         trainable, statistics = network.split([tf.constant(w) for w in network.initial_weights()])
         seeds = network.seed_states(tf.constant(3))
-        _, moved, drawn = network.train(trainable, statistics, seeds, tf.ones([4, 6]))
+        _, moved, drawn, _ = network.train(trainable, statistics, seeds, tf.ones([4, 6]))
         self.assertNotAllClose(moved[0], statistics[0])
         self.assertNotAllEqual(drawn[0], seeds[0])
 
@@ -151,7 +151,7 @@ class OwnModelTest(tf.test.TestCase):
         trainable, statistics = network.split(weights)
         with tf.GradientTape() as tape:
             tape.watch(trainable)
-            outputs, moved, _ = network.train(trainable, statistics, [], images)
+            outputs, moved, _, _ = network.train(trainable, statistics, [], images)
             loss = tf.reduce_sum(outputs**3)
         with tf.GradientTape() as stock_tape:
             expected = stock(images, training=True)

@@ -75,7 +75,7 @@ class NetworksTest(tf.test.TestCase):
         trainable, statistics = ours.split([tf.constant(w) for w in ours.initial_weights()])
         with tf.GradientTape() as tape:
             tape.watch(trainable)
-            logits, statistics, _ = ours.train(
+            logits, statistics, _, _ = ours.train(
                 trainable, statistics, ours.seed_states(tf.constant(0)), tf.constant(images)
             )
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))

@@ -86,6 +86,45 @@ class TrainStepsTest(tf.test.TestCase):
                 ):
                     self.assertAllClose(expected, ours, rtol=1e-5)
 
+    def test_losses_of_the_model_are_minimised_as_by_keras(self):
+        class Penalised(keras.layers.Layer):
+            def call(self, inputs):
+                self.add_loss(0.01 * keras.ops.mean(keras.ops.square(inputs)))
+                return inputs
+
+        frozen = keras.layers.Dense(3, kernel_regularizer="l2", trainable=False)
+        model = keras.Sequential(
+            [
+                keras.Input([2]),
+                keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L1L2(0.1, 0.2)),
+                Penalised(),
+                keras.layers.Dense(4, activity_regularizer="l1", bias_regularizer="l2"),
+                frozen,
+            ]
+        )
+        numbers = np.random.default_rng(0)
+        x, y = (numbers.normal(size=[12, size]).astype(np.float32) for size in (2, 3))
+        network = Network(model, fixed=range(2))
+        objective = ObjectiveSettings(keras.losses.MeanSquaredError()).build(
+            *[tf.TensorSpec([None, 3])] * 2
+        )
+
+        start, kept = network.initial_weights(), network.fixed_weights
+
+        @tf.function(autograph=False)
+        def ours(iterator):
+            weights, fixed = ([tf.constant(w) for w in part] for part in (start, kept))
+            steps = Steps(tf.constant(3, tf.int64), tf.constant(0.1), tf.constant(0))
+            return train_steps(
+                network.with_fixed(fixed), objective, SGD(momentum=0.9), weights, iterator, steps
+            )
+
+        trained = ours(iter(tf.data.Dataset.from_tensor_slices((x, y)).batch(4)))
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+        model.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+        for weight, theirs in zip(trained.weights, model.trainable_variables, strict=True):
+            self.assertAllClose(weight, theirs.numpy(), rtol=1e-5)
+
     def test_hits_are_counted_before_each_step(self):
         network, data = build_network(), batches([6])
         _, logits, _, _ = logits_and_losses(network.initial_weights(), *data[0])
