@@ -55,7 +55,7 @@ class TrainingProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=self._output(sys.stdout),
                 stderr=subprocess.PIPE,
-                env={**os.environ, CONTROL: str(theirs.fileno())},
+                env={**_environment(), CONTROL: str(theirs.fileno())},
                 pass_fds=[theirs.fileno()],
                 # A Ctrl-C in the terminal reaches this process, which passes it on once.
                 start_new_session=True,
@@ -166,6 +166,11 @@ class TrainingProcess:
                 self._process.send_signal(signal.SIGINT)
         for relay in self._relays:
             relay.join(timeout=10)
+
+
+def _environment() -> dict[str, str]:
+    """Kernels of notebooks set FORCE_COLOR, but show no progress bar that is drawn upon itself."""
+    return {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
 
 
 def train_in_process(
