@@ -1,4 +1,4 @@
-"""The program and the settings of docs/extending.md."""
+"""The programs and settings in README and docs/extending.md."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ schedule: {epochs: 1}
 """
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(f"^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = GUIDE) -> list[str]:
+    return re.findall(f"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -92,6 +92,16 @@ def test_what_the_settings_name_can_be_used(folder: Path, parts: ModuleType) -> 
     np.testing.assert_allclose(parts.margin(y, logits), [np.log(2)] * 2, rtol=1e-6)
     merged = parts.careful(np.float32([1, 1]), np.float32([1.1, 9]), np.float32(1))
     np.testing.assert_allclose(merged, [1.025, 1.05])
+
+
+def test_the_program_of_the_readme_describes_a_run() -> None:
+    (program,) = blocks("python", (ROOT / "README.md").read_text(encoding="utf-8"))
+    described, fit = program.split("    run = ")
+    assert fit == "trainer.fit(epochs=20)\n"
+    x, y = np.zeros([4, 32, 32, 3], np.uint8), np.zeros([4], np.int64)
+    names = {"__name__": "__main__", "x_train": x, "y_train": y, "x_test": x, "y_test": y}
+    exec(described, names)
+    assert names["trainer"].build_model().output_shape == (None, 10)
 
 
 @pytest.mark.cluster

@@ -1,4 +1,4 @@
-"""What README says of the folders: which depends on which, and who knows TensorFlow."""
+"""What CONTRIBUTING says of the folders: which depends on which, and who knows TensorFlow."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ class TestStructure:
         assert {"config", "planning", "schedules"} <= needs["resolved"]
         # Raises CycleError, which names the cycle.
         TopologicalSorter(needs).prepare()
+
+    def test_the_guide_has_them_all(self) -> None:
+        text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        for name in folders():
+            assert re.search(rf"^\| .*`{name}/`.* \|", text, re.MULTILINE), name
 
     def test_what_works_for_a_run_does_not_read_its_configuration(self) -> None:
         """It is worked out once, in `resolved/`."""
