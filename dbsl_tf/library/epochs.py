@@ -5,6 +5,7 @@ A run evaluates after every epoch, at one resolution.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,11 +33,14 @@ class Epochs:
 
     def begin_after(self, commit: int) -> None:
         """The run goes on after this commit: what it trains again replaces what was there."""
-        self._next = max(self._next, commit // self._workers)
         self._commits = {n: c for n, c in self._commits.items() if n <= commit}
+        self._evaluations = {n: e for n, e in self._evaluations.items() if n <= commit}
 
     def completed_by(self, event: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yields the epochs, from 0, that are complete with this record, and their logs."""
+        """Yields the epochs, from 0, that are complete with this record, and their logs.
+
+        No epoch comes twice. What a run that was interrupted has not recorded is NaN.
+        """
         if event["event"] == "commit":
             self._commits[event["commit"]] = event
         elif event["event"] == "evaluation":
@@ -48,11 +52,25 @@ class Epochs:
     def _logs(self, epoch: int) -> dict[str, float] | None:
         last = (epoch + 1) * self._workers
         numbers = range(epoch * self._workers + 1, last + 1)
-        if last not in self._evaluations or not self._commits.keys() >= set(numbers):
+        commits = [self._commits[number] for number in numbers if number in self._commits]
+        evaluation = self._evaluations.get(last)
+        # They come in order: after a later one, an earlier one is missing for good.
+        latest = max(self._evaluations, default=0)
+        if latest <= last and (evaluation is None or len(commits) < self._workers):
             return None
-        logs = _means([self._commits[number] for number in numbers])
-        evaluation = _values(self._evaluations[last], "test")
-        return logs | {f"val_{name}": value for name, value in evaluation.items()}
+        if not self._commits:
+            return None
+        logs = _means(commits) if commits else _unknown(next(iter(self._commits.values())), "train")
+        values = (
+            _unknown(self._evaluations[latest], "test")
+            if evaluation is None
+            else _values(evaluation, "test")
+        )
+        return logs | {f"val_{name}": value for name, value in values.items()}
+
+
+def _unknown(record: Mapping[str, Any], kind: str) -> dict[str, float]:
+    return dict.fromkeys(_values(record, kind), math.nan)
 
 
 def _means(commits: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -70,10 +70,11 @@ class Observation:
         self._process = process
         if event["event"] == "begin":
             # Once more where the run was resumed by itself.
-            self._epochs.begin_after(event["commit"])
             if not self._begun:
                 self._begun = True
+                self._pass_over_earlier_epochs()
                 self._call("on_train_begin")
+            self._epochs.begin_after(event["commit"])
             if self._factor != 1.0:
                 process.ask("scale_learning_rates", self._factor)
         for epoch, logs in self._epochs.completed_by(event):
@@ -98,6 +99,12 @@ class Observation:
         # Unless a callback has given it others.
         self._model.get_weights()
         return history
+
+    def _pass_over_earlier_epochs(self) -> None:
+        """Those of earlier processes; an epoch in which one was interrupted is completed here."""
+        for earlier in read_history(self._expected.directory):
+            for epoch, _ in self._epochs.completed_by(earlier):
+                self._epoch = epoch
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
         self._optimizer.show(self._expected.learning_rates[self._epoch] * self._factor)

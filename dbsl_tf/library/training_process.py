@@ -27,6 +27,8 @@ from dbsl_tf.running.remote_control import CONTROL
 _INTERRUPTED = 130
 _USER_ERROR = 2
 _COMPLAINT = "error: "
+# Of the output of errors, kept to explain an unexpected end.
+_LAST_LINES = 30
 
 
 class TrainingProcess:
@@ -44,6 +46,7 @@ class TrainingProcess:
         self._arguments = arguments
         self._quiet = quiet
         self._last_error = ""
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._pending: deque[dict[str, Any]] = deque()
 
     def __enter__(self) -> TrainingProcess:
@@ -98,6 +101,9 @@ class TrainingProcess:
                 if event["event"] == "weights":
                     return event["problem"] is None
                 waiting.append(event)
+                if event["event"] == "begin":
+                    # It was restarted, and what it was asked is forgotten.
+                    return False
             return False
         finally:
             self._pending = waiting
@@ -134,8 +140,23 @@ class TrainingProcess:
             return
         if status == _INTERRUPTED:
             raise KeyboardInterrupt
-        problem = self._last_error or f"the process that trains ended with status {status}"
-        raise (UserError if status == _USER_ERROR else ClusterError)(problem)
+        if status == _USER_ERROR:
+            raise UserError(self._last_error)
+        raise ClusterError(self._last_error or self._unexpected_end(status))
+
+    def _unexpected_end(self, status: int) -> str:
+        if self._quiet:
+            # Its last lines, such as those of a traceback, are all that explains it.
+            self._write(sys.stderr, "".join(self._last_lines))
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else "failed"
+        told = [line.strip() for line in self._last_lines if line.strip()]
+        reason = f" ({told[-1]:.200})" if told and status > 0 else ""
+        if status == -signal.SIGKILL:
+            reason = " (as by a system that is out of memory)"
+        return (
+            f"the process that trains {how}{reason}; call fit again, with the same run_dir, to "
+            "resume from the last checkpoint"
+        )
 
     def _output(self, stream: Any) -> Any:
         """Where the output goes: to the terminal itself, so that it can be drawn upon."""
@@ -149,13 +170,21 @@ class TrainingProcess:
     def _relay(self, ours: Any, theirs: IO[bytes]) -> None:
         for line in theirs:
             text = line.decode(errors="backslashreplace")
-            if ours is sys.stderr and text.startswith(_COMPLAINT):
+            if theirs is self._process.stderr and text.startswith(_COMPLAINT):
                 # It becomes the message of an exception.
                 self._last_error = text.removeprefix(_COMPLAINT).strip()
-            elif not self._quiet:
-                with suppress(Exception):
-                    ours.write(text)
-                    ours.flush()
+                continue
+            if theirs is self._process.stderr:
+                self._last_lines.append(text)
+            if not self._quiet:
+                self._write(ours, text)
+
+    @staticmethod
+    def _write(stream: Any, text: str) -> None:
+        # A notebook, or a program that has closed it, may have any stream or none.
+        with suppress(Exception):
+            stream.write(text)
+            stream.flush()
 
     def _finish(self) -> None:
         while self._process.returncode is None:

@@ -13,6 +13,7 @@ import pytest
 
 import dbsl_tf
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.results.checkpoints import Checkpoints
 from tests.support.launching import ROOT
 
 FEATURES, CLASSES, SAMPLES = 12, 3, 120
@@ -147,3 +148,32 @@ def test_a_merge_rule_of_the_program(tmp_path: Path) -> None:
     # The worker changes next to nothing, and every one of three commits adds a quarter.
     for weight in run.model.get_weights():
         np.testing.assert_allclose(weight, np.full_like(weight, 1.75), rtol=1e-5)
+
+
+@pytest.mark.cluster
+def test_callbacks_go_on_after_an_interruption_within_an_epoch(tmp_path: Path) -> None:
+    class Interrupted(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epochs: list[int] = []
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.epochs.append(epoch)
+            if len(self.epochs) == 2:
+                raise KeyboardInterrupt
+
+    before, after = Interrupted(), keras.callbacks.History()
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tmp_path, callbacks=[before]).fit(epochs=1000, verbose=False)
+    assert before.epochs == [0, 1]
+    done = Checkpoints(tmp_path / "run" / "checkpoints", keep=1).latest(print)
+    assert done is not None
+    epochs = done.commit // 2 + 3
+    run = trainer(tmp_path, callbacks=[after]).fit(epochs=epochs, verbose=False)
+
+    assert after.epoch == list(range(after.epoch[0], epochs))
+    assert after.epoch[0] <= done.commit // 2 + 1
+    assert {len(values) for values in run.history.values()} == {epochs}
+    assert run.history["loss"][after.epoch[0] :] == pytest.approx(
+        after.history["loss"], nan_ok=True
+    )

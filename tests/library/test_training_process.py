@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.library.training_process import TrainingProcess, train_in_process
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.support.launching import CONFIGURATION
@@ -85,3 +85,23 @@ def test_an_interrupted_program_leaves_a_run_that_can_be_resumed(tmp_path: Path)
 
     train_in_process(directory, stop, quiet=True)
     assert begun[0] >= 3
+
+
+def test_a_process_that_was_killed_says_so(tmp_path: Path) -> None:
+    directory = directory_of(tmp_path, "epochs: 1", "epochs: 1000")
+
+    def kill(process: TrainingProcess, event: dict) -> None:
+        process._process.kill()
+
+    with pytest.raises(ClusterError, match="ended by SIGKILL .* call fit again"):
+        train_in_process(directory, kill, quiet=True)
+
+
+def test_a_process_that_fails_says_why(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = directory_of(tmp_path, "epochs: 1", "epochs: 2")
+    monkeypatch.setenv("DBSL_TF_RESTARTS", "no number")
+    with pytest.raises(ClusterError, match=r"failed \(ValueError: .*'no number'\)"):
+        train_in_process(directory, lambda process, event: None, quiet=True)
+    assert "Traceback" in capfd.readouterr().err
