@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,6 +32,10 @@ from dbsl_tf.config.registries import (
 )
 
 _DIGEST_BYTES = 32
+# Of one object: more is likely data that its functions use by accident.
+_LARGE_BYTES = 32 << 20
+# What a program knows the objects by.
+_SPOKEN = {"model": "build_model", "objective": "loss or metrics", "merge": "plan.merge"}
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,22 @@ class Program:
         """
         parts: dict[str, bytes] = {}
         for part in fields(self):
+            name = _SPOKEN.get(part.name, part.name)
             try:
                 parts[part.name] = cloudpickle.dumps(getattr(self, part.name))
             except Exception as error:
                 raise UserError(
-                    f"{part.name} cannot be sent to the process that trains ({_reason(error)}): "
+                    f"{name} cannot be sent to the process that trains ({_reason(error)}): "
                     "let its functions create what they need instead of using variables, tensors "
                     "or open files from outside"
                 ) from error
+            if len(parts[part.name]) > _LARGE_BYTES:
+                print(
+                    f"warning: {name} takes "
+                    f"{len(parts[part.name]) >> 20} MiB along to the process that trains: let it "
+                    "read large arrays from a file instead of using them from outside",
+                    file=sys.stderr,
+                )
         content = pickle.dumps(parts)
         digest = hashlib.sha256(content).digest()
         write_whole(path, lambda partial: partial.write_bytes(digest + content))
