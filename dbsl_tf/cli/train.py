@@ -68,10 +68,12 @@ def check_imported(config: Config) -> None:
     """
     own_optimizer = not OPTIMIZERS.is_builtin(config.optimizer.name)
     own_rule = not MERGE_RULES.is_builtin(config.dual_batch.merge)
-    if not (own_optimizer or own_rule) and config.training.is_default:
+    own_steps = [step for step in config.data.augment if not step.is_builtin]
+    if not (own_optimizer or own_rule or own_steps) and config.training.is_default:
         return
     onednn.apply(config.compute.onednn)
     import_tensorflow_quietly()
+    from dbsl_tf.data.own_augmentation import check_own_augmentation
     from dbsl_tf.shared_model.configured import merge_rule
     from dbsl_tf.training.objective_names import objective_settings_of
     from dbsl_tf.training.optimizers import build_optimizer
@@ -81,6 +83,8 @@ def check_imported(config: Config) -> None:
         build_optimizer(config.optimizer)
     if own_rule:
         merge_rule(config.dual_batch.merge)
+    for step in own_steps:
+        check_own_augmentation(step.name, step.parameters, config.data.resolution)
 
 
 def coordinate(

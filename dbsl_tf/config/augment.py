@@ -2,18 +2,21 @@
 
 In YAML a step is a name (`random_flip`) or a name with parameters
 (`random_crop: {padding: 4}`). Names and meanings are those of keras-cv's layers, except for
-`random_resized_crop`, which replaces the resizing.
+`random_resized_crop`, which replaces the resizing. An import path names a function of a user's.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainSerializer
+from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from dbsl_tf.common.import_path import IMPORT_PATH, is_import_path
+from dbsl_tf.config.registries import AUGMENT_FUNCTIONS
 from dbsl_tf.config.section import Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -39,12 +42,17 @@ class AugmentStep:
     """One augmentation of the training images.
 
     Attributes:
-        name: a name of `AUGMENTATIONS`.
+        name: a name of `AUGMENTATIONS` or `AUGMENT_FUNCTIONS`, or an import path.
         parameters: every parameter of that augmentation; after validation all are present.
     """
 
     name: str
     parameters: dict[str, Any]
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it is one of this package."""
+        return self.name in AUGMENTATIONS
 
 
 class RandomResizedCrop(Section):
@@ -139,7 +147,10 @@ AUGMENTATIONS: dict[str, type[Section]] = {
 
 
 def _with_name(step: Any) -> Any:
-    """Turns `name` or `{name: parameters}` into `{"name": name, **parameters}`."""
+    """Turns `name` or `{name: parameters}` into `{"name": name, **parameters}`.
+
+    A function of a user's is a step already.
+    """
     if isinstance(step, AugmentStep):
         step = {step.name: step.parameters}
     if isinstance(step, dict) and len(step) == 1:
@@ -148,12 +159,18 @@ def _with_name(step: Any) -> Any:
         name, parameters = step, {}
     if not isinstance(name, str):
         raise _refusal("give a name, or one name with its parameters: {name: {parameter: value}}")
-    if name not in AUGMENTATIONS:
+    own = is_import_path(name) or name in AUGMENT_FUNCTIONS.names()
+    if name not in AUGMENTATIONS and not own:
         close = difflib.get_close_matches(name, AUGMENTATIONS, n=1)
         guess = f"did you mean {close[0]}? Known" if close else "choose from"
-        raise _refusal(f"{guess}: {', '.join(AUGMENTATIONS)}")
+        names = ", ".join((*AUGMENTATIONS, *AUGMENT_FUNCTIONS.names()))
+        raise _refusal(f"{guess}: {names}; or an import path {IMPORT_PATH}")
     if parameters is None:
         parameters = {}
+    if own:
+        if not isinstance(parameters, dict) or not all(isinstance(key, str) for key in parameters):
+            raise _refusal("give its keyword arguments as {parameter: value}")
+        return AugmentStep(name, dict(parameters))
     if not isinstance(parameters, dict) or "name" in parameters:
         known = ", ".join(key for key in AUGMENTATIONS[name].model_fields if key != "name")
         raise _refusal(f"give its parameters as {{parameter: value}}; known: {known}")
@@ -164,8 +181,11 @@ def _refusal(allowed: str) -> PydanticCustomError:
     return PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
 
 
-def _as_step(parameters: Section) -> AugmentStep:
-    values = parameters.model_dump()
+def _as_step(step: Any, validate: Callable[[Any], Section]) -> AugmentStep:
+    step = _with_name(step)
+    if isinstance(step, AugmentStep):
+        return step
+    values = validate(step).model_dump()
     return AugmentStep(name=values.pop("name"), parameters=values)
 
 
@@ -183,7 +203,6 @@ else:
         | MixUp
         | CutMix,
         Discriminator("name"),
-        BeforeValidator(_with_name),
-        AfterValidator(_as_step),
+        WrapValidator(_as_step),
         PlainSerializer(lambda step: {step.name: dict(step.parameters)}),
     ]

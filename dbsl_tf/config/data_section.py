@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from dbsl_tf.common.import_path import IMPORT_PATH
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
 from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.paths import UsablePath
@@ -62,8 +63,11 @@ class DataSection(Section):
     ] = Field(
         (),
         description="augmentations in the order they are applied, each a name or "
-        "{name: {parameter: value}}",
-        json_schema_extra={"allowed": f"a list of {', '.join(AUGMENTATIONS)}"},
+        "{name: {parameter: value}}; or functions of yours from (images, labels, seed) of a batch "
+        "to (images, labels), and their keyword arguments",
+        json_schema_extra={
+            "allowed": f"a list of {', '.join(AUGMENTATIONS)}, or import paths {IMPORT_PATH}"
+        },
     )
 
     @field_validator("train_samples", mode="after")

@@ -30,6 +30,10 @@ OPTIMIZERS = Registry(
     },
 )
 
+# Functions from (images, labels, seed) of a batch to (images, labels), beside the built-in ones in
+# `dbsl_tf.config.augment`; see `dbsl_tf.data.own_augmentation`.
+AUGMENT_FUNCTIONS = Registry("data.augment", {})
+
 # Functions of one global weight, a worker's and its update factor; see `shared_model.merge`.
 MERGE_RULES = Registry(
     "dual_batch.merge",

@@ -17,6 +17,7 @@ from dbsl_tf.data.keras_cv_layers import (
     RandomFlip,
     WholePixelCrop,
 )
+from dbsl_tf.data.own_augmentation import own_augmentation
 
 # A step takes and returns images, float32 [B, H, W, 3] in 0 … 255, and labels, float32
 # [B, classes] that sum to 1. B may be unknown when traced, and 1.
@@ -67,7 +68,7 @@ def build_augmentation(steps: Sequence[Step], image_size: int) -> SeededTransfor
     """
     draws = SeededDraws()
     with _drawing_from(draws):
-        transforms = [_BUILDERS[step.name](image_size, **step.parameters) for step in steps]
+        transforms = [_transform(step, image_size) for step in steps]
 
     # A separate function, because keras-cv's layers rely on AutoGraph, which does not convert
     # functions mapped in a `dataset_fn`.
@@ -76,13 +77,23 @@ def build_augmentation(steps: Sequence[Step], image_size: int) -> SeededTransfor
         images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with _drawing_from(draws), draws.seeded(seed):
-            for transform in transforms:
+            for number, (step, transform) in enumerate(zip(steps, transforms)):
                 shape = images.shape
-                images, labels = transform(images, labels)
+                if step.name in _BUILDERS:
+                    images, labels = transform(images, labels)
+                else:
+                    own = tf.random.experimental.stateless_fold_in(seed, number)
+                    images, labels = transform(images, labels, own)
                 images = tf.ensure_shape(images, shape)
         return images, labels
 
     return augment
+
+
+def _transform(step: Step, image_size: int) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    if step.name in _BUILDERS:
+        return _BUILDERS[step.name](image_size, **step.parameters)
+    return own_augmentation(step.name, step.parameters)
 
 
 def _of_images(layer: Callable[[tf.Tensor], tf.Tensor]) -> BatchTransform:
