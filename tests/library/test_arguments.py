@@ -118,3 +118,14 @@ def test_another_run_keeps_its_program(tmp_path: Path) -> None:
 def test_a_learning_rate_is_a_number_above_zero(rate: Any) -> None:
     with pytest.raises(ValueError, match="learning_rate must be a number above 0 or a function"):
         dbsl_tf.SGD(learning_rate=rate)
+
+
+def test_the_programs_precision_is_that_of_the_process_that_trains(tmp_path: Path) -> None:
+    trainer = dbsl_tf.Trainer(build_model, dbsl_tf.arrays(X, Y, X, Y), run_dir=tmp_path / "run")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        sections = trainer._sections(RunDirectory(trainer.directory), 1, None)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    # With it come loss scaling and the same model when the run is evaluated or exported.
+    assert sections["compute"] == {"precision": "mixed_float16"}
