@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         config = load_config(options.config, [*options.overrides, *extra])
         run = resolve(config)
         settings, plans[kind] = run.settings, run.schedule.plain
-    data = training_data(settings.data)
+    data = training_data(settings.data, seed=settings.seed)
     with (
         tempfile.TemporaryDirectory() as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, None, Path(logs)) as cluster,

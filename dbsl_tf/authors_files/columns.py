@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from dbsl_tf.results.checked_values import event_count, event_number
+from dbsl_tf.results.records import VALIDATION
 
 COLUMNS = (
     "worker_ID",
@@ -28,10 +29,10 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Returns the commits of a history as the authors' columns, plus `val_measured`.
 
     The authors evaluate after every commit; a run of this package does so every
-    `schedule.eval_every` epochs. A commit in between has the val_loss and val_acc of the last
-    evaluation before it; before the first evaluation they are NaN and 0. `val_measured` says
-    whether they were measured after the commit itself. Of runs without accuracy, train_acc and
-    val_acc are NaN.
+    `schedule.eval_every` epochs, on samples held out for validation if there are any. A commit in
+    between has the val_loss and val_acc of the last evaluation before it; before the first
+    evaluation they are NaN and 0. `val_measured` says whether they were measured after the commit
+    itself. Of runs without accuracy, train_acc and val_acc are NaN.
 
     commit_time is the training time until the worker had pushed and all earlier commits had
     arrived. Pauses before a resumption do not count, nor does the evaluation.
@@ -66,9 +67,10 @@ def columns_of_events(events: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 def _evaluations(
     commits: Iterable[dict[str, Any]], events: Iterable[dict[str, Any]]
 ) -> Iterable[tuple[float, float, bool]]:
-    by_commit = {
-        event_count(event, "commit"): event for event in events if event["event"] == "evaluation"
-    }
+    evaluations = [event for event in events if event["event"] == "evaluation"]
+    # Where samples are held out, the test set is evaluated once, after the last commit.
+    watched = [event for event in evaluations if event.get("split") == VALIDATION] or evaluations
+    by_commit = {event_count(event, "commit"): event for event in watched}
     loss, accuracy = math.nan, 0.0
     for commit in commits:
         evaluation = by_commit.get(commit["commit"])

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     task = task_from_environment(os.environ)
     if task is not None:
         check_size(config.cluster, task)
-    data = training_data(config.data)
+    data = training_data(config.data, seed=config.run.seed)
     settings = settings_of(config, data.train_samples)
     # Standard output belongs to the command that started this one.
     report = partial(print_line, Terminal(stderr=True))

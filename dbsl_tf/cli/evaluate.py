@@ -90,8 +90,8 @@ def _data(stored: StoredRun, directory: Path | None) -> TrainingData:
     from dbsl_tf.common import onednn
     from dbsl_tf.data.configured import training_data
 
-    # The number of training images does not matter here.
-    section = stored.config.data.model_copy(update={"train_samples": None})
+    # The number of training images does not matter here, and none has to be held out.
+    section = stored.config.data.model_copy(update={"train_samples": None, "validation_samples": 0})
     if directory is not None:
         section = section.model_copy(update={"dir": directory})
     onednn.apply(stored.config.compute.onednn)

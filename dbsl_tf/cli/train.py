@@ -103,7 +103,7 @@ def coordinate(
     directory.resumes(config.run.resume)
     if not config.data.is_builtin:
         onednn.apply(config.compute.onednn)
-    data = training_data(config.data, directory.arrays)
+    data = training_data(config.data, directory.arrays, config.run.seed)
     source = Source(options.config, options.overrides)
     run = begin_or_resume(config, source, directory, data, console)
     train(run, data, task, console)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from dbsl_tf.common.import_path import IMPORT_PATH
+from dbsl_tf.common.registry import OWN
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
 from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.paths import UsablePath
@@ -46,7 +47,20 @@ class DataSection(Section):
         "dbsl_tf.arrays of yours: where they are written; null: data/ in run.dir",
     )
     train_samples: Annotated[int | None, Effect.RESULT, SameWork()] = Field(
-        None, ge=1, description="train on only the first N samples; null: on all of them"
+        None,
+        ge=1,
+        description="train on only the first N samples that are not held out; null: on all of them",
+    )
+    validation_samples: Annotated[
+        int,
+        Effect.RESULT,
+        Fixed("what is held out now was trained on, or the other way round"),
+        SameWork(),
+    ] = Field(
+        0,
+        ge=0,
+        description="hold out so many training samples, chosen by run.seed, and evaluate on them "
+        "during the training; the test set is then evaluated at the end only. 0: hold out none",
     )
     image_size: Annotated[int | None, Effect.RESULT, Timed("resolutions")] = Field(
         None,
@@ -122,6 +136,35 @@ class DataSection(Section):
                     f"function of yours; {remedy}",
                 )
         return self
+
+    @model_validator(mode="after")
+    def _enough_to_train_on(self) -> DataSection:
+        if self.name in DATASETS:
+            problem = self.holds_out_too_many(dataset_spec(self.name).train_samples)
+            if problem is not None:
+                key, value, allowed = problem
+                raise across_keys((key, "data.validation_samples"), value, allowed)
+        return self
+
+    def holds_out_too_many(self, present: int) -> tuple[str, int, str] | None:
+        """Returns the key at fault, its value and what is allowed; None if enough remain.
+
+        Args:
+            present: training samples, with those that are to be held out.
+        """
+        wanted, held_out = self.train_samples, self.validation_samples
+        name = "your data" if self.name == OWN else self.name
+        has = f"{name} has {present} training samples"
+        if held_out and held_out >= present:
+            allowed = f"give 0 to {present - 1}, as {has}"
+            return "data.validation_samples", held_out, allowed
+        if held_out and wanted is not None and wanted > present - held_out:
+            allowed = (
+                f"give null or 1 to {present - held_out}, as {has} and data.validation_samples "
+                f"is {held_out}"
+            )
+            return "data.train_samples", wanted, allowed
+        return None
 
     @property
     def is_builtin(self) -> bool:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
-from dbsl_tf.coordinator.evaluator import Evaluator
+from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
 from dbsl_tf.data.training_data import StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
@@ -123,6 +123,21 @@ def build_components(
         for dropout in networks
     }
     threads = cluster.threads_per_worker
+
+    def evaluated_on(batches: Callable[..., tf.data.Dataset], samples: int) -> EvaluatedSplit:
+        """Returns a split; `batches` is a method of `data`."""
+        closures = {}
+        for resolution in settings.evaluated_resolutions:
+            part = settings.by_resolution[resolution]
+            dataset = _evaluated_batches(batches, samples, part, threads)
+            closures[resolution] = evaluation_closure(engine, exchange, network, fitting, dataset)
+        return EvaluatedSplit(closures, samples)
+
+    test = evaluated_on(data.test_batches, data.test_samples)
+    validation = None
+    if settings.data.validation_samples:
+        validation = evaluated_on(data.validation_batches, data.validation_samples)
+
     return Components(
         engine=engine,
         shared_model=shared_model,
@@ -132,18 +147,10 @@ def build_components(
             engine,
             shared_model,
             fitting,
-            {
-                resolution: evaluation_closure(
-                    engine,
-                    exchange,
-                    network,
-                    fitting,
-                    _test_batches(data, settings.by_resolution[resolution], threads),
-                )
-                for resolution in settings.evaluated_resolutions
-            },
-            data.test_samples,
+            test.closures,
+            test.samples,
             settings.cluster.worker_timeout,
+            validation,
         ),
         batches={
             part.resolution: WorkerBatches(
@@ -154,12 +161,15 @@ def build_components(
     )
 
 
-def _test_batches(
-    data: TrainingData, settings: ResolutionSettings, threads: int
+def _evaluated_batches(
+    batches: Callable[..., tf.data.Dataset],
+    samples: int,
+    settings: ResolutionSettings,
+    threads: int,
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
-    """Returns a function from a range of test samples, `start` to `stop`, to their batches."""
-    batch = min(settings.large_batch, data.test_samples)
-    return lambda start, stop: data.test_batches(start, stop, batch, settings.resolution, threads)
+    """Returns a function from a range of a split's samples, `start` to `stop`, to their batches."""
+    batch = min(settings.large_batch, samples)
+    return lambda start, stop: batches(start, stop, batch, settings.resolution, threads)
 
 
 def _training_datasets(

@@ -1,10 +1,11 @@
-"""Evaluation of the global weights on the whole test set, beside the training."""
+"""Evaluation of the global weights on whole splits of the data, beside the training."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,23 +14,40 @@ from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.engine.background import Background
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
-from dbsl_tf.results.records import EvaluationRecord
+from dbsl_tf.results.records import TEST, VALIDATION, EvaluationRecord, Split
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.training.objective import Objective
 
 
+@dataclass(frozen=True)
+class EvaluatedSplit:
+    """What weights are evaluated on.
+
+    Attributes:
+        closures: see `evaluation_closure`; one for each evaluated resolution.
+        samples: how many there are.
+    """
+
+    closures: Mapping[int, Closure]
+    samples: int
+
+
 class Evaluator:
-    """Evaluates snapshots of the global weights; the workers share the test set.
+    """Evaluates snapshots of the global weights; the workers share the samples of a split.
+
+    That is the test set; where there are samples for validation, it is these during the training,
+    and the test set at its end only.
 
     Args:
         engine: the connected cluster.
         shared_model: whose weights are evaluated.
         objective: of the closures.
-        closures: see `evaluation_closure`; one for each evaluated resolution.
+        closures: of the test set; see `EvaluatedSplit`.
         test_samples: size of the test set.
         worker_timeout: seconds that a share may take before another worker gets it too; None:
             judged by what is usual, see `UsualTimes`.
+        validation: samples held out of the training set; None: there are none.
     """
 
     def __init__(
@@ -40,61 +58,76 @@ class Evaluator:
         closures: Mapping[int, Closure],
         test_samples: int,
         worker_timeout: float | None = None,
+        validation: EvaluatedSplit | None = None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
         self._objective = objective
-        self._closures = closures
-        self._test_samples = test_samples
+        self._splits: dict[Split, EvaluatedSplit] = {TEST: EvaluatedSplit(closures, test_samples)}
+        if validation is not None:
+            self._splits[VALIDATION] = validation
+        self._watched: Split = TEST if validation is None else VALIDATION
         self._times = {
-            resolution: UsualTimes(engine.limits, worker_timeout) for resolution in closures
+            (split, resolution): UsualTimes(engine.limits, worker_timeout)
+            for split, evaluated in self._splits.items()
+            for resolution in evaluated.closures
         }
 
     def warm_up(self) -> None:
         """Makes every worker load the closures; nothing is evaluated."""
         nothing = (np.int64(0), np.int64(0))
-        for closure in self._closures.values():
-            self._engine.call_each(closure, [nothing] * self._engine.workers)
+        for evaluated in self._splits.values():
+            for closure in evaluated.closures.values():
+                self._engine.call_each(closure, [nothing] * self._engine.workers)
 
     @property
     def highest(self) -> int:
         """The highest resolution, at which every evaluation is made."""
-        return max(self._closures)
+        return max(self._splits[TEST].closures)
 
-    def resolutions(self, trained: int) -> list[int]:
-        """Returns the resolutions to evaluate at, ending with the highest, which is always there.
+    def due(self, trained: int, at_the_end: bool) -> list[tuple[Split, int]]:
+        """Returns the splits to evaluate on, each with a resolution.
 
         Args:
             trained: resolution of the training images now.
+            at_the_end: whether the training has ended.
         """
-        return [*({trained} & self._closures.keys() - {self.highest}), self.highest]
+        lower = {trained} & self._splits[self._watched].closures.keys() - {self.highest}
+        due = [(self._watched, resolution) for resolution in (*lower, self.highest)]
+        if at_the_end and self._watched != TEST:
+            due.append((TEST, self.highest))
+        return due
 
     def snapshot(self) -> int:
         """Copies the weights for `evaluate` to use; returns the number of their commit."""
         return self._shared_model.take_snapshot()
 
-    def evaluate(self, commit: int, epoch: int, resolution: int) -> EvaluationRecord:
-        """Evaluates the snapshot: one share of the test set for each worker, every sample once.
+    def evaluate(
+        self, commit: int, epoch: int, resolution: int, split: Split = TEST
+    ) -> EvaluationRecord:
+        """Evaluates the snapshot: one share of the split for each worker, every sample once.
 
         Args:
             commit: number of the commit that the snapshot holds.
             epoch: epochs completed by then.
-            resolution: one of those of `closures`.
+            resolution: one of those of the split's closures.
+            split: what to evaluate on.
 
         Raises:
             ParameterServerLost: a parameter server was lost.
         """
-        closure = self._closures[resolution]
+        evaluated = self._splits[split]
+        closure = evaluated.closures[resolution]
         started, began = time.time(), time.monotonic()
-        bounds = np.linspace(0, self._test_samples, self._engine.workers + 1).astype(np.int64)
+        bounds = np.linspace(0, evaluated.samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
-        times = self._times[resolution]
+        times = self._times[split, resolution]
         sums = self._engine.call_each(closure, shares, times.patience(expected=1.0))
         seconds = time.monotonic() - began
         times.observe(0, seconds, expected=1.0)
         samples = sum(int(part.samples) for part in sums)
-        if samples != self._test_samples:
-            raise RuntimeError(f"evaluated {samples} samples of {self._test_samples}")
+        if samples != evaluated.samples:
+            raise RuntimeError(f"evaluated {samples} samples of {evaluated.samples}")
         measured = self._objective.measured(sums)
         return EvaluationRecord(
             started=started,
@@ -106,6 +139,7 @@ class Evaluator:
             test_metrics=measured.metrics,
             samples=samples,
             seconds=seconds,
+            split=split,
         )
 
 
@@ -140,22 +174,24 @@ class Evaluations:
         """Waits until the evaluation going on has ended, at most `timeout` seconds."""
         self._background.wait(timeout)
 
-    def begin(self, commit: int, resolution: int) -> None:
+    def begin(self, commit: int, due: Sequence[tuple[Split, int]]) -> None:
         """Takes a snapshot and begins to evaluate it; call `wait` first, as there is one snapshot.
 
         Args:
             commit: the commit of the weights.
-            resolution: of the training images; see `Evaluator.resolutions`.
+            due: splits and resolutions, in turn; see `Evaluator.due`.
         """
         self._evaluator.snapshot()
-        self._background.start(lambda: self._evaluate(commit, resolution))
+        self._background.start(lambda: self._evaluate(commit, due))
 
-    def _evaluate(self, commit: int, resolution: int) -> None:
-        for evaluated_at in self._evaluator.resolutions(resolution):
+    def _evaluate(self, commit: int, due: Sequence[tuple[Split, int]]) -> None:
+        for split, resolution in due:
             epoch = self._calendar.epochs_done(commit)
-            record = self._evaluator.evaluate(commit, epoch, evaluated_at)
+            record = self._evaluator.evaluate(commit, epoch, resolution, split)
             if not math.isfinite(record.test_loss):
-                raise diverged(f"the weights of commit {commit} give test_loss={record.test_loss}")
+                raise diverged(
+                    f"the weights of commit {commit} give {split}_loss={record.test_loss}"
+                )
             self._report(record)
 
 

@@ -25,7 +25,7 @@ from dbsl_tf.engine.stalls import StallWatch
 from dbsl_tf.engine.watched_run import run_watched
 from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
-from dbsl_tf.results.records import CommitRecord, FaultKind, FaultRecord, Observer
+from dbsl_tf.results.records import CommitRecord, FaultKind, FaultRecord, Observer, Split
 
 # Seconds between two checks whether an evaluation has ended, or the run.
 _PERIOD = 0.2
@@ -112,11 +112,11 @@ class Trainer:
 
         run_watched(load, check, self._engine.limits.standstill)
 
-    def run(self, evaluate_first: bool = False) -> None:
+    def run(self, evaluate_first: Sequence[Split] = ()) -> None:
         """Trains to the end, including the last evaluation and checkpoint.
 
         Args:
-            evaluate_first: whether to evaluate the initial weights.
+            evaluate_first: what to evaluate the initial weights on.
 
         Raises:
             UserError: the training diverged.
@@ -188,12 +188,13 @@ class Trainer:
 
         run_watched(save, look, self._engine.limits.standstill)
 
-    def _begin(self, evaluate_first: bool) -> None:
+    def _begin(self, evaluate_first: Sequence[Split]) -> None:
         # The history must never be ahead of the first checkpoint.
         self._save()
         self._checkpointer.wait()
         if evaluate_first:
-            self._evaluate(self._mini_epochs.merged, self._evaluator.highest)
+            highest = self._evaluator.highest
+            self._evaluate(self._mini_epochs.merged, [(split, highest) for split in evaluate_first])
 
     def _look(self) -> None:
         self._check()
@@ -217,7 +218,8 @@ class Trainer:
     def _close_early(self) -> None:
         with self._mini_epochs.ordering:
             self._save()
-            self._evaluate(self._mini_epochs.merged, self._evaluator.highest)
+            due = self._evaluator.due(self._evaluator.highest, at_the_end=True)
+            self._evaluate(self._mini_epochs.merged, due)
 
     def _raise_failure(self) -> None:
         if self._shutdown.failure is not None:
@@ -229,7 +231,8 @@ class Trainer:
         if self._calendar.checkpoint_due(record.commit):
             self._save()
         if self._calendar.evaluation_due(record.commit):
-            self._evaluate(record.commit, record.resolution)
+            at_the_end = record.commit == self._calendar.total
+            self._evaluate(record.commit, self._evaluator.due(record.resolution, at_the_end))
 
     def _save(self) -> None:
         # A slow disk must not count as a hung server.
@@ -237,7 +240,7 @@ class Trainer:
         with self._stalls.bounded("read the weights"):
             self._checkpointer.save(self._mini_epochs.progress)
 
-    def _evaluate(self, commit: int, resolution: int) -> None:
+    def _evaluate(self, commit: int, due: Sequence[tuple[Split, int]]) -> None:
         """Begins to evaluate the weights of this very commit while the training goes on."""
         while self._evaluations.busy and not self._shutdown.begun:
             self._evaluations.wait(_PERIOD)
@@ -246,7 +249,7 @@ class Trainer:
         if self._shutdown.begun:
             return
         with self._stalls.bounded("copy the weights"):
-            self._evaluations.begin(commit, resolution)
+            self._evaluations.begin(commit, due)
 
     def _membership_changed(self, worker: int, reason: str | None) -> None:
         if self._shutdown.begun:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.array_files import Part, part_of, write_arrays
+from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.own_data import Augment, IndexedData, Preprocess
 from dbsl_tf.data.sample_stream import Loader, Source
 
@@ -158,7 +159,7 @@ class _RecordsOfArrays:
         self._parts: list[Part] = tf.nest.flatten(structure)
         self._train_file, self._test_file = train_file, test_file
 
-    def training_loader(self, samples: int) -> Loader:
+    def training_loader(self, samples: int | tf.Tensor) -> Loader:
         records = self._records(self._train_file).take(samples).batch(samples).get_single_element()
         return lambda indices, seeds: self._decode(tf.gather(records, indices))
 
@@ -166,6 +167,12 @@ class _RecordsOfArrays:
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         records = self._records(self._test_file).skip(start).take(stop - start)
+        return records.batch(batch).map(self._decode, num_parallel_calls=parallel_calls)
+
+    def validation_batches(
+        self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        records = elements_at(numbers, self._records(self._train_file))
         return records.batch(batch).map(self._decode, num_parallel_calls=parallel_calls)
 
     def _records(self, path: Path) -> tf.data.Dataset:

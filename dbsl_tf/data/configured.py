@@ -24,20 +24,23 @@ from dbsl_tf.data.training_data import TrainingData
 _METHODS = ("training_batches", "test_batches", "element_spec", "facts")
 
 
-def training_data(section: DataSection, folder: Path | None = None) -> TrainingData:
+def training_data(section: DataSection, folder: Path | None = None, seed: int = 0) -> TrainingData:
     """Returns what the section describes, its files checked.
 
     Args:
         section: of the configuration.
         folder: where arrays of a user's own are written, unless `data.dir` says so; None: one that
             is removed with this process.
+        seed: of the choice of samples that are held out for validation.
 
     Raises:
         UserError: as `prepare_data`; or what `data.name` imports cannot be imported, does not take
-            `data.options`, returns something else than training data, or too few of them.
+            `data.options`, returns something else than training data, or too few of them; or too
+            many samples are held out.
     """
     if section.is_builtin:
-        return ImageClassificationData(prepare_data(section), section.augment)
+        images = ImageClassificationData(prepare_data(section), section.augment)
+        return _holding_out(section, images, seed)
     made = _made(section)
     # Imported late: they load TensorFlow.
     from dbsl_tf.data.array_data import Arrays
@@ -58,7 +61,27 @@ def training_data(section: DataSection, folder: Path | None = None) -> TrainingD
             f"data.train_samples is {section.train_samples}: {section.name} has "
             f"{made.train_samples} training samples; give null or 1 to {made.train_samples}"
         )
-    return made
+    return _holding_out(section, made, seed)
+
+
+def _holding_out(section: DataSection, data: TrainingData, seed: int) -> TrainingData:
+    if not section.validation_samples:
+        return data
+    _check_enough_remain(section, data.train_samples)
+    if not callable(getattr(data, "holding_out", None)):
+        raise UserError(
+            f"data.validation_samples is {section.validation_samples}; give 0, as a "
+            f"{type(data).__name__} has no method holding_out, or return dbsl_tf.arrays, "
+            "tfrecords, stream or Data"
+        )
+    return data.holding_out(section.validation_samples, seed)
+
+
+def _check_enough_remain(section: DataSection, present: int) -> None:
+    problem = section.holds_out_too_many(present)
+    if problem is not None:
+        key, value, allowed = problem
+        raise UserError(f"{key} is {value}; {allowed}")
 
 
 def _made(section: DataSection) -> Any:
@@ -123,20 +146,22 @@ def prepare_missing(section: DataSection) -> None:
 
 
 def epoch_samples(section: DataSection) -> int:
-    """Returns the samples in an epoch, d: `data.train_samples`, or the whole training set.
+    """Returns the samples in an epoch, d: `data.train_samples`, or all that are not held out.
 
     For image_folder, the images are listed and, the first time, checked.
 
     Raises:
-        UserError: the images cannot be listed or checked.
+        UserError: the images cannot be listed or checked, or too many are held out.
     """
     if section.train_samples is not None:
         return section.train_samples
     if not section.is_builtin:
         return training_data(section).train_samples
     if section.name != IMAGE_FOLDER:
-        return dataset_spec(section.name).train_samples
-    return count_training_images(section.dir, _image_cache())
+        return dataset_spec(section.name).train_samples - section.validation_samples
+    present = count_training_images(section.dir, _image_cache())
+    _check_enough_remain(section, present)
+    return present - section.validation_samples
 
 
 def _image_cache() -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.data.dataset import dataset_facts
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.prepare import PreparedData
@@ -24,10 +25,12 @@ class ImageClassificationData:
     Attributes:
         files: checked, at the same paths on every worker.
         augment: augmentation steps in order.
+        held_out: training images that are not trained on; None: all are.
     """
 
     files: PreparedData
     augment: tuple[Step, ...] = ()
+    held_out: HeldOut | None = None
 
     @property
     def name(self) -> str:
@@ -36,8 +39,18 @@ class ImageClassificationData:
 
     @property
     def train_samples(self) -> int:
-        """Images in the training set."""
-        return self.files.spec.train_samples
+        """Images in the training set that are not held out."""
+        return self.held_out.others if self.held_out else self.files.spec.train_samples
+
+    @property
+    def validation_samples(self) -> int:
+        """Images held out of the training set."""
+        return self.held_out.samples if self.held_out else 0
+
+    def holding_out(self, samples: int, seed: int) -> ImageClassificationData:
+        """See `TrainingData.holding_out`."""
+        held_out = HeldOut(samples, self.files.spec.train_samples, seed)
+        return replace(self, held_out=held_out)
 
     @property
     def test_samples(self) -> int:
@@ -61,7 +74,7 @@ class ImageClassificationData:
         facts = dataset_facts(self.files.spec)
         if isinstance(self.files, ImageData):
             facts["class_names"] = self.class_names
-        return facts
+        return {**facts, **(self.held_out.facts() if self.held_out else {})}
 
     def element_spec(self, resolution: int | None = None) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """Returns the specs of images and labels, float32."""
@@ -77,7 +90,9 @@ class ImageClassificationData:
         """Returns `dbsl_tf.data.pipeline.training_dataset`."""
         from dbsl_tf.data.pipeline import training_dataset
 
-        return training_dataset(self.files, self.augment, samples, stream, resolution)
+        return training_dataset(
+            self.files, self.augment, samples, stream, resolution, self.held_out
+        )
 
     def test_batches(
         self,
@@ -91,3 +106,20 @@ class ImageClassificationData:
         from dbsl_tf.data.pipeline import test_dataset
 
         return test_dataset(self.files, start, stop, batch, resolution, parallel_calls)
+
+    def validation_batches(
+        self,
+        start: int | tf.Tensor,
+        stop: int | tf.Tensor,
+        batch: int | tf.Tensor,
+        resolution: int | None = None,
+        parallel_calls: int = 1,
+    ) -> tf.data.Dataset:
+        """Returns `dbsl_tf.data.pipeline.validation_dataset`."""
+        from dbsl_tf.data.pipeline import validation_dataset
+
+        if self.held_out is None:
+            raise ValueError("no images are held out")
+        return validation_dataset(
+            self.files, self.held_out, start, stop, batch, resolution, parallel_calls
+        )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from dbsl_tf.data.framing import RandomResizedCrop, centred_square
+from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
 
@@ -35,7 +36,7 @@ class ImageSource:
         self._resolution = resolution
         self._crop = crop
 
-    def training_loader(self, samples: int) -> Callable:
+    def training_loader(self, samples: int | tf.Tensor) -> Callable:
         """Reads the list of the first `samples` images; returns the function that loads some."""
         lines = tf.strings.split(tf.io.read_file(str(self._data.train_list)), "\n")[:samples]
 
@@ -54,12 +55,23 @@ class ImageSource:
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the middle of each of the test images start … stop − 1, in batches."""
+        lines = tf.data.TextLineDataset(str(self._data.test_list)).skip(start).take(stop - start)
+        return self._middles(TEST, lines, batch, parallel_calls)
 
+    def validation_batches(
+        self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        """Returns the middle of each of the training images of these numbers, in batches."""
+        lines = elements_at(numbers, tf.data.TextLineDataset(str(self._data.train_list)))
+        return self._middles(TRAIN, lines, batch, parallel_calls)
+
+    def _middles(
+        self, split: str, lines: tf.data.Dataset, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
         def load(line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image, label = self._decode(TEST, line)
+            image, label = self._decode(split, line)
             return _rounded(centred_square(image, self._resolution, _TESTED_SHARE)), label
 
-        lines = tf.data.TextLineDataset(str(self._data.test_list)).skip(start).take(stop - start)
         return lines.map(load, num_parallel_calls=parallel_calls).batch(batch)
 
     def _decode(self, split: str, line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

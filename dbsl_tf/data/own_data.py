@@ -10,6 +10,7 @@ from typing import Any, Self
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.sample_stream import Loader, Source, training_stream
 from dbsl_tf.data.training_data import StreamSettings
 from dbsl_tf.data.user_functions import (
@@ -55,6 +56,7 @@ class OwnData(ABC):
                 raise UserError(f"{name}: {key} is {function!r}; give a function or None")
         self.name = name
         self.train_samples, self.test_samples = train_samples, test_samples
+        self._held_out: HeldOut | None = None
         self._preprocess, self._augment = preprocess, augment
         self._element_spec: tuple[Any, Any] | None = None
 
@@ -63,6 +65,23 @@ class OwnData(ABC):
         renamed = copy.copy(self)
         renamed.name = name
         return renamed
+
+    def holding_out(self, samples: int, seed: int) -> Self:
+        """See `TrainingData.holding_out`."""
+        others = copy.copy(self)
+        others._held_out = HeldOut(samples, self._training_set, seed)
+        others.train_samples = others._held_out.others
+        return others
+
+    @property
+    def validation_samples(self) -> int:
+        """Samples held out of the training set."""
+        return self._held_out.samples if self._held_out else 0
+
+    @property
+    def _training_set(self) -> int:
+        """Its size, with what is held out."""
+        return self._held_out.of if self._held_out else self.train_samples
 
     @property
     def classes(self) -> int | None:
@@ -87,6 +106,7 @@ class OwnData(ABC):
             "test_samples": self.test_samples,
             "x": spec_text(x),
             "y": spec_text(y),
+            **(self._held_out.facts() if self._held_out else {}),
         }
         return facts if self.classes is None else {**facts, "classes": self.classes}
 
@@ -124,7 +144,28 @@ class OwnData(ABC):
     ) -> tf.data.Dataset:
         """See `TrainingData.test_batches`."""
         start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
-        batches = self._raw_test_batches(start, stop, tf.cast(batch, tf.int64), parallel_calls)
+        return self._evaluated(
+            self._raw_test_batches(start, stop, tf.cast(batch, tf.int64), parallel_calls)
+        )
+
+    def validation_batches(
+        self,
+        start: int | tf.Tensor,
+        stop: int | tf.Tensor,
+        batch: int | tf.Tensor,
+        resolution: int | None = None,
+        parallel_calls: int = 1,
+    ) -> tf.data.Dataset:
+        """See `TrainingData.validation_batches`."""
+        if self._held_out is None:
+            raise ValueError("no samples are held out")
+        start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
+        batch = tf.cast(batch, tf.int64)
+        return self._evaluated(
+            self._raw_validation_batches(self._held_out, start, stop, batch, parallel_calls)
+        )
+
+    def _evaluated(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         if self._preprocess is not None:
             batches = batches.map(self._called("preprocess", self._preprocess))
         return batches.prefetch(1)
@@ -134,6 +175,17 @@ class OwnData(ABC):
         self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns test batches before `preprocess`."""
+
+    @abstractmethod
+    def _raw_validation_batches(
+        self,
+        held_out: HeldOut,
+        start: tf.Tensor,
+        stop: tf.Tensor,
+        batch: tf.Tensor,
+        parallel_calls: int,
+    ) -> tf.data.Dataset:
+        """Returns batches of what is held out, before `preprocess`."""
 
     def _finish(self) -> Callable[[Any, Any, tf.Tensor], tuple[Any, Any]]:
         """Returns what is done with a training batch that is loaded."""
@@ -163,12 +215,23 @@ class IndexedData(OwnData):
     ) -> tf.data.Dataset:
         """See `TrainingData.training_batches`."""
         samples = min(samples, self.train_samples)
-        return training_stream(self._source(), samples, stream, self._finish())
+        return training_stream(self._source(), samples, stream, self._finish(), self._held_out)
 
     def _raw_test_batches(
         self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         return self._source().test_batches(start, stop, batch, parallel_calls)
+
+    def _raw_validation_batches(
+        self,
+        held_out: HeldOut,
+        start: tf.Tensor,
+        stop: tf.Tensor,
+        batch: tf.Tensor,
+        parallel_calls: int,
+    ) -> tf.data.Dataset:
+        numbers = held_out.numbers()[start:stop]
+        return self._source().validation_batches(numbers, batch, parallel_calls)
 
     @abstractmethod
     def _source(self) -> Source:
@@ -220,7 +283,7 @@ class Data(IndexedData):
         self._load = load
 
     def _source(self) -> Source:
-        return _Loading(self._called("load", self._load), self.train_samples)
+        return _Loading(self._called("load", self._load), self._training_set)
 
 
 class _Loading:
@@ -232,7 +295,7 @@ class _Loading:
         self._load = load
         self._train_samples = train_samples
 
-    def training_loader(self, samples: int) -> Loader:
+    def training_loader(self, samples: int | tf.Tensor) -> Loader:
         return lambda indices, seeds: self._load(tf.cast(indices, tf.int64))
 
     def test_batches(
@@ -243,3 +306,9 @@ class _Loading:
             lambda numbers: self._load(self._train_samples + numbers),
             num_parallel_calls=parallel_calls,
         )
+
+    def validation_batches(
+        self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        indices = tf.data.Dataset.from_tensor_slices(numbers).batch(batch)
+        return indices.map(self._load, num_parallel_calls=parallel_calls)

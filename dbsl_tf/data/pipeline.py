@@ -10,6 +10,7 @@ import tensorflow as tf
 from dbsl_tf.data.augmentation import Step, build_augmentation
 from dbsl_tf.data.dataset import DatasetSpec
 from dbsl_tf.data.framing import RandomResizedCrop
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_source import ImageSource
 from dbsl_tf.data.prepare import PreparedData
@@ -24,6 +25,7 @@ def training_dataset(
     samples: int,
     stream: StreamSettings,
     resolution: int | None = None,
+    held_out: HeldOut | None = None,
 ) -> tf.data.Dataset:
     """Returns endless training batches; see `training_stream` for their order.
 
@@ -35,9 +37,11 @@ def training_dataset(
     Args:
         data: checked files, at the same paths on every worker.
         augment: augmentation steps in order.
-        samples: how many of the first images to train on; more than there are means all.
+        samples: how many of the first images to train on, without those held out; more than there
+            are means all.
         stream: order and sizes.
         resolution: height and width of the images in pixels; None for those of the data set.
+        held_out: images that are passed over.
 
     Returns:
         (images, labels): float32 [B, resolution, resolution, 3], normalised by the mean and
@@ -56,8 +60,8 @@ def training_dataset(
         )
         return _normalise(spec, images), labels
 
-    samples = min(samples, spec.train_samples)
-    return training_stream(_source(data, resolution, crop), samples, stream, finish)
+    samples = min(samples, held_out.others if held_out else spec.train_samples)
+    return training_stream(_source(data, resolution, crop), samples, stream, finish, held_out)
 
 
 def test_dataset(
@@ -77,14 +81,31 @@ def test_dataset(
     Returns:
         (images, labels) as in `training_dataset`, without augmentation.
     """
-    spec = data.spec
-    source = _source(data, resolution or spec.image_size)
+    source = _source(data, resolution or data.spec.image_size)
     start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
+    return _evaluated(data.spec, source.test_batches(start, stop, batch, parallel_calls))
 
+
+def validation_dataset(
+    data: PreparedData,
+    held_out: HeldOut,
+    start: int | tf.Tensor,
+    stop: int | tf.Tensor,
+    batch: int | tf.Tensor,
+    resolution: int | None = None,
+    parallel_calls: int = 1,
+) -> tf.data.Dataset:
+    """Returns images that are held out of the training set, as `test_dataset` those for testing."""
+    source = _source(data, resolution or data.spec.image_size)
+    numbers = held_out.numbers()[tf.cast(start, tf.int64) : tf.cast(stop, tf.int64)]
+    return _evaluated(data.spec, source.validation_batches(numbers, batch, parallel_calls))
+
+
+def _evaluated(spec: DatasetSpec, batches: tf.data.Dataset) -> tf.data.Dataset:
     def finish(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return _normalise(spec, tf.cast(images, tf.float32)), tf.one_hot(labels, spec.classes)
 
-    return source.test_batches(start, stop, batch, parallel_calls).map(finish).prefetch(1)
+    return batches.map(finish).prefetch(1)
 
 
 def _source(data: PreparedData, resolution: int, crop: RandomResizedCrop | None = None) -> Source:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dbsl_tf.config.catalogue import RecordDataset
 from dbsl_tf.data.framing import RandomResizedCrop, resize
+from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.record_files import RecordData
 
 
@@ -30,7 +31,7 @@ class RecordSource:
         self._resolution = resolution
         self._crop = crop
 
-    def training_loader(self, samples: int) -> Callable:
+    def training_loader(self, samples: int | tf.Tensor) -> Callable:
         """Reads the first `samples` records; returns the function that decodes some of them."""
         spec, crop = self._data.spec, self._crop
         # Kept as strings: decoding everything at once would temporarily need twice the memory.
@@ -58,13 +59,23 @@ class RecordSource:
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the test images start … stop − 1 in batches."""
+        records = _record_dataset(self._data.test_files, self._data.spec)
+        return self._batches(records.skip(start).take(stop - start), batch)
+
+    def validation_batches(
+        self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        """Returns the training images of these numbers in batches."""
+        records = _record_dataset(self._data.train_files, self._data.spec)
+        return self._batches(elements_at(numbers, records), batch)
+
+    def _batches(self, records: tf.data.Dataset, batch: int | tf.Tensor) -> tf.data.Dataset:
         spec = self._data.spec
 
         def load(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images, labels = _decode(spec, records)
             return resize(images, self._resolution), labels
 
-        records = _record_dataset(self._data.test_files, spec).skip(start).take(stop - start)
         return records.batch(batch).map(load)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from dbsl_tf.data.draws import stateless_seeds
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.training_data import StreamSettings
 
 # Of samples that are loaded one by one. Each may be the size of a gigabyte.
@@ -30,7 +31,7 @@ class Source(Protocol):
 
     one_by_one: bool
 
-    def training_loader(self, samples: int) -> Loader:
+    def training_loader(self, samples: int | tf.Tensor) -> Loader:
         """Returns the function that loads some of the first `samples` training samples."""
 
     def test_batches(
@@ -38,9 +39,24 @@ class Source(Protocol):
     ) -> tf.data.Dataset:
         """Returns the test samples start … stop − 1 in batches, (x, y) as loaded."""
 
+    def validation_batches(
+        self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        """Returns some training samples in batches, (x, y) loaded as test samples are.
+
+        Args:
+            numbers: of the samples, ascending, int64 [n]; n may be 0.
+            batch: samples in a batch.
+            parallel_calls: samples or batches that are loaded at the same time.
+        """
+
 
 def training_stream(
-    source: Source, samples: int, stream: StreamSettings, finish: Finish
+    source: Source,
+    samples: int,
+    stream: StreamSettings,
+    finish: Finish,
+    held_out: HeldOut | None = None,
 ) -> tf.data.Dataset:
     """Returns endless batches of the sizes `stream.batch_sizes`, over and over.
 
@@ -56,11 +72,12 @@ def training_stream(
 
     Args:
         source: of the samples.
-        samples: how many of the first ones to use.
+        samples: how many of the first ones to use, without those held out.
         stream: order and sizes.
         finish: what is done with a batch that is loaded.
+        held_out: samples that are passed over.
     """
-    load = source.training_loader(samples)
+    load = _loader(source, samples, held_out)
     seed, first_sample = _scalars(stream)
 
     def load_at(indices: tf.Tensor, position: tf.Tensor) -> tuple[Any, Any]:
@@ -121,6 +138,15 @@ def mini_epoch_batches(batch: int | tf.Tensor, samples: int | tf.Tensor) -> tf.T
     rest = samples % batch
     full = tf.fill([samples // batch], batch)
     return tf.concat([full, tf.fill([tf.cast(rest > 0, tf.int32)], rest)], axis=0)
+
+
+def _loader(source: Source, samples: int, held_out: HeldOut | None) -> Loader:
+    """Returns what loads samples by their numbers among those that are not held out."""
+    if held_out is None:
+        return source.training_loader(samples)
+    numbers = held_out.other_numbers()[:samples]
+    load = source.training_loader(numbers[-1] + 1)
+    return lambda indices, seeds: load(tf.gather(numbers, indices), seeds)
 
 
 def _scalars(stream: StreamSettings) -> tuple[tf.Tensor, tf.Tensor]:

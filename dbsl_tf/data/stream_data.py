@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.own_data import Augment, OwnData, Preprocess
 from dbsl_tf.data.sample_stream import finished
 from dbsl_tf.data.training_data import StreamSettings
@@ -49,6 +50,19 @@ class StreamData(OwnData):
         self._takes_seed = _arguments(make_train) == 1
         self._shuffle_buffer = shuffle_buffer
 
+    def holding_out(self, samples: int, seed: int) -> Self:
+        """Holds out the first samples of the pipeline, as there are no numbers to choose from.
+
+        Raises:
+            UserError: the pipeline may begin with others every time.
+        """
+        if self._takes_seed:
+            raise UserError(
+                f"{self.name}: make_train takes a seed, so that no samples can be held out "
+                f"(validation_samples={samples}): let it take none, or hold out none"
+            )
+        return super().holding_out(samples, seed)
+
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:
@@ -62,7 +76,8 @@ class StreamData(OwnData):
             # Two numbers from one seed, far apart for every pass.
             drawn = tf.random.stateless_uniform([2], tf.stack([seed, number]), None, None, tf.int64)
             make = partial(self._make_train, drawn[0]) if self._takes_seed else self._make_train
-            elements = self._elements(make, "make_train", samples)
+            held_out = self.validation_samples
+            elements = self._elements(make, "make_train", held_out + samples).skip(held_out)
             shuffled = _shuffled(elements, min(self._shuffle_buffer, samples), drawn)
             return shuffled.skip(tf.where(number == first_pass, passed_over, 0))
 
@@ -78,6 +93,17 @@ class StreamData(OwnData):
         self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         elements = self._elements(self._make_test, "make_test", self.test_samples)
+        return elements.skip(start).take(stop - start).batch(batch)
+
+    def _raw_validation_batches(
+        self,
+        held_out: HeldOut,
+        start: tf.Tensor,
+        stop: tf.Tensor,
+        batch: tf.Tensor,
+        parallel_calls: int,
+    ) -> tf.data.Dataset:
+        elements = self._elements(self._make_train, "make_train", held_out.samples)
         return elements.skip(start).take(stop - start).batch(batch)
 
     def _elements(
@@ -120,7 +146,8 @@ def stream(
     For what is larger than the memory, or comes from elsewhere than from files. A pipeline is
     made anew for every pass, cut off after the given number of samples, and shuffled by the seed
     of the run; so it should not shuffle by itself, unless by a given seed. A run that is resumed
-    skips what it has had of the pass, which takes as long as making it.
+    skips what it has had of the pass, which takes as long as making it. Samples held out for
+    validation are the first ones of the training pipeline, whatever the seed.
 
     Args:
         make_train: makes a pipeline of single samples (x, y), of one shape; x and y may be dicts

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.own_data import Augment, IndexedData, Preprocess
 from dbsl_tf.data.sample_stream import Loader, Source
 from dbsl_tf.data.tfrecord_files import RecordFile, count_records, find_files
@@ -104,7 +105,7 @@ class _Records:
         self._train, self._test = train, test
         self._parse = parse
 
-    def training_loader(self, samples: int) -> Loader:
+    def training_loader(self, samples: int | tf.Tensor) -> Loader:
         records = _dataset(self._train).take(samples).batch(samples).get_single_element()
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[Any, Any]:
@@ -117,6 +118,12 @@ class _Records:
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         records = _dataset(self._test).skip(start).take(stop - start)
+        return records.map(self._parse, num_parallel_calls=parallel_calls).batch(batch)
+
+    def validation_batches(
+        self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
+    ) -> tf.data.Dataset:
+        records = elements_at(numbers, _dataset(self._train))
         return records.map(self._parse, num_parallel_calls=parallel_calls).batch(batch)
 
 

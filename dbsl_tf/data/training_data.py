@@ -36,7 +36,7 @@ class TrainingData(Protocol):
     """A training and a test set, as batches (x, y).
 
     x and y are tensors, or nested structures of them, whose first dimension is the batch.
-    The two kinds of batches have the same structure, types and shapes.
+    All kinds of batches have the same structure, types and shapes.
 
     Implementations hold descriptions and the names of files, no tensors: their methods are traced
     for the workers, which then read what they need themselves.
@@ -51,7 +51,11 @@ class TrainingData(Protocol):
 
     @property
     def train_samples(self) -> int:
-        """Samples in the training set."""
+        """Samples to train on: those in the training set that are not held out."""
+
+    @property
+    def validation_samples(self) -> int:
+        """Samples held out of the training set."""
 
     @property
     def test_samples(self) -> int:
@@ -71,13 +75,25 @@ class TrainingData(Protocol):
     def element_spec(self, resolution: int | None = None) -> tuple[Any, Any]:
         """Returns the `tf.TensorSpec`s of x and y, whose batch dimension is None."""
 
+    def holding_out(self, samples: int, seed: int) -> TrainingData:
+        """Returns the same data with so many of the training samples held out for validation.
+
+        Args:
+            samples: at least 1, and fewer than there are.
+            seed: of the choice.
+
+        Raises:
+            UserError: none can be held out of these data.
+        """
+
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:
         """Returns endless training batches of the sizes `stream.batch_sizes`.
 
         Args:
-            samples: how many of the first training samples to use; more than there are: all.
+            samples: how many of the first training samples to use, without those held out; more
+                than there are: all.
             stream: order and sizes.
             resolution: of images.
         """
@@ -98,6 +114,16 @@ class TrainingData(Protocol):
             resolution: of images.
             parallel_calls: samples or batches that are made at the same time.
         """
+
+    def validation_batches(
+        self,
+        start: int | tf.Tensor,
+        stop: int | tf.Tensor,
+        batch: int | tf.Tensor,
+        resolution: int | None = None,
+        parallel_calls: int = 1,
+    ) -> tf.data.Dataset:
+        """Returns samples that are held out, prepared as test samples are; see `test_batches`."""
 
 
 def known_classes(data: TrainingData, purpose: str) -> int:

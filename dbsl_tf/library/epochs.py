@@ -1,6 +1,7 @@
 """Epochs out of the records of mini-epochs and evaluations, with logs as Keras has them.
 
-A run evaluates after every epoch, at one resolution.
+A run evaluates after every epoch, at one resolution: on the samples held out for validation if
+there are any, and then on the test set at its end only; otherwise on the test set.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dbsl_tf.results.records import TEST, VALIDATION
+
 
 class Epochs:
     """Collects records until an epoch is complete: all its mini-epochs, and its evaluation.
 
     Args:
         workers: mini-epochs in an epoch, n.
+        validation: whether samples are held out for it.
+
+    Attributes:
+        tested: the logs of the test set where samples are held out; empty before the end.
 
     Example:
         >>> epochs = Epochs(workers=1)
@@ -25,11 +32,17 @@ class Epochs:
         [(0, {'loss': 0.5, 'val_loss': 0.75})]
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, validation: bool = False) -> None:
         self._workers = workers
         self._commits: dict[int, Mapping[str, Any]] = {}
         self._evaluations: dict[int, Mapping[str, Any]] = {}
         self._next = 0
+        self._watched = VALIDATION if validation else TEST
+        self.tested: dict[str, float] = {}
+
+    def completes_one(self, event: Mapping[str, Any]) -> bool:
+        """Whether a record is an evaluation that an epoch ends with."""
+        return event["event"] == "evaluation" and event.get("split", TEST) == self._watched
 
     def begin_after(self, commit: int) -> None:
         """The run goes on after this commit: what it trains again replaces what was there."""
@@ -43,8 +56,11 @@ class Epochs:
         """
         if event["event"] == "commit":
             self._commits[event["commit"]] = event
-        elif event["event"] == "evaluation":
+        elif self.completes_one(event):
             self._evaluations[event["commit"]] = event
+        elif event["event"] == "evaluation":
+            tested = _values(event, "test")
+            self.tested = {f"test_{name}": value for name, value in tested.items()}
         while (logs := self._logs(self._next)) is not None:
             yield self._next, logs
             self._next += 1

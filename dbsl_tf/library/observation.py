@@ -26,12 +26,14 @@ class Expected:
         workers: n.
         epochs: of the whole run.
         learning_rates: of the schedule at the beginning of each epoch.
+        validation: whether samples are held out for it.
     """
 
     directory: RunDirectory
     workers: int
     epochs: int
     learning_rates: Sequence[float]
+    validation: bool = False
 
 
 class Observation:
@@ -53,7 +55,7 @@ class Observation:
         self._expected = expected
         self._network = network
         self._callbacks = callbacks
-        self._epochs = Epochs(expected.workers)
+        self._epochs = Epochs(expected.workers, expected.validation)
         self._epoch = 0
         self._factor = 1.0
         self._process: TrainingProcess | None = None
@@ -80,7 +82,7 @@ class Observation:
         for epoch, logs in self._epochs.completed_by(event):
             self._epoch = epoch
             self._end_epoch(logs)
-        if event["event"] == "evaluation":
+        if self._epochs.completes_one(event):
             # The next one may replace the weights that callbacks saw.
             process.ask("seen")
 
@@ -89,13 +91,15 @@ class Observation:
         self._process = None
         self._model.outdate()
         history: dict[str, list[float]] = {}
-        epochs = Epochs(self._expected.workers)
+        epochs = Epochs(self._expected.workers, self._expected.validation)
         logs: dict[str, float] = {}
         for event in read_history(self._expected.directory):
             for _, logs in epochs.completed_by(event):
                 for name, value in logs.items():
                     history.setdefault(name, []).append(value)
-        self._call("on_train_end", logs)
+        for name, value in epochs.tested.items():
+            history[name] = [value]
+        self._call("on_train_end", logs | epochs.tested)
         # Unless a callback has given it others.
         self._model.get_weights()
         return history

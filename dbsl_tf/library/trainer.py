@@ -43,6 +43,8 @@ class Run:
     Attributes:
         directory: of the run, for `dbsl report`, `plot`, `evaluate` and `export`.
         history: what Keras's `History.history` is: for each quantity its values, one an epoch.
+            Where samples are held out for validation, those with `test_` before their names are of
+            the test set at the end of the run: one value each.
         model: the Keras model with the trained weights.
     """
 
@@ -76,9 +78,11 @@ class Trainer:
         run_dir: where results go, and where the run is resumed; None: a new folder in runs/.
         initial_weights: a .keras or .weights.h5 file, or the directory of a run; None: those that
             `build_model` gives.
-        seed: of initial weights, shuffling and augmentation.
+        seed: of initial weights, shuffling, augmentation and what is held out.
         cluster: what the section `cluster` of a configuration holds, such as
             {"parameter_servers": 2}; None: its defaults.
+        validation_samples: how many training samples to hold out; the run is then evaluated on
+            them, and on the test set at its end only. 0: it is evaluated on the test set.
 
     Raises:
         UserError: a value cannot be used; the message says which, and what can.
@@ -104,6 +108,7 @@ class Trainer:
     initial_weights: str | os.PathLike[str] | None = None
     seed: int = 0
     cluster: Mapping[str, Any] | None = None
+    validation_samples: int = 0
 
     def __post_init__(self) -> None:
         _import_keras_core()
@@ -139,7 +144,8 @@ class Trainer:
 
         Callbacks get the logs of each epoch as it is complete, while the next one is being
         trained: `loss` and the metrics of the training, and those of the evaluation with `val_`
-        before them. The model they see has the weights that were evaluated last. One that sets
+        before them: on the samples held out for validation, or else on the test set. The model
+        they see has the weights that were evaluated last. One that sets
         `self.model.stop_training` ends the run in order, one that sets
         `self.model.optimizer.learning_rate` sets the base learning rate from now on.
 
@@ -209,6 +215,7 @@ class Trainer:
             workers=config.cluster.workers,
             epochs=config.schedule.epochs,
             learning_rates=rates[:: config.cluster.workers],
+            validation=config.data.validation_samples > 0,
         )
         return Observation(expected, built.model, network, self.callbacks)
 
@@ -221,7 +228,7 @@ class Trainer:
             cluster.setdefault("parameter_servers", len(task.addresses.parameter_servers))
         content: dict[str, dict[str, Any]] = {
             **self.plan.sections(),
-            "data": {"name": OWN},
+            "data": {"name": OWN, "validation_samples": self.validation_samples},
             "model": {"name": OWN},
             "optimizer": {"name": OWN},
             "training": {"loss": OWN},

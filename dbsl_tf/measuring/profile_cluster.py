@@ -50,7 +50,7 @@ def profile_cluster(
                 f"TF_CONFIG makes this process {task.name}: run the profile command as the chief; "
                 "workers and parameter servers run dbsl_tf.train"
             )
-    data = training_data(settings.data)
+    data = training_data(settings.data, seed=settings.seed)
     report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
     with (
         tempfile.TemporaryDirectory() as logs,

@@ -19,6 +19,7 @@ from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.measures import Measures, measures, time_against_all_large
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
+from dbsl_tf.reporting.recorded_run import Evaluation
 from dbsl_tf.reporting.wording import mean_and_deviation, number
 
 
@@ -68,7 +69,7 @@ def _notes(groups: Sequence[Group]) -> list[str]:
                 f"{len(group.runs) - missing} finished runs only; its curves end where the "
                 "shortest run ends."
             )
-    lost = [run.name for group in groups for run in group.runs if not run.evaluations]
+    lost = [run.name for group in groups for run in group.runs if not run.watched]
     if lost:
         notes.append(f"Not evaluated on the test set yet: {', '.join(lost)}.")
     return notes
@@ -137,20 +138,38 @@ def _summary_of(
 def _results(
     counted: Sequence[Measures], first: str, others: Sequence[str]
 ) -> dict[str, str | None]:
-    """Returns what came out on the test set; see `_summary_of`."""
-    lasts = [m.last for m in counted if m.last is not None]
-    bests = [m.best for m in counted if m.best is not None]
+    """Returns what came out on the test set, and on samples held out; see `_summary_of`."""
+    test = _results_on("test", [m.last for m in counted], [m.best for m in counted], first, others)
+    validation = _results_on(
+        "validation",
+        [m.last_validation for m in counted],
+        [m.best_validation for m in counted],
+        first,
+        others,
+    )
+    return {**test, **validation}
+
+
+def _results_on(
+    split: str,
+    last: Sequence[Evaluation | None],
+    best: Sequence[Evaluation | None],
+    first: str,
+    others: Sequence[str],
+) -> dict[str, str | None]:
+    lasts = [evaluation for evaluation in last if evaluation is not None]
+    bests = [evaluation for evaluation in best if evaluation is not None]
     rows = {}
     if first == ACCURACY:
         for name, found in (("last", lasts), ("best", bests)):
             values = spread(e.test_accuracy for e in found)
-            rows[f"test accuracy, {name} (%)"] = mean_and_deviation(values, 2, 100)
-    rows["test loss, last"] = mean_and_deviation(spread(e.test_loss for e in lasts), 4)
+            rows[f"{split} accuracy, {name} (%)"] = mean_and_deviation(values, 2, 100)
+    rows[f"{split} loss, last"] = mean_and_deviation(spread(e.test_loss for e in lasts), 4)
     if first == LOSS:
-        rows["test loss, best"] = mean_and_deviation(spread(e.test_loss for e in bests), 4)
+        rows[f"{split} loss, best"] = mean_and_deviation(spread(e.test_loss for e in bests), 4)
     for name in others:
         values = spread(e.test_metrics.get(name) for e in lasts)
-        rows[f"test {name}, last"] = mean_and_deviation(values, 4)
+        rows[f"{split} {name}, last"] = mean_and_deviation(values, 4)
     return rows
 
 

@@ -38,7 +38,7 @@ def has_accuracy(runs: Iterable[RecordedRun]) -> bool:
         value
         for run in runs
         for value in (
-            *(evaluation.test_accuracy for evaluation in run.evaluations),
+            *(evaluation.test_accuracy for evaluation in (*run.evaluations, *run.validations)),
             *(mini_epoch.train_accuracy for mini_epoch in run.mini_epochs),
         )
     ]
@@ -49,7 +49,7 @@ def other_metrics(runs: Iterable[RecordedRun]) -> list[str]:
     """Returns the metrics that any of the runs has recorded beside accuracy and loss, in order."""
     names: dict[str, None] = {}
     for run in runs:
-        for evaluation in run.evaluations:
+        for evaluation in (*run.evaluations, *run.validations):
             names |= dict.fromkeys(evaluation.test_metrics)
         for mini_epoch in run.mini_epochs:
             names |= dict.fromkeys(mini_epoch.train_metrics)
@@ -63,14 +63,16 @@ def drawn_metrics(runs: Sequence[RecordedRun]) -> list[str]:
 
 
 def run_curves(run: RecordedRun, metric: str, against: Against) -> list[Curve]:
-    """Returns the curves of one run: on the test set, and during training for each role."""
-    points = [
-        (e.end if against == "time" else e.epochs, value)
-        for e in run.evaluations
-        if (value := _test_value(e, metric)) is not None
-    ]
-    test = Curve("test", tuple(x for x, _ in points), tuple(y for _, y in points))
-    curves = [test] if test.x else []
+    """Returns the curves of one run: of its evaluations, and during training for each role."""
+    curves = []
+    for label, evaluations in (("validation", run.validations), ("test", run.evaluations)):
+        points = [
+            (e.end if against == "time" else e.epochs, value)
+            for e in evaluations
+            if (value := _test_value(e, metric)) is not None
+        ]
+        if points:
+            curves.append(Curve(label, tuple(x for x, _ in points), tuple(y for _, y in points)))
     for role in ROLES:
         curve = _training_curve(run, role, metric, against)
         if curve.x:
@@ -78,10 +80,16 @@ def run_curves(run: RecordedRun, metric: str, against: Against) -> list[Curve]:
     return curves
 
 
-def group_curve(group: Group, metric: str, against: Against) -> Curve:
-    """Returns the mean of a group's runs on the test set, over the evaluations that all have.
+def validated(groups: Iterable[Group]) -> bool:
+    """Whether samples are held out for validation in all runs."""
+    return all(run.validations for group in groups for run in group.runs)
 
-    Over time, each point is the mean of the evaluations' times and the mean of their results.
+
+def group_curve(group: Group, metric: str, against: Against) -> Curve:
+    """Returns the mean of a group's runs over the evaluations that all have.
+
+    They are on the test set, or on samples held out where all its runs have them. Over time,
+    each point is the mean of the evaluations' times and the mean of their results.
     """
     label = group.label
     unfinished = sum(not run.finished for run in group.runs)
@@ -89,7 +97,11 @@ def group_curve(group: Group, metric: str, against: Against) -> Curve:
         of = f"{unfinished} of {len(group.runs)} runs " if len(group.runs) > 1 else ""
         label += f" ({of}not finished)"
     by_commit = [
-        {e.commit: e for e in run.evaluations if _test_value(e, metric) is not None}
+        {
+            e.commit: e
+            for e in (run.validations if validated([group]) else run.evaluations)
+            if _test_value(e, metric) is not None
+        }
         for run in group.runs
     ]
     common = sorted(set.intersection(*(set(found) for found in by_commit)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dbsl_tf.reporting.recorded_run import Evaluation, Fault, MiniEpoch, Resumption
 from dbsl_tf.results.records import (
+    VALIDATION,
     DriftRecord,
     FaultRecord,
     HistoryRecord,
@@ -22,6 +23,7 @@ class TimedHistory:
 
     mini_epochs: list[MiniEpoch] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
+    validations: list[Evaluation] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     resumptions: list[Resumption] = field(default_factory=list)
     drifts: list[DriftRecord] = field(default_factory=list)
@@ -108,7 +110,8 @@ def _add(
             begin = clock.seconds(record.started)
             history.mini_epochs.append(MiniEpoch(**values, begin=begin))
         case RecordedEvaluation() if record.resolution in (None, highest):
-            history.evaluations.append(_evaluation(record, clock, workers, history))
+            found = history.validations if record.split == VALIDATION else history.evaluations
+            found.append(_evaluation(record, clock, workers, history))
         case FaultRecord():
             history.faults.append(Fault(**vars(record), seconds=clock.seconds(record.time)))
         case DriftRecord():

@@ -129,7 +129,8 @@ class Measures:
     """A run in a few figures; None: not known.
 
     Attributes:
-        last: the last evaluation.
+        last: the last evaluation on the test set.
+        last_validation, best_validation: as `last` and `best`, on samples that are held out.
         best: the evaluation with the highest test accuracy, or without an accuracy the lowest test
             loss, which the test set itself selects.
         wall_seconds: see `RecordedRun.wall_seconds`.
@@ -144,6 +145,8 @@ class Measures:
 
     last: Evaluation | None
     best: Evaluation | None
+    last_validation: Evaluation | None
+    best_validation: Evaluation | None
     wall_seconds: float | None
     samples: int | None
     planned_ratio: float | None
@@ -170,6 +173,8 @@ def measures(run: RecordedRun) -> Measures:
     return Measures(
         last=evaluations[-1] if evaluations else None,
         best=_best(evaluations),
+        last_validation=run.validations[-1] if run.validations else None,
+        best_validation=_best(run.validations),
         wall_seconds=wall,
         samples=samples or None,
         planned_ratio=run.summary.get("planned_extra_time_ratio")
@@ -229,4 +234,5 @@ def _work(group: Group) -> tuple:
     """Returns the facts that must be equal for times to be comparable."""
     run = group.runs[0]
     onednn = {run.onednn for run in group.runs if run.finished}
-    return run.workers, onednn, *(run.config.get(key) for key in tagged(SameWork))
+    # Runs of older versions do not record what they did not have, and what is 0 or off now.
+    return run.workers, onednn, *(run.config.get(key) or None for key in tagged(SameWork))

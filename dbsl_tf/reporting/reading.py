@@ -92,6 +92,7 @@ def read_run(path: Path) -> RecordedRun:
         summary=read_summary(directory) if directory.summary.exists() else {},
         mini_epochs=tuple(history.mini_epochs),
         evaluations=tuple(sorted(history.evaluations, key=lambda e: e.commit)),
+        validations=tuple(sorted(history.validations, key=lambda e: e.commit)),
         faults=tuple(history.faults),
         resumptions=tuple(history.resumptions),
         drifts=tuple(history.drifts),

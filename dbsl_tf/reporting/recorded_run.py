@@ -103,7 +103,9 @@ class RecordedRun:
         summary: the content of summary.json, likewise; finished and imported runs have one.
         workers: number of workers, n.
         mini_epochs: in the order of their commits, without those that a resumption discarded.
-        evaluations: likewise.
+        evaluations: on the test set, likewise.
+        validations: on samples held out of the training set, likewise; where there are any, the
+            test set is evaluated at the end only.
         faults, resumptions, drifts: in the order of the history.
         time_models: those of each worker, by resolution; under None if one serves all resolutions.
             Empty if the configuration has none or its profile cannot be read.
@@ -118,6 +120,7 @@ class RecordedRun:
     summary: Mapping[str, Any] = field(default_factory=dict)
     mini_epochs: tuple[MiniEpoch, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    validations: tuple[Evaluation, ...] = ()
     faults: tuple[Fault, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     drifts: tuple[DriftRecord, ...] = ()
@@ -127,6 +130,11 @@ class RecordedRun:
     def name(self) -> str:
         """Name of its directory."""
         return self.path.resolve().name
+
+    @property
+    def watched(self) -> tuple[Evaluation, ...]:
+        """The evaluations during the training: on samples held out, or else on the test set."""
+        return self.validations or self.evaluations
 
     @property
     def seed(self) -> int | None:
@@ -189,7 +197,9 @@ class RecordedRun:
         """Seconds of training and evaluation, without pauses; None before the first commit."""
         if "wall_seconds" in self.summary:
             return self.summary["wall_seconds"]
-        ends = [m.end for m in self.mini_epochs] + [e.end for e in self.evaluations]
+        ends = [m.end for m in self.mini_epochs] + [
+            e.end for e in (*self.evaluations, *self.validations)
+        ]
         return max(ends, default=None)
 
     def time_model(self, worker: int, resolution: int | None) -> TimeModel | None:

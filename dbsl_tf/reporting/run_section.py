@@ -12,7 +12,7 @@ from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import PAGE
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
-from dbsl_tf.reporting.measures import measures
+from dbsl_tf.reporting.measures import Measures, measures
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
 from dbsl_tf.reporting.run_tables import (
@@ -26,6 +26,7 @@ from dbsl_tf.reporting.run_tables import (
 from dbsl_tf.reporting.wording import number, percent, seconds
 
 _OPTIMISTIC = "; picked on the test set itself and therefore optimistic"
+_PICKED = "; picked on the samples held out"
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,10 @@ def _notes(run: RecordedRun) -> list[str]:
             f"Resumed from the checkpoint of commit {resumption.commit}{pause}; commits after it "
             f"that were lost: {resumption.discarded}. Times exclude the pause and what was lost."
         )
-    if not run.evaluations:
+    if not run.watched:
         notes.append("No evaluation on the test set yet.")
+    elif not run.evaluations:
+        notes.append("The test set is evaluated at the end of the run.")
     if not run.plan:
         notes.append("There is no plan.json, so the plan is not known.")
     if run.mini_epochs and not run.time_models:
@@ -144,7 +147,7 @@ def _summary(run: RecordedRun) -> Table:
     found = measures(run)
     rows = [
         ("status", run.status),
-        *_results(run, found.last, found.best),
+        *_results(run, found),
         ("time, evaluations included", seconds(found.wall_seconds)),
         ("images/s", number(found.images_per_second, 0)),
         ("extra time ratio k, planned", number(found.planned_ratio)),
@@ -156,32 +159,38 @@ def _summary(run: RecordedRun) -> Table:
     return Table("In short", (), rows, texts=2)
 
 
-def _results(
-    run: RecordedRun, last: Evaluation | None, best: Evaluation | None
+def _results(run: RecordedRun, found: Measures) -> list[tuple[str, str | None]]:
+    """Returns what came out on the test set, and before that on samples held out, if there are."""
+    if not run.validations:
+        return _results_on("test", run, found.last, found.best, _OPTIMISTIC)
+    return [
+        *_results_on("validation", run, found.last_validation, found.best_validation, _PICKED),
+        *_results_on("test", run, found.last, None, ""),
+    ]
+
+
+def _results_on(
+    split: str, run: RecordedRun, last: Evaluation | None, best: Evaluation | None, remark: str
 ) -> list[tuple[str, str | None]]:
-    """Returns what came out on the test set; the loss comes first where there is no accuracy."""
+    """Returns what came out on a split; the loss comes first where there is no accuracy."""
     loss = number(last.test_loss, 4) if last else None
     first: list[tuple[str, str | None]]
     if has_accuracy([run]):
         first = [
-            ("test accuracy, last", _at(percent(last.test_accuracy), last) if last else None),
-            ("test loss, last", loss),
-            (
-                "test accuracy, best",
-                _at(percent(best.test_accuracy), best, _OPTIMISTIC) if best else None,
-            ),
+            (f"{split} accuracy, last", _at(percent(last.test_accuracy), last) if last else None),
+            (f"{split} loss, last", loss),
         ]
+        if best or not run.validations:
+            shown = _at(percent(best.test_accuracy), best, remark) if best else None
+            first.append((f"{split} accuracy, best", shown))
     else:
-        first = [
-            ("test loss, last", _at(loss, last) if last else None),
-            (
-                "test loss, best",
-                _at(number(best.test_loss, 4), best, _OPTIMISTIC) if best else None,
-            ),
-        ]
+        first = [(f"{split} loss, last", _at(loss, last) if last else None)]
+        if best or not run.validations:
+            shown = _at(number(best.test_loss, 4), best, remark) if best else None
+            first.append((f"{split} loss, best", shown))
     metrics = last.test_metrics if last else {}
     return first + [
-        (f"test {name}, last", number(metrics.get(name), 4)) for name in other_metrics([run])
+        (f"{split} {name}, last", number(metrics.get(name), 4)) for name in other_metrics([run])
     ]
 
 

@@ -112,9 +112,9 @@ class Display:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         self._tested = (
-            f", test loss {record.test_loss:.4g}"
+            f", {record.split} loss {record.test_loss:.4g}"
             if record.test_accuracy is None
-            else f", test accuracy {record.test_accuracy:.2%}"
+            else f", {record.split} accuracy {record.test_accuracy:.2%}"
         )
         self._progress.update(self._total, note=self._run_note())
         print_line(
@@ -171,8 +171,9 @@ class Display:
 
 def _evaluation_text(record: EvaluationRecord) -> str:
     """Returns accuracy, loss and other metrics of an evaluation, as far as it has them."""
-    parts = [] if record.test_accuracy is None else [f"test accuracy {record.test_accuracy:7.2%}"]
-    parts.append(f"test loss {record.test_loss:.4f}")
+    accuracy = record.test_accuracy
+    parts = [] if accuracy is None else [f"{record.split} accuracy {accuracy:7.2%}"]
+    parts.append(f"{record.split} loss {record.test_loss:.4f}")
     parts += [
         f"{name} {'-' if value is None else format(value, '.4g')}"
         for name, value in record.test_metrics.items()

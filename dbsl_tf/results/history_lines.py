@@ -22,6 +22,7 @@ from dbsl_tf.results.checked_values import (
     whole_number,
 )
 from dbsl_tf.results.records import (
+    SPLITS,
     CommitRecord,
     DriftRecord,
     EvaluationRecord,
@@ -52,7 +53,7 @@ _RECORDED: dict[str, type[HistoryRecord]] = {
 _ABOVE_ZERO = ("commit", "epoch", "resolution", "batch", "samples", "steps", "seconds")
 # What is null or left out where the objective has none.
 _NULLABLE = ("train_accuracy", "test_accuracy")
-_OPTIONAL = {"train_metrics", "test_metrics"}
+_OPTIONAL = {"train_metrics", "test_metrics", "split"}
 _NAMED_AT_MOST = 3
 
 
@@ -214,12 +215,22 @@ def _text(event: Mapping[str, Any], name: str) -> str:
     return str(event.get(name))
 
 
+def _split(event: Mapping[str, Any], name: str) -> str:
+    if event.get(name) not in SPLITS:
+        raise ValueError(
+            f"{name} of a line of kind {event['event']} is {event.get(name)!r:.40}, "
+            f"not {' or '.join(SPLITS)}"
+        )
+    return event[name]
+
+
 # How the value of a field is read from a line, by its type.
 _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     "int": event_count,
     "float": event_number,
     "str": _text,
     "FaultKind": _text,
+    "Split": _split,
     "bool": lambda event, name: bool(event.get(name)),
     "Metrics": _metrics,
     "dict[str, Any]": lambda event, name: event.get(name),
@@ -275,7 +286,7 @@ def _event(line: str) -> dict[str, Any]:
         texts=_of(types.items(), "str"),
         of=f" of a line of kind {event['event']}",
     )
-    for of in ("tuple[float, ...]", "tuple[int, ...]", "Metrics"):
+    for of in ("tuple[float, ...]", "tuple[int, ...]", "Metrics", "Split"):
         for name in _of(types.items(), of):
             if event.get(name) is not None:
                 _READERS[of](event, name)

@@ -11,6 +11,7 @@ from rich.table import Table
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
+from dbsl_tf.results.records import TEST, VALIDATION, Split
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -30,16 +31,18 @@ def print_outcome(
         f"{summary['samples']:,} samples in {summary['wall_seconds']:.1f} s: "
         f"{summary['images_per_second']:,.0f} images/s"
     )
-    line(_tested(summary))
+    for split in (VALIDATION, TEST):
+        if f"{split}_loss" in summary:
+            line(_evaluated(summary, split))
     line(f"results: {run.path}")
 
 
-def _tested(summary: dict[str, Any]) -> str:
-    """Returns what came of it on the test set."""
-    accuracy = summary["test_accuracy"]
-    parts = [] if accuracy is None else [f"test accuracy {accuracy:.2%}"]
-    parts.append(f"test loss {summary['test_loss']:.4f}")
-    for name, value in summary.get("test_metrics", {}).items():
+def _evaluated(summary: dict[str, Any], split: Split) -> str:
+    """Returns what came of it on a split."""
+    accuracy = summary[f"{split}_accuracy"]
+    parts = [] if accuracy is None else [f"{split} accuracy {accuracy:.2%}"]
+    parts.append(f"{split} loss {summary[f'{split}_loss']:.4f}")
+    for name, value in summary.get(f"{split}_metrics", {}).items():
         parts.append(f"{name} {'not a number' if value is None else format(value, '.4g')}")
     return ", ".join(parts)
 

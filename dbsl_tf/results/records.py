@@ -9,6 +9,12 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 # By name; None where a value is not a finite number, such as that of a metric of no samples.
 Metrics: TypeAlias = dict[str, float | None]
 
+# What weights are evaluated on: the test set, or training samples held out for validation.
+Split: TypeAlias = Literal["test", "validation"]
+TEST: Split = "test"
+VALIDATION: Split = "validation"
+SPLITS = (TEST, VALIDATION)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedCommit:
@@ -82,21 +88,22 @@ class CommitRecord(RecordedCommit):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvaluation:
-    """An evaluation of the weights of one commit on the whole test set; None: not recorded.
+    """An evaluation of the weights of one commit on a whole split; None: not recorded.
 
     Attributes:
         commit: the commit whose weights were evaluated.
         epoch: epochs completed by then.
-        resolution: height and width of the test images in pixels.
-        test_loss: mean loss.
+        resolution: height and width of the images in pixels.
+        test_loss: mean loss on the split, whichever it is.
         test_accuracy: share classified correctly, 0 to 1; None where the objective has no
             accuracy, see `RecordedCommit`.
         test_metrics: values of all metrics but that called accuracy.
-        samples: test samples, each counted once.
+        samples: of the split, each counted once.
         started: when it began, Unix time in seconds of the coordinator's clock. If one snapshot is
             evaluated at two resolutions, the second evaluation begins when the first has ended.
         seconds: from `started` to the last result, including the time in which workers finish their
             current mini-epochs before they take their shares.
+        split: what was evaluated; a line without it is of the test set.
     """
 
     commit: int
@@ -108,6 +115,7 @@ class RecordedEvaluation:
     started: float | None
     seconds: float | None
     test_metrics: Metrics = field(default_factory=dict)
+    split: Split = TEST
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""
@@ -116,7 +124,7 @@ class RecordedEvaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRecord(RecordedEvaluation):
-    """The global weights of one commit on the whole test set, as training records it."""
+    """The global weights of one commit on a whole split, as training records it."""
 
     epoch: int
     resolution: int
@@ -204,12 +212,15 @@ class ResumeRecord:
 HistoryRecord = RecordedCommit | RecordedEvaluation | DriftRecord | FaultRecord | ResumeRecord
 
 
+_DEFAULT_SPLIT = ("split", TEST)
+
+
 def _known(record: RecordedCommit | RecordedEvaluation, always: str = "") -> dict[str, Any]:
     """Returns the values that there are, and one that may be None; no metrics where none are."""
     return {
         name: value
         for name, value in asdict(record).items()
-        if name == always or not (value is None or value == {})
+        if name == always or not (value is None or value == {} or (name, value) == _DEFAULT_SPLIT)
     }
 
 

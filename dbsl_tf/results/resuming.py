@@ -14,6 +14,8 @@ from dbsl_tf.config.tags import Effect, Fixed
 
 # What data.json says of them.
 _CLASSES = ("name", "classes", "class_names")
+# What decides which samples are held out for validation.
+_HELD_OUT = ("validation_samples", "validation_seed", "train_samples")
 _NAMED_AT_MOST = 5
 
 
@@ -83,6 +85,29 @@ def check_same_classes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Non
         f"the data of {now['name']} now has {now['classes']}{named}: the weights belong to other "
         "classes; change data.dir back, or start another run in another run.dir"
     )
+
+
+def check_same_held_out(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Checks that a run resumed with the present data is evaluated on nothing it was trained on.
+
+    Args:
+        before: `data.json` of the run.
+        now: the content that would be written there now.
+
+    Raises:
+        UserError: other samples would be held out for validation.
+    """
+    if "validation_samples" not in now:
+        return
+    old, new = (
+        ", ".join(f"{key}={facts.get(key)}" for key in _HELD_OUT) for facts in (before, now)
+    )
+    if old != new:
+        raise UserError(
+            f"run.dir holds a run with {old}, now {new}: other samples would be held out, and some "
+            "of them were trained on; change run.seed or the data back, or start another run in "
+            "another run.dir"
+        )
 
 
 def _values(config: Config) -> dict[str, Any]:

@@ -15,6 +15,10 @@ _SUMMARY_NUMBERS = (
     "test_loss",
     "test_accuracy",
     "best_test_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "best_validation_accuracy",
+    "best_validation_loss",
     "wall_seconds",
     "planned_extra_time_ratio",
     "realised_extra_time_ratio",
@@ -42,10 +46,11 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
     summary = read_object(directory, directory.summary)
     try:
         check_known(summary, counts=("commits",), numbers=_SUMMARY_NUMBERS)
-        metrics = summary.get("test_metrics", {})
-        if not isinstance(metrics, dict):
-            raise ValueError("test_metrics is not an object")
-        check_known(metrics, numbers=metrics, of=" in test_metrics")
+        for name in ("test_metrics", "validation_metrics"):
+            metrics = summary.get(name, {})
+            if not isinstance(metrics, dict):
+                raise ValueError(f"{name} is not an object")
+            check_known(metrics, numbers=metrics, of=f" in {name}")
     except ValueError as error:
         raise damaged(directory.summary, str(error)) from error
     return summary

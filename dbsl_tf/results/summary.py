@@ -9,7 +9,7 @@ from typing import Any
 from dbsl_tf.common.versions import package_versions
 from dbsl_tf.planning import DualBatchPlan, TrainingSchedule
 from dbsl_tf.planning.dual_batch import ROLES
-from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+from dbsl_tf.results.records import TEST, VALIDATION, CommitRecord, EvaluationRecord, Split
 
 _PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
 
@@ -35,26 +35,17 @@ def summarize(
       run without small workers for the true ratio.
     - `test_accuracy` and `best_test_accuracy` are None if the objective has no accuracy; then there
       is `best_test_loss`. There is `test_metrics` if there are other metrics.
+    - There is the same with `validation` for `test` if samples are held out for it.
     """
     plan = schedule.plain
     evaluations = [r for r in evaluations if r.resolution == schedule.highest_resolution]
-    last = evaluations[-1]
     samples = sum(record.samples for record in commits)
     highest = [r for r in commits if r.resolution == schedule.highest_resolution]
     # A run resumed with another configuration may have had both roles before.
     small, large = (_median_seconds(highest, role) if plan.count(role) else None for role in ROLES)
-    accuracies = [r.test_accuracy for r in evaluations if r.test_accuracy is not None]
-    measured: dict[str, Any] = {
-        "test_loss": last.test_loss,
-        "test_accuracy": last.test_accuracy,
-        "best_test_accuracy": max(accuracies, default=None),
-    }
-    if not accuracies:
-        measured["best_test_loss"] = min(record.test_loss for record in evaluations)
-    if last.test_metrics:
-        measured["test_metrics"] = last.test_metrics
     return {
-        **measured,
+        **_measured(evaluations, TEST),
+        **_measured(evaluations, VALIDATION),
         "commits": len(commits),
         "samples": samples,
         "wall_seconds": wall_seconds,
@@ -70,6 +61,24 @@ def summarize(
         "mean_staleness": sum(record.staleness for record in commits) / len(commits),
         "versions": package_versions(*_PACKAGES),
     }
+
+
+def _measured(evaluations: Sequence[EvaluationRecord], split: Split) -> dict[str, Any]:
+    evaluations = [record for record in evaluations if record.split == split]
+    if not evaluations:
+        return {}
+    last = evaluations[-1]
+    accuracies = [r.test_accuracy for r in evaluations if r.test_accuracy is not None]
+    measured: dict[str, Any] = {
+        f"{split}_loss": last.test_loss,
+        f"{split}_accuracy": last.test_accuracy,
+        f"best_{split}_accuracy": max(accuracies, default=None),
+    }
+    if not accuracies:
+        measured[f"best_{split}_loss"] = min(record.test_loss for record in evaluations)
+    if last.test_metrics:
+        measured[f"{split}_metrics"] = last.test_metrics
+    return measured
 
 
 def _median_seconds(commits: Sequence[CommitRecord], role: str) -> float | None:

@@ -21,7 +21,7 @@ from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import first_of
-from dbsl_tf.results.resuming import changes, check_same_classes
+from dbsl_tf.results.resuming import changes, check_same_classes, check_same_held_out
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_object, read_precision_choice
 
@@ -137,7 +137,9 @@ def _begin_or_resume(
         for change in changed:
             report(change)
         if directory.data.exists():
-            check_same_classes(read_object(directory, directory.data), facts)
+            facts_before = read_object(directory, directory.data)
+            check_same_classes(facts_before, facts)
+            check_same_held_out(facts_before, facts)
         if history.damaged:
             report(f"{directory.history} is damaged ({first_of(history.damaged)}); ignoring that")
         checkpoint = checkpoints.latest(report, history.lacks)

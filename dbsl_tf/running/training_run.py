@@ -29,7 +29,7 @@ from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
 from dbsl_tf.results.outcome import print_outcome
-from dbsl_tf.results.records import Observer
+from dbsl_tf.results.records import TEST, VALIDATION, Observer, Split
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.running.begun_run import Run
@@ -89,7 +89,7 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
             remote.begin(trainer, run.checkpoint.commit if run.checkpoint else 0)
         try:
             with display:
-                trainer.run(evaluate_first=_evaluation_is_missing(run, history))
+                trainer.run(evaluate_first=_missing_evaluations(run, history))
         except KeyboardInterrupt:
             _save_and_tell(run, trainer, cluster, console)
             raise
@@ -158,6 +158,7 @@ def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
         after,
         run.to_yaml(),
         run.resolved.schedule.highest_resolution,
+        validation=run.config.data.validation_samples > 0,
     )
     return [stack.enter_context(board)]
 
@@ -177,15 +178,22 @@ def _introduction(run: Run, task: Task | None) -> str:
     return text
 
 
-def _evaluation_is_missing(run: Run, history: History) -> bool:
-    """Returns whether the run was interrupted before the weights it resumes from were evaluated."""
-    if run.checkpoint is None:
-        return False
-    return run.resolved.settings.calendar.evaluation_due(run.checkpoint.commit) and not any(
-        record.commit == run.checkpoint.commit
-        and record.resolution == run.resolved.settings.highest.resolution
+def _missing_evaluations(run: Run, history: History) -> list[Split]:
+    """Returns what the weights it resumes from were not evaluated on before it was interrupted."""
+    settings = run.resolved.settings
+    if run.checkpoint is None or not settings.calendar.evaluation_due(run.checkpoint.commit):
+        return []
+    due = [TEST]
+    if settings.data.validation_samples:
+        at_the_end = run.checkpoint.commit == settings.calendar.total
+        due = [VALIDATION, TEST] if at_the_end else [VALIDATION]
+    done = {
+        record.split
         for record in history.evaluations
-    )
+        if record.commit == run.checkpoint.commit
+        and record.resolution == settings.highest.resolution
+    }
+    return [split for split in due if split not in done]
 
 
 def _export(directory: RunDirectory, limits: Limits) -> None:

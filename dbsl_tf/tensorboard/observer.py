@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.records import (
+    TEST,
+    VALIDATION,
     CommitRecord,
     DriftRecord,
     EvaluationRecord,
@@ -15,33 +17,34 @@ from dbsl_tf.results.records import (
 )
 from dbsl_tf.tensorboard.event_file import EventFile
 
-TEST = "test"
-
 
 class TensorBoard:
     """Writes event files during a run; a context manager and an observer of the run.
 
-    `small`, `large` and `test` are separate runs to TensorBoard, so that a tag is one chart with a
-    curve for each. Steps are commits; times are those of the mini-epochs and evaluations. A resumed
-    run writes new files, and TensorBoard discards everything after the checkpoint in the earlier
-    ones, as history.jsonl does.
+    `small`, `large`, `test` and `validation` are separate runs to TensorBoard, so that a tag is one
+    chart with a curve for each. Steps are commits; times are those of the mini-epochs and
+    evaluations. A resumed run writes new files, and TensorBoard discards everything after the
+    checkpoint in the earlier ones, as history.jsonl does.
 
     Args:
         folder: the folder for the event files of a run.
         after: commits that count from before this process started.
         configuration: the run's configuration, shown as text.
         highest: its highest resolution; evaluations at other resolutions have their own tags.
+        validation: whether samples are held out for validation; `test` has one point then.
 
     Raises:
         UserError: the files cannot be written.
     """
 
-    def __init__(self, folder: Path, after: int, configuration: str, highest: int) -> None:
+    def __init__(
+        self, folder: Path, after: int, configuration: str, highest: int, validation: bool = False
+    ) -> None:
         self._highest = highest
         with ExitStack() as stack:
-            self._files = {
+            self._files: dict[str, EventFile] = {
                 name: stack.enter_context(EventFile(folder / name, after + 1))
-                for name in (*ROLES, TEST)
+                for name in (*ROLES, TEST, *([VALIDATION] if validation else []))
             }
             code = "".join(f"    {line}\n" for line in configuration.splitlines())
             self._files[TEST].text(after + 1, "configuration", code)
@@ -70,7 +73,7 @@ class TensorBoard:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         size = "" if record.resolution == self._highest else f"_{record.resolution}px"
-        self._files[TEST].scalars(
+        self._files[record.split].scalars(
             record.commit,
             record.started + record.seconds,
             {

@@ -52,6 +52,14 @@ class TestColumns:
         assert columns["val_loss"][1:] == [1.5, 1.5, 1.5, 1.25]
         assert columns["val_measured"] == [False, True, False, False, True]
 
+    def test_where_samples_are_held_out_val_is_of_them(self):
+        held_out = [
+            evaluation_record(commit=n, split="validation", test_loss=0.1 * n).as_dict()
+            for n in (2, 5)
+        ]
+        columns = columns_of_events([*EVENTS[:2], *held_out, *EVENTS[3:]])
+        assert columns["val_loss"][1:] == [0.2, 0.2, 0.2, 0.5]
+
     def test_a_damaged_line_is_told(self, subtests):
         for number, key, value in (
             (0, "commit", "x"),

@@ -147,6 +147,30 @@ def test_runs_that_count_no_hits_show_their_loss_and_metrics(tmp_path: Path) -> 
     assert figure.stat().st_size > 1000
 
 
+def test_validation_and_test_are_told_apart(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 1)):
+        make_run(tmp_path / name, "schedule.epochs=4", f"run.seed={seed}", validation=True)
+    make_run(tmp_path / "c", "schedule.epochs=4", "sync.mode=bsp")
+    make_run(tmp_path / "d", "schedule.epochs=4", commits=4, validation=True)
+    page, figure = tmp_path / "report.html", tmp_path / "figure.svg"
+    for runs, expected in (
+        ("a", ("validation accuracy, best", "evaluation on the validation and test set")),
+        ("ab", ("validation accuracy, best (%)", "test accuracy, last (%)")),
+        ("ac", ("validation loss, last", "test or validation loss")),
+        ("d", ("The test set is evaluated at the end of the run", "validation accuracy, last")),
+    ):
+        paths = [tmp_path / name for name in runs]
+        result = _command("dbsl_tf.report", *paths, "--output", page)
+        assert (result.returncode, result.stderr) == (0, "")
+        text = page.read_text()
+        for part in expected:
+            assert part in text, (runs, part)
+        assert ("test accuracy, best" in text) is (len(runs) > 1)
+        for kind in ("loss", "timeline"):
+            result = _command("dbsl_tf.plot", *paths, "--kind", kind, "--output", figure)
+            assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("suffix", "beginning"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_a_figure_alone(tmp_path: Path, suffix: str, beginning: bytes) -> None:
     make_run(tmp_path / "run", "schedule.epochs=4")

@@ -93,6 +93,15 @@ def test_resolution_and_stem_follow_the_data_set_unless_told(short: Path) -> Non
     assert (config.data.resolution, config.stem) == (24, "imagenet")
 
 
+def test_more_held_out_than_there_are(short: Path) -> None:
+    assert epoch_samples(load_config(short, ["data.validation_samples=37"]).data) == 1400
+    message = _refusal(short, "data.validation_samples=1437")
+    assert "data.validation_samples is 1437; give 0 to 1436, as digits has 1437" in message
+    message = _refusal(short, "data.validation_samples=437", "data.train_samples=1001")
+    assert "data.train_samples is 1001; give null or 1 to 1000, as digits" in message
+    assert "data.validation_samples is -1" in _refusal(short, "data.validation_samples=-1")
+
+
 def test_precision_and_xla(short: Path) -> None:
     config = load_config(short)
     assert (config.compute.precision, config.compute.xla) == ("float32", False)

@@ -49,6 +49,7 @@ def test_how_a_run_is_carried_out_is_not_compared() -> None:
 def test_what_a_resumed_run_must_keep() -> None:
     assert {key: tag.reason for key, tag in tagged(Fixed).items()} == {
         "data.name": "the classes would be different",
+        "data.validation_samples": "what is held out now was trained on, or the other way round",
         "model.name": "the weights belong to another network",
         "model.options": "the weights belong to another network",
         "model.stem": "the weights belong to another network",
@@ -87,7 +88,7 @@ def test_what_the_times_of_a_profile_depend_on() -> None:
 def test_what_else_matters_for_comparing_and_sweeping() -> None:
     assert set(tagged(SameWork)) == {
         *("schedule.epochs", "model.name", "model.options", "data.name", "data.train_samples"),
-        *("compute.precision", "compute.xla"),
+        *("compute.precision", "compute.xla", "data.validation_samples"),
     }
     assert set(tagged(OfSmallWorkers)) == {
         *("dual_batch.extra_time_ratio", "dual_batch.update_factor"),

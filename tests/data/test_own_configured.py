@@ -50,6 +50,17 @@ def test_samples_of_an_epoch_as_given(configure):
     assert epoch_samples(configure("data.train_samples=30").data) == 30
 
 
+def test_what_is_held_out_is_in_no_epoch(configure):
+    section = configure("data.validation_samples=30").data
+    assert epoch_samples(section) == 70
+    data = training_data(section, seed=5)
+    assert (data.train_samples, data.validation_samples, data.test_samples) == (70, 30, 20)
+    facts = data.facts()
+    assert (facts["train_samples"], facts["validation_samples"]) == (70, 30)
+    assert facts["validation_seed"] == 5
+    assert "validation_samples" not in training_data(configure().data).facts()
+
+
 def test_a_worker_imports_nothing(configure):
     prepare_on_worker(configure("data.name=there.is:none").data)
 
@@ -70,6 +81,11 @@ def test_kept_in_the_directory_of_a_run_it_is_the_same(configure, tmp_path):
         (["data.name=tests.support.flowers:nothing"], "returns a dict, which is no training data"),
         (["data.options={petals: 5}"], "data.options is {'petals': 5}, which"),
         (["data.train_samples=101"], "train_samples is 101: .* has 100 training samples"),
+        (["data.validation_samples=100"], "validation_samples is 100; give 0 to 99, as .* has 100"),
+        (
+            ["data.validation_samples=30", "data.train_samples=71"],
+            "data.train_samples is 71; give null or 1 to 70, as .* and data.validation_samples is",
+        ),
         (["data.options={size: 0}"], r"x_train has the shape \[100, 0, 0, 3\]"),
     ],
 )

@@ -58,3 +58,13 @@ def test_what_is_missing_of_a_damaged_history_is_passed_over(lost: set[int]) -> 
     assert [epoch for epoch, _ in done] == [0, 1]
     assert math.isnan(done[0][1]["loss"]) == (lost == {1, 2})
     assert done[1][1] == {"loss": 3.5, "val_loss": 4.5}
+
+
+def test_only_validation_completes_epochs_where_samples_are_held_out() -> None:
+    epochs = Epochs(workers=1, validation=True)
+    commit = {"event": "commit", "commit": 1, "samples": 9, "train_loss": 0.5}
+    test = {"event": "evaluation", "commit": 1, "test_loss": 0.75}
+    assert [list(epochs.completed_by(event)) for event in (commit, test)] == [[], []]
+    assert epochs.tested == {"test_loss": 0.75}
+    held_out = {**test, "test_loss": 0.25, "split": "validation"}
+    assert list(epochs.completed_by(held_out)) == [(0, {"loss": 0.5, "val_loss": 0.25})]

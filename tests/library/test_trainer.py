@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import dbsl_tf
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.results.checkpoints import Checkpoints
 from tests.support.launching import ROOT
 
@@ -177,3 +179,55 @@ def test_callbacks_go_on_after_an_interruption_within_an_epoch(tmp_path: Path) -
     assert run.history["loss"][after.epoch[0] :] == pytest.approx(
         after.history["loss"], nan_ok=True
     )
+
+
+def test_validation_during_the_training_and_the_test_set_at_its_end(tmp_path: Path) -> None:
+    class Logs(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epochs: list[dict[str, float]] = []
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.epochs.append(dict(logs or {}))
+
+    logs = Logs()
+    run = trainer(tmp_path, callbacks=[logs], validation_samples=30).fit(epochs=3, verbose=False)
+
+    names = {"loss", "sparse_categorical_accuracy"}
+    watched = names | {f"val_{name}" for name in names}
+    assert [set(epoch) for epoch in logs.epochs] == [watched] * 3
+    assert {name: len(values) for name, values in run.history.items()} == {
+        **dict.fromkeys(watched, 3),
+        **{f"test_{name}": 1 for name in names},
+    }
+    # 100 training samples, of which the model has seen 70.
+    x, y, x_test, y_test = samples()
+    held_out = HeldOut(30, 100, 0).numbers().numpy()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for name, inputs, labels in (("val", x[held_out], y[held_out]), ("test", x_test, y_test)):
+        expected = float(loss(labels, run.model.predict(inputs, verbose=0)))
+        assert run.history[f"{name}_loss"][-1] == pytest.approx(expected, rel=1e-4)
+    events = [json.loads(line) for line in (run.directory / "history.jsonl").open()]
+    plan = json.loads((run.directory / "plan.json").read_text())
+    assert sum(worker["samples"] for worker in plan["per_worker"]) == 70
+    evaluations = [event for event in events if event["event"] == "evaluation"]
+    assert [(e.get("split"), e["commit"], e["samples"]) for e in evaluations] == [
+        ("validation", 2, 30),
+        ("validation", 4, 30),
+        ("validation", 6, 30),
+        (None, 6, 20),
+    ]
+    report = [sys.executable, "-m", "dbsl_tf.report", str(run.directory)]
+    result = subprocess.run(report, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "validation accuracy, best" in (run.directory / "report.html").read_text()
+
+    with pytest.raises(UserError, match="validation_samples was 30, now 20"):
+        trainer(tmp_path, validation_samples=20).fit(epochs=4, verbose=False)
+    with pytest.raises(UserError, match="validation_seed=0.* now .*validation_seed=1"):
+        trainer(tmp_path, validation_samples=30, seed=1).fit(epochs=4, verbose=False)
+    further = trainer(tmp_path, validation_samples=30).fit(epochs=4, verbose=False)
+    assert further.history["val_loss"][:3] == run.history["val_loss"]
+    assert (len(further.history["val_loss"]), len(further.history["test_loss"])) == (4, 1)
+    with pytest.raises(UserError, match="validation_samples is 100; give 0 to 99, as your data"):
+        trainer(tmp_path / "other", validation_samples=100).fit(epochs=1, verbose=False)

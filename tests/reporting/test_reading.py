@@ -9,6 +9,9 @@ import pytest
 
 from dbsl_tf.common.checksums import verified_line
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.reporting.comparison import Group
+from dbsl_tf.reporting.curves import group_curve, run_curves
+from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.reporting.run_tables import event_table
 from dbsl_tf.results.records import FaultRecord
@@ -25,6 +28,20 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert run.config["dual_batch.large_batch"] == 64
     assert run.time_model(1, 32).seconds_per_batch == 0.0024
     assert run.time_model(2, 32) is None
+
+
+def test_validation_beside_one_evaluation_on_the_test_set(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=3", validation=True)
+    run = read_run(tmp_path / "run")
+    assert [e.epochs for e in run.validations] == [1, 2, 3]
+    assert [e.epochs for e in run.evaluations] == [3]
+    assert run.watched == run.validations
+    labels = [(curve.label, len(curve.x)) for curve in run_curves(run, "loss", "epoch")]
+    assert labels[:2] == [("validation", 3), ("test", 1)]
+    whole = group_curve(Group("", (run,)), "loss", "epoch")
+    assert whole.y == tuple(e.test_loss for e in run.validations)
+    assert measures(run).last is run.evaluations[0]
+    assert measures(run).best_validation in run.validations
 
 
 def test_a_merge_rule_under_the_name_of_its_paper(tmp_path: Path) -> None:

@@ -60,6 +60,13 @@ class TestDisplay:
             assert expected in console.file.getvalue()
             assert "accuracy" not in console.file.getvalue()
 
+    def test_an_evaluation_says_what_it_is_on(self):
+        console = Console(file=io.StringIO(), width=120)
+        with Display(console, PLAN, epochs=2) as display:
+            display.evaluated(evaluation_record(split="validation"))
+        expected = "epoch   1/2  validation accuracy  50.00%  validation loss 1.5000\n"
+        assert console.file.getvalue() == expected
+
     def test_a_terminal_shows_progress_of_both_roles(self):
         shown = show(terminal=True)
         for text in ("epoch 1/2", "small workers", "large workers", "2/4", "1/2", "loss 1.500"):

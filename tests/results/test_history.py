@@ -11,8 +11,8 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
-from dbsl_tf.results.history_lines import read_events
-from dbsl_tf.results.records import FaultRecord
+from dbsl_tf.results.history_lines import read_events, records_of
+from dbsl_tf.results.records import FaultRecord, RecordedEvaluation
 from tests.support.records import commit_record, evaluation_record
 
 
@@ -31,6 +31,32 @@ def test_a_history_is_read_back(tmp_path: Path) -> None:
     with History(path) as history:
         assert history.commits == [commit_record(commit=1), commit_record(commit=2)]
         assert history.evaluations == [evaluation_record(commit=2)]
+
+
+def test_an_evaluation_on_samples_held_out_says_so_and_others_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    held_out = evaluation_record(split="validation")
+    with History(path) as history:
+        for record in (held_out, evaluation_record()):
+            history.evaluated(record)
+    first, second = read_events(path)
+    assert first["split"] == "validation"
+    assert "split" not in second
+    assert records_of([first, second]) == [
+        RecordedEvaluation(**vars(held_out)),
+        RecordedEvaluation(**vars(evaluation_record())),
+    ]
+    with History(path) as history:
+        assert history.evaluations == [held_out, evaluation_record()]
+
+
+def test_an_evaluation_on_an_unknown_split_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    write(path, range(1, 2))
+    with open(path, "a") as file:
+        file.write(json.dumps({**evaluation_record().as_dict(), "split": "train"}) + "\n")
+    with pytest.raises(UserError, match="split of .* is 'train', not test or validation"):
+        read_events(path)
 
 
 def test_what_a_resumed_run_has_lost_no_longer_counts_but_stays_in_the_file(tmp_path) -> None:

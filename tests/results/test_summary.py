@@ -49,6 +49,17 @@ class TestSummary:
         assert summary["realised_extra_time_ratio"] == pytest.approx(1.32)
         assert summary["mean_staleness"] == 1.0
 
+    def test_validation_and_test_are_told_apart(self):
+        evaluations = [
+            evaluation_record(commit=1, split="validation", test_accuracy=0.9, test_loss=0.3),
+            evaluation_record(commit=2, split="validation", test_accuracy=0.7, test_loss=0.5),
+            evaluation_record(commit=2, test_accuracy=0.6, test_loss=0.8),
+        ]
+        summary = summarize(schedule(1), [commit_record()], evaluations, wall_seconds=8.0)
+        assert (summary["validation_accuracy"], summary["validation_loss"]) == (0.7, 0.5)
+        assert (summary["best_validation_accuracy"], summary["best_test_accuracy"]) == (0.9, 0.6)
+        assert (summary["test_accuracy"], summary["test_loss"]) == (0.6, 0.8)
+
     def test_without_accuracy_the_best_is_the_lowest_loss(self):
         none = dict(test_accuracy=None)
         evaluations = [

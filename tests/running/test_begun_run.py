@@ -23,8 +23,9 @@ from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.results.stored_run import StoredRun
 from dbsl_tf.running.begun_run import Run, Source, begin_or_resume
+from dbsl_tf.running.training_run import _missing_evaluations
 from tests.data.small_images import CLASSES, write_image_folder, write_photo
-from tests.support.records import commit_record
+from tests.support.records import commit_record, evaluation_record
 from tests.support.run_directories import append_event
 from tests.support.small_runs import tiny_config
 
@@ -301,3 +302,60 @@ class TestOtherClasses(TrainingRunCase):
         with self.go_on().history:
             pass
         self.test_their_names_are_kept()
+
+
+class TestHeldOut(TrainingRunCase):
+    """Going on with a run of 2 epochs of 2 commits, some of whose samples are held out."""
+
+    def go_on(self, samples: int = 100, seed: int = 0) -> Run:
+        held_out = f"data.validation_samples={samples}"
+        overrides = ["data.train_samples=null", held_out, f"run.seed={seed}"]
+        data = DIGITS.holding_out(samples, seed) if samples else DIGITS
+        return self.begin("schedule.epochs=2", "schedule.eval_every=1", *overrides, data=data)
+
+    def test_the_epoch_is_without_them(self):
+        run = self.go_on()
+        with run.history:
+            assert run.resolved.settings.samples == 1337
+
+    @pytest.mark.parametrize(
+        ("now", "refusal"),
+        [
+            ({"samples": 90}, "data.validation_samples was 100, now 90: what is held out now was"),
+            ({"samples": 0}, "data.validation_samples was 100, now 0: what is held out"),
+            ({"seed": 4}, "validation_seed=0.*, now .*validation_seed=4.*: other samples would"),
+        ],
+    )
+    def test_others_would_have_been_trained_on(self, now, refusal):
+        with self.go_on().history:
+            self.checkpoint(2)
+        before = self.files()
+        with pytest.raises(UserError, match=refusal) as caught:
+            self.go_on(**now)
+        assert "\n" not in str(caught.value)
+        assert self.files() == before
+
+    @pytest.mark.parametrize(
+        ("samples", "commit", "done", "missing"),
+        [
+            (0, 2, [], ["test"]),
+            (0, 2, ["test"], []),
+            (100, 2, [], ["validation"]),
+            (100, 2, ["validation"], []),
+            (100, 3, [], []),
+            (100, 4, [], ["validation", "test"]),
+            (100, 4, ["validation"], ["test"]),
+            (100, 4, ["validation", "test"], []),
+        ],
+    )
+    def test_evaluations_that_an_interruption_prevented(self, samples, commit, done, missing):
+        begun = self.go_on(samples)
+        resolution = begun.resolved.settings.highest.resolution
+        with begun.history:
+            self.checkpoint(commit)
+            for split in done:
+                record = evaluation_record(commit=commit, split=split, resolution=resolution)
+                append_event(self.directory, **record.as_dict())
+        run = self.go_on(samples)
+        with run.history:
+            assert _missing_evaluations(run, run.history) == missing

@@ -42,6 +42,7 @@ def make_run(
     faults: Sequence[FaultRecord] = (),
     evaluate: bool = True,
     metric: str = "",
+    validation: bool = False,
 ) -> RunDirectory:
     """A run of the quickstart's configuration with `overrides`.
 
@@ -54,6 +55,8 @@ def make_run(
         faults: written after the commit that they name.
         evaluate: whether it was evaluated after each epoch.
         metric: what was measured instead of the accuracy, by name; nothing: the accuracy.
+        validation: whether the evaluations are on samples held out, with one of the test set at
+            the end.
     """
     config = load_config(CONFIG, [f"run.dir={path}", *overrides])
     schedule = resolve(config, SAMPLES).schedule
@@ -70,7 +73,11 @@ def make_run(
                 if fault.commit == record.commit:
                     history.faulted(fault)
             if evaluate and record.commit % config.cluster.workers == 0:
-                history.evaluated(_measuring(_evaluation(record, config.run.seed), metric))
+                evaluated = _measuring(_evaluation(record, config.run.seed), metric)
+                if validation:
+                    history.evaluated(replace(evaluated, split="validation"))
+                if not validation or record.epoch == config.schedule.epochs:
+                    history.evaluated(evaluated)
         if commits is None and evaluate:
             seconds = max(record.started + record.seconds for record in done) - START
             summary = summarize(schedule, history.commits, history.evaluations, seconds)

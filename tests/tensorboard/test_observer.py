@@ -71,6 +71,13 @@ class TensorBoardTest(tf.test.TestCase):
             test, {"loss": {2: 1.5}, "auc": {2: 0.5}, "loss_16px": {2: 1.5}, "auc_16px": {2: 0.5}}
         )
 
+    def test_validation_is_a_run_of_its_own(self):
+        with TensorBoard(self.folder, 0, "", 32, validation=True) as board:
+            board.evaluated(evaluation_record(commit=2, split="validation", test_loss=0.25))
+            board.evaluated(evaluation_record(commit=2))
+        for name, loss in (("validation", 0.25), ("test", 1.5)):
+            self.assertEqual(curves(self.folder / name), {"loss": {2: loss}, "accuracy": {2: 0.5}})
+
     def test_the_configuration_is_shown_as_it_is_written(self):
         with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32):
             pass

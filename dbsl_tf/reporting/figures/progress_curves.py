@@ -18,6 +18,7 @@ from dbsl_tf.reporting.curves import (
     drawn_metrics,
     group_curve,
     run_curves,
+    validated,
 )
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
@@ -78,7 +79,7 @@ def draw_progress(
 def _curves(
     groups: Sequence[Group], metric: str, against: Against, single: bool
 ) -> tuple[list[Curve], bool]:
-    """Returns the curves to draw, and whether they show the test set."""
+    """Returns the curves to draw, and whether they show evaluations."""
     if single:
         return run_curves(groups[0].runs[0], metric, against), True
     curves = [curve for group in groups if (curve := group_curve(group, metric, against)).x]
@@ -113,13 +114,16 @@ def _draw(axes: Axes, curve: Curve, index: int, scale: float, factor: float) -> 
 
 def _nothing_recorded(runs: Sequence[RecordedRun], metric: str) -> str:
     found = drawn_metrics(runs)
-    if metric not in found and any(run.mini_epochs or run.evaluations for run in runs):
+    if metric not in found and any(run.mini_epochs or run.watched for run in runs):
         return f"no run has recorded {metric}: draw {' or '.join(found)}"
     return f"no run has recorded {metric} yet: draw it once a mini-epoch or an evaluation is done"
 
 
 def _y_label(groups: Sequence[Group], metric: str, on_test: bool) -> str:
-    what = literal(f"test {metric}" if on_test else metric)
+    split = "validation" if validated(groups) else "test"
+    if split == "test" and any(validated([group]) for group in groups):
+        split = "test or validation"
+    what = literal(f"{split} {metric}" if on_test else metric)
     if metric == ACCURACY:
         return f"{what} (%)"
     default = all(run.config.get("training.loss") is None for g in groups for run in g.runs)

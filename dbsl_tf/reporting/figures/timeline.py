@@ -51,7 +51,7 @@ def draw_timeline(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     panels: list[tuple[RecordedRun, float | None]] = [(run, None) for run in runs]
     if len(runs) == 1 and _most_bars(runs[0]) > _bars_with_edges(width):
         panels.append((runs[0], _excerpt_end(runs[0])))
-    rows = [run.workers + bool(run.evaluations) for run, _ in panels]
+    rows = [run.workers + bool(run.watched) for run, _ in panels]
     titles = _titles(groups, panels, width)
     lines = sum(title.count("\n") + 1 for title in titles if title)
     height = (
@@ -139,14 +139,15 @@ def _draw_run(
     ticks = list(_roles(run))
     evaluations = [
         (e.begin / scale, max(e.end - e.begin, end / 400) / scale)
-        for e in run.evaluations
+        for e in (*run.validations, *run.evaluations)
         if e.begin <= end
     ]
-    if run.evaluations:
+    if run.watched:
         row = run.workers
         bars = axes.broken_barh(evaluations, (row - _BAR / 2, _BAR), **_EVALUATION_FILL)
-        handles.setdefault("evaluation on the test set", bars)
-        names.append("test")
+        where = "validation and test set" if run.validations else "test set"
+        handles.setdefault(f"evaluation on the {where}", bars)
+        names.append("eval." if run.validations else "test")
         ticks.append(row)
     axes.set_yticks(ticks, names)
     axes.set_ylim(max(ticks) + 0.6, -0.6)
