@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbsl_tf.data.stream_data import stream
     from dbsl_tf.data.tfrecord_data import tfrecords
     from dbsl_tf.library.dual_batch import DualBatch
+    from dbsl_tf.library.run_callback import RunCallback
     from dbsl_tf.library.trainer import Run, Trainer
     from dbsl_tf.training.optimizers.adamw import AdamW
     from dbsl_tf.training.optimizers.lars import LARS
@@ -28,6 +29,7 @@ __all__ = [
     "Data",
     "DualBatch",
     "Run",
+    "RunCallback",
     "Trainer",
     "arrays",
     "stream",
@@ -41,6 +43,7 @@ _MODULES = {
     "DualBatch": "library.dual_batch",
     "LARS": "training.optimizers.lars",
     "Run": "library.trainer",
+    "RunCallback": "library.run_callback",
     "SGD": "training.optimizers.sgd",
     "Trainer": "library.trainer",
     "arrays": "data.array_data",

@@ -10,11 +10,15 @@ import numpy as np
 
 from dbsl_tf.library.epochs import Epochs
 from dbsl_tf.library.observed_model import ObservedModel, ObservedOptimizer
+from dbsl_tf.library.run_callback import RunCallback
 from dbsl_tf.library.training_process import TrainingProcess
 from dbsl_tf.results.checkpoints import Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_history
 from dbsl_tf.training.network import Network
+
+# Kinds of records that a `RunCallback` has a method for.
+_FINER = ("commit", "evaluation", "drift", "fault")
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ class Observation:
             self._epochs.begin_after(event["commit"])
             if self._factor != 1.0:
                 process.ask("scale_learning_rates", self._factor)
+        if event["event"] in _FINER:
+            for callback in self._callbacks:
+                if isinstance(callback, RunCallback):
+                    getattr(callback, f"on_{event['event']}")(event)
+            self._stop_if_wanted()
         for epoch, logs in self._epochs.completed_by(event):
             self._epoch = epoch
             self._end_epoch(logs)
@@ -115,6 +124,9 @@ class Observation:
         self._model.outdate()
         self._call("on_epoch_begin", self._epoch)
         self._call("on_epoch_end", self._epoch, logs)
+        self._stop_if_wanted()
+
+    def _stop_if_wanted(self) -> None:
         if self._model.stop_training and self._process is not None:
             self._process.ask("stop")
 

@@ -74,7 +74,8 @@ class Trainer:
             of one-hot labels and logits. Losses of the model's own, such as those of regularizers
             and `add_loss`, are minimised beside it; the history has this one alone.
         metrics: of Keras.
-        callbacks: of Keras; they run in this process beside the training, see `fit`.
+        callbacks: of Keras; they run in this process beside the training, see `fit`. A
+            `dbsl_tf.RunCallback` also sees commits, evaluations, drifts and faults.
         run_dir: where results go, and where the run is resumed; None: a new folder in runs/.
         initial_weights: a .keras or .weights.h5 file, or the directory of a run; None: those that
             `build_model` gives.

@@ -79,7 +79,8 @@ def fit(folder: Path, epochs: Any = 1, plan: dict | None = None, **given: Any) -
         ({"run_dir": ""}, "run_dir is ''; give a path"),
         ({"initial_weights": "none.keras"}, "initial_weights is none.keras, which does not exist"),
     ],
-    ids=lambda value: str(value)[:40],
+    # Two processes that collect the tests must give them the same names.
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else ",".join(value),
 )
 def test_what_cannot_be_used_is_one_line(
     tmp_path: Path, given: dict[str, Any], message: str

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -94,10 +97,14 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
 
 @pytest.mark.cluster
 def test_callbacks_stop_the_run_and_set_the_learning_rate(tmp_path: Path) -> None:
-    class Halve(keras.callbacks.Callback):
+    class Halve(dbsl_tf.RunCallback):
         def __init__(self) -> None:
             super().__init__()
             self.norms: list[float] = []
+            self.commits: list[int] = []
+
+        def on_commit(self, record: Mapping[str, Any]) -> None:
+            self.commits.append(record["commit"])
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             self.model.optimizer.learning_rate = 0.05
@@ -105,10 +112,27 @@ def test_callbacks_stop_the_run_and_set_the_learning_rate(tmp_path: Path) -> Non
             if epoch == 3:
                 self.model.stop_training = True
 
-    halve = Halve()
+    class Dashboard(keras.callbacks.Callback):
+        """As those of Weights & Biases and MLflow: parameters, metrics by step, the model."""
+
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+            self.parameters = {**self.params, "learning_rate": self.model.optimizer.learning_rate}
+            self.summary = io.StringIO()
+            self.model.summary(print_fn=lambda line, **_: self.summary.write(line))
+            self.metrics: dict[str, list[tuple[int, float]]] = {}
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            for name, value in (logs or {}).items():
+                self.metrics.setdefault(name, []).append((epoch, float(value)))
+
+        def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+            self.model.save(tmp_path / "artifact.keras")
+
+    halve, dashboard = Halve(), Dashboard()
     best = tmp_path / "best.keras"
     callbacks = [
         halve,
+        dashboard,
         keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True),
         keras.callbacks.EarlyStopping("val_loss", patience=500, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau("val_loss", patience=500),
@@ -118,6 +142,13 @@ def test_callbacks_stop_the_run_and_set_the_learning_rate(tmp_path: Path) -> Non
 
     assert 4 <= len(run.history["loss"]) < 500
     assert len(set(halve.norms)) == len(halve.norms)
+    assert halve.commits[:8] == list(range(1, 9))
+    assert dashboard.parameters["epochs"] == 1000
+    assert dashboard.parameters["learning_rate"] == pytest.approx(0.1)
+    assert "batch_normalization" in dashboard.summary.getvalue()
+    for name, values in run.history.items():
+        assert dashboard.metrics[name] == list(enumerate(values)), name
+    keras.saving.load_model(tmp_path / "artifact.keras")
     # The best weights were given back.
     np.testing.assert_array_equal(
         keras.saving.load_model(best).get_weights()[0], run.model.get_weights()[0]
