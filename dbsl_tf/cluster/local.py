@@ -15,13 +15,12 @@ from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 from dbsl_tf.common.files import open_to_append
 from dbsl_tf.common.patience import Standstill
-from dbsl_tf.common.program import python_module
+from dbsl_tf.common.program import python_module, python_path
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"
 # A server has nothing to save: one that does not react to a signal in this time is killed.
 _STOP_SECONDS = 5.0
-_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
 class LocalCluster:
@@ -151,11 +150,10 @@ class LocalCluster:
             _close_input(process)
 
     def _start(self, task: Task) -> None:
-        path = os.pathsep.join(filter(None, [_PACKAGE_PARENT, os.environ.get("PYTHONPATH")]))
         environment = {
             **os.environ,
             "TF_CONFIG": task.to_json(),
-            "PYTHONPATH": path,
+            "PYTHONPATH": python_path(),
             CORES: ",".join(map(str, self._cores_of(task))),
             "CUDA_VISIBLE_DEVICES": _gpus_of(task),
         }

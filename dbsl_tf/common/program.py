@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-_FOLDER = Path(__file__).parents[2]  # the one that holds the package
+_FOLDER = Path(__file__).resolve().parents[2]  # the one that holds the package
 _SCRIPT = "dbsl"
 
 
@@ -29,6 +29,11 @@ def python_module(module: str) -> list[str]:
     # file of the user's is taken for a module.
     safe = [] if Path.cwd() == _FOLDER else ["-P"]
     return [sys.executable, *safe, "-m", module]
+
+
+def python_path() -> str:
+    """Returns a PYTHONPATH with which other processes find this package, wherever they start."""
+    return os.pathsep.join(filter(None, [str(_FOLDER), os.environ.get("PYTHONPATH")]))
 
 
 def is_a_command() -> bool:

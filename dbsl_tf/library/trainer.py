@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
+from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.program import python_module
 from dbsl_tf.common.registry import OWN
@@ -34,6 +35,10 @@ from dbsl_tf.results.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from dbsl_tf.training.objective_settings import ObjectiveSettings
+
+
+# Directories of runs of this process that were interrupted, by `Trainer._name`.
+_interrupted: dict[str, Path] = {}
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class Trainer:
         metrics: of Keras.
         callbacks: of Keras; they run in this process beside the training, see `fit`. A
             `dbsl_tf.RunCallback` also sees commits, evaluations, drifts and faults.
-        run_dir: where results go, and where the run is resumed; None: a new folder in runs/.
+        run_dir: where results go, and where the run is resumed; None: a new folder in runs/, or
+            that of the same run if it was interrupted in this process.
         initial_weights: a .keras or .weights.h5 file, or the directory of a run; None: those that
             `build_model` gives.
         seed: of initial weights, shuffling, augmentation and what is held out.
@@ -132,8 +138,18 @@ class Trainer:
         """Where the results go."""
         if self.run_dir is not None:
             return Path(self.run_dir)
+        interrupted = _interrupted.get(self._name)
+        if interrupted is not None:
+            print(f"resuming {interrupted}, which was interrupted; give run_dir for another run")
+            return interrupted
         script = Path(getattr(sys.modules["__main__"], "__file__", None) or "notebook").stem
         return Path("runs", f"{script}-{datetime.now():%Y%m%d-%H%M%S}").absolute()
+
+    @property
+    def _name(self) -> str:
+        """The same for trainers that begin the same run, such as those of a cell run twice."""
+        model = getattr(self.build_model, "__qualname__", repr(self.build_model))
+        return repr((Path.cwd(), model, self.plan, self.seed, self.validation_samples))
 
     @in_words_of_the_program()
     def fit(self, epochs: int, verbose: bool = True) -> Run:
@@ -191,7 +207,12 @@ class Trainer:
                 begun()
                 observation.take(process, event)
 
-            train_in_process(directory, take, quiet=not verbose)
+            try:
+                train_in_process(directory, take, quiet=not verbose)
+            except (ClusterError, KeyboardInterrupt):
+                _interrupted[self._name] = directory.path
+                raise
+        _interrupted.pop(self._name, None)
         history = observation.end()
         return Run(directory.path, history, observation.model)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dbsl_tf.common.errors import ClusterError, UserError
-from dbsl_tf.common.program import python_module
+from dbsl_tf.common.program import python_module, python_path
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.running.remote_control import CONTROL
 
@@ -198,8 +198,9 @@ class TrainingProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Kernels of notebooks set FORCE_COLOR, but show no progress bar that is drawn upon itself."""
-    return {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    # Kernels of notebooks set FORCE_COLOR, but show no progress bar that is drawn upon itself.
+    kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return {**kept, "PYTHONPATH": python_path()}
 
 
 def train_in_process(

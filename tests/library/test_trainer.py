@@ -46,16 +46,15 @@ def samples() -> tuple[np.ndarray, ...]:
 
 
 def trainer(folder: Path, **settings: object) -> dbsl_tf.Trainer:
-    return dbsl_tf.Trainer(
-        build_model,
-        dbsl_tf.arrays(*samples()),
-        plan=PLAN,
-        optimizer=dbsl_tf.SGD(learning_rate=0.1),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy()],
-        run_dir=folder / "run",
+    given: dict[str, Any] = {
+        "plan": PLAN,
+        "optimizer": dbsl_tf.SGD(learning_rate=0.1),
+        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "metrics": [keras.metrics.SparseCategoricalAccuracy()],
+        "run_dir": folder / "run",
         **settings,
-    )
+    }
+    return dbsl_tf.Trainer(build_model, dbsl_tf.arrays(*samples()), **given)
 
 
 @pytest.mark.cluster
@@ -184,7 +183,11 @@ def test_a_merge_rule_of_the_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_callbacks_go_on_after_an_interruption_within_an_epoch(tmp_path: Path) -> None:
+def test_a_cell_that_was_interrupted_within_an_epoch_goes_on_when_it_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     class Interrupted(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
@@ -197,12 +200,17 @@ def test_callbacks_go_on_after_an_interruption_within_an_epoch(tmp_path: Path) -
 
     before, after = Interrupted(), keras.callbacks.History()
     with pytest.raises(KeyboardInterrupt):
-        trainer(tmp_path, callbacks=[before]).fit(epochs=1000, verbose=False)
+        trainer(tmp_path, run_dir=None, callbacks=[before]).fit(epochs=1000, verbose=False)
     assert before.epochs == [0, 1]
-    done = Checkpoints(tmp_path / "run" / "checkpoints", keep=1).latest(print)
+    (directory,) = (tmp_path / "runs").iterdir()
+    done = Checkpoints(directory / "checkpoints", keep=1).latest(print)
     assert done is not None
     epochs = done.commit // 2 + 3
-    run = trainer(tmp_path, callbacks=[after]).fit(epochs=epochs, verbose=False)
+    run = trainer(tmp_path, run_dir=None, callbacks=[after]).fit(epochs=epochs, verbose=False)
+    assert run.directory == directory
+    assert f"resuming {directory}" in capsys.readouterr().out
+    # It has ended, so the next one is another.
+    assert trainer(tmp_path, run_dir=None).directory != directory
 
     assert after.epoch == list(range(after.epoch[0], epochs))
     assert after.epoch[0] <= done.commit // 2 + 1
