@@ -20,6 +20,8 @@ class RunCallback(keras.callbacks.Callback):
         >>> class Staleness(RunCallback):
         ...     def on_commit(self, record):
         ...         print(record["commit"], record["worker"], record["staleness"])
+        >>> Staleness().on_commit({"commit": 3, "worker": 0, "staleness": 1})
+        3 0 1
     """
 
     def on_commit(self, record: Mapping[str, Any]) -> None:

@@ -98,10 +98,12 @@ class Trainer:
         >>> trainer = dbsl_tf.Trainer(
         ...     build_model,
         ...     dbsl_tf.arrays(x, y, x_test, y_test),
+        ...     plan=dbsl_tf.DualBatch(workers=2, large_batch=20, time_model=(0.001, 0.01)),
         ...     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         ... )
-        >>> run = trainer.fit(epochs=20)
-        >>> run.history["val_loss"]
+        >>> run = trainer.fit(epochs=2, verbose=False)
+        >>> sorted(run.history)
+        ['loss', 'val_loss']
     """
 
     build_model: Callable[[], Any]

@@ -270,3 +270,20 @@ def test_validation_during_the_training_and_the_test_set_at_its_end(tmp_path: Pa
     assert (len(further.history["val_loss"]), len(further.history["test_loss"])) == (4, 1)
     with pytest.raises(UserError, match="validation_samples is 100; give 0 to 99, as your data"):
         trainer(tmp_path / "other", validation_samples=100).fit(epochs=1, verbose=False)
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["begin.weights.h5", "begin.keras"])
+def test_a_run_begins_with_weights_of_keras(tmp_path: Path, file: str) -> None:
+    model = build_model()
+    save = model.save_weights if file.endswith(".h5") else model.save
+    save(tmp_path / file)
+    run = trainer(
+        tmp_path,
+        initial_weights=tmp_path / file,
+        optimizer=dbsl_tf.SGD(learning_rate=1e-9),
+        seed=5,
+    ).fit(epochs=1, verbose=False)
+    for weight, begun in zip(run.model.trainable_weights, model.trainable_weights, strict=True):
+        np.testing.assert_allclose(weight.numpy(), begun.numpy(), atol=1e-6)
