@@ -119,8 +119,8 @@ def use_program(path: Path) -> None:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read ({error.strerror}): it holds the model and the data of the "
-            "run; start the program that made it again"
+            f"{path} cannot be read ({error.strerror}): it holds what a program gave to "
+            "dbsl_tf.Trainer; give the directory of its run, or start the program again"
         ) from error
     digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:
