@@ -19,6 +19,7 @@ from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
+from dbsl_tf.results.records import TEST, VALIDATION, Split
 from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.configured import merge_rule
 from dbsl_tf.shared_model.fixed_weights import FixedWeights
@@ -28,7 +29,6 @@ from dbsl_tf.training.building import build_network
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.objective import Objective
 from dbsl_tf.training.objective_names import objective_settings_of
-from dbsl_tf.training.objective_settings import ObjectiveSettings
 from dbsl_tf.training.optimizers import Optimizer, build_optimizer
 
 
@@ -86,7 +86,6 @@ def build_components(
     cluster: ReadyCluster,
     checkpoint: Checkpoint | None = None,
     engine: Engine | None = None,
-    objective: ObjectiveSettings | None = None,
 ) -> Components:
     """Connects to the cluster and builds what trains on it.
 
@@ -96,7 +95,6 @@ def build_components(
         cluster: whose servers answer.
         checkpoint: where to resume; None: fresh weights.
         engine: the cluster, if this process has already connected to it.
-        objective: loss and metrics; None: those that the configuration names.
 
     Raises:
         UserError: the checkpoint is of another network, or the objective does not fit the data or
@@ -109,8 +107,9 @@ def build_components(
     networks = {dropout: each.pulling_fixed(fixed.pull) for dropout, each in networks.items()}
     network = networks[settings.highest.dropout]
     optimizer = build_optimizer(settings.optimizer)
-    chosen = objective or objective_settings_of(settings.training)
-    fitting = chosen.build_for(network, *data.element_spec(settings.highest.resolution))
+    objective = objective_settings_of(settings.training).build_for(
+        network, *data.element_spec(settings.highest.resolution)
+    )
     shared_model = SharedModel(
         engine,
         _initial_state(settings, network, optimizer, checkpoint),
@@ -119,7 +118,7 @@ def build_components(
     )
     exchange = shared_model.exchange
     closures = {
-        dropout: mini_epoch_closure(engine, exchange, networks[dropout], fitting, optimizer)
+        dropout: mini_epoch_closure(engine, exchange, networks[dropout], objective, optimizer)
         for dropout in networks
     }
     threads = cluster.threads_per_worker
@@ -130,27 +129,20 @@ def build_components(
         for resolution in settings.evaluated_resolutions:
             part = settings.by_resolution[resolution]
             dataset = _evaluated_batches(batches, samples, part, threads)
-            closures[resolution] = evaluation_closure(engine, exchange, network, fitting, dataset)
+            closures[resolution] = evaluation_closure(engine, exchange, network, objective, dataset)
         return EvaluatedSplit(closures, samples)
 
-    test = evaluated_on(data.test_batches, data.test_samples)
-    validation = None
+    splits: dict[Split, EvaluatedSplit] = {TEST: evaluated_on(data.test_batches, data.test_samples)}
     if settings.data.validation_samples:
-        validation = evaluated_on(data.validation_batches, data.validation_samples)
+        splits[VALIDATION] = evaluated_on(data.validation_batches, data.validation_samples)
 
     return Components(
         engine=engine,
         shared_model=shared_model,
-        objective=fitting,
+        objective=objective,
         mini_epochs={part.resolution: closures[part.dropout] for part in parts},
         evaluator=Evaluator(
-            engine,
-            shared_model,
-            fitting,
-            test.closures,
-            test.samples,
-            settings.cluster.worker_timeout,
-            validation,
+            engine, shared_model, objective, splits, settings.cluster.worker_timeout
         ),
         batches={
             part.resolution: WorkerBatches(

@@ -43,11 +43,9 @@ class Evaluator:
         engine: the connected cluster.
         shared_model: whose weights are evaluated.
         objective: of the closures.
-        closures: of the test set; see `EvaluatedSplit`.
-        test_samples: size of the test set.
+        splits: the test set and, if samples are held out of the training set, those.
         worker_timeout: seconds that a share may take before another worker gets it too; None:
             judged by what is usual, see `UsualTimes`.
-        validation: samples held out of the training set; None: there are none.
     """
 
     def __init__(
@@ -55,21 +53,17 @@ class Evaluator:
         engine: Engine,
         shared_model: SharedModel,
         objective: Objective,
-        closures: Mapping[int, Closure],
-        test_samples: int,
+        splits: Mapping[Split, EvaluatedSplit],
         worker_timeout: float | None = None,
-        validation: EvaluatedSplit | None = None,
     ) -> None:
         self._engine = engine
         self._shared_model = shared_model
         self._objective = objective
-        self._splits: dict[Split, EvaluatedSplit] = {TEST: EvaluatedSplit(closures, test_samples)}
-        if validation is not None:
-            self._splits[VALIDATION] = validation
-        self._watched: Split = TEST if validation is None else VALIDATION
+        self._splits = splits
+        self._watched: Split = VALIDATION if VALIDATION in splits else TEST
         self._times = {
             (split, resolution): UsualTimes(engine.limits, worker_timeout)
-            for split, evaluated in self._splits.items()
+            for split, evaluated in splits.items()
             for resolution in evaluated.closures
         }
 

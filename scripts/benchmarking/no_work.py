@@ -17,9 +17,10 @@ SAMPLE_SECONDS, BATCH_SECONDS = 0.001, 0.01
 def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: Path):
     """Returns the trainer of a model of `parameters` parameters, with closures that do no work."""
     from dbsl_tf.coordinator.components import Components
-    from dbsl_tf.coordinator.evaluator import Evaluator
+    from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.results.checkpoints import Checkpoints
+    from dbsl_tf.results.records import TEST
     from dbsl_tf.shared_model.merge import average
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
@@ -34,7 +35,9 @@ def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: 
         shared_model=shared_model,
         objective=objective,
         mini_epochs={RESOLUTION: no_work(engine)},
-        evaluator=Evaluator(engine, shared_model, objective, evaluations, engine.workers),
+        evaluator=Evaluator(
+            engine, shared_model, objective, {TEST: EvaluatedSplit(evaluations, engine.workers)}
+        ),
         batches={RESOLUTION: NoBatches(engine)},
     )
     run = run_of(engine.workers, epochs)

@@ -103,9 +103,10 @@ def train(engine, case: Case):
 
     from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
     from dbsl_tf.coordinator.components import Components
-    from dbsl_tf.coordinator.evaluator import Evaluator
+    from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
     from dbsl_tf.coordinator.trainer import Trainer
     from dbsl_tf.results.checkpoints import Checkpoints
+    from dbsl_tf.results.records import TEST
     from dbsl_tf.shared_model.shared_model import SharedModel
     from dbsl_tf.shared_model.stored_model import ModelState
     from dbsl_tf.training.objective import Objective
@@ -201,7 +202,9 @@ def train(engine, case: Case):
         shared_model=shared,
         objective=objective,
         mini_epochs={RESOLUTION: mini_epoch},
-        evaluator=Evaluator(engine, shared, objective, {RESOLUTION: evaluation}, 7),
+        evaluator=Evaluator(
+            engine, shared, objective, {TEST: EvaluatedSplit({RESOLUTION: evaluation}, 7)}
+        ),
         batches={RESOLUTION: FirstSamples()},
     )
     checkpoints = CheckpointsNoted(Path(tempfile.mkdtemp()), keep=1)
