@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from dbsl_tf.authors_files.columns import COLUMNS, MEASURED
 from dbsl_tf.common.checksums import verified
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import read_bytes
 from dbsl_tf.common.plain_pickle import ARRAYS_AND_SCALARS, RefusedPickle, load_plain, plain
 
@@ -100,10 +100,9 @@ def read_history(path: Path) -> AuthorsHistory:
 
 
 def _foreign(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(
-        f"{path}: not a result file of the authors ({reason}); give a .npy file that their "
-        "program saved"
+        f"{path}: not a result file of the authors ({reason_of(error):.200}); give a .npy file "
+        "that their program saved"
     )
 
 

@@ -22,3 +22,13 @@ class ParameterServerLost(ClusterError):
 
     Training can resume from a checkpoint once the server is back.
     """
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns the message of an error in one line; its type if it has none.
+
+    Example:
+        >>> reason_of(ValueError("two\\nlines")), reason_of(EOFError())
+        ('two lines', 'EOFError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__

@@ -15,6 +15,8 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.representer import SafeRepresenter
 
+from dbsl_tf.common.errors import reason_of
+
 
 class _Constructor(SafeConstructor):
     """Reads dates as text, so that a run directory may be called 2026-01-31."""
@@ -66,7 +68,7 @@ def read_yaml(text: str) -> Any:
     except RecursionError:
         raise YamlProblem("it is nested too deeply") from None
     except (YAMLError, ValueError, KeyError, TypeError) as error:
-        raise YamlProblem(" ".join(str(error).split()) or type(error).__name__) from None
+        raise YamlProblem(reason_of(error)) from None
 
 
 def write_yaml(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.library.dual_batch import DualBatch
 
 # The names that a program knows the keys of the configuration by.
@@ -108,7 +108,7 @@ def _scheduled(schedule: Callable[[float], Any], epoch: float) -> Any:
     try:
         return schedule(epoch)
     except Exception as error:  # Whatever a schedule of the user's raises.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         raise UserError(
             f"optimizer.learning_rate cannot be called with the epoch {epoch:g} ({reason:.200}); "
             "give a number, or a Keras LearningRateSchedule that counts epochs"

@@ -18,7 +18,7 @@ from typing import Any
 
 import cloudpickle
 
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import write_whole
 from dbsl_tf.common.import_path import search_also, search_path
 from dbsl_tf.common.registry import OWN
@@ -93,7 +93,7 @@ class Program:
                 parts[part.name] = cloudpickle.dumps(getattr(self, part.name))
             except Exception as error:
                 raise UserError(
-                    f"{name} cannot be sent to the process that trains ({_reason(error)}): "
+                    f"{name} cannot be sent to the process that trains ({reason_of(error):.200}): "
                     "let its functions create what they need instead of using variables, tensors "
                     "or open files from outside"
                 ) from error
@@ -135,11 +135,7 @@ def use_program(path: Path) -> None:
         program = Program(**{name: pickle.loads(part) for name, part in parts.items()})
     except Exception as error:
         raise UserError(
-            f"{path} cannot be loaded ({_reason(error)}): start the program that made it again, "
-            "with the packages that it needs"
+            f"{path} cannot be loaded ({reason_of(error):.200}): start the program that made it "
+            "again, with the packages that it needs"
         ) from error
     program.register({name: hashlib.sha256(part).hexdigest() for name, part in parts.items()})
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

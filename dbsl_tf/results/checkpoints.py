@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import write_whole
 from dbsl_tf.results.checked_values import finite_number, whole_number
 from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
@@ -244,5 +244,4 @@ def _time_model(values: Any) -> tuple[float, float, float]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error}"
-    text = " ".join(str(error).split())
-    return text[:120] or type(error).__name__
+    return reason_of(error)[:120]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.checksums import verified_line
-from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import HISTORY, read_text
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.checked_values import (
@@ -131,7 +131,7 @@ def read_lines(path: Path) -> Lines:
         try:
             event = _event(line)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            faults[number] = " ".join(str(error).split())[:100] or type(error).__name__
+            faults[number] = reason_of(error)[:100]
             continue
         if event["event"] == "resume":
             left_out = set(event.get("left_out") or ())

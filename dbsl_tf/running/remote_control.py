@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dbsl_tf.common.errors import reason_of
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -117,5 +119,5 @@ class RemoteControl:
         try:
             np.savez(path, *trained.weights())
         except Exception as error:  # The program has to know, whatever it is.
-            problem = " ".join(str(error).split()) or type(error).__name__
+            problem = reason_of(error)
         self._send({"event": "weights", "problem": problem})
