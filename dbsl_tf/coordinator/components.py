@@ -12,7 +12,7 @@ from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
-from dbsl_tf.data.training_data import StreamSettings, TrainingData
+from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
@@ -161,7 +161,7 @@ def _evaluated_batches(
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
     """Returns a function from a range of a split's samples, `start` to `stop`, to their batches."""
     batch = min(settings.large_batch, samples)
-    return lambda start, stop: batches(start, stop, batch, settings.resolution, threads)
+    return lambda start, stop: batches(Share(start, stop, batch, threads), settings.resolution)
 
 
 def _training_datasets(

@@ -10,7 +10,7 @@ from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TRAIN, class_folders
 from dbsl_tf.data.prepare import PreparedData
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -94,32 +94,16 @@ class ImageClassificationData:
             self.files, self.augment, samples, stream, resolution, self.held_out
         )
 
-    def test_batches(
-        self,
-        start: int | tf.Tensor,
-        stop: int | tf.Tensor,
-        batch: int | tf.Tensor,
-        resolution: int | None = None,
-        parallel_calls: int = 1,
-    ) -> tf.data.Dataset:
+    def test_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
         """Returns `dbsl_tf.data.pipeline.test_dataset`."""
         from dbsl_tf.data.pipeline import test_dataset
 
-        return test_dataset(self.files, start, stop, batch, resolution, parallel_calls)
+        return test_dataset(self.files, share, resolution)
 
-    def validation_batches(
-        self,
-        start: int | tf.Tensor,
-        stop: int | tf.Tensor,
-        batch: int | tf.Tensor,
-        resolution: int | None = None,
-        parallel_calls: int = 1,
-    ) -> tf.data.Dataset:
+    def validation_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
         """Returns `dbsl_tf.data.pipeline.validation_dataset`."""
         from dbsl_tf.data.pipeline import validation_dataset
 
         if self.held_out is None:
             raise ValueError("no images are held out")
-        return validation_dataset(
-            self.files, self.held_out, start, stop, batch, resolution, parallel_calls
-        )
+        return validation_dataset(self.files, self.held_out, share, resolution)

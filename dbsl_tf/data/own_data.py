@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import tensorflow as tf
@@ -12,7 +13,7 @@ import tensorflow as tf
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.sample_stream import Loader, Source, training_stream
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 from dbsl_tf.data.user_functions import (
     check_count,
     check_same_spec,
@@ -124,7 +125,7 @@ class OwnData(ABC):
     def _traced_spec(self) -> tuple[Any, Any]:
         stream = StreamSettings([1], 0, 1)
         train = traced_spec(self.name, lambda: self.training_batches(self.train_samples, stream))
-        test = traced_spec(self.name, lambda: self.test_batches(0, self.test_samples, 1))
+        test = traced_spec(self.name, lambda: self.test_batches(Share(0, self.test_samples, 1)))
         check_same_spec(self.name, train, test)
         return train
 
@@ -134,36 +135,15 @@ class OwnData(ABC):
     ) -> tf.data.Dataset:
         """See `TrainingData.training_batches`."""
 
-    def test_batches(
-        self,
-        start: int | tf.Tensor,
-        stop: int | tf.Tensor,
-        batch: int | tf.Tensor,
-        resolution: int | None = None,
-        parallel_calls: int = 1,
-    ) -> tf.data.Dataset:
+    def test_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
         """See `TrainingData.test_batches`."""
-        start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
-        return self._evaluated(
-            self._raw_test_batches(start, stop, tf.cast(batch, tf.int64), parallel_calls)
-        )
+        return self._evaluated(self._raw_test_batches(_as_tensors(share)))
 
-    def validation_batches(
-        self,
-        start: int | tf.Tensor,
-        stop: int | tf.Tensor,
-        batch: int | tf.Tensor,
-        resolution: int | None = None,
-        parallel_calls: int = 1,
-    ) -> tf.data.Dataset:
+    def validation_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
         """See `TrainingData.validation_batches`."""
         if self._held_out is None:
             raise ValueError("no samples are held out")
-        start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
-        batch = tf.cast(batch, tf.int64)
-        return self._evaluated(
-            self._raw_validation_batches(self._held_out, start, stop, batch, parallel_calls)
-        )
+        return self._evaluated(self._raw_validation_batches(self._held_out, _as_tensors(share)))
 
     def _evaluated(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         if self._preprocess is not None:
@@ -171,20 +151,11 @@ class OwnData(ABC):
         return batches.prefetch(1)
 
     @abstractmethod
-    def _raw_test_batches(
-        self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
-    ) -> tf.data.Dataset:
+    def _raw_test_batches(self, share: Share) -> tf.data.Dataset:
         """Returns test batches before `preprocess`."""
 
     @abstractmethod
-    def _raw_validation_batches(
-        self,
-        held_out: HeldOut,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-        batch: tf.Tensor,
-        parallel_calls: int,
-    ) -> tf.data.Dataset:
+    def _raw_validation_batches(self, held_out: HeldOut, share: Share) -> tf.data.Dataset:
         """Returns batches of what is held out, before `preprocess`."""
 
     def _finish(self) -> Callable[[Any, Any, tf.Tensor], tuple[Any, Any]]:
@@ -217,21 +188,13 @@ class IndexedData(OwnData):
         samples = min(samples, self.train_samples)
         return training_stream(self._source(), samples, stream, self._finish(), self._held_out)
 
-    def _raw_test_batches(
-        self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
-    ) -> tf.data.Dataset:
-        return self._source().test_batches(start, stop, batch, parallel_calls)
+    def _raw_test_batches(self, share: Share) -> tf.data.Dataset:
+        source = self._source()
+        return source.test_batches(share.start, share.stop, share.batch, share.parallel_calls)
 
-    def _raw_validation_batches(
-        self,
-        held_out: HeldOut,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-        batch: tf.Tensor,
-        parallel_calls: int,
-    ) -> tf.data.Dataset:
-        numbers = held_out.numbers()[start:stop]
-        return self._source().validation_batches(numbers, batch, parallel_calls)
+    def _raw_validation_batches(self, held_out: HeldOut, share: Share) -> tf.data.Dataset:
+        numbers = held_out.numbers()[share.start : share.stop]
+        return self._source().validation_batches(numbers, share.batch, share.parallel_calls)
 
     @abstractmethod
     def _source(self) -> Source:
@@ -312,3 +275,13 @@ class _Loading:
     ) -> tf.data.Dataset:
         indices = tf.data.Dataset.from_tensor_slices(numbers).batch(batch)
         return indices.map(self._load, num_parallel_calls=parallel_calls)
+
+
+def _as_tensors(share: Share) -> Share:
+    """Returns the same with its numbers as int64 tensors."""
+    return replace(
+        share,
+        start=tf.cast(share.start, tf.int64),
+        stop=tf.cast(share.stop, tf.int64),
+        batch=tf.cast(share.batch, tf.int64),
+    )

@@ -16,7 +16,7 @@ from dbsl_tf.data.image_source import ImageSource
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.data.record_source import RecordSource
 from dbsl_tf.data.sample_stream import Source, training_stream
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 
 
 def training_dataset(
@@ -65,40 +65,30 @@ def training_dataset(
 
 
 def test_dataset(
-    data: PreparedData,
-    start: int | tf.Tensor,
-    stop: int | tf.Tensor,
-    batch: int | tf.Tensor,
-    resolution: int | None = None,
-    parallel_calls: int = 1,
+    data: PreparedData, share: Share, resolution: int | None = None
 ) -> tf.data.Dataset:
-    """Returns the test images start … stop − 1 once, in order, in batches.
+    """Returns a share of the test images once, in order, in batches.
 
-    The last batch may be short. `start`, `stop` and `batch` may be scalar int64 tensors; the worker
-    that runs it reads the files. `resolution` is as in `training_dataset`. From image files the
-    middle is cut out; `parallel_calls` of them are decoded at the same time.
+    The numbers of `share` may be int64 tensors; the worker that runs it reads the files.
+    `resolution` is as in `training_dataset`. From image files the middle is cut out.
 
     Returns:
         (images, labels) as in `training_dataset`, without augmentation.
     """
     source = _source(data, resolution or data.spec.image_size)
-    start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
-    return _evaluated(data.spec, source.test_batches(start, stop, batch, parallel_calls))
+    start, stop = tf.cast(share.start, tf.int64), tf.cast(share.stop, tf.int64)
+    batches = source.test_batches(start, stop, share.batch, share.parallel_calls)
+    return _evaluated(data.spec, batches)
 
 
 def validation_dataset(
-    data: PreparedData,
-    held_out: HeldOut,
-    start: int | tf.Tensor,
-    stop: int | tf.Tensor,
-    batch: int | tf.Tensor,
-    resolution: int | None = None,
-    parallel_calls: int = 1,
+    data: PreparedData, held_out: HeldOut, share: Share, resolution: int | None = None
 ) -> tf.data.Dataset:
     """Returns images that are held out of the training set, as `test_dataset` those for testing."""
     source = _source(data, resolution or data.spec.image_size)
-    numbers = held_out.numbers()[tf.cast(start, tf.int64) : tf.cast(stop, tf.int64)]
-    return _evaluated(data.spec, source.validation_batches(numbers, batch, parallel_calls))
+    numbers = held_out.numbers()[tf.cast(share.start, tf.int64) : tf.cast(share.stop, tf.int64)]
+    batches = source.validation_batches(numbers, share.batch, share.parallel_calls)
+    return _evaluated(data.spec, batches)
 
 
 def _evaluated(spec: DatasetSpec, batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -13,7 +13,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.own_data import Augment, OwnData, Preprocess
 from dbsl_tf.data.sample_stream import finished
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 from dbsl_tf.data.user_functions import check_count
 
 # Samples are put together to batches in two steps; few enough that large ones fit.
@@ -89,22 +89,13 @@ class StreamData(OwnData):
         )
         return finished(batches, stream, self._finish(), stream.parallel_calls)
 
-    def _raw_test_batches(
-        self, start: tf.Tensor, stop: tf.Tensor, batch: tf.Tensor, parallel_calls: int
-    ) -> tf.data.Dataset:
+    def _raw_test_batches(self, share: Share) -> tf.data.Dataset:
         elements = self._elements(self._make_test, "make_test", self.test_samples)
-        return elements.skip(start).take(stop - start).batch(batch)
+        return elements.skip(share.start).take(share.stop - share.start).batch(share.batch)
 
-    def _raw_validation_batches(
-        self,
-        held_out: HeldOut,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-        batch: tf.Tensor,
-        parallel_calls: int,
-    ) -> tf.data.Dataset:
+    def _raw_validation_batches(self, held_out: HeldOut, share: Share) -> tf.data.Dataset:
         elements = self._elements(self._make_train, "make_train", held_out.samples)
-        return elements.skip(start).take(stop - start).batch(batch)
+        return elements.skip(share.start).take(share.stop - share.start).batch(share.batch)
 
     def _elements(
         self, make: Callable[[], tf.data.Dataset], what: str, samples: int

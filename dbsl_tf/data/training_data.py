@@ -32,6 +32,22 @@ class StreamSettings:
     first_sample: int | tf.Tensor = 0
 
 
+@dataclass(frozen=True)
+class Share:
+    """Some samples of a test or validation set, and how they are read.
+
+    Attributes:
+        start, stop: their numbers are start … stop − 1; integer scalars.
+        batch: samples in a batch; the last one may have fewer.
+        parallel_calls: samples or batches that are made at the same time.
+    """
+
+    start: int | tf.Tensor
+    stop: int | tf.Tensor
+    batch: int | tf.Tensor
+    parallel_calls: int = 1
+
+
 class TrainingData(Protocol):
     """A training and a test set, as batches (x, y).
 
@@ -98,31 +114,15 @@ class TrainingData(Protocol):
             resolution: of images.
         """
 
-    def test_batches(
-        self,
-        start: int | tf.Tensor,
-        stop: int | tf.Tensor,
-        batch: int | tf.Tensor,
-        resolution: int | None = None,
-        parallel_calls: int = 1,
-    ) -> tf.data.Dataset:
-        """Returns the test samples start … stop − 1 once, in order; the last batch may be short.
+    def test_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
+        """Returns a share of the test samples once, in order; the last batch may be short.
 
         Args:
-            start, stop: integer scalars.
-            batch: samples in a batch.
+            share: which samples, in which batches.
             resolution: of images.
-            parallel_calls: samples or batches that are made at the same time.
         """
 
-    def validation_batches(
-        self,
-        start: int | tf.Tensor,
-        stop: int | tf.Tensor,
-        batch: int | tf.Tensor,
-        resolution: int | None = None,
-        parallel_calls: int = 1,
-    ) -> tf.data.Dataset:
+    def validation_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
         """Returns samples that are held out, prepared as test samples are; see `test_batches`."""
 
 

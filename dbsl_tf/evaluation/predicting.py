@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.cores import available_cores
-from dbsl_tf.data.training_data import TrainingData
+from dbsl_tf.data.training_data import Share, TrainingData
 from dbsl_tf.evaluation.scores import ClassScores, Scores
 from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
@@ -43,13 +43,13 @@ def evaluate_on_test_set(
     highest = settings.highest
     network = build_network(settings, data, highest.dropout)
     check_weights_fit(network.initial_weights(), weights)
-    batches = data.test_batches(
+    share = Share(
         start=0,
         stop=data.test_samples,
         batch=min(highest.large_batch, data.test_samples),
-        resolution=highest.resolution,
         parallel_calls=len(available_cores()),
     )
+    batches = data.test_batches(share, highest.resolution)
     x, y = data.element_spec(highest.resolution)
     objective = objective_settings_of(settings.training).build_for(network, x, y)
     tensors = [tf.constant(array) for array in weights]

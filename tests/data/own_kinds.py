@@ -38,7 +38,7 @@ def training_numbers():
     return tf.data.Dataset.range(TRAIN).map(parse_number)
 
 
-def test_numbers():
+def numbers_to_test():
     return tf.data.Dataset.range(TRAIN, TRAIN + TEST).map(parse_number)
 
 
@@ -73,7 +73,7 @@ def make_tfrecords(folder: Path, **functions: object) -> OwnData:
 
 def make_stream(folder: Path, **functions: object) -> OwnData:
     return stream(
-        training_numbers, test_numbers, train_samples=TRAIN, test_samples=TEST, **functions
+        training_numbers, numbers_to_test, train_samples=TRAIN, test_samples=TEST, **functions
     )
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.array_data import arrays
+from dbsl_tf.data.training_data import Share
 from tests.data.test_own_data import on_worker
 
 TYPES = (
@@ -43,7 +44,7 @@ class ArraysTest(tf.test.TestCase):
         """Every sample of batches has the values of the arrays, whose y is its number."""
         for dataset, expected in (
             (on_worker(data, 12, sizes=[5, 7]).take(2), range(12)),
-            (data.test_batches(0, 8, 3), range(12, 20)),
+            (data.test_batches(Share(0, 8, 3)), range(12, 20)),
         ):
             found = []
             for batch, numbers in dataset.as_numpy_iterator():

@@ -14,7 +14,7 @@ from dbsl_tf.data.held_out import HeldOut, elements_at
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.own_data import Data
 from dbsl_tf.data.stream_data import StreamData
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 from tests.data.own_kinds import KINDS, TRAIN, add_noise, load, parse_number
 from tests.data.test_image_source import ImageSourceTest
 from tests.data.test_own_data import numbers, on_worker
@@ -59,12 +59,14 @@ class OwnKindsTest(tf.test.TestCase):
             expected = list(range(HELD_OUT)) if isinstance(data, StreamData) else chosen
             self.assertEqual((whole.train_samples, whole.validation_samples), (36, HELD_OUT))
             self.assertEqual(whole.element_spec(), data.element_spec())
-            batches = list(whole.validation_batches(0, HELD_OUT, 5, parallel_calls=2))
+            batches = list(whole.validation_batches(Share(0, HELD_OUT, 5, parallel_calls=2)))
             self.assertEqual(sum((y.numpy().tolist() for _, y in batches), []), expected)
             # Nothing is augmented.
             self.assertAllEqual(np.concatenate(batches[0][0])[::2], expected[:5])
-            self.assertEqual(sum(numbers(whole.validation_batches(3, 8, 2)), []), expected[3:8])
-            self.assertEmpty(list(whole.validation_batches(0, 0, 5)))
+            self.assertEqual(
+                sum(numbers(whole.validation_batches(Share(3, 8, 2))), []), expected[3:8]
+            )
+            self.assertEmpty(list(whole.validation_batches(Share(0, 0, 5))))
             others = [number for number in range(TRAIN) if number not in expected]
             for samples in (1000, 20):
                 drawn = sum(numbers(on_worker(whole, samples, sizes=[4]).take(18)), [])
@@ -76,7 +78,9 @@ class OwnKindsTest(tf.test.TestCase):
             again = make(self.folder).holding_out(HELD_OUT, SEED)
             drawn = numbers(on_worker(whole, 1000, sizes=[4]).take(12))
             self.assertEqual(numbers(on_worker(again, 1000, 20, sizes=[4]).take(7)), drawn[5:])
-            self.assertEqual(sum(numbers(whole.test_batches(0, 20, 7)), []), list(range(50, 70)))
+            self.assertEqual(
+                sum(numbers(whole.test_batches(Share(0, 20, 7))), []), list(range(50, 70))
+            )
 
     def test_a_pipeline_with_a_seed_is_refused(self):
         data = made(lambda seed: tf.data.Dataset.range(TRAIN).map(parse_number))
@@ -87,7 +91,7 @@ class OwnKindsTest(tf.test.TestCase):
         data = Data(load, TRAIN, 20)
         self.assertEqual(data.validation_samples, 0)
         with self.assertRaises(ValueError):
-            data.validation_batches(0, 1, 1)
+            data.validation_batches(Share(0, 1, 1))
 
 
 class RecordsTest(PipelineTest):
@@ -95,7 +99,9 @@ class RecordsTest(PipelineTest):
         data = ImageClassificationData(self.data).holding_out(30, SEED)
         expected = data.held_out.numbers().numpy().tolist()
         self.assertEqual((data.train_samples, data.validation_samples), (70, 30))
-        self.assertEqual(sum(self.numbers(data.validation_batches(0, 30, 8), 9), []), expected)
+        self.assertEqual(
+            sum(self.numbers(data.validation_batches(Share(0, 30, 8)), 9), []), expected
+        )
         batches = data.training_batches(1000, StreamSettings([10], 0, 1))
         drawn = sum(self.numbers(batches, 14), [])
         others = sorted({*range(100)} - {*expected})
@@ -109,7 +115,7 @@ class ImageFilesTest(ImageSourceTest):
         shades = [
             self.shades(np.concatenate([x for x, _ in batches.as_numpy_iterator()]))
             for batches in (
-                data.validation_batches(0, 5, 2, parallel_calls=2),
+                data.validation_batches(Share(0, 5, 2, parallel_calls=2)),
                 data.training_batches(100, StreamSettings([7], 0, 2)).take(1),
             )
         ]

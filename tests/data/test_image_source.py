@@ -15,6 +15,7 @@ from dbsl_tf.config import AUGMENTATIONS, AugmentStep
 from dbsl_tf.data import pipeline
 from dbsl_tf.data.image_folder import ImageData, prepare_image_folder
 from dbsl_tf.data.sample_stream import mini_epoch_batches
+from dbsl_tf.data.training_data import Share
 from tests.data.small_images import CLASSES, write_bad_images, write_image_folder, write_photo
 from tests.data.test_pipeline import batches_of
 
@@ -166,7 +167,7 @@ class EveryKindOfFileTest(ImageSourceTest):
         data = self.prepare()
         self.assertEmpty(data.unreadable)
         names = [line.split("\t")[1] for line in data.test_list.read_text().split("\n")]
-        dataset = pipeline.test_dataset(data, start=0, stop=len(names), batch=4)
+        dataset = pipeline.test_dataset(data, Share(0, len(names), 4))
         shades = sum((self.shades(images) for images, _ in dataset.as_numpy_iterator()), [])
         found = dict(zip(names, shades, strict=True))
         for name in (*kinds, "really.jpeg"):
@@ -185,7 +186,7 @@ class TestDatasetTest(ImageSourceTest):
         found = []
         for start, stop in ((0, 4), (4, 5), (5, 6)):
             dataset = pipeline.test_dataset(
-                data, start=start, stop=stop, batch=3, resolution=20, parallel_calls=2
+                data, Share(start, stop, 3, parallel_calls=2), resolution=20
             )
             for images, labels in dataset.as_numpy_iterator():
                 self.assertEqual(images.shape[1:], (20, 20, 3))

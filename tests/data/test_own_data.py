@@ -17,14 +17,14 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.data import array_data, own_data, stream_data, tfrecord_data
 from dbsl_tf.data.own_data import Data, OwnData
 from dbsl_tf.data.sample_stream import mini_epoch_batches
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 from tests.data.own_kinds import KINDS, TEST, TRAIN, add_noise, load, preprocess
 from tests.support.patience import at_most
 
 _FRESH = """
 import sys
 import cloudpickle
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 
 with open(sys.argv[1], "rb") as file:
     kinds = cloudpickle.load(file)
@@ -77,7 +77,7 @@ class EveryKindTest(tf.test.TestCase):
 
     def test_x_belongs_to_y(self):
         for data in self.each(preprocess=preprocess):
-            for dataset in (on_worker(data, TRAIN).take(4), data.test_batches(0, TEST, 6)):
+            for dataset in (on_worker(data, TRAIN).take(4), data.test_batches(Share(0, TEST, 6))):
                 for x, y in dataset.as_numpy_iterator():
                     self.assertEqual((x.dtype, y.dtype), (np.float32, np.int64))
                     self.assertAllClose(x, np.stack([y + 1, 101 - y], axis=1))
@@ -121,7 +121,7 @@ class EveryKindTest(tf.test.TestCase):
         for data in self.each(augment=add_noise):
             drawn = []
             for start, stop in ((0, 7), (7, 8), (8, TEST)):
-                drawn += numbers(data.test_batches(start, stop, 3, parallel_calls=2))
+                drawn += numbers(data.test_batches(Share(start, stop, 3, parallel_calls=2)))
             self.assertEqual([len(batch) for batch in drawn], [3, 3, 1, 1, 3, 3, 3, 3])
             self.assertEqual(sum(drawn, []), list(range(TRAIN, TRAIN + TEST)))
 

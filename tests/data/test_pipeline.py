@@ -19,7 +19,7 @@ from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.data.record_files import checked_data
 from dbsl_tf.data.sample_stream import mini_epoch_batches
-from dbsl_tf.data.training_data import StreamSettings
+from dbsl_tf.data.training_data import Share, StreamSettings
 from tests.data.small_data import small_spec, write_record_files
 
 
@@ -307,7 +307,7 @@ class TestDatasetTest(PipelineTest):
         @tf.function(input_signature=[tf.TensorSpec([], tf.int64)] * 2)
         def evaluate(start, stop):
             numbers = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False)
-            for images, _ in pipeline.test_dataset(self.data, start=start, stop=stop, batch=3):
+            for images, _ in pipeline.test_dataset(self.data, Share(start, stop, 3)):
                 numbers = numbers.write(numbers.size(), images[:, 0, 0, 0])
             return numbers.concat()
 
@@ -318,7 +318,7 @@ class TestDatasetTest(PipelineTest):
         self.assertAllClose(tf.concat(drawn, axis=0), np.arange(20.0), atol=1e-3)
 
     def test_images_and_labels(self):
-        dataset = pipeline.test_dataset(self.data, start=5, stop=12, batch=5)
+        dataset = pipeline.test_dataset(self.data, Share(5, 12, 5))
         batches = list(dataset.as_numpy_iterator())
         self.assertEqual([len(labels) for _, labels in batches], [5, 2])
         images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
@@ -327,7 +327,7 @@ class TestDatasetTest(PipelineTest):
         self.assertAllEqual(labels, np.eye(10)[self.test[5:12, 0]])
 
     def test_resized(self):
-        dataset = pipeline.test_dataset(self.data, start=5, stop=12, batch=7, resolution=48)
+        dataset = pipeline.test_dataset(self.data, Share(5, 12, 7), resolution=48)
         images, _ = next(iter(dataset))
         pixels = self.test[5:12, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         expected = tf.image.resize(pixels, (48, 48), antialias=True)

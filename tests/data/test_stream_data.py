@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.stream_data import stream
-from tests.data.own_kinds import TEST, TRAIN, parse_number, test_numbers, training_numbers
+from dbsl_tf.data.training_data import Share
+from tests.data.own_kinds import TEST, TRAIN, numbers_to_test, parse_number, training_numbers
 from tests.data.test_own_data import numbers, on_worker
 
 
-def made(make_train=training_numbers, make_test=test_numbers, **arguments: object):
+def made(make_train=training_numbers, make_test=numbers_to_test, **arguments: object):
     values = {"train_samples": TRAIN, "test_samples": TEST, **arguments}
     return stream(make_train, make_test, **values).named("mine")
 
@@ -32,10 +33,10 @@ class StreamTest(tf.test.TestCase):
         # Fewer are wanted than it has.
         self.assertLen(list(on_worker(data, TRAIN).take(20)), 20)
         data = made(test_samples=TEST + 5)
-        self.assertLen(list(data.test_batches(0, TEST, 10)), 2)
+        self.assertLen(list(data.test_batches(Share(0, TEST, 10))), 2)
         for start in (0, TEST + 2):
             with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "make_test ends after"):
-                list(data.test_batches(start, TEST + 5, 10))
+                list(data.test_batches(Share(start, TEST + 5, 10)))
 
     def test_a_seed_for_the_order_of_its_own(self):
         """Other in every pass and for every worker, the same when it is made again."""
