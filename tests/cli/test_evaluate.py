@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from dbsl_tf.data.pipeline import test_dataset as images_and_labels
 from dbsl_tf.data.prepare import prepare
+from dbsl_tf.data.training_data import Share
 from tests.data.small_images import write_image_folder
 from tests.support.commands import check_one_line_mistake
 from tests.support.small_runs import initial_weights, tiny_config, write_run
@@ -93,7 +94,7 @@ class EvaluateCommandTest(tf.test.TestCase):
 
     def labels(self) -> np.ndarray:
         data = prepare("digits", self.cache)
-        batches = images_and_labels(data, start=0, stop=360, batch=360)
+        batches = images_and_labels(data, Share(start=0, stop=360, batch=360))
         ((_, labels),) = batches.as_numpy_iterator()
         return labels.argmax(axis=-1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -87,9 +88,8 @@ def test_it_is_trained_evaluated_and_exported(folder: Path) -> None:
 
     evaluated = run(folder, "evaluate", "run")
     assert evaluated.returncode == 0, evaluated.stderr
-    summary = (folder / "run" / "summary.json").read_text()
-    accuracy = evaluated.stdout.split("top-1 ")[1].split("%")[0]
-    assert f'"test_accuracy": 0.{accuracy.replace(".", "").rjust(4, "0")[:3]}' in summary
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert f"top-1 {summary['test_accuracy']:.2%}" in evaluated.stdout
 
     # Another run begins with these weights; what is not of the same model is refused.
     begun = train(
