@@ -26,7 +26,7 @@ from dbsl_tf.common.output import go_on_without_output
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
-from dbsl_tf.config.flat import override
+from dbsl_tf.config.overrides import override
 from dbsl_tf.config.registries import MERGE_RULES, OPTIMIZERS
 from dbsl_tf.data.configured import prepare_missing, prepare_on_worker, training_data
 from dbsl_tf.results.run_directory import RunDirectory

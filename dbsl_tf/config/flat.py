@@ -1,12 +1,9 @@
-"""Dotted keys: flattening nested values to them, and writing overrides."""
+"""Nested values by dotted keys."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,12 +22,3 @@ def _items(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _items(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def override(key: str, value: str) -> str:
-    """Returns a command-line override that sets a key to a text, quoted if YAML requires that."""
-    try:
-        plain = read_yaml(value) == value
-    except YamlProblem:
-        plain = False
-    return f"{key}={value if plain else json.dumps(value)}"

@@ -120,6 +120,12 @@ def allowed_values(field: FieldInfo) -> str:
     return text + (", or null" if types.NoneType in choices else "")
 
 
+def is_text(field: FieldInfo) -> bool:
+    """Returns whether the values of a field are text: names, choices and paths."""
+    choices = {_kind(choice) for choice in _members(field.annotation)} - {types.NoneType}
+    return choices <= {str, Path, Literal}
+
+
 def _range_text(constraints: list[Any]) -> str:
     bounds = {
         name: getattr(constraint, name)
@@ -140,6 +146,13 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return typing.get_args(annotation)
     return (annotation,)
+
+
+def _kind(annotation: Any) -> Any:
+    """Returns a type without its parameters and annotations."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    return typing.get_origin(annotation) or annotation
 
 
 def _type_text(annotation: Any) -> str:

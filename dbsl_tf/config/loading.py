@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.finding import advice, find_config
-from dbsl_tf.config.keys import describe_keys, sections
-from dbsl_tf.config.problems import Problem, problems_of, unknown_key
+from dbsl_tf.config.keys import sections
+from dbsl_tf.config.overrides import parse_override
+from dbsl_tf.config.problems import Problem, problems_of
 from dbsl_tf.config.schema import Config
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml, written
 
@@ -24,7 +25,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     Args:
         path: YAML file with the sections of `Config`, or the name of one that comes with the
             package, such as quickstart.yaml.
-        overrides: `section.key=value`, the value in YAML; the last one for a key wins.
+        overrides: `section.key=value`, see `parse_override`; the last one for a key wins.
 
     Raises:
         UserError: the file cannot be read, is not such YAML, or a key or value is not allowed.
@@ -33,7 +34,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     values = _read_sections(Path(path))
     overridden: set[str] = set()
     for override in overrides:
-        key, value = _parse_override(override)
+        key, value = parse_override(override)
         section, name = key.split(".")
         values[section][name] = value
         overridden.add(key)
@@ -103,23 +104,3 @@ def _read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read ({reason}); give a readable YAML file") from None
-
-
-def _parse_override(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    if not equals:
-        raise UserError(f"override: {written(override)} has no '='; write it as section.key=value")
-    if key in sections():
-        example = next(iter(sections()[key].model_fields))
-        raise UserError(
-            f"override: {key} is a section; override one of its keys, such as {key}.{example}"
-        )
-    if key not in {description.key for description in describe_keys()}:
-        raise UserError(f"override: {unknown_key(key)}")
-    try:
-        return key, read_yaml(text)
-    except YamlProblem as problem:
-        raise UserError(
-            f"override: {key} has a value that is not usable as YAML: {problem}"
-        ) from None

@@ -10,7 +10,7 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.config.catalogue import DATASETS
-from dbsl_tf.config.flat import override
+from dbsl_tf.config.overrides import override
 from dbsl_tf.resolved import settings_of, time_models_of
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory

@@ -216,7 +216,6 @@ def test_the_fixed_keys_exist() -> None:
         ("dual_batch.small_workers=3", "small_workers is 3", "0 to 2 (cluster.workers)"),
         ("data.train_samples=1438", "train_samples is 1438", "1 to 1437"),
         ("data.train_samples=0", "train_samples is 0", "at least 1, or null"),
-        ("data.dir=3", "data.dir is 3", "a path"),
         ('data.dir="a\\0b"', "data.dir is 'a\\x00b'", "without NUL"),
         (
             "schedule.milestones=[3, 2]",

@@ -80,7 +80,7 @@ def test_stages_of_the_schedule_end_with_the_milestones(short: Path) -> None:
     ("overrides", "key", "remedy"),
     [
         (["mode=cycle"], "progressive.mode is 'cycle'", "cyclic, single, off"),
-        (["mode=false"], "progressive.mode is false", "cyclic, single, off"),
+        (["mode=false"], "progressive.mode is 'false'", "cyclic, single, off"),
         (["resolution=[24]"], "progressive.resolution is not a key", "progressive.resolutions?"),
         (["resolutions=null"], "progressive.resolutions is null", "progressive.mode is cyclic"),
         (["resolutions=[]"], "progressive.resolutions is []", "whole numbers above 0"),
