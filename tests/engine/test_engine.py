@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.isolation import on_shared_cluster, signal_own_worker
-from tests.support.patience import wait_until
+from tests.support.patience import at_most, wait_until
 
 CALLS = 5
 
@@ -70,11 +70,20 @@ def calls_beside_a_failure(engine, folder):
     start, fail = closures(engine, folder)
     first = start(0)
     wait_until(lambda: any(Path(folder).iterdir()))
+
+    def let_end():
+        for number in range(CALLS + 1):
+            Path(folder, str(number)).touch()
+
     failing = fail()
+    # TensorFlow lets no call be started until those under way have noticed that they are
+    # cancelled. One that a worker takes at that very moment does not, and must end by itself.
+    late = threading.Timer(at_most(0.5), let_end)
+    late.start()
     others = [start(number) for number in range(1, CALLS)]
     message = message_of(failing)
-    for number in range(CALLS + 1):
-        Path(folder, str(number)).touch()
+    late.cancel()
+    let_end()
     later = start(CALLS)
     return message, [int(call.result()) for call in (first, *others, later)]
 
