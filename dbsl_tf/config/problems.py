@@ -13,6 +13,8 @@ from dbsl_tf.config.keys import allowed_values, describe_keys, sections
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.yaml_text import written
 
+_LONGEST_KEY = 60
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -40,6 +42,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 def unknown_key(key: str) -> str:
     """Returns the message about a dotted key that does not exist, with the nearest that does."""
+    key = key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}…"
     shown = key if key.isprintable() and key else repr(key)
     section, _, name = key.rpartition(".")
     known = [description.key for description in describe_keys()]

@@ -9,19 +9,55 @@ from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.representer import SafeRepresenter
 
 from dbsl_tf.common.errors import reason_of
 
+# A configuration has some 150 values.
+_MOST_VALUES = 20_000
+_MOST_BITS = 256
+
+
+class _Composer(Composer):
+    """Counts values, each as often as an alias repeats it, before anything is made of them."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self._values = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event, before = self.parser.peek_event(), self._values
+        node = super().compose_node(parent, index)
+        if isinstance(event, AliasEvent):
+            # Without a size it is not complete: it contains itself, and would never end.
+            self._values += self._sizes.get(id(node), _MOST_VALUES + 1)
+        else:
+            self._values += 1
+            self._sizes[id(node)] = self._values - before
+        if self._values > _MOST_VALUES:
+            problem = f"it has more than {_MOST_VALUES:,} values, with what its aliases repeat"
+            raise ComposerError(None, None, problem, event.start_mark)
+        return node
+
 
 class _Constructor(SafeConstructor):
     """Reads dates as text, so that a run directory may be called 2026-01-31."""
 
+    def construct_yaml_int(self, node: Node) -> int:
+        value: int = super().construct_yaml_int(node)
+        if value.bit_length() > _MOST_BITS:
+            raise YamlProblem("a whole number is far too large", node.start_mark.line + 1)
+        return value
 
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
@@ -52,9 +88,11 @@ def read_yaml(text: str) -> Any:
     """Returns the value of `text`: None, bool, int, float, str, list or dict.
 
     Raises:
-        YamlProblem: the text is not YAML, a mapping holds a key twice, or a tag is unknown.
+        YamlProblem: the text is not YAML, a mapping holds a key twice, a tag is unknown, or there
+            is far more than a configuration can need.
     """
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
     yaml.Constructor = _Constructor
     try:
         return yaml.load(text)

@@ -204,6 +204,7 @@ def test_the_fixed_keys_exist() -> None:
         ("cluster.workers=yes", "cluster.workers is 'yes'", "whole number of at least 1"),
         ("cluster.workers=true", "cluster.workers is true", "whole number"),
         ("cluster.workers=2.0", "cluster.workers is 2.0", "whole number"),
+        ("x" * 5000 + "=1", f"override: {'x' * 60}… is not a key", "the sections are"),
         ("cluster.workers=0", "cluster.workers is 0", "at least 1"),
         ("optimizer.base_lr=fast", "optimizer.base_lr is 'fast'", "a number above 0"),
         ("optimizer.base_lr=true", "optimizer.base_lr is true", "a number above 0"),

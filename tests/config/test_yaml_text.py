@@ -36,6 +36,26 @@ def test_plain_text_means_what_it_looks_like(text: str, value: object) -> None:
     assert type(read) is type(value)
 
 
+def doubled(first: str, later: str, times: int = 30) -> str:
+    """A mapping in which each value holds the one before it twice."""
+    lines = [later.format(new=number, old=number - 1) for number in range(1, times)]
+    return "\n".join([f"a0: &a0 {first}", *lines])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        doubled("[x, x]", "a{new}: &a{new} [*a{old}, *a{old}]"),
+        doubled("{k: x}", "a{new}: &a{new} {{x: *a{old}, y: *a{old}}}"),
+        doubled("{k: x}", "a{new}: &a{new} {{<<: [*a{old}, *a{old}]}}"),
+        doubled("{k: x}", "a{new}: &a{new} {{k{new}: x, <<: [*a{old}, *a{old}]}}"),
+    ],
+)
+def test_aliases_are_counted_before_they_are_expanded(text: str) -> None:
+    with pytest.raises(YamlProblem, match="more than 20,000 values"):
+        read_yaml(text)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -49,6 +69,11 @@ def test_plain_text_means_what_it_looks_like(text: str, value: object) -> None:
         ("a: 1\nb: \x00", 2),
         ("9" * 5000, None),
         ("[" * 2000, None),
+        ("a: 1\nb: 0x" + "f" * 10_000, 2),
+        ("a: 1\nb: 0o" + "7" * 10_000, 2),
+        ("a: 1\nb: &a [*a]", 2),
+        ("a: &a {<<: *a}", 1),
+        ("a: [" + "1, " * 30_000 + "1]", 1),
     ],
 )
 def test_a_problem_names_its_line(text: str, line: int | None) -> None:
