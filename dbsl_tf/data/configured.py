@@ -17,6 +17,7 @@ from dbsl_tf.config.registries import DATA
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import count_training_images, prepare_image_folder
 from dbsl_tf.data.image_listing import TRAIN
+from dbsl_tf.data.own_copy import hold_own_copy
 from dbsl_tf.data.prepare import PreparedData, is_prepared, prepare
 from dbsl_tf.data.training_data import TrainingData
 
@@ -98,13 +99,15 @@ def _temporary_folder() -> Path:
 
 
 def prepare_on_worker(section: DataSection) -> None:
-    """Checks the files that a worker reads; data of a user's own are the chief's business.
+    """Checks the files that a worker reads, and has the chief's graphs read these.
+
+    Data of a user's own are at the chief's paths.
 
     Raises:
         UserError: as `prepare_data`.
     """
     if section.is_builtin:
-        prepare_data(section)
+        hold_own_copy(prepare_data(section))
 
 
 def prepare_data(section: DataSection) -> PreparedData:

@@ -23,7 +23,7 @@ class ImageClassificationData:
     """Images and one-hot labels; see `TrainingData`, and `dbsl_tf.data.pipeline` for the batches.
 
     Attributes:
-        files: checked, at the same paths on every worker.
+        files: checked; at these paths on every worker that holds no copy of its own.
         augment: augmentation steps in order.
         held_out: training images that are not trained on; None: all are.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -10,6 +11,7 @@ from dbsl_tf.data.framing import RandomResizedCrop, centred_square
 from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
+from dbsl_tf.data.own_copy import Held, own_or
 
 # Of the shorter side, used for testing: 224 of 256 pixels (He et al., CVPR 2016, section 3.4).
 _TESTED_SHARE = 0.875
@@ -38,11 +40,12 @@ class ImageSource:
 
     def training_loader(self, samples: int | tf.Tensor) -> Callable:
         """Reads the list of the first `samples` images; returns the function that loads some."""
-        lines = tf.strings.split(tf.io.read_file(str(self._data.train_list)), "\n")[:samples]
+        lines = tf.strings.split(tf.io.read_file(_own(self._data.train_list)), "\n")[:samples]
+        folder = self._folder(TRAIN)
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             # The pipeline loads one image at a time.
-            image, label = self._decode(TRAIN, lines[indices[0]])
+            image, label = _decode(folder, lines[indices[0]])
             if self._crop is None:
                 image = centred_square(image, self._resolution)
             else:
@@ -55,33 +58,45 @@ class ImageSource:
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the middle of each of the test images start … stop − 1, in batches."""
-        lines = tf.data.TextLineDataset(str(self._data.test_list)).skip(start).take(stop - start)
+        lines = tf.data.TextLineDataset(_own(self._data.test_list)).skip(start).take(stop - start)
         return self._middles(TEST, lines, batch, parallel_calls)
 
     def validation_batches(
         self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the middle of each of the training images of these numbers, in batches."""
-        lines = elements_at(numbers, tf.data.TextLineDataset(str(self._data.train_list)))
+        lines = elements_at(numbers, tf.data.TextLineDataset(_own(self._data.train_list)))
         return self._middles(TRAIN, lines, batch, parallel_calls)
 
     def _middles(
         self, split: str, lines: tf.data.Dataset, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
+        folder = self._folder(split)
+
         def load(line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image, label = self._decode(split, line)
+            image, label = _decode(folder, line)
             return _rounded(centred_square(image, self._resolution, _TESTED_SHARE)), label
 
         return lines.map(load, num_parallel_calls=parallel_calls).batch(batch)
 
-    def _decode(self, split: str, line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the image of a line of the list, uint8 [H, W, 3], and its label, int32."""
-        parts = tf.strings.split(line, "\t", maxsplit=1)
-        content = tf.io.read_file(
-            tf.strings.join([str(self._data.directory / split), parts[1]], "/")
-        )
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
-        return tf.ensure_shape(image, [None, None, 3]), tf.strings.to_number(parts[0], tf.int32)
+    def _folder(self, split: str) -> tf.Tensor:
+        """Returns the folder of a split on this worker, a scalar string."""
+        folder = own_or(Held.SAMPLES, self._data.directory, split)
+        return tf.strings.join([folder, split], "/")
+
+
+def _own(list_file: Path) -> tf.Tensor:
+    """Returns the path of a list on this worker, a scalar string."""
+    name = f"{list_file.parent.name}/{list_file.name}"
+    return tf.strings.join([own_or(Held.LISTS, list_file.parents[1], name), name], "/")
+
+
+def _decode(folder: tf.Tensor, line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the image of a line of the list, uint8 [H, W, 3], and its label, int32."""
+    parts = tf.strings.split(line, "\t", maxsplit=1)
+    content = tf.io.read_file(tf.strings.join([folder, parts[1]], "/"))
+    image = tf.io.decode_image(content, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3]), tf.strings.to_number(parts[0], tf.int32)
 
 
 def _rounded(image: tf.Tensor) -> tf.Tensor:

@@ -35,7 +35,7 @@ def training_dataset(
     cuts from the stored images and so resizes them only once.
 
     Args:
-        data: checked files, at the same paths on every worker.
+        data: checked files, at these paths on every worker that holds no copy of its own.
         augment: augmentation steps in order.
         samples: how many of the first images to train on, without those held out; more than there
             are means all.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from dbsl_tf.config.catalogue import RecordDataset
 from dbsl_tf.data.framing import RandomResizedCrop, resize
 from dbsl_tf.data.held_out import elements_at
+from dbsl_tf.data.own_copy import Held, own_or
 from dbsl_tf.data.record_files import RecordData
 
 
@@ -35,12 +35,7 @@ class RecordSource:
         """Reads the first `samples` records; returns the function that decodes some of them."""
         spec, crop = self._data.spec, self._crop
         # Kept as strings: decoding everything at once would temporarily need twice the memory.
-        records = (
-            _record_dataset(self._data.train_files, spec)
-            .take(samples)
-            .batch(samples)
-            .get_single_element()
-        )
+        records = self._records(spec.train_files).take(samples).batch(samples).get_single_element()
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images, labels = _decode(spec, tf.gather(records, indices))
@@ -59,14 +54,14 @@ class RecordSource:
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the test images start … stop − 1 in batches."""
-        records = _record_dataset(self._data.test_files, self._data.spec)
+        records = self._records(self._data.spec.test_files)
         return self._batches(records.skip(start).take(stop - start), batch)
 
     def validation_batches(
         self, numbers: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
         """Returns the training images of these numbers in batches."""
-        records = _record_dataset(self._data.train_files, self._data.spec)
+        records = self._records(self._data.spec.train_files)
         return self._batches(elements_at(numbers, records), batch)
 
     def _batches(self, records: tf.data.Dataset, batch: int | tf.Tensor) -> tf.data.Dataset:
@@ -78,10 +73,11 @@ class RecordSource:
 
         return records.batch(batch).map(load)
 
-
-def _record_dataset(files: Sequence[Path], spec: RecordDataset) -> tf.data.Dataset:
-    """Returns the records of `files` in order, each a scalar string."""
-    return tf.data.FixedLengthRecordDataset([str(path) for path in files], spec.record_bytes)
+    def _records(self, names: tuple[str, ...]) -> tf.data.Dataset:
+        """Returns the records of files in order, each a scalar string."""
+        folder = own_or(Held.SAMPLES, self._data.train_files[0].parent, names[0])
+        paths = tf.strings.join([folder, list(names)], "/")
+        return tf.data.FixedLengthRecordDataset(paths, self._data.spec.record_bytes)
 
 
 def _decode(spec: RecordDataset, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

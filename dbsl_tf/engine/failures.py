@@ -40,6 +40,12 @@ def naming_lost_servers() -> Iterator[None]:
                 ": there is not enough memory; lower dual_batch.large_batch, or "
                 "progressive.large_batch where that is given"
             )
+        elif isinstance(cause, tf.errors.NotFoundError) and "No such file" in str(cause):
+            advice = (
+                ": every worker reads the data itself; start it with dbsl_tf.train and its own "
+                "data.dir, which must hold the chief's data, or have the chief's files at the same "
+                "paths there"
+            )
         who, text = _task(str(cause)), _without_traces(str(cause.message))[:_LONGEST_MESSAGE]
         raise ClusterError(f"{who} failed ({type(cause).__name__}: {text}){advice}") from error
 

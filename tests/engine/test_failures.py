@@ -54,6 +54,13 @@ class FailuresTest(tf.test.TestCase):
             "worker 1 failed (InvalidArgumentError: not below zero: 7)",
         )
 
+    def test_a_missing_file_comes_with_advice(self):
+        message = "a worker failed .*/cache/train.bin; No such file.*its own data.dir.*same paths"
+        with self.assertRaisesRegex(ClusterError, message):
+            named(
+                tf.errors.NotFoundError(None, None, "/cache/train.bin; No such file or directory")
+            )
+
     def test_too_little_memory_comes_with_advice(self):
         message = "a worker failed .*OOM.*lower dual_batch.large_batch, or progressive.large_batch"
         with self.assertRaisesRegex(ClusterError, message):
