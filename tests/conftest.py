@@ -55,7 +55,7 @@ def _place(item: pytest.Item) -> int:
     if item.get_closest_marker("cluster") is None:
         return 0
     tests = Path(__file__).parent
-    return 1 if item.path.parent in (tests, tests / "cli", tests / "run") else 2
+    return 1 if item.path.parent in (tests, tests / "cli", tests / "library") else 2
 
 
 def pytest_sessionfinish() -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common import onednn
+
+
+# Keras imports these where they are installed, for parts of it that a training does not use. They
+# take two fifths of the time that importing TensorFlow takes.
+_UNUSED_BY_KERAS = ("matplotlib", "scipy", "sklearn")
 
 
 def import_tensorflow_quietly() -> None:
@@ -19,15 +24,31 @@ def import_tensorflow_quietly() -> None:
     Call it before anything else imports TensorFlow and, if a configuration decides about oneDNN,
     after `onednn.apply`. A level that the user has set in TF_CPP_MIN_LOG_LEVEL is respected. If the
     import fails, everything it printed is shown.
+
+    Keras finds neither Matplotlib nor SciPy nor scikit-learn: its image galleries and wrappers for
+    scikit-learn do not work in this process.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with loading_tensorflow_quietly():
+    with loading_tensorflow_quietly(), _hidden(_UNUSED_BY_KERAS):
         import keras_core  # noqa: F401
         import tensorflow as tf
 
     # Errors are also raised, and reported by their handlers.
     tf.get_logger().setLevel("CRITICAL")
     sys.unraisablehook = _unless_of_tensorflow(sys.unraisablehook)
+
+
+@contextmanager
+def _hidden(names: Sequence[str]) -> Iterator[None]:
+    """Makes the import of packages fail that are not imported yet."""
+    hidden = [name for name in names if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def remove_generated_files() -> None:
