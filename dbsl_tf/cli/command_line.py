@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dbsl_tf.cli.commands import COMMANDS
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.other_settings import prefer_installed_packages
 from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
@@ -167,6 +168,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     quietly with status 141.
     """
     escape_what_cannot_be_encoded()
+    prefer_installed_packages()
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _hang_up)

@@ -14,6 +14,10 @@ import types
 from typing import Any, NamedTuple
 
 from dbsl_tf.common import onednn
+from dbsl_tf.common.other_settings import (
+    leave_out_unknown_xla_flags,
+    prefer_installed_packages,
+)
 
 
 class ServerLibrary(NamedTuple):
@@ -33,6 +37,8 @@ def load_server_library() -> ServerLibrary:
     """
     # Has no effect if the parent process or a configuration has already decided.
     onednn.apply("auto")
+    prefer_installed_packages()
+    leave_out_unknown_xla_flags()
     bare = "tensorflow" not in sys.modules and not _plug_ins_are_installed()
     if bare:
         sys.modules["tensorflow"] = _bare_package("tensorflow")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common import onednn
-
+from dbsl_tf.common.other_settings import keras_by_default, leave_out_unknown_xla_flags
 
 # Keras imports these where they are installed, for parts of it that a training does not use. They
 # take two fifths of the time that importing TensorFlow takes.
@@ -19,7 +19,7 @@ _UNUSED_BY_KERAS = ("matplotlib", "scipy", "sklearn")
 
 
 def import_tensorflow_quietly() -> None:
-    """Chooses keras-core's TensorFlow backend and imports TensorFlow without start-up messages.
+    """Imports TensorFlow without start-up messages, and Keras with its defaults.
 
     Call it before anything else imports TensorFlow and, if a configuration decides about oneDNN,
     after `onednn.apply`. A level that the user has set in TF_CPP_MIN_LOG_LEVEL is respected. If the
@@ -28,8 +28,9 @@ def import_tensorflow_quietly() -> None:
     Keras finds neither Matplotlib nor SciPy nor scikit-learn: its image galleries and wrappers for
     scikit-learn do not work in this process.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with loading_tensorflow_quietly(), _hidden(_UNUSED_BY_KERAS):
+    leave_out_unknown_xla_flags()
+    with loading_tensorflow_quietly(), keras_by_default(), _hidden(_UNUSED_BY_KERAS):
+        import keras  # noqa: F401
         import keras_core  # noqa: F401
         import tensorflow as tf
 
