@@ -59,8 +59,9 @@ def evaluate_on_test_set(
     # Traced once for any batch size; AutoGraph would take four times as long.
     @tf.function(autograph=False, input_signature=[x, y])
     def score(x: Any, y: Any) -> tuple[Sums, tuple[tf.Tensor, ...]]:
-        prediction = network.with_fixed(fixed).predict(tensors, x)
-        sums = objective.add(objective.zero(), objective.losses(y, prediction), y, prediction)
+        prediction, own_losses = network.with_fixed(fixed).predict_with_losses(tensors, x)
+        losses = objective.losses(y, prediction, own_losses)
+        sums = objective.add(objective.zero(), losses, y, prediction)
         return sums, _class_sums(y, prediction, classes) if classes else ()
 
     parts: list[Sums] = []

@@ -77,7 +77,7 @@ class Trainer:
             counts epochs.
         loss: of Keras, or a function of (y, prediction) that returns [batch]; None: cross-entropy
             of one-hot labels and logits. Losses of the model's own, such as those of regularizers
-            and `add_loss`, are minimised beside it; the history has this one alone.
+            and `add_loss`, are added to it, in the history too.
         metrics: of Keras.
         callbacks: of Keras; they run in this process beside the training, see `fit`. A
             `dbsl_tf.RunCallback` also sees commits, evaluations, drifts and faults.

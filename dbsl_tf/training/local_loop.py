@@ -105,10 +105,8 @@ def _train_step(
         prediction, statistics, seeds, own_losses = network.train(
             state.trainable, state.statistics, state.seeds, x
         )
-        losses = objective.losses(y, prediction)
+        losses = objective.losses(y, prediction, own_losses)
         loss = tf.reduce_mean(losses)
-        for own in own_losses:
-            loss += tf.cast(own, loss.dtype)
         if isinstance(state.scale, ScaleState):
             loss *= state.scale.scale
     gradients = tape.gradient(loss, state.trainable)
@@ -140,7 +138,7 @@ def evaluate(
     """Returns the sums over every sample of `dataset`, in inference mode; see `train_steps`."""
 
     def add(sums: Sums, x: Any, y: Any) -> Sums:
-        prediction = network.predict(weights, x)
-        return objective.add(sums, objective.losses(y, prediction), y, prediction)
+        prediction, own_losses = network.predict_with_losses(weights, x)
+        return objective.add(sums, objective.losses(y, prediction, own_losses), y, prediction)
 
     return dataset.reduce(objective.zero(), lambda sums, batch: add(sums, *batch))

@@ -124,12 +124,22 @@ class Network:
 
     def predict(self, weights: Sequence[tf.Tensor], inputs: Any) -> Any:
         """Returns the outputs for a batch of inputs in inference mode."""
+        return self.predict_with_losses(weights, inputs)[0]
+
+    def predict_with_losses(
+        self, weights: Sequence[tf.Tensor], inputs: Any
+    ) -> tuple[Any, list[tf.Tensor]]:
+        """Returns the outputs in inference mode, and the losses of the model's own; see `train`."""
         trainable, statistics = self.split(weights)
         seeds = self.seed_states(tf.constant(0))
-        outputs, _ = self.model.stateless_call(
-            list(trainable), self._non_trainable(statistics, seeds), inputs, training=False
+        outputs, _, losses = self.model.stateless_call(
+            list(trainable),
+            self._non_trainable(statistics, seeds),
+            inputs,
+            training=False,
+            return_losses=True,
         )
-        return outputs
+        return outputs, list(losses)
 
     def prediction_spec(self, inputs: Any) -> Any:
         """Returns the `tf.TensorSpec`s of `predict` for inputs of these specs."""

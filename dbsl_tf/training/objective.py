@@ -156,17 +156,22 @@ class Objective:
         self._loss = loss
         self.metrics = tuple(metrics)
 
-    def losses(self, y: Any, prediction: Any) -> tf.Tensor:
+    def losses(self, y: Any, prediction: Any, own: Sequence[tf.Tensor] = ()) -> tf.Tensor:
         """Returns the loss of each sample, float32 [batch].
 
         Args:
             y: labels or targets; a tensor or a structure of them, [batch, …].
             prediction: what the model gives for x, likewise.
+            own: losses of the model's own, scalars, that are added to that of every sample: so
+                they count in the mean as they are, as in Keras.
 
         Raises:
             UserError: the loss does not fit them.
         """
-        return per_sample(self._loss(y, in_full_precision(prediction)), "the loss")
+        losses = per_sample(self._loss(y, in_full_precision(prediction)), "the loss")
+        for scalar in own:
+            losses += tf.cast(scalar, losses.dtype)
+        return losses
 
     def zero(self) -> Sums:
         """Returns the sums over no samples."""

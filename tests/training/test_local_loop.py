@@ -121,9 +121,20 @@ class TrainStepsTest(tf.test.TestCase):
 
         trained = ours(iter(tf.data.Dataset.from_tensor_slices((x, y)).batch(4)))
         model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
-        model.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+        history = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+        self.assertAllClose(trained.sums.loss / 12, history["loss"][0], rtol=1e-5)
         for weight, theirs in zip(trained.weights, model.trainable_variables, strict=True):
             self.assertAllClose(weight, theirs.numpy(), rtol=1e-5)
+
+        @tf.function(autograph=False)
+        def evaluated(weights, fixed):
+            batches = tf.data.Dataset.from_tensors((x, y))
+            return evaluate(network.with_fixed(fixed), objective, weights, batches).loss
+
+        fixed = [tf.constant(weight) for weight in kept]
+        self.assertAllClose(
+            evaluated(trained.weights, fixed) / 12, model.evaluate(x, y, verbose=0), rtol=1e-5
+        )
 
     def test_hits_are_counted_before_each_step(self):
         network, data = build_network(), batches([6])

@@ -93,7 +93,7 @@ def test_nothing_named_is_cross_entropy_and_accuracy() -> None:
         (["loss_options={a: 1}"], "training.loss_options is .* give {}, since training.loss is"),
         (["metrics=AUC"], "training.metrics is 'AUC'; give a list of names"),
         (["metrics=[{AUC: {}, MSE: {}}]"], "training.metrics"),
-        (["loss=3"], "training.loss is 3; give text, or null"),
+        (["loss=3"], "training.loss has '3'; give a name in keras.losses"),
     ],
 )
 def test_mistakes_are_one_line(overrides: list[str], expected: str) -> None:
