@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dbsl_tf.cli.commands import COMMANDS
-from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.errors import ClusterError, UserError, fault_of_the_machine
 from dbsl_tf.common.other_settings import prefer_installed_packages
 from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
@@ -162,10 +162,10 @@ def use_program_of(config: Config, directory: RunDirectory) -> None:
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command on the command line's arguments and exits with its status.
 
-    A `UserError` is printed as one line on standard error, with status 2; a `ClusterError`
-    likewise, with status 1. Ctrl-C gives status 130, SIGTERM 143, and SIGHUP 129 unless it is
-    ignored (nohup). When the reader of standard output is gone, as with `| head`, the command ends
-    quietly with status 141.
+    A `UserError` is printed as one line on standard error, with status 2, and so is what is wrong
+    with a file, a name or a disk, wherever it is met; a `ClusterError` likewise, with status 1.
+    Ctrl-C gives status 130, SIGTERM 143, and SIGHUP 129 unless it is ignored (nohup). When the
+    reader of standard output is gone, as with `| head`, the command ends quietly with status 141.
     """
     escape_what_cannot_be_encoded()
     prefer_installed_packages()
@@ -198,6 +198,12 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         # Nothing that is still buffered can be written: let the exit flush it to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE_STATUS
+    except OSError as error:
+        fault = fault_of_the_machine(error)
+        if fault is None:
+            raise
+        _complain(f"error: {fault}")
+        status = USER_ERROR_STATUS
     _leave(status)
 
 

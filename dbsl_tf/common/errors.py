@@ -1,5 +1,26 @@
 """Exceptions that are reported as one line instead of a traceback."""
 
+from __future__ import annotations
+
+import errno
+
+# What is wrong with a machine or a name rather than with a program, and what can be done.
+_REMEDIES = {
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ELOOP: "name what the link should lead to",
+    errno.ENOTDIR: "name a folder",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "give another path",
+    errno.EACCES: "correct the permissions, or give another path",
+    errno.EPERM: "correct the permissions, or give another path",
+    errno.EIO: "check the disk, or give another path",
+    errno.ESTALE: "check the disk, or give another path",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close other programs",
+}
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
 
 class UserError(Exception):
     """Bad input: configuration, command line, data or environment.
@@ -22,6 +43,23 @@ class ParameterServerLost(ClusterError):
 
     Training can resume from a checkpoint once the server is back.
     """
+
+
+def fault_of_the_machine(error: OSError) -> str | None:
+    """Returns a line about an error that a user can mend; None for others.
+
+    Example:
+        >>> fault_of_the_machine(OSError(errno.ENOSPC, "No space left on device", "/data/a"))
+        '/data/a: No space left on device; free some space'
+    """
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return None
+    place = f"{error.filename}: " if error.filename is not None else ""
+    if not place and error.errno in _OF_WRITING:
+        # Such as to standard output, which is open already.
+        place = "output cannot be written: "
+    return f"{place}{error.strerror}; {remedy}"
 
 
 def reason_of(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dbsl_tf.common import onednn
 from dbsl_tf.common.other_settings import keras_by_default, leave_out_unknown_xla_flags
+from dbsl_tf.common.temporary import temporary_folder
 
 # Keras imports these where they are installed, for parts of it that a training does not use. They
 # take two fifths of the time that importing TensorFlow takes.
@@ -90,7 +91,7 @@ def loading_tensorflow_quietly() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Has no effect if a configuration has decided it.
     onednn.apply("auto")
-    with tempfile.TemporaryFile() as messages:
+    with tempfile.TemporaryFile(dir=temporary_folder()) as messages:
         sys.stdout.flush()
         sys.stderr.flush()
         kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}

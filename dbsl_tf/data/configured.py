@@ -10,6 +10,7 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.quiet import import_tensorflow_quietly
+from dbsl_tf.common.temporary import temporary_folder
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, dataset_spec
 from dbsl_tf.config.data_section import DataSection
@@ -93,7 +94,7 @@ def _made(section: DataSection) -> Any:
 
 @cache
 def _temporary_folder() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="dbsl_tf-arrays-")
+    folder = tempfile.TemporaryDirectory(prefix="dbsl_tf-arrays-", dir=temporary_folder())
     atexit.register(folder.cleanup)
     return Path(folder.name)
 

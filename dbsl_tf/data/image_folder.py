@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -172,7 +173,7 @@ def _read(folder: Path, cache: Path) -> dict:
 
 def _fingerprint(directory: Path) -> str:
     """Returns a text that changes when files are added, removed or renamed; is fast."""
-    state = [_INDEX_VERSION, str(directory.resolve())]
+    state = [_INDEX_VERSION, os.path.realpath(directory)]
     for split in (TRAIN, TEST):
         for name in class_folders(directory, split):
             state.append([split, name, (directory / split / name).stat().st_mtime_ns])

@@ -16,6 +16,7 @@ from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.processor import onednn_of_all, processor_name
 from dbsl_tf.common.program import python_module
+from dbsl_tf.common.temporary import temporary_folder
 from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.profile_cache import cache_path
 from dbsl_tf.planning import TimeModel
@@ -53,7 +54,7 @@ def profile_cluster(
     data = training_data(settings.data, seed=settings.seed)
     report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
     with (
-        tempfile.TemporaryDirectory() as logs,
+        tempfile.TemporaryDirectory(dir=temporary_folder()) as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched

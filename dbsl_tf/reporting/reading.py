@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,13 @@ def read_runs(paths: Sequence[Path]) -> list[RecordedRun]:
     Raises:
         UserError: a run is named twice, or `read_run` raises it.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in paths:
-        if path.resolve() in seen:
+        # Unlike `Path.resolve`, it accepts a link that leads to itself, which is refused below.
+        place = os.path.realpath(path)
+        if place in seen:
             raise UserError(f"{path} is named twice; name each run once")
-        seen.add(path.resolve())
+        seen.add(place)
     return [read_run(path) for path in paths]
 
 

@@ -71,6 +71,55 @@ def test_a_mistake_is_one_line_and_status_2(arguments: tuple[str, ...], expected
     check_one_line_mistake(_dbsl(*arguments), expected)
 
 
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("train", "--config", "quickstart.yaml", f"run.dir=@/{LONG}"), "File name too long"),
+        (("report", f"@/{LONG}"), "File name too long"),
+        (("evaluate", f"@/{LONG}"), "File name too long"),
+        (("export", f"@/{LONG}", "--format", "keras"), "File name too long"),
+        (("plan", "--config", f"@/{LONG}"), "File name too long"),
+        (("plan", "--config", "@/folder.yaml", "data.dir=@/loop"), "data.dir is"),
+        (("report", "@/loop"), "loop is not a run directory"),
+        (("run", "@/loop"), "loop: there is no such file"),
+    ],
+)
+def test_paths_that_cannot_be_are_one_line(
+    arguments: tuple[str, ...], expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder.yaml").write_text(FOLDER)
+    arguments = tuple(argument.replace("@", str(tmp_path)) for argument in arguments)
+    check_one_line_mistake(_dbsl(*arguments), expected)
+
+
+FOLDER = """
+data: {name: image_folder}
+model: {name: resnet18}
+dual_batch: {large_batch: 8}
+time_model: {a: 0.001, b: 0.01}
+schedule: {epochs: 1}
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_output_to_a_full_disk_is_one_line() -> None:
+    command = [sys.executable, "-m", "dbsl_tf", "plan", "--config", "quickstart.yaml"]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    line = "error: output cannot be written: No space left on device; free some space\n"
+    assert (result.returncode, result.stderr) == (2, line)
+
+
+def test_output_that_is_closed_harms_nothing() -> None:
+    command = f"exec {sys.executable} -m dbsl_tf plan --config quickstart.yaml >&-"
+    result = subprocess.run(["bash", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_arguments_after_the_command_are_its_own() -> None:
     result = _dbsl("plan", "--config", "configs/cifar100_compsac.yaml", "--json", "run.seed=3")
     assert (result.returncode, result.stdout[:1]) == (0, "{")

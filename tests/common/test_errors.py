@@ -8,4 +8,4 @@ from dbsl_tf.common import errors
 
 
 def test_examples() -> None:
-    assert doctest.testmod(errors) == (0, 1)
+    assert doctest.testmod(errors) == (0, 2)
