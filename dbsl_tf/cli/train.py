@@ -27,7 +27,7 @@ from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.overrides import override
-from dbsl_tf.config.registries import MERGE_RULES, OPTIMIZERS
+from dbsl_tf.config.registries import MERGE_RULES, MODELS, OPTIMIZERS
 from dbsl_tf.data.configured import prepare_missing, prepare_on_worker, training_data
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -69,7 +69,9 @@ def check_imported(config: Config) -> None:
     own_optimizer = not OPTIMIZERS.is_builtin(config.optimizer.name)
     own_rule = not MERGE_RULES.is_builtin(config.dual_batch.merge)
     own_steps = [step for step in config.data.augment if not step.is_builtin]
-    if not (own_optimizer or own_rule or own_steps) and config.training.is_default:
+    own_model = not MODELS.is_builtin(config.model.name)
+    own_parts = own_model or own_optimizer or own_rule or own_steps
+    if not own_parts and config.training.is_default:
         return
     onednn.apply(config.compute.onednn)
     import_tensorflow_quietly()
@@ -78,6 +80,8 @@ def check_imported(config: Config) -> None:
     from dbsl_tf.training.objective_names import objective_settings_of
     from dbsl_tf.training.optimizers import build_optimizer
 
+    if own_model:
+        MODELS.get(config.model.name)
     objective_settings_of(config.training)
     if own_optimizer:
         build_optimizer(config.optimizer)

@@ -100,7 +100,10 @@ def _means(commits: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _values(record: Mapping[str, Any], kind: str) -> dict[str, float]:
-    metrics = dict(record.get(f"{kind}_metrics") or {})
+    metrics = {
+        name: math.nan if value is None else value
+        for name, value in (record.get(f"{kind}_metrics") or {}).items()
+    }
     accuracy = record.get(f"{kind}_accuracy")
     # One of Keras's, which has the same value, is among the metrics.
     if accuracy is not None and not any(name.endswith("accuracy") for name in metrics):

@@ -122,4 +122,8 @@ def test_a_mistake_is_one_line(folder: Path, override: str, expected: str) -> No
     overrides = ["model.options={units: 6}", override]
     if override.startswith(("model.options", "model.name=resnet9")):
         overrides = [override]
-    check_refused(train(folder, *overrides), expected)
+    result = train(folder, *overrides)
+    check_refused(result, expected)
+    if override.startswith("model.name"):
+        # Nothing has been begun.
+        assert result.stdout == "" and not (folder / "run").exists()

@@ -68,3 +68,12 @@ def test_only_validation_completes_epochs_where_samples_are_held_out() -> None:
     assert epochs.tested == {"test_loss": 0.75}
     held_out = {**test, "test_loss": 0.25, "split": "validation"}
     assert list(epochs.completed_by(held_out)) == [(0, {"loss": 0.5, "val_loss": 0.25})]
+
+
+def test_a_metric_that_is_no_number_makes_its_mean_none_either() -> None:
+    epochs = Epochs(workers=2)
+    metrics = [{"auc": None, "mae": 1.0}, {"auc": 0.5, "mae": 2.0}]
+    commits = [{**commit(n), "train_metrics": values} for n, values in enumerate(metrics, 1)]
+    ((_, logs),) = completed(epochs, *commits, {**evaluation(2), "test_metrics": metrics[0]})
+    assert (logs["mae"], logs["val_mae"]) == (1.5, 1.0)
+    assert math.isnan(logs["auc"]) and math.isnan(logs["val_auc"])
