@@ -13,11 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.liveness import Liveness
+from dbsl_tf.cluster.probing import probe
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Limits, Patience
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
+from dbsl_tf.engine.cut_off_workers import CutOffWorkers
 from dbsl_tf.engine.failures import is_retriable, naming_lost_servers, server_was_lost
 from dbsl_tf.engine.membership import Membership
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
@@ -134,6 +136,12 @@ class Engine:
             self._liveness.silence,
             self.limits.answer,
         ).start()
+        CutOffWorkers(
+            self._coordinator,
+            self.membership,
+            self.variables([np.zeros((), np.int32)] * self.parameter_servers),
+            self._parameter_servers_answer,
+        )
         # While ClusterCoordinator cancels the calls in flight, no new one may be scheduled.
         self._scheduling = threading.Lock()
         self._scheduling_since: float | None = None
@@ -311,6 +319,15 @@ class Engine:
                 if self._liveness.silence(server.address) > self.limits.answer:
                     return server.name
         return None
+
+    def _parameter_servers_answer(self) -> bool:
+        try:
+            for server in self._servers:
+                if server.role == PARAMETER_SERVER:
+                    probe(server.address, self.limits.answer)
+        except OSError:
+            return False
+        return True
 
     def _is_silent(self, worker: int) -> bool:
         address = self._worker_addresses[worker]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
+from dbsl_tf.cluster.task import PARAMETER_SERVER
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 
 _LONGEST_MESSAGE = 300
@@ -67,6 +68,18 @@ def server_was_lost(error: Exception) -> bool:
     if "assertion failed: [" in text:
         return False
     return isinstance(error, kinds) and any(word in text for word in forgotten)
+
+
+def unreachable_server(error: Exception) -> str | None:
+    """Returns the parameter server that a call did not reach, such as ps-0.
+
+    It may be lost, or only out of reach of the worker that ran the call. None: another error.
+    """
+    error = _unwrapped(error)
+    found = re.search(r"remote target /job:ps/replica:\d+/task:(\d+)", str(error))
+    if found is None or not isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
+        return None
+    return f"{PARAMETER_SERVER}-{found[1]}"
 
 
 def is_retriable(error: tf.errors.OpError) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
-from dbsl_tf.engine.failures import is_retriable, naming_lost_servers
+from dbsl_tf.engine.failures import is_retriable, naming_lost_servers, unreachable_server
 
 CUT_OFF = (
     "2 root error(s) found.\n  (0) INTERNAL: Unable to parse request\n"
@@ -22,6 +22,17 @@ assertion failed: [not below zero:] [7]
 \t [[{{node Assert/Assert}}]]
 Additional GRPC error information from remote target /job:worker/replica:0/task:1:
 :UNKNOWN:Error received from peer"""
+
+UNREACHABLE = """Graph execution error:
+
+2 root error(s) found.
+  (0) UNAVAILABLE:  failed to connect to all addresses; last error: connect failed: No route to host
+Additional GRPC error information from remote target /job:ps/replica:0/task:3/device:CPU:0 while \
+calling /tensorflow.eager.EagerService/RunComponentFunction:
+  (1) CANCELLED:  Function was cancelled before it was started
+Additional GRPC error information from remote target /job:worker/replica:0/task:1 while calling \
+/tensorflow.eager.EagerService/Enqueue:
+"""
 
 
 def named(error):
@@ -69,6 +80,16 @@ class FailuresTest(tf.test.TestCase):
     def test_a_lost_server_is_named(self):
         with self.assertRaisesRegex(ParameterServerLost, "no longer answers"):
             named(tf.errors.UnavailableError(None, None, "failed to connect"))
+
+    def test_a_parameter_server_that_a_worker_did_not_reach_is_named(self):
+        for kind in (tf.errors.UnavailableError, tf.errors.AbortedError):
+            self.assertEqual(unreachable_server(kind(None, None, UNREACHABLE)), "ps-3")
+        for error in (
+            tf.errors.InvalidArgumentError(None, None, UNREACHABLE),
+            tf.errors.UnavailableError(None, None, "remote target /job:worker/replica:0/task:1"),
+            TypeError(UNREACHABLE),
+        ):
+            self.assertIsNone(unreachable_server(error))
 
     def test_what_is_no_error_of_tensorflow_is_left_alone(self):
         with self.assertRaisesRegex(KeyError, "lost"):

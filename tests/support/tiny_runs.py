@@ -52,14 +52,23 @@ class TinyRunCase(tf.test.TestCase):
         *overrides: str,
         tf_config: str = "",
         program: Sequence[str] = ("-m", "dbsl_tf.train"),
+        place: Sequence[str] = (),
         **environment: str,
     ) -> subprocess.Popen:
-        """The training command, started; `program` may be another one of the same arguments."""
+        """The training command, started.
+
+        Args:
+            overrides: of the configuration.
+            tf_config: the process's task.
+            program: it may be another one of the same arguments.
+            place: what comes before it, such as the command that runs it on another host.
+            environment: further variables.
+        """
         self._started += 1
         streams = [self.folder / f"{self._started}.{name}" for name in ("output", "errors")]
         output, errors = (self.enterContext(open(stream, "w")) for stream in streams)
         process = subprocess.Popen(
-            [sys.executable, *program, "--config", str(self.config)]
+            [*place, sys.executable, *program, "--config", str(self.config)]
             + [f"run.dir={self.run}", *overrides],
             cwd=ROOT,
             env={

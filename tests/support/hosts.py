@@ -1,0 +1,88 @@
+"""Hosts of one network, as network namespaces of this machine, whose links a test can cut."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+
+_numbers = itertools.count()
+# Lost packets are sent again so many times, for about 3 s in place of 15 minutes.
+_RETRIES = 3
+
+
+class Hosts:
+    """A switch, and hosts at it with the addresses 10.0.0.1, 10.0.0.2 and so on.
+
+    Args:
+        count: how many hosts.
+    """
+
+    def __init__(self, count: int) -> None:
+        prefix = f"dbsl{os.getpid()}n{next(_numbers)}"
+        self.addresses = [f"10.0.0.{number + 1}" for number in range(count)]
+        self._switch = f"{prefix}s"
+        self._names = [f"{prefix}h{number}" for number in range(count)]
+        self._made: list[str] = []
+        try:
+            self._make()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _make(self) -> None:
+        for name in (self._switch, *self._names):
+            _ip("netns", "add", name)
+            self._made.append(name)
+        _ip("-n", self._switch, "link", "add", "switch", "type", "bridge")
+        _ip("-n", self._switch, "link", "set", "switch", "up")
+        for number, name in enumerate(self._names):
+            there = ("peer", "name", "eth0", "netns", name)
+            _ip("-n", self._switch, "link", "add", f"port{number}", "type", "veth", *there)
+            _ip("-n", self._switch, "link", "set", f"port{number}", "master", "switch", "up")
+            _ip("-n", name, "address", "add", f"{self.addresses[number]}/24", "dev", "eth0")
+            for link in ("lo", "eth0"):
+                _ip("-n", name, "link", "set", link, "up")
+
+    def on(self, host: int) -> Sequence[str]:
+        """What to put before a command to run it on a host."""
+        return ("ip", "netns", "exec", self._names[host])
+
+    def cut(self, one: int, other: int) -> None:
+        """Let two hosts no longer reach each other; all others still reach both."""
+        for here, there in ((one, other), (other, one)):
+            setting = f"echo {_RETRIES} > /proc/sys/net/ipv4/tcp_retries2"
+            subprocess.run([*self.on(here), "sh", "-c", setting], check=True)
+            _ip("-n", self._names[here], "route", "add", "unreachable", self.addresses[there])
+
+    def join(self, one: int, other: int) -> None:
+        """Let two hosts reach each other again."""
+        for here, there in ((one, other), (other, one)):
+            _ip("-n", self._names[here], "route", "del", "unreachable", self.addresses[there])
+
+    def unplug(self, host: int) -> None:
+        """Pull the cable of a host."""
+        _ip("-n", self._switch, "link", "set", f"port{host}", "down")
+
+    def remove(self) -> None:
+        """Remove all of it; the processes on the hosts have ended."""
+        while self._made:
+            _ip("netns", "delete", self._made.pop())
+
+
+@cache
+def skip_without_hosts() -> None:
+    """Skip where this process may not make network namespaces with links between them."""
+    try:
+        Hosts(2).remove()
+    except (subprocess.SubprocessError, OSError) as error:
+        reason = getattr(error, "stderr", None) or error
+        pytest.skip(f"no hosts can be made here: {reason}")
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
