@@ -20,6 +20,7 @@ from dbsl_tf.common.checksums import with_checksum
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.temporary import temporary_folder
+from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.precision_comparison import choose_on_cluster
 from dbsl_tf.resolved import settings_of
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     # Standard output belongs to the command that started this one.
     report = partial(print_line, Terminal(stderr=True))
     with (
+        naming_changed_images(data),
         tempfile.TemporaryDirectory(dir=temporary_folder()) as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
     ):

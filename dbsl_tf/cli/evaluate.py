@@ -110,13 +110,14 @@ def _evaluate(
     from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.quiet import import_tensorflow_quietly
     from dbsl_tf.common.waiting import waiting_on_terminal
+    from dbsl_tf.data.changed_images import naming_changed_images
 
     with waiting_on_terminal("loading TensorFlow"):
         import_tensorflow_quietly()
         from dbsl_tf.evaluation.predicting import evaluate_on_test_set
         from dbsl_tf.resolved import settings_of
 
-    with LateProgress("images") as progress:
+    with LateProgress("images") as progress, naming_changed_images(data):
         done = progress.of("evaluating", data.test_samples)
         settings = settings_of(stored.config, data.train_samples)
         return evaluate_on_test_set(settings, data, checkpoint.weights, done)

@@ -28,6 +28,7 @@ from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.overrides import override
 from dbsl_tf.config.registries import MERGE_RULES, MODELS, OPTIMIZERS
+from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.configured import prepare_missing, prepare_on_worker, training_data
 from dbsl_tf.results.run_directory import RunDirectory
 
@@ -110,4 +111,5 @@ def coordinate(
     data = training_data(config.data, directory.arrays, config.run.seed)
     source = Source(options.config, options.overrides)
     run = begin_or_resume(config, source, directory, data, console)
-    train(run, data, task, console)
+    with naming_changed_images(data):
+        train(run, data, task, console)

@@ -24,7 +24,7 @@ _INDEX_VERSION = 1
 _LISTS_NAME = re.compile("lists-[0-9a-f]{16}")
 _NAMED_AT_MOST = 5
 # Ten million names.
-_LARGEST_LIST = 1 << 30
+LARGEST_LIST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _read(folder: Path, cache: Path) -> dict:
         raise ValueError("it has no lists")
     lists = cache / index["lists"]
     files = [lists / f"{split}.tsv" for split in (TRAIN, TEST) if lists.is_dir()]
-    contents = [read_bytes(file, _LARGEST_LIST) for file in files]
+    contents = [read_bytes(file, LARGEST_LIST) for file in files]
     if index["lists"] != f"lists-{_digest(*contents)}":
         # This name must not refer to anything else, because all workers read it.
         shutil.rmtree(lists, ignore_errors=True)

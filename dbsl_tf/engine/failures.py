@@ -12,6 +12,11 @@ from dbsl_tf.cluster.task import PARAMETER_SERVER
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 
 _LONGEST_MESSAGE = 300
+# What assertions or pipelines find wrong with the data, or opening a file: the message also names
+# operations and paths, which may be called anything.
+_OF_DATA = re.compile(
+    r"assertion failed: \[|transformation with iterator: Iterator::|; (No such file|Is a directory)"
+)
 _ROLES = {"worker": "worker", "ps": "parameter server"}
 
 
@@ -64,8 +69,7 @@ def server_was_lost(error: Exception) -> bool:
         tf.errors.CancelledError,
     )
     text = str(error)
-    # What data of a user's own find fault with; the message names the operations around it too.
-    if "assertion failed: [" in text:
+    if _OF_DATA.search(text):
         return False
     return isinstance(error, kinds) and any(word in text for word in forgotten)
 

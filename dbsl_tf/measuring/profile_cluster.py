@@ -17,6 +17,7 @@ from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.processor import onednn_of_all, processor_name
 from dbsl_tf.common.program import python_module
 from dbsl_tf.common.temporary import temporary_folder
+from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.profile_cache import cache_path
 from dbsl_tf.planning import TimeModel
@@ -54,6 +55,7 @@ def profile_cluster(
     data = training_data(settings.data, seed=settings.seed)
     report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
     with (
+        naming_changed_images(data),
         tempfile.TemporaryDirectory(dir=temporary_folder()) as logs,
         ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
     ):

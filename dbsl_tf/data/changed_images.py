@@ -1,0 +1,71 @@
+"""Names images that were replaced or removed after they were checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dbsl_tf.common.errors import ParameterServerLost, UserError
+from dbsl_tf.common.files import read_bytes
+from dbsl_tf.data.image_check import fault
+from dbsl_tf.data.image_classification import ImageClassificationData
+from dbsl_tf.data.image_folder import LARGEST_LIST, ImageData
+from dbsl_tf.data.image_listing import TEST, TRAIN
+from dbsl_tf.data.training_data import TrainingData
+
+_NAMED_AT_MOST = 5
+
+
+@contextmanager
+def naming_changed_images(data: TrainingData) -> Iterator[None]:
+    """Where the context fails because images can no longer be decoded, the error names them.
+
+    What decodes an image does not know the name of its file.
+
+    Args:
+        data: what is read in the context; nothing is done for data other than image folders.
+
+    Raises:
+        UserError: images of this machine have changed since they were checked.
+    """
+    try:
+        yield
+    except (UserError, ParameterServerLost):
+        raise
+    except Exception as error:
+        files = data.files if isinstance(data, ImageClassificationData) else None
+        changed = _changed(files) if isinstance(files, ImageData) else {}
+        if not changed:
+            raise
+        named = [f"{path} ({reason})" for path, reason in list(changed.items())[:_NAMED_AT_MOST]]
+        more = len(changed) - len(named)
+        text = ", ".join(named) + (f" and {more} more" if more else "")
+        raise UserError(
+            f"data.dir: {len(changed)} image(s) changed after they were checked and cannot be "
+            f"read: {text}; restore or remove them, and start again"
+        ) from error
+
+
+def _changed(data: ImageData) -> dict[str, str]:
+    """Returns the images that have become unreadable, with the reason."""
+    found = {}
+    for split, file in ((TRAIN, data.train_list), (TEST, data.test_list)):
+        try:
+            checked, content = file.stat().st_mtime, read_bytes(file, LARGEST_LIST)
+        except OSError:
+            continue
+        for line in content.split(b"\n"):
+            path = data.directory / split / os.fsdecode(line.partition(b"\t")[2])
+            if line and _is_newer(path, checked) and (reason := fault(path)) is not None:
+                found[str(path)] = reason
+    return found
+
+
+def _is_newer(path: Path, time: float) -> bool:
+    try:
+        # Unlike its time of modification, nobody can set this one.
+        return path.stat().st_ctime >= time
+    except OSError:
+        return True
