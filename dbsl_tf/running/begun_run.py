@@ -168,7 +168,9 @@ def _check_unfinished(
 ) -> None:
     total = config.schedule.epochs * config.cluster.workers
     done = checkpoint.commit if checkpoint else 0
-    if done > total or (done == total and directory.summary.exists()):
+    # The model is written last.
+    complete = directory.summary.exists() and directory.model.exists()
+    if done > total or (done == total and complete):
         raise UserError(
             f"run.dir={directory.path} holds a run of {done // config.cluster.workers} epochs, "
             f"and schedule.epochs={config.schedule.epochs}: raise it to train further, or give "

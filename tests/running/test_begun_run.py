@@ -133,6 +133,17 @@ class TestFailure(TrainingRunCase):
         assert "schedule.epochs was 3, now 9" in run.changes
         assert not self.directory.summary.exists()
 
+    def test_a_run_that_was_interrupted_while_its_model_was_written_is_resumed(self):
+        with self.begin().history:
+            self.checkpoint(6)
+        self.directory.write_json(self.directory.summary, {})
+        with self.begin().history:
+            assert not self.directory.summary.exists()
+        self.directory.write_json(self.directory.summary, {})
+        self.directory.model.touch()
+        with pytest.raises(UserError, match="holds a run of 3 epochs"):
+            self.begin()
+
     def test_a_folder_that_holds_something_else_gets_no_file(self):
         self.directory.path.mkdir()
         (self.directory.path / "notes.txt").write_text("mine")
