@@ -19,11 +19,14 @@ from dbsl_tf.common.import_path import IMPORT_PATH, is_import_path
 from dbsl_tf.config.registries import AUGMENT_FUNCTIONS
 from dbsl_tf.config.section import Section
 
+# Of ratios, and of the alpha of a Beta distribution: beyond them its samples are 0 or 1, or not
+# numbers.
+_SMALLEST, _LARGEST = 0.001, 1000
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
-    if not 0 < bounds[0] <= bounds[1]:
+    if not _SMALLEST <= bounds[0] <= bounds[1] <= _LARGEST:
         raise PydanticCustomError("not_rising", "not rising")
     return bounds
 
@@ -62,12 +65,14 @@ class RandomResizedCrop(Section):
     area: Annotated[Range, AfterValidator(_part)] = Field(
         (0.08, 1.0),
         description="smallest and largest fraction of the image's area",
-        json_schema_extra={"allowed": "two numbers above 0 and up to 1, the larger last"},
+        json_schema_extra={"allowed": f"two numbers from {_SMALLEST} to 1, the larger last"},
     )
     ratio: Range = Field(
         (0.75, 4 / 3),
         description="smallest and largest ratio of width to height",
-        json_schema_extra={"allowed": "two numbers above 0, the larger last"},
+        json_schema_extra={
+            "allowed": f"two numbers from {_SMALLEST} to {_LARGEST}, the larger last"
+        },
     )
 
 
@@ -121,7 +126,10 @@ class MixUp(Section):
 
     name: Literal["mix_up"]
     alpha: float = Field(
-        0.2, gt=0, description="parameter of the Beta(alpha, alpha) distribution of the blend"
+        0.2,
+        ge=_SMALLEST,
+        le=_LARGEST,
+        description="parameter of the Beta(alpha, alpha) distribution of the blend",
     )
 
 
@@ -130,7 +138,10 @@ class CutMix(Section):
 
     name: Literal["cut_mix"]
     alpha: float = Field(
-        1.0, gt=0, description="parameter of the Beta(alpha, alpha) distribution of the area"
+        1.0,
+        ge=_SMALLEST,
+        le=_LARGEST,
+        description="parameter of the Beta(alpha, alpha) distribution of the area",
     )
 
 

@@ -14,6 +14,13 @@ from dbsl_tf.config.names import (
     TransferType,
     UpdateFactor,
 )
+from dbsl_tf.config.ranges import (
+    LARGEST_BATCH,
+    LARGEST_COUNT,
+    LARGEST_FACTOR,
+    LONGEST_WAIT,
+    MOST_WORKERS,
+)
 from dbsl_tf.config.registries import MERGE_RULES, chosen_from
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, Timed
@@ -24,19 +31,21 @@ class ClusterSection(Section):
 
     workers: Annotated[
         int, Effect.RESULT, Fixed("an epoch is one commit of every worker"), Timed("servers")
-    ] = Field(2, ge=1, description="number of workers, n")
+    ] = Field(2, ge=1, le=MOST_WORKERS, description="number of workers, n")
     parameter_servers: Annotated[int, Effect.RESULT, Timed("servers")] = Field(
-        1, ge=1, description="number of parameter servers"
+        1, ge=1, le=MOST_WORKERS, description="number of parameter servers"
     )
     connect_timeout: Annotated[float, Effect.CONDUCT] = Field(
         120.0,
         gt=0,
+        le=LONGEST_WAIT,
         description="seconds to wait for all servers of the cluster; a local cluster is given "
         "longer while its servers are visibly still starting",
     )
     worker_timeout: Annotated[float | None, Effect.CONDUCT] = Field(
         None,
         gt=0,
+        le=LONGEST_WAIT,
         description="seconds after which an unfinished mini-epoch is given to another "
         "worker; null: 10 times as long as mini-epochs take here, at least 20 s, if the worker "
         "does not answer, or 10 times that if it does",
@@ -44,6 +53,7 @@ class ClusterSection(Section):
     max_restarts: Annotated[int, Effect.CONDUCT] = Field(
         10,
         ge=0,
+        le=LARGEST_COUNT,
         description="how many times in a run dead servers of a local cluster are restarted, or "
         "the run is resumed from a checkpoint because a parameter server was lost",
     )
@@ -64,12 +74,18 @@ class DualBatchSection(Section):
     """Small- and large-batch workers (Lu et al., COMPSAC 2022; arXiv 2509.26092)."""
 
     small_workers: int = Field(
-        1, ge=0, description="number of workers with the small batch, n_S; at most cluster.workers"
+        1,
+        ge=0,
+        le=MOST_WORKERS,
+        description="number of workers with the small batch, n_S; at most cluster.workers",
     )
-    large_batch: int = Field(128, ge=1, description="samples in a large batch, B_L")
+    large_batch: int = Field(
+        128, ge=1, le=LARGEST_BATCH, description="samples in a large batch, B_L"
+    )
     extra_time_ratio: Annotated[float, OfSmallWorkers()] = Field(
         1.05,
         ge=1,
+        le=LARGEST_FACTOR,
         description="time of an epoch relative to large batches only, k; a larger k gives "
         "smaller small batches",
     )
@@ -112,6 +128,7 @@ class SyncSection(Section):
     staleness: int | None = Field(
         1,
         ge=0,
+        le=LARGEST_COUNT,
         description="with ssp: by how many mini-epochs, s, a worker may be ahead of the slowest "
         "one and still begin another; 0: like bsp, null: like asp",
     )

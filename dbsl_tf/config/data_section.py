@@ -12,6 +12,7 @@ from dbsl_tf.common.registry import OWN
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
 from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.ranges import LARGEST_IMAGE, MOST_SAMPLES
 from dbsl_tf.config.registries import DATA, chosen_from
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Effect, Fixed, SameWork, Timed
@@ -49,6 +50,7 @@ class DataSection(Section):
     train_samples: Annotated[int | None, Effect.RESULT, SameWork()] = Field(
         None,
         ge=1,
+        le=MOST_SAMPLES,
         description="train on only the first N samples that are not held out; null: on all of them",
     )
     validation_samples: Annotated[
@@ -59,18 +61,22 @@ class DataSection(Section):
     ] = Field(
         0,
         ge=0,
+        le=MOST_SAMPLES,
         description="hold out so many training samples, chosen by run.seed, and evaluate on them "
         "during the training; the test set is then evaluated at the end only. 0: hold out none",
     )
     image_size: Annotated[int | None, Effect.RESULT, Timed("resolutions")] = Field(
         None,
         ge=8,
-        le=2048,
+        le=LARGEST_IMAGE,
         description="height and width to which images are resized, in pixels; null: the size of "
         "the data set's images, 224 for image_folder",
     )
     max_bad_files: Annotated[int, Effect.RESULT] = Field(
-        0, ge=0, description="how many unreadable images of an image_folder may be left out"
+        0,
+        ge=0,
+        le=MOST_SAMPLES,
+        description="how many unreadable images of an image_folder may be left out",
     )
     augment: Annotated[
         tuple[Augmentation, ...], Field(strict=False), Effect.RESULT, Timed("augment")

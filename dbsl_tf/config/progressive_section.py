@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dbsl_tf.config.names import ProgressiveMode
+from dbsl_tf.config.ranges import LARGEST_BATCH, LARGEST_IMAGE, LONGEST, MOST_EPOCHS, SHORTEST
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Timed
 
@@ -32,15 +33,21 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
-Whole = Annotated[int, Field(ge=1)]
+Epoch = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
+Pixels = Annotated[int, Field(ge=1, le=LARGEST_IMAGE)]
+Batch = Annotated[int, Field(ge=1, le=LARGEST_BATCH)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Seconds = Annotated[float, Field(gt=0)]
-Overhead = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST)]
+Overhead = Annotated[float, Field(ge=0, le=LONGEST)]
 
-RisingNumbers = Annotated[
-    tuple[Whole, ...], Field(strict=False), AfterValidator(_not_empty), AfterValidator(_rising)
+RisingSizes = Annotated[
+    tuple[Pixels, ...], Field(strict=False), AfterValidator(_not_empty), AfterValidator(_rising)
 ]
-_RISING = "a list of whole numbers above 0, each larger than the one before, or null"
+RisingEpochs = Annotated[
+    tuple[Epoch, ...], Field(strict=False), AfterValidator(_not_empty), AfterValidator(_rising)
+]
+_RISING = "a list of whole numbers from 1 to {}, each larger than the one before, or null"
+_SECONDS = f"a list of numbers from {SHORTEST} to {LONGEST}, or null"
 _ONE_EACH = "one for each of progressive.resolutions"
 
 
@@ -55,49 +62,51 @@ class ProgressiveSection(Section):
         description="cyclic: image resolution rises from the lowest to the highest within every "
         "stage; single: once over the whole run; off: images keep the resolution of the data",
     )
-    resolutions: Annotated[RisingNumbers | None, Timed("resolutions")] = Field(
+    resolutions: Annotated[RisingSizes | None, Timed("resolutions")] = Field(
         None,
         description="heights and widths of the training images in pixels",
-        json_schema_extra={"allowed": _RISING},
+        json_schema_extra={"allowed": _RISING.format(LARGEST_IMAGE)},
     )
     dropout: Annotated[tuple[Rate, ...], Field(strict=False)] | None = Field(
         None,
         description=f"dropout rates, {_ONE_EACH}; null: model.dropout throughout",
         json_schema_extra={"allowed": "a list of numbers from 0 to below 1, or null"},
     )
-    large_batch: Annotated[tuple[Whole, ...], Field(strict=False)] | None = Field(
+    large_batch: Annotated[tuple[Batch, ...], Field(strict=False)] | None = Field(
         None,
         description=f"samples in a large batch, B_L, {_ONE_EACH}; null: dual_batch.large_batch "
         "throughout",
-        json_schema_extra={"allowed": "a list of whole numbers above 0, or null"},
+        json_schema_extra={
+            "allowed": f"a list of whole numbers from 1 to {LARGEST_BATCH}, or null"
+        },
     )
     a: Annotated[tuple[Seconds, ...], Field(strict=False)] | None = Field(
         None,
         description=f"seconds per sample, {_ONE_EACH}; requires b; null: from time_model.profile",
-        json_schema_extra={"allowed": "a list of numbers above 0, or null"},
+        json_schema_extra={"allowed": _SECONDS},
     )
     b: Annotated[tuple[Seconds, ...], Field(strict=False)] | None = Field(
         None,
         description=f"seconds per batch, {_ONE_EACH}; requires a",
-        json_schema_extra={"allowed": "a list of numbers above 0, or null"},
+        json_schema_extra={"allowed": _SECONDS},
     )
     overhead: Annotated[tuple[Overhead, ...], Field(strict=False)] | None = Field(
         None,
         description=f"seconds a mini-epoch takes beyond its batches, {_ONE_EACH}; requires a and "
         "b; null: 0",
-        json_schema_extra={"allowed": "a list of numbers of at least 0, or null"},
+        json_schema_extra={"allowed": f"a list of numbers from 0 to {LONGEST}, or null"},
     )
-    stage_ends: RisingNumbers | None = Field(
+    stage_ends: RisingEpochs | None = Field(
         None,
         description="last epoch of each stage of cyclic; null: a stage ends at each of "
         "schedule.milestones and at schedule.epochs",
-        json_schema_extra={"allowed": _RISING},
+        json_schema_extra={"allowed": _RISING.format(MOST_EPOCHS)},
     )
-    sub_stage_ends: RisingNumbers | None = Field(
+    sub_stage_ends: RisingEpochs | None = Field(
         None,
         description="last epoch of each resolution in turn, stage by stage; null: the "
         "resolutions of a stage share its epochs evenly",
-        json_schema_extra={"allowed": _RISING},
+        json_schema_extra={"allowed": _RISING.format(MOST_EPOCHS)},
     )
 
     evaluate_current: bool = Field(

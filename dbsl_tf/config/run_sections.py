@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dbsl_tf.config.names import Resume
 from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.ranges import LARGEST_COUNT, MOST_EPOCHS
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect, SetBySweep
 
@@ -15,8 +16,8 @@ from dbsl_tf.config.tags import Effect, SetBySweep
 class CheckpointSection(Section):
     """Checkpoints, from which a run is resumed after an interruption."""
 
-    every: int = Field(1, ge=1, description="epochs between checkpoints")
-    keep: int = Field(3, ge=1, description="how many checkpoints to keep")
+    every: int = Field(1, ge=1, le=MOST_EPOCHS, description="epochs between checkpoints")
+    keep: int = Field(3, ge=1, le=LARGEST_COUNT, description="how many checkpoints to keep")
 
 
 class RunSection(Section):

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.ranges import LARGEST_BATCH, LONGEST, LONGEST_WAIT, MOST_BYTES, SHORTEST
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.sizes import Bytes
 from dbsl_tf.config.tags import Effect
@@ -16,14 +17,18 @@ class TimeModelSection(Section):
     """Time of a mini-epoch: a B + b seconds for each batch of B samples, and an overhead."""
 
     a: Annotated[float | None, Effect.RESULT] = Field(
-        None, gt=0, description="seconds per sample, the same on every worker; requires b"
+        None,
+        ge=SHORTEST,
+        le=LONGEST,
+        description="seconds per sample, the same on every worker; requires b",
     )
     b: Annotated[float | None, Effect.RESULT] = Field(
-        None, gt=0, description="seconds per batch; requires a"
+        None, ge=SHORTEST, le=LONGEST, description="seconds per batch; requires a"
     )
     overhead: Annotated[float, Effect.RESULT] = Field(
         0.0,
         ge=0,
+        le=LONGEST,
         description="seconds a mini-epoch takes beyond its batches, to pull and push the "
         "weights; requires a and b",
     )
@@ -64,11 +69,15 @@ class ProfileSection(Section):
     """The measurement of time and memory by dbsl_tf.profile."""
 
     max_batch: int | None = Field(
-        None, ge=2, description="largest batch to measure; null: dual_batch.large_batch"
+        None,
+        ge=2,
+        le=LARGEST_BATCH,
+        description="largest batch to measure; null: dual_batch.large_batch",
     )
     memory_budget: Bytes | None = Field(
         None,
         gt=0,
+        le=MOST_BYTES,
         description="memory that a worker may use in total, in bytes; null: its share of the "
         "free memory of its host",
         json_schema_extra={
@@ -76,5 +85,5 @@ class ProfileSection(Section):
         },
     )
     seconds: float = Field(
-        120.0, gt=0, description="seconds that measuring one resolution may take"
+        120.0, gt=0, le=LONGEST_WAIT, description="seconds that measuring one resolution may take"
     )

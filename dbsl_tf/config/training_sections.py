@@ -23,12 +23,15 @@ from dbsl_tf.config.names import (
     Stem,
 )
 from dbsl_tf.config.paths import UsablePath
+from dbsl_tf.config.ranges import LARGEST_BATCH, LARGEST_FACTOR, MOST_EPOCHS
 from dbsl_tf.config.registries import LEARNING_RATES, MODELS, OPTIMIZERS, chosen_from
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Effect, Fixed, For, SameWork, Timed
 from dbsl_tf.config.yaml_text import written
 
 _OTHER_WEIGHTS = Fixed("the weights belong to another network")
+# Their learning rates neither overflow nor take long.
+_MOST_MILESTONES = 250
 
 
 # A name, or a name with options.
@@ -201,9 +204,12 @@ class OptimizerSection(Section):
         description="keyword arguments of an optimiser that has no keys of its own here",
         json_schema_extra={"allowed": "a mapping of names to values"},
     )
-    base_lr: float = Field(0.1, gt=0, description="base learning rate")
+    base_lr: float = Field(0.1, gt=0, le=LARGEST_FACTOR, description="base learning rate")
     base_batch: int | None = Field(
-        None, ge=1, description="batch size that base_lr is meant for; null: the large batch"
+        None,
+        ge=1,
+        le=LARGEST_BATCH,
+        description="batch size that base_lr is meant for; null: the large batch",
     )
     lr_scaling: LearningRateScaling = Field(
         "none",
@@ -215,7 +221,7 @@ class OptimizerSection(Section):
     )
     nesterov: Annotated[bool, For("sgd")] = Field(False, description="Nesterov momentum of sgd")
     weight_decay: Annotated[float, For("sgd", "adamw", "lars")] = Field(
-        5e-4, ge=0, description="weight decay of sgd, adamw and lars"
+        5e-4, ge=0, le=LARGEST_FACTOR, description="weight decay of sgd, adamw and lars"
     )
     decay_mode: Annotated[DecayMode, For("sgd")] = Field(
         "l2",
@@ -234,14 +240,21 @@ class OptimizerSection(Section):
         0.999, ge=0, lt=1, description="share of the mean squared gradient that adamw keeps"
     )
     epsilon: Annotated[float, For("adamw")] = Field(
-        1e-7, gt=0, description="what adamw adds to the root of the mean squared gradient"
+        1e-7,
+        gt=0,
+        le=LARGEST_FACTOR,
+        description="what adamw adds to the root of the mean squared gradient",
     )
     trust_coefficient: Annotated[float, For("lars")] = Field(
-        0.001, gt=0, description="length of a step of lars at learning rate 1, relative to a weight"
+        0.001,
+        gt=0,
+        le=LARGEST_FACTOR,
+        description="length of a step of lars at learning rate 1, relative to a weight",
     )
     clip_norm: Annotated[float | None, Timed("clip_norm", added=True)] = Field(
         None,
         gt=0,
+        le=LARGEST_FACTOR,
         description="largest norm of all gradients together, to which larger ones are scaled "
         "down; null: any",
     )
@@ -289,7 +302,7 @@ def _optimizers(field: FieldInfo) -> tuple[str, ...]:
 class ScheduleSection(Section):
     """Length of the run and learning rate over time; an epoch is one commit of every worker."""
 
-    epochs: Annotated[int, SameWork()] = Field(ge=1, description="epochs to train")
+    epochs: Annotated[int, SameWork()] = Field(ge=1, le=MOST_EPOCHS, description="epochs to train")
     learning_rate: Annotated[str | None, Effect.RESULT] = Field(
         None,
         description="instead of optimizer.base_lr and the keys below: a function of yours, without "
@@ -301,17 +314,27 @@ class ScheduleSection(Section):
         description="how the learning rate falls: by gamma at each milestone, or along half a "
         "cosine from the end of the warm-up to 0 at the end of the run",
     )
-    milestones: Annotated[tuple[float, ...], Field(strict=False)] = Field(
-        (),
-        description="epochs at which the learning rate is multiplied by gamma; those at or "
-        "beyond schedule.epochs have no effect",
-        json_schema_extra={"allowed": "a list of numbers above 0, each larger than the one before"},
+    milestones: Annotated[tuple[float, ...], Field(strict=False, max_length=_MOST_MILESTONES)] = (
+        Field(
+            (),
+            description="epochs at which the learning rate is multiplied by gamma; those at or "
+            "beyond schedule.epochs have no effect",
+            json_schema_extra={
+                "allowed": "a list of numbers above 0, each larger than the one before, at most "
+                f"{_MOST_MILESTONES}"
+            },
+        )
     )
-    gamma: float = Field(0.1, gt=0, description="factor of the learning rate at a milestone")
+    gamma: float = Field(0.1, gt=0, le=10, description="factor of the learning rate at a milestone")
     warmup_epochs: float = Field(
-        0.0, ge=0, description="epochs over which the learning rate rises linearly to base_lr"
+        0.0,
+        ge=0,
+        le=MOST_EPOCHS,
+        description="epochs over which the learning rate rises linearly to base_lr",
     )
-    eval_every: int = Field(1, ge=1, description="epochs between evaluations on the test set")
+    eval_every: int = Field(
+        1, ge=1, le=MOST_EPOCHS, description="epochs between evaluations on the test set"
+    )
 
     @field_validator("milestones", mode="after")
     @classmethod

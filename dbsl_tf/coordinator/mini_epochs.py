@@ -31,6 +31,7 @@ from dbsl_tf.shared_model.stored_model import Slot
 
 # A mini-epoch whose result is not finite is trained once more from fresh weights.
 _TRIES = 2
+_SEEDS = 2**63  # sent as int64
 # Seconds before a mini-epoch is handed out again that reached a worker not allowed to begin.
 _PAUSE = 0.005
 
@@ -201,7 +202,7 @@ class MiniEpochs:
         rates = active.learning_rates(epoch if self._in_rounds else number / workers)
         rates = [rate * self.learning_rate_factor for rate in rates]
         seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
-        seeds = [self._settings.seed * total + seed for seed in seeds]
+        seeds = [(self._settings.seed * total + seed) % _SEEDS for seed in seeds]
         assignments = Assignments.of(active.steps, rates, seeds, self._dispatcher.allowed())
         return MiniEpoch(number, slot, start, active, rates, assignments)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Bytes of a number as it is sent, and as it is stored.
 _SENT_BYTES = {"float32": 4, "bfloat16": 2}
 _STORED_BYTES = 4
+# Each takes some 50 bytes.
+_MOST_COMMITS = 20_000_000
 # Mean failures of a mini-epoch; with 3 one of 20 tries is finished.
 _MOST_FAILURES = 3.0
 
@@ -155,8 +157,16 @@ def scenario_of(settings: RunSettings, section: SimulateSection) -> tuple[Scenar
         section: the hardware.
 
     Raises:
-        UserError: there is no time model, no plan, or no size of the model.
+        UserError: there is no time model, no plan, or no size of the model; or there are too many
+            commits to simulate.
     """
+    commits = section.epochs * settings.cluster.workers
+    if commits > _MOST_COMMITS:
+        raise UserError(
+            f"simulate.epochs is {section.epochs}, which with {settings.cluster.workers} workers "
+            f"(cluster.workers) is {commits:,} commits; give at most "
+            f"{_MOST_COMMITS // settings.cluster.workers}"
+        )
     plan = settings.plan(time_models_of(settings)[settings.highest.resolution])
     number_bytes = _SENT_BYTES[settings.cluster.transfer_dtype]
     total = section.model_bytes or number_bytes * sent_numbers(settings)

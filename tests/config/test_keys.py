@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import re
+
+import pytest
+
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import (
     AUGMENTATIONS,
     DATASET_NAMES,
@@ -19,13 +24,29 @@ def test_every_key_has_a_meaning_and_allowed_values() -> None:
 def test_ranges_choices_and_defaults_are_told() -> None:
     keys = {description.key: description for description in describe_keys()}
     assert keys["model.dropout"].allowed == "a number from 0 to below 1"
-    assert keys["data.train_samples"].allowed == "a whole number of at least 1, or null"
+    assert keys["data.train_samples"].allowed == "a whole number from 1 to 10000000000, or null"
     assert keys["dual_batch.rounding"].allowed == "one of nearest, floor"
     assert keys["dual_batch.rounding"].default == "nearest"
     assert keys["optimizer.nesterov"].default == "false"
     assert keys["schedule.epochs"].default is None
     assert keys["time_model.a"].default == "null"
     assert keys["profile.memory_budget"].allowed.endswith("8GB or 8GiB, or null")
+
+
+@pytest.mark.parametrize("value", ["1e308", "1e-300", str(2**61), "-1e308"])
+def test_every_number_has_a_range(tmp_path, value: str) -> None:
+    """It lies far beyond what anyone trains with."""
+    path = tmp_path / "run.yaml"
+    path.write_text("data: {name: digits}\nmodel: {name: resnet8}\nschedule: {epochs: 1}\n")
+    for description in describe_keys():
+        # A milestone beyond the end is allowed. So is a small factor.
+        if "number" not in description.allowed or description.key == "schedule.milestones":
+            continue
+        if value == "1e-300" and not description.allowed.startswith(("a whole", "a list of whole")):
+            continue
+        for text in (value, f"[{value}]"):
+            with pytest.raises(UserError, match=re.escape(description.key)):
+                load_config(path, [f"{description.key}={text}"])
 
 
 def test_a_default_can_be_given_as_it_is_written(tmp_path) -> None:

@@ -44,7 +44,7 @@ def fit(folder: Path, epochs: Any = 1, plan: dict | None = None, **given: Any) -
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epochs": 0}, "epochs is 0; give a whole number of at least 1"),
+        ({"epochs": 0}, "epochs is 0; give a whole number from 1 to 1000000"),
         ({"epochs": "3"}, "epochs is '3'; give a whole number"),
         ({"plan": {"workers": 0}}, "plan.workers is 0; give a whole number"),
         ({"plan": {"workers": 2.0}}, "plan.workers is 2.0; give a whole number"),

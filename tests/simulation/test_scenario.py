@@ -120,6 +120,10 @@ class TestFromConfig:
         mini_epoch = measured.training_seconds[1] + measured.exchange_seconds
         assert mini_epoch - given.training_seconds[1] == pytest.approx(0.3)
 
+    def test_no_more_commits_than_there_is_memory_for(self):
+        with pytest.raises(UserError, match="simulate.epochs is 10000, which with 2001 .* 9995$"):
+            of("quickstart.yaml", "simulate.epochs=10000", "cluster.workers=2001")
+
     def test_classes_that_nobody_knows(self):
         with pytest.raises(UserError, match="give simulate.model_bytes"):
             of("imagenet_hybrid.yaml", "simulate.samples_per_worker=1000")

@@ -1,0 +1,19 @@
+"""The largest values of numbers that have no bound of their own.
+
+They are far beyond anything that is trained, so that nothing computed from them overflows or takes
+more memory than there is.
+"""
+
+from __future__ import annotations
+
+MOST_WORKERS = 100_000
+MOST_EPOCHS = 1_000_000
+MOST_SAMPLES = 10_000_000_000
+LARGEST_BATCH = 1_000_000
+LARGEST_IMAGE = 2048  # pixels a side
+LARGEST_FACTOR = 1_000_000
+LARGEST_COUNT = 1_000_000_000
+MOST_BYTES = 2**60
+LONGEST = 1_000_000  # seconds of a step or a mini-epoch
+LONGEST_WAIT = 1_000_000_000  # seconds
+SHORTEST = 1e-12  # seconds
