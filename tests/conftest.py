@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Bound every test by a multiple of what the longest one takes."""
     patience.calibrate()
+    # Shells ignore Ctrl-C for background commands, and nohup SIGHUP; child processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if config.option.timeout is None:
         config.option.timeout = patience.at_most(LONGEST)
 

@@ -26,7 +26,6 @@ from tests.support.networks import (
     skip_without_namespaces,
 )
 from tests.support.patience import wait_until
-from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = """
@@ -58,10 +57,6 @@ def running(
 ) -> Iterator[subprocess.Popen]:
     """The command as started by a user whose cache is in the folder of `config`."""
 
-    def prepare_child() -> None:
-        before()
-        accept_interrupts()
-
     with ExitStack() as stack:
         process = subprocess.Popen(
             [sys.executable, "-m", module, "--config", str(config), *overrides],
@@ -70,7 +65,7 @@ def running(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=prepare_child,
+            preexec_fn=before,
         )
         stack.callback(process.communicate)
         stack.callback(process.kill)

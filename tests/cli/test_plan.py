@@ -13,7 +13,6 @@ import pytest
 
 from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN
 from tests.support.commands import check_one_line_mistake
-from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/cifar100_compsac.yaml"
@@ -201,7 +200,6 @@ def _run_main(body: str) -> subprocess.CompletedProcess[str]:
         "import os, signal, socket\nfrom dbsl_tf.cli.command_line import run\n"
         "from dbsl_tf.common.errors import UserError\n"
         f"def main(arguments):\n    {body}\nrun(main)",
-        preexec_fn=accept_interrupts,
     )
 
 

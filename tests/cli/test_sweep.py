@@ -12,7 +12,6 @@ import pytest
 
 from tests.support.commands import check_one_line_mistake
 from tests.support.networks import silent_isolation
-from tests.support.signals import accept_interrupts
 from tests.support.tiny_runs import CONFIGURATION, ROOT
 
 PRETENDED = f"{shlex.quote(sys.executable)} -m tests.support.pretended_training"
@@ -35,7 +34,6 @@ class TestSweepCommand:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=accept_interrupts,
         )
 
     def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.patience import wait_until
-from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
@@ -50,7 +49,6 @@ def start(launcher: str, *arguments: str, env: Mapping[str, str]) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=accept_interrupts,
     )
 
 

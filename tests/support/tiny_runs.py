@@ -17,7 +17,6 @@ import tensorflow as tf
 from tests.support.faults import IN_THE_LOOP, mark_of, pipe_of
 from tests.support.networks import silent_isolation
 from tests.support.patience import wait_until
-from tests.support.signals import accept_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
@@ -80,7 +79,6 @@ class TinyRunCase(tf.test.TestCase):
             },
             stdout=output,
             stderr=errors,
-            preexec_fn=accept_interrupts,
         )
         self._streams[process.pid] = streams
         self.addCleanup(process.kill)
