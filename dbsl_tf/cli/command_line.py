@@ -20,6 +20,7 @@ from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.registry import OWN
+from dbsl_tf.common.visible import visible
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config, KeyDescription
@@ -180,10 +181,10 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
             status = code if isinstance(code, int) else int(code is not None)
         sys.stdout.flush()
     except UserError as error:
-        _complain(f"error: {' '.join(str(error).splitlines())}")
+        _complain(f"error: {visible(str(error))}")
         status = USER_ERROR_STATUS
     except ClusterError as error:
-        _complain(f"error: {' '.join(str(error).splitlines())}")
+        _complain(f"error: {visible(str(error))}")
         status = CLUSTER_ERROR_STATUS
     except HungUp:
         status = HUNG_UP_STATUS
@@ -202,7 +203,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         fault = fault_of_the_machine(error)
         if fault is None:
             raise
-        _complain(f"error: {fault}")
+        _complain(f"error: {visible(fault)}")
         status = USER_ERROR_STATUS
     _leave(status)
 

@@ -28,8 +28,13 @@ from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.overrides import override
 from dbsl_tf.config.registries import MERGE_RULES, MODELS, OPTIMIZERS
-from dbsl_tf.data.changed_images import naming_changed_images
-from dbsl_tf.data.configured import prepare_missing, prepare_on_worker, training_data
+from dbsl_tf.data.changed_images import ChangedImages, naming_changed_images
+from dbsl_tf.data.configured import (
+    leave_out_changed,
+    prepare_missing,
+    prepare_on_worker,
+    training_data,
+)
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -42,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         check_size(config.cluster, task)
         if task.role != CHIEF:
             if task.role == WORKER:
+                # Checking image files loads TensorFlow.
+                onednn.apply(config.compute.onednn)
                 prepare_on_worker(config.data)
             serve(task, config.cluster.connect_timeout, config.compute.onednn)
             return 0
@@ -57,6 +64,13 @@ def main(arguments: Sequence[str]) -> int:
         if restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
         console.print(f"{lost}; resuming from the last checkpoint", soft_wrap=True)
+        restart(override("run.dir", str(directory.path)), "run.resume=auto")
+    except ChangedImages as changed:
+        # The servers of a TF_CONFIG cluster have lists of their own.
+        if task is not None or restarts_so_far(os.environ) >= config.cluster.max_restarts:
+            raise
+        leave_out_changed(config.data, changed)
+        console.print("images have changed: resuming without them from the last checkpoint")
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     return 0
 
@@ -106,8 +120,7 @@ def coordinate(
     check_imported(config)
     # Whatever must not be touched is refused before arrays are written there.
     directory.resumes(config.run.resume)
-    if not config.data.is_builtin:
-        onednn.apply(config.compute.onednn)
+    onednn.apply(config.compute.onednn)
     data = training_data(config.data, directory.arrays, config.run.seed)
     source = Source(options.config, options.overrides)
     run = begin_or_resume(config, source, directory, data, console)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,25 @@ from dbsl_tf.data.training_data import TrainingData
 _NAMED_AT_MOST = 5
 
 
+class ChangedImages(UserError):
+    """Images changed after they were checked and can no longer be decoded.
+
+    Args:
+        directory: `data.dir`.
+        reasons: why, by their paths there.
+    """
+
+    def __init__(self, directory: Path, reasons: Mapping[str, str]) -> None:
+        named = [f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED_AT_MOST]]
+        more = len(reasons) - len(named)
+        text = ", ".join(named) + (f" and {more} more" if more else "")
+        super().__init__(
+            f"data.dir is {directory}: {len(reasons)} image(s) changed after they were checked and "
+            f"cannot be read: {text}; restore or remove them, and start again"
+        )
+        self.reasons = reasons
+
+
 @contextmanager
 def naming_changed_images(data: TrainingData) -> Iterator[None]:
     """Where the context fails because images can no longer be decoded, the error names them.
@@ -28,7 +47,7 @@ def naming_changed_images(data: TrainingData) -> Iterator[None]:
         data: what is read in the context; nothing is done for data other than image folders.
 
     Raises:
-        UserError: images of this machine have changed since they were checked.
+        ChangedImages: images of this machine have changed since they were checked.
     """
     try:
         yield
@@ -36,20 +55,16 @@ def naming_changed_images(data: TrainingData) -> Iterator[None]:
         raise
     except Exception as error:
         files = data.files if isinstance(data, ImageClassificationData) else None
-        changed = _changed(files) if isinstance(files, ImageData) else {}
+        if not isinstance(files, ImageData):
+            raise
+        changed = _changed(files)
         if not changed:
             raise
-        named = [f"{path} ({reason})" for path, reason in list(changed.items())[:_NAMED_AT_MOST]]
-        more = len(changed) - len(named)
-        text = ", ".join(named) + (f" and {more} more" if more else "")
-        raise UserError(
-            f"data.dir: {len(changed)} image(s) changed after they were checked and cannot be "
-            f"read: {text}; restore or remove them, and start again"
-        ) from error
+        raise ChangedImages(files.directory, changed) from error
 
 
 def _changed(data: ImageData) -> dict[str, str]:
-    """Returns the images that have become unreadable, with the reason."""
+    """Returns the images that have become unreadable, by path in `data.dir`, with the reason."""
     found = {}
     for split, file in ((TRAIN, data.train_list), (TEST, data.test_list)):
         try:
@@ -57,9 +72,10 @@ def _changed(data: ImageData) -> dict[str, str]:
         except OSError:
             continue
         for line in content.split(b"\n"):
-            path = data.directory / split / os.fsdecode(line.partition(b"\t")[2])
+            name = f"{split}/" + os.fsdecode(line.partition(b"\t")[2])
+            path = data.directory / name
             if line and _is_newer(path, checked) and (reason := fault(path)) is not None:
-                found[str(path)] = reason
+                found[name] = reason
     return found
 
 

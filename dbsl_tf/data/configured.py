@@ -15,8 +15,13 @@ from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, dataset_spec
 from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.config.registries import DATA
+from dbsl_tf.data.changed_images import ChangedImages
 from dbsl_tf.data.image_classification import ImageClassificationData
-from dbsl_tf.data.image_folder import count_training_images, prepare_image_folder
+from dbsl_tf.data.image_folder import (
+    count_training_images,
+    leave_out,
+    prepare_image_folder,
+)
 from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.own_copy import hold_own_copy
 from dbsl_tf.data.prepare import PreparedData, is_prepared, prepare
@@ -134,6 +139,17 @@ def prepare_data(section: DataSection) -> PreparedData:
             f"training images; give null or 1 to {present}"
         )
     return data
+
+
+def leave_out_changed(section: DataSection, changed: ChangedImages) -> None:
+    """Leaves images out from now on that cannot be read any more.
+
+    Raises:
+        UserError: more are unreadable than `data.max_bad_files`, or the folder cannot be read.
+    """
+    assert section.dir is not None
+    leave_out(section.dir, changed.reasons, _image_cache())
+    prepare_data(section)
 
 
 def prepare_missing(section: DataSection) -> None:

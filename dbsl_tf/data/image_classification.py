@@ -74,6 +74,10 @@ class ImageClassificationData:
         facts = dataset_facts(self.files.spec)
         if isinstance(self.files, ImageData):
             facts["class_names"] = self.class_names
+            facts["class_counts"] = {
+                name: list(counts) for name, counts in self.files.class_counts.items()
+            }
+            facts["left_out"] = list(self.files.left_out)
         return {**facts, **(self.held_out.facts() if self.held_out else {})}
 
     def element_spec(self, resolution: int | None = None) -> tuple[tf.TensorSpec, tf.TensorSpec]:

@@ -8,21 +8,29 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.common.atomic_folder import make_folder
+from dbsl_tf.common.checksums import KEY as CHECKSUM
 from dbsl_tf.common.checksums import verified, with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_bytes, read_text
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
-from dbsl_tf.data.image_check import fault, unreadable_images
-from dbsl_tf.data.image_listing import TEST, TRAIN, class_folders, list_images
+from dbsl_tf.data.image_check import unreadable_images
+from dbsl_tf.data.image_listing import (
+    TEST,
+    TRAIN,
+    class_folders,
+    list_images,
+    names_beside_classes,
+)
+from dbsl_tf.data.usable_images import check_every_class, check_unreadable
 
 _INDEX = "index.json"
-_INDEX_VERSION = 1
+_INDEX_VERSION = 2
 _LISTS_NAME = re.compile("lists-[0-9a-f]{16}")
-_NAMED_AT_MOST = 5
 # Ten million names.
 LARGEST_LIST = 1 << 30
 
@@ -51,6 +59,8 @@ class ImageData:
             being relative to `train` or `val`. Their name is derived from their content, so workers
             that find them have the same images.
         unreadable: the images left out, as paths in `directory`, with the reason.
+        left_out: a line on each kind of things that are no images of a class.
+        class_counts: the images of each class, in the training and in the test set.
     """
 
     spec: ImageFolder
@@ -58,6 +68,8 @@ class ImageData:
     train_list: Path
     test_list: Path
     unreadable: dict[str, str]
+    left_out: tuple[str, ...]
+    class_counts: dict[str, tuple[int, int]]
 
 
 def prepare_image_folder(
@@ -66,8 +78,7 @@ def prepare_image_folder(
     """Returns the images of `directory`, each of which is decoded once to check it.
 
     The results are kept in `cache` until a file is added, removed or renamed, and are made again if
-    the cached list is damaged. The names of unreadable images are printed to standard error every
-    time.
+    the cached list is damaged. What is left out is printed to standard error every time.
 
     Args:
         directory: `data.dir`, with the folders `train` and `val`; see `list_images`.
@@ -81,8 +92,8 @@ def prepare_image_folder(
     """
     directory, index = _find(directory, cache)
     unreadable = index["unreadable"]
-    _judge(directory, unreadable, max_bad_files)
-    _require_images(directory, index)
+    check_unreadable(directory, unreadable, max_bad_files)
+    check_every_class(directory, index[TRAIN], index[TEST])
     if not _LISTS_NAME.fullmatch(index["lists"]):
         raise ValueError("it has no lists")
     lists = cache / index["lists"]
@@ -97,6 +108,8 @@ def prepare_image_folder(
         train_list=lists / f"{TRAIN}.tsv",
         test_list=lists / f"{TEST}.tsv",
         unreadable=unreadable,
+        left_out=tuple(index["left_out"]),
+        class_counts={name: (n, index[TEST][name]) for name, n in index[TRAIN].items()},
     )
 
 
@@ -110,6 +123,36 @@ def count_training_images(directory: Path | None, cache: Path) -> int:
     return sum(index[TRAIN].values())
 
 
+def leave_out(directory: Path, reasons: Mapping[str, str], cache: Path) -> None:
+    """Notes that images cannot be read any more, until their files change.
+
+    Args:
+        directory: `data.dir`.
+        reasons: why, by their paths there; those that are not listed any more are ignored.
+        cache: as for `prepare_image_folder`.
+
+    Raises:
+        UserError: a folder cannot be read or written.
+    """
+    directory, index = _find(directory, cache)
+    contents = {}
+    for split in (TRAIN, TEST):
+        kept = []
+        for line in read_bytes(cache / index["lists"] / f"{split}.tsv", LARGEST_LIST).split(b"\n"):
+            path = os.fsdecode(line.partition(b"\t")[2])
+            reason = reasons.get(f"{split}/{path}")
+            if reason is None:
+                kept.append(line)
+            else:
+                index["unreadable"][f"{split}/{path}"] = reason
+                index[split][path.partition("/")[0]] -= 1
+        contents[split] = b"\n".join(kept)
+    index["states"] = _states(directory, index["unreadable"])
+    folder = cache / f"index-{_fingerprint(directory)}"
+    shutil.rmtree(folder)
+    make_folder(folder, lambda target: _store(index, contents, cache, target))
+
+
 def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
     """Returns the absolute folder and its `_index`; raises UserError."""
     if directory is None:
@@ -119,20 +162,24 @@ def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
         )
     directory = directory.absolute()
     try:
-        return directory, _index(directory, cache)
+        index = _index(directory, cache)
     except OSError as error:
         reason = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
         raise UserError(
             f"data.dir is {directory}, whose images cannot be listed ({reason}); correct the "
             "permissions, or free some space in the cache folder"
         ) from error
+    if index["left_out"]:
+        print(f"in {directory}, left out:", *index["left_out"], sep="\n  ", file=sys.stderr)
+    return directory, index
 
 
 def _index(directory: Path, cache: Path) -> dict:
     """Returns the cached findings about `directory`, after making them if there are none.
 
-    The splits map class names to readable images, "unreadable" paths to reasons, and
-    "lists" is the folder of the lists inside `cache`.
+    The splits map class names to readable images, "unreadable" paths to reasons and "states" to
+    what the files were like then, "left_out" has lines, and "lists" is the folder of the lists
+    inside `cache`.
     """
     folder = cache / f"index-{_fingerprint(directory)}"
     if folder.exists():
@@ -142,7 +189,8 @@ def _index(directory: Path, cache: Path) -> dict:
             reason = " ".join(str(error).split())[:100]
             print(f"{folder} is damaged ({reason}); making it again", file=sys.stderr, flush=True)
         else:
-            if not any(fault(directory / name) is None for name in index["unreadable"]):
+            # One that was mended has the same name as before.
+            if index["states"] == _states(directory, index["unreadable"]):
                 return index
         shutil.rmtree(folder)
     make_folder(folder, lambda target: _write_index(directory, cache, target))
@@ -153,7 +201,10 @@ def _read(folder: Path, cache: Path) -> dict:
     """Returns the stored findings; raises nearly any exception if they are damaged."""
     if not (folder / _INDEX).exists():
         raise ValueError(f"it has no {_INDEX}")
-    index = verified(json.loads(read_text(folder / _INDEX, TABLE)))
+    content = json.loads(read_text(folder / _INDEX, TABLE))
+    if CHECKSUM not in content:
+        raise ValueError("it has no checksum")
+    index = verified(content)
     if not _LISTS_NAME.fullmatch(index["lists"]):
         raise ValueError("it has no lists")
     lists = cache / index["lists"]
@@ -168,7 +219,21 @@ def _read(folder: Path, cache: Path) -> dict:
             raise ValueError(f"it has other numbers of images than {index['lists']}")
     if not all(isinstance(text, str) for text in index["unreadable"].values()):
         raise ValueError("its unreadable images have no reasons")
+    if not all(isinstance(line, str) for line in index["left_out"]):
+        raise ValueError("it does not say what is left out")
     return index
+
+
+def _states(directory: Path, names: Iterable[str]) -> dict[str, list[int]]:
+    """Returns times and sizes of files, by which a mended one is noticed."""
+    states = {}
+    for name in names:
+        try:
+            status = (directory / name).stat()
+            states[name] = [status.st_mtime_ns, status.st_ctime_ns, status.st_size]
+        except OSError:
+            states[name] = []
+    return states
 
 
 def _fingerprint(directory: Path) -> str:
@@ -177,27 +242,38 @@ def _fingerprint(directory: Path) -> str:
     for split in (TRAIN, TEST):
         for name in class_folders(directory, split):
             state.append([split, name, (directory / split / name).stat().st_mtime_ns])
+        state.append([split, names_beside_classes(directory, split)])
     return _digest(json.dumps(state).encode())
 
 
 def _write_index(directory: Path, cache: Path, target: Path) -> None:
-    names, *listings = list_images(directory)
+    listed = list_images(directory)
+    listings = (listed.train, listed.test)
     files = [f"{listing.split}/{path}" for listing in listings for _, path in listing.files]
     unreadable = unreadable_images(directory, files)
-    index: dict = {"unreadable": unreadable}
+    index: dict = {
+        "unreadable": unreadable,
+        "states": _states(directory, unreadable),
+        "left_out": listed.left_out,
+    }
     contents = {}
     for listing in listings:
         readable = listing.without(set(unreadable))
-        counts = [0] * len(names)
+        counts = [0] * len(listed.classes)
         for label, _ in readable.files:
             counts[label] += 1
-        index[listing.split] = dict(zip(names, counts, strict=True))
-        contents[f"{listing.split}.tsv"] = readable.to_bytes()
+        index[listing.split] = dict(zip(listed.classes, counts, strict=True))
+        contents[listing.split] = readable.to_bytes()
+    _store(index, contents, cache, target)
+
+
+def _store(index: dict, contents: Mapping[str, bytes], cache: Path, target: Path) -> None:
+    """Writes the lists of the splits to the cache, and the index to the folder `target`."""
     index["lists"] = f"lists-{_digest(*contents.values())}"
 
     def write_lists(folder: Path) -> None:
-        for name, content in contents.items():
-            (folder / name).write_bytes(content)
+        for split, content in contents.items():
+            (folder / f"{split}.tsv").write_bytes(content)
 
     make_folder(cache / index["lists"], write_lists)
     (target / _INDEX).write_text(json.dumps(with_checksum(index), indent=1), encoding="utf-8")
@@ -208,36 +284,3 @@ def _digest(*contents: bytes) -> str:
     for content in contents:
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()[:16]
-
-
-def _judge(directory: Path, unreadable: dict[str, str], max_bad_files: int) -> None:
-    """Prints unreadable images; raises UserError if there are too many."""
-    if not unreadable:
-        return
-    named = [f"{name} ({reason})" for name, reason in sorted(unreadable.items())]
-    if len(named) <= max_bad_files:
-        print(f"{len(named)} unreadable image(s) left out:", *named, sep="\n  ", file=sys.stderr)
-        return
-    rest = len(named) - _NAMED_AT_MOST
-    more = f" and {rest} more, listed above" if rest > 0 else ""
-    if rest > 0:
-        print(*named, sep="\n", file=sys.stderr)
-    raise UserError(
-        f"data.dir is {directory}, which has {len(named)} unreadable image(s), more than "
-        f"data.max_bad_files={max_bad_files}: {', '.join(named[:_NAMED_AT_MOST])}{more}; replace "
-        "or remove them, or raise data.max_bad_files to leave them out"
-    )
-
-
-def _require_images(directory: Path, index: dict) -> None:
-    for name, count in index[TRAIN].items():
-        if count == 0:
-            raise UserError(
-                f"data.dir is {directory}: {directory / TRAIN / name} has no readable image; add "
-                "JPEG or PNG files, or remove the class"
-            )
-    if sum(index[TEST].values()) == 0:
-        raise UserError(
-            f"data.dir is {directory}: {directory / TEST} has no readable image; add JPEG or PNG "
-            "files"
-        )

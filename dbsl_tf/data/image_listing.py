@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.left_out import LeftOut
+from dbsl_tf.data.lookalikes import alike
 
 TRAIN, TEST = "train", "val"
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -36,13 +38,29 @@ class Listing:
         return b"\n".join(b"%d\t%s" % (label, os.fsencode(path)) for label, path in self.files)
 
 
-def list_images(directory: Path) -> tuple[tuple[str, ...], Listing, Listing]:
-    """Returns the class names, the training and the test files of `directory`.
+@dataclass(frozen=True)
+class ListedImages:
+    """The images of a folder.
+
+    Attributes:
+        classes: their names, in the order of the labels.
+        train, test: the images of each split.
+        left_out: a line on each kind of things that are no images of a class; see `LeftOut`.
+    """
+
+    classes: tuple[str, ...]
+    train: Listing
+    test: Listing
+    left_out: tuple[str, ...]
+
+
+def list_images(directory: Path) -> ListedImages:
+    """Returns the images of `directory`.
 
     The folders in `train/`, sorted by name, are the classes 0, 1, …; those in `val/` have the same
     names. An image is a file whose name ends in .jpg, .jpeg or .png in any case; hidden and other
-    files are ignored. Training files are in a fixed order that is unrelated to their classes, so
-    that the first N are a fair sample.
+    files are passed over. Training files are in a fixed order that is unrelated to their classes,
+    so that the first N are a fair sample.
 
     Raises:
         UserError: there is no such folder, class or image.
@@ -56,15 +74,18 @@ def list_images(directory: Path) -> tuple[tuple[str, ...], Listing, Listing]:
         )
     labels = {name: label for label, name in enumerate(names)}
     test_names = class_folders(directory, TEST)
-    for name in test_names:
-        if name not in labels:
-            raise UserError(
-                f"data.dir is {directory}: {directory / TEST / name} is not a class of the "
-                f"training images; remove it, or add {directory / TRAIN / name}"
-            )
-    train = sorted(_files(directory / TRAIN, labels), key=_arbitrary)
-    test = _files(directory / TEST, {name: labels[name] for name in test_names})
-    return tuple(names), Listing(TRAIN, tuple(train)), Listing(TEST, tuple(sorted(test)))
+    _check_known(directory, names, test_names)
+    left_out = LeftOut(_SUFFIXES)
+    for split in (TRAIN, TEST):
+        left_out.add_beside_classes(split, _beside_classes(directory, split))
+    train = sorted(_files(directory, TRAIN, labels, left_out), key=_arbitrary)
+    test = _files(directory, TEST, {name: labels[name] for name in test_names}, left_out)
+    listings = Listing(TRAIN, tuple(train)), Listing(TEST, tuple(sorted(test)))
+    twins = [
+        f"classes that look alike, but are different: {one!a} and {other!a} in {TRAIN}"
+        for one, other in alike(names)
+    ]
+    return ListedImages(tuple(names), *listings, (*left_out.lines(), *twins))
 
 
 def class_folders(directory: Path, split: str) -> list[str]:
@@ -73,23 +94,63 @@ def class_folders(directory: Path, split: str) -> list[str]:
     Raises:
         UserError: the folder of the split is missing.
     """
+    return sorted(entry.name for entry in _entries(directory, split) if entry.is_dir())
+
+
+def names_beside_classes(directory: Path, split: str) -> list[str]:
+    """Returns the names of what lies beside the class folders of a split, sorted.
+
+    Raises:
+        UserError: the folder of the split is missing.
+    """
+    return sorted(entry.name for entry in _beside_classes(directory, split))
+
+
+def _beside_classes(directory: Path, split: str) -> list[os.DirEntry[str]]:
+    return [entry for entry in _entries(directory, split) if not entry.is_dir()]
+
+
+def _entries(directory: Path, split: str) -> list[os.DirEntry[str]]:
+    """Returns what is in the folder of a split and not hidden."""
     if not (directory / split).is_dir():
         raise UserError(
             f"data.dir is {directory}, which has no folder {split}; image_folder needs the folders "
             f"{TRAIN} and {TEST}, each with a folder of images for every class"
         )
     with os.scandir(directory / split) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and _visible(entry.name))
+        return [entry for entry in entries if _visible(entry.name)]
 
 
-def _files(folder: Path, labels: dict[str, int]) -> Iterator[tuple[int, str]]:
+def _check_known(directory: Path, classes: list[str], test_names: list[str]) -> None:
+    """Raises UserError if a class of the test images is none of the training images."""
+    for name in test_names:
+        if name in classes:
+            continue
+        for known, _ in alike(classes, [name]):
+            raise UserError(
+                f"data.dir is {directory}: the class {known!a} in {TRAIN} and {name!a} in {TEST} "
+                "look alike, but are different names; rename one of the folders"
+            )
+        raise UserError(
+            f"data.dir is {directory}: {directory / TEST / name} is not a class of the "
+            f"training images; remove it, or add {directory / TRAIN / name}"
+        )
+
+
+def _files(
+    directory: Path, split: str, labels: dict[str, int], left_out: LeftOut
+) -> Iterator[tuple[int, str]]:
     for name, label in labels.items():
-        with os.scandir(folder / name) as entries:
+        with os.scandir(directory / split / name) as entries:
             for entry in entries:
-                if entry.name.lower().endswith(_SUFFIXES) and _visible(entry.name):
-                    if "\n" in entry.path:
-                        raise UserError(f"{entry.path!r} has a line break in its name; rename it")
-                    yield label, f"{name}/{entry.name}"
+                if not _visible(entry.name):
+                    continue
+                if not entry.name.lower().endswith(_SUFFIXES):
+                    left_out.add_to_class(f"{split}/{name}", entry)
+                    continue
+                if "\n" in entry.path:
+                    raise UserError(f"{entry.path!r} has a line break in its name; rename it")
+                yield label, f"{name}/{entry.name}"
 
 
 def _visible(name: str) -> bool:

@@ -16,6 +16,7 @@ from dbsl_tf.reporting.measures import Measures, measures
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
 from dbsl_tf.reporting.run_tables import (
+    class_table,
     compute_part,
     data_table,
     event_table,
@@ -53,6 +54,7 @@ class RunSection:
     figures: Sequence[FigurePart]
     config_text: str
     data: Table | None
+    classes: Table | None
     compute: Part
     versions: Part
 
@@ -103,6 +105,7 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
         ],
         config_text=run.config_text,
         data=data_table(run) if run.config_text else None,
+        classes=class_table(run),
         compute=compute_part(run),
         versions=versions_part(run),
     )

@@ -12,6 +12,10 @@ from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.wording import median_and_range, number
 from dbsl_tf.results.records import DriftRecord
 
+# What data.json has for every class.
+_BY_CLASS = ("class_names", "class_counts")
+_CLASSES_SHOWN = 50
+
 
 def plan_parts(run: RecordedRun) -> list[Part]:
     """Returns the plan of every worker and the schedule, as plan.json has them."""
@@ -137,8 +141,25 @@ def _drift_text(drift: DriftRecord) -> str:
 def data_table(run: RecordedRun) -> Table | None:
     """Returns a description of the data; None if it is not recorded."""
     # A thousand names would crowd out everything else.
-    data = [(key, value_text(value)) for key, value in run.data.items() if key != "class_names"]
+    data = [(key, value_text(value)) for key, value in run.data.items() if key not in _BY_CLASS]
     return Table("The data", (), data, texts=2) if data else None
+
+
+def class_table(run: RecordedRun) -> Table | None:
+    """Returns how many images the classes have, those with the fewest first; None if unknown."""
+    counts = run.data.get("class_counts")
+    if not isinstance(counts, Mapping):
+        return None
+    rows = [(name, *found) for name, found in counts.items() if _are_two_numbers(found)]
+    rows.sort(key=lambda row: row[1])
+    shown = rows[:_CLASSES_SHOWN]
+    fewest = f"; the {len(shown)} of {len(rows)} with the fewest" if len(shown) < len(rows) else ""
+    caption = f"Images of each class{fewest}"
+    return Table(caption, ("class", "training", "test"), shown) if shown else None
+
+
+def _are_two_numbers(value: Any) -> bool:
+    return isinstance(value, list) and [type(number) for number in value] == [int, int]
 
 
 def compute_part(run: RecordedRun) -> Part:

@@ -224,12 +224,16 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual(status, 2)
         self.assertIn("3 unreadable image(s), more than data.max_bad_files=0", errors)
         self.run = self.folder / "second"
-        status, _, errors = self.finish(self.start(*overrides, "data.max_bad_files=3"))
+        # Once more after the images were checked.
+        changed = images / "train" / "ant" / "photo0.jpg"
+        changed.write_bytes(changed.read_bytes()[:200])
+        status, output, errors = self.finish(self.start(*overrides, "data.max_bad_files=4"))
         self.assertEqual(status, 0, errors)
-        for name in BAD:
+        self.assertIn("images have changed: resuming without them", output)
+        for name in (*BAD, "train/ant/photo0.jpg"):
             self.assertIn(name, errors)
         plan = json.loads((self.run / "plan.json").read_text())
-        self.assertEqual(plan["small_samples"] + plan["large_samples"], 60)
+        self.assertEqual(plan["small_samples"] + plan["large_samples"], 59)
         self.assertEqual([event["samples"] for event in self.events("evaluation")], [6])
 
     @pytest.mark.slow

@@ -32,11 +32,13 @@ def test_they_are_named(images) -> None:
     with pytest.raises(UserError) as caught, naming_changed_images(data):
         list(data.test_batches(Share(start=0, stop=6, batch=6)))
     assert str(caught.value) == (
-        f"data.dir: 1 image(s) changed after they were checked and cannot be read: {replaced} "
-        "(neither JPEG nor PNG); restore or remove them, and start again"
+        f"data.dir is {images}: 1 image(s) changed after they were checked and cannot be read: "
+        "val/bee/photo1.png (neither JPEG nor PNG); restore or remove them, and start again"
     )
     removed.unlink()
-    both = re.escape(f"2 image(s) changed after they were checked and cannot be read: {removed} (")
+    both = re.escape(
+        "2 image(s) changed after they were checked and cannot be read: train/ant/photo0.jpg ("
+    )
     with pytest.raises(UserError, match=both), naming_changed_images(data):
         raise ClusterError("worker 1 failed")
 

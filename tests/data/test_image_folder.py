@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ import pytest
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.data.configured import epoch_samples, prepare_data
-from dbsl_tf.data.image_folder import ImageData, count_training_images, prepare_image_folder
+from dbsl_tf.data.image_folder import (
+    ImageData,
+    count_training_images,
+    leave_out,
+    prepare_image_folder,
+)
 from tests.data.small_images import (
     BAD,
     CLASSES,
@@ -73,6 +79,41 @@ class TestPrepared(ImageFolderCase):
         (self.directory / "train" / "readme.jpg").write_text("in no class")
         assert self.prepare().spec.train_samples == 12
 
+    def test_what_is_left_out_is_told_every_time(self):
+        train, val = self.directory / "train", self.directory / "val"
+        for split in (train, val):
+            (split / "dog").symlink_to("/not/mounted/dog")
+        (train / "ant" / "gone").symlink_to("/not/mounted")
+        (train / "photo.jpg").touch()
+        write_photo(train / "ant" / "more" / "again" / "photo.JPG", 9)
+        (train / "ant" / "more" / "notes.txt").touch()
+        for number in range(7):
+            (train / "bee" / f"photo{number}.webp").touch()
+        (train / "bee" / "README").touch()
+        for _ in range(2):
+            data = self.prepare()
+            assert data.left_out == (
+                "3 link(s) that lead nowhere: train/ant/gone, train/dog, val/dog",
+                "1 image(s) in no class folder: train/photo.jpg",
+                "1 image(s) in folders inside of class folders: train/ant/more/again/photo.JPG",
+                "8 file(s) of types that are not read (.webp 7, none 1): train/bee/README, "
+                "train/bee/photo0.webp, train/bee/photo1.webp, train/bee/photo2.webp, "
+                "train/bee/photo3.webp, …",
+            )
+            told = "\n  ".join([f"in {self.directory}, left out:", *data.left_out])
+            assert f"{told}\n" in self.output.getvalue()
+        # The folder is there after all.
+        write_photo(self.directory / "dog" / "photo.jpg", 9)
+        (train / "dog").unlink()
+        (train / "dog").symlink_to(self.directory / "dog")
+        assert self.prepare().class_counts["dog"] == (1, 0)
+
+    def test_images_of_each_class_are_counted(self):
+        (self.directory / "val" / "bee" / "photo0.jpg").unlink()
+        write_bad_images(self.directory)
+        counts = {"ant": (4, 2), "bee": (4, 1), "cat": (4, 2)}
+        assert self.prepare(max_bad_files=3).class_counts == counts
+
     def test_names_in_any_case_with_blanks_and_tabs(self):
         write_photo(self.directory / "train" / "ant" / "a b.jpg", 9)
         os.rename(
@@ -120,6 +161,24 @@ class TestUnreadable(ImageFolderCase):
         assert data.spec.train_samples == 13
 
 
+class TestLeftOutLater(ImageFolderCase):
+    def test_counts_towards_those_admitted_until_it_changes(self):
+        write_bad_images(self.directory)
+        assert self.prepare(max_bad_files=3).spec.train_samples == 12
+        name = "train/ant/photo0.jpg"
+        leave_out(self.directory, {name: "cut", "train/ant/gone.jpg": "gone"}, self.cache)
+        self.assert_refused(
+            rf"4 unreadable image.*max_bad_files=3.*{name} \(cut\)", max_bad_files=3
+        )
+        data = self.prepare(max_bad_files=4)
+        assert data.spec.train_samples == 11
+        assert data.class_counts["ant"] == (3, 2)
+        assert name.partition("/")[2] not in data.train_list.read_text()
+        assert "photo0.jpg" in data.test_list.read_text()
+        write_photo(self.directory / name, 9)
+        assert self.prepare(max_bad_files=3).spec.train_samples == 12
+
+
 class TestKept(ImageFolderCase):
     def test_checked_once(self):
         first = self.prepare()
@@ -144,16 +203,6 @@ class TestKept(ImageFolderCase):
             path.write_bytes(content)
             assert self.prepare() == first
             assert path.read_bytes() == whole
-
-    def test_an_index_of_before_it_had_a_checksum(self):
-        first = self.prepare()
-        (path,) = self.cache.glob("*/index.json")
-        index = json.loads(path.read_text())
-        del index["sha256"]
-        path.write_text(json.dumps(index))
-        self.output.truncate(0)
-        assert self.prepare() == first
-        assert self.output.getvalue() == ""
 
     def test_anew_when_a_file_is_added_or_removed(self):
         self.prepare()
@@ -205,6 +254,23 @@ class TestRefused(ImageFolderCase):
         write_photo(self.directory / "val" / "dog" / "photo.jpg", 9)
         self.assert_refused(
             "val/dog is not a class of the training images; remove it, or add .*train/dog"
+        )
+
+    @pytest.mark.parametrize(
+        ("known", "other"),
+        [("caf\u00e9", "cafe\u0301"), ("ant", "ant\r"), ("a b", "a\u00a0b"), ("ant", "a\u200bnt")],
+    )
+    def test_names_that_only_look_alike(self, known: str, other: str):
+        (self.directory / "train" / "ant").rename(self.directory / "train" / known)
+        (self.directory / "val" / "ant").rename(self.directory / "val" / other)
+        self.assert_refused(
+            re.escape(f"the class {known!a} in train and {other!a} in val look alike")
+        )
+
+    def test_classes_that_look_alike_are_told(self):
+        write_photo(self.directory / "train" / "ant " / "photo.jpg", 9)
+        assert self.prepare().left_out == (
+            "classes that look alike, but are different: 'ant' and 'ant ' in train",
         )
 
     def test_a_class_without_images(self):
