@@ -50,6 +50,28 @@ wait
 """
 
 
+@pytest.mark.parametrize(
+    ("configured", "override", "expected"),
+    [
+        ("", "", "runs/tiny.v2-slurm-6007"),
+        ("run: {dir: elsewhere}", "", None),
+        ("", "run.dir=here", "here"),
+        ("run: {dir: elsewhere}", "run.dir=null", "runs/tiny.v2-slurm-6007"),
+    ],
+)
+def test_a_job_that_is_started_again_has_the_same_run(
+    tmp_path: Path, configured: str, override: str, expected: str | None
+) -> None:
+    write_program(tmp_path / "bin" / "scontrol", SCONTROL)
+    (tmp_path / "tiny.v2.yaml").write_text(f"{CONFIGURATION}\n{configured}\n")
+    words = ["slurm.sbatch", "--dry-run", "--config", f"{tmp_path}/tiny.v2.yaml"]
+    result = run(*words, *filter(None, [override]), env=job(tmp_path, SLURM_RESTART_COUNT="1"))
+    assert (result.returncode, result.stderr) == (0, "")
+    for line in result.stdout.splitlines():
+        given = [word for word in shlex.split(line) if word.startswith("run.dir=")]
+        assert given[-1:] == ([] if expected is None else [f"run.dir={expected}"])
+
+
 @pytest.fixture
 def training(tmp_path: Path) -> list[str]:
     write_program(tmp_path / "bin" / "scontrol", SCONTROL)
