@@ -124,8 +124,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_whole_text(path: Path, text: str) -> None:
-    """Writes `text` as UTF-8; see `write_whole`."""
-    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    """Writes `text` as UTF-8; see `write_whole`.
+
+    Halves of surrogate pairs, which JSON can escape and UTF-8 cannot encode, become escapes.
+    """
+    content = text.encode(errors="backslashreplace")
+    write_whole(path, lambda partial: partial.write_bytes(content))
 
 
 def check_writable(path: Path) -> None:

@@ -11,6 +11,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.flat import flat
 from dbsl_tf.config.names import MERGE_RULE_ALIASES
+from dbsl_tf.config.ranges import MOST_WORKERS
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
 from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.profiling.precision_choice import stored_choice
@@ -78,7 +79,7 @@ def read_run(path: Path) -> RecordedRun:
         records = records_of(read_history(directory))
     except ValueError as error:
         raise damaged(directory.history, str(error)) from error
-    workers = _workers(config, plan, records)
+    workers = _workers(directory, config, plan, records)
     history = timed_history(records, workers)
     resolutions = {m.resolution for m in history.mini_epochs}
     try:
@@ -152,13 +153,31 @@ def _check_table(
 
 
 def _workers(
-    config: Mapping[str, Any], plan: Mapping[str, Any], records: Sequence[HistoryRecord]
+    directory: RunDirectory,
+    config: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    records: Sequence[HistoryRecord],
 ) -> int:
-    for known in (config.get("cluster.workers"), plan.get("workers")):
+    """Returns the number of workers.
+
+    Raises:
+        UserError: it is far too large, or a worker has trained that is none of them.
+    """
+    trained = [record.worker for record in records if isinstance(record, RecordedCommit)]
+    last = max(trained, default=0)
+    for file, key, known in (
+        (directory.configuration, "cluster.workers", config.get("cluster.workers")),
+        (directory.plan, "workers", plan.get("workers")),
+        (directory.history, "the number of workers", last + 1),
+    ):
         if isinstance(known, int) and known > 0:
+            if known > MOST_WORKERS:
+                raise damaged(file, f"{key} is {known}, above {MOST_WORKERS}")
+            if last >= known:
+                reason = f"worker {last} has trained, but {key} is {known}"
+                raise damaged(directory.history, reason)
             return known
-    seen = {record.worker for record in records if isinstance(record, RecordedCommit)}
-    return max(1, len(seen))
+    raise AssertionError
 
 
 def _time_models(

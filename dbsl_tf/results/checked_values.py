@@ -9,6 +9,8 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 
+# Far above float32; products of a few of these are still numbers.
+_LARGEST = 1e60
 # Up to this value, floating-point numbers represent all whole numbers.
 _LARGEST_COUNT = 2**53
 
@@ -17,10 +19,12 @@ def finite_number(value: Any, name: str) -> float:
     """Returns `value` if it is a finite number; `name` is what messages call it.
 
     Raises:
-        ValueError: it is not a number, or not finite as a floating-point number.
+        ValueError: it is not a number, not finite as a floating-point number, or far too large.
     """
     if not _is_finite(value):
         raise ValueError(f"{name} is {_short(value)}, not a finite number")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{name} is {_short(value)}, far too large")
     return value
 
 

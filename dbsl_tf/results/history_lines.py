@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -251,20 +252,26 @@ def problem_of(commits: Sequence[int], last: int | None = None) -> str:
         last = max(commits, default=0)
     else:
         commits = [commit for commit in commits if commit <= last]
-    if list(commits) == list(range(1, last + 1)):
+    # A damaged number may be so large that nothing can be made of all before it.
+    if len(commits) == last and all(c == number for number, c in enumerate(commits, 1)):
         return ""
     counts = Counter(commits)
-    if missing := [commit for commit in range(1, last + 1) if commit not in counts]:
-        return f"it {lacking(missing)}"
+    if missing := last - len(counts):
+        absent = (commit for commit in range(1, last + 1) if commit not in counts)
+        return f"it {_lacking(list(islice(absent, _NAMED_AT_MOST)), missing)}"
     if repeated := [commit for commit, times in counts.items() if times > 1]:
         return f"it has commit {repeated[0]} twice"
     return "its commits are out of order"
 
 
-def lacking(commits: Sequence[int]) -> str:
+def lacking(commits: range) -> str:
     """Returns which commits are missing, in words."""
-    named = ", ".join(str(commit) for commit in commits[:_NAMED_AT_MOST])
-    more = len(commits) - _NAMED_AT_MOST
+    return _lacking(commits[:_NAMED_AT_MOST], len(commits))
+
+
+def _lacking(first: Sequence[int], count: int) -> str:
+    named = ", ".join(str(commit) for commit in first)
+    more = count - len(first)
     return f"lacks commit {named}" + (f" and {more} more" if more > 0 else "")
 
 

@@ -15,6 +15,7 @@ from dbsl_tf.cli import plot, report
 from dbsl_tf.common.checksums import verified, verified_line
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.yaml_text import read_yaml, write_yaml
+from dbsl_tf.reporting.figures.kinds import KINDS
 from dbsl_tf.results.records import DriftRecord, FaultRecord
 from tests.support.run_directories import HYBRID, START, append_event, make_run
 
@@ -170,6 +171,57 @@ class TestDamagedFiles:
                 next(event for event in changed if event["event"] == kind)[key] = value
                 text = "".join(json.dumps(event) + "\n" for event in changed)
                 self.check_damage(self.run.history, text, f"{key} of a line of kind {kind}")
+
+    def changed_history(self, kind: str, key: str, value: Any, count: int = 1) -> str:
+        """The text of the history with a value replaced in the last lines of a kind."""
+        lines = self.run.history.read_text().splitlines()
+        events = [json.loads(verified_line(line)) for line in lines]
+        for event in [event for event in events if event["event"] == kind][-count:]:
+            event[key] = value
+        return "".join(json.dumps(event) + "\n" for event in events)
+
+    def test_numbers_that_are_far_too_large(self):
+        self.check_damage(
+            self.run.history, self.changed_history("commit", "commit", 2**53), "lacks commit 6"
+        )
+        for value in (2, 10**9, 2**53):
+            self.check_damage(
+                self.run.history,
+                self.changed_history("commit", "worker", value),
+                f"worker {value} has trained, but cluster.workers is 2",
+            )
+        content = read_yaml(self.run.configuration.read_text())
+        content["cluster"]["workers"] = 10**9
+        self.check_damage(
+            self.run.configuration,
+            write_yaml(content),
+            "cluster.workers is 1000000000, above 100000",
+        )
+        self.run.configuration.unlink()
+        plan = {**verified(json.loads(self.run.plan.read_text())), "workers": 2**53}
+        self.check_damage(self.run.plan, json.dumps(plan), "above 100000")
+        self.run.plan.unlink()
+        text = self.changed_history("commit", "worker", 10**9)
+        self.check_damage(self.run.history, text, "the number of workers is 1000000001")
+        for key in ("started", "seconds", "train_loss"):
+            text = self.changed_history("commit", key, 1e308)
+            self.check_damage(self.run.history, text, f"{key} of a line of kind commit is 1e+308")
+
+    def test_half_a_character(self):
+        """JSON can escape what UTF-8 cannot encode."""
+        self.run.history.write_text(self.changed_history("fault", "message", "\ud800<"))
+        summary = {**verified(json.loads(self.run.summary.read_text())), "compute": "\udfff"}
+        self.run.summary.write_text(json.dumps(summary))
+        plan = verified(json.loads(self.run.plan.read_text()))
+        plan["per_worker"][0]["role"] = "\udfff"
+        self.run.plan.write_text(json.dumps(plan))
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert report.main([str(self.run.path)]) == 0
+        assert "\\ud800&lt;" in self.run.report.read_text()
+        for kind in set(KINDS) - {"metric"}:
+            figure = self.folder / f"{kind}.svg"
+            with contextlib.redirect_stdout(io.StringIO()):
+                assert plot.main([str(self.run.path), "--kind", kind, "--output", str(figure)]) == 0
 
     def test_history_that_is_no_text(self):
         self.run.history.write_bytes(b"\xff\xfe\n")

@@ -89,6 +89,19 @@ def test_a_checkpoint_that_the_history_came_to_once_is_no_reproach(path: Path) -
         read_events(path, reaching=10)
 
 
+def test_a_number_that_is_far_too_large_takes_no_memory(path: Path) -> None:
+    write(path, lambda lines: None)
+    last = json.loads(path.read_text().splitlines()[-1])
+    damaged = {key: value for key, value in last.items() if key != "crc32"} | {"commit": 2**53}
+    path.write_text(path.read_text() + json.dumps(damaged) + "\n")
+    missing = f"lacks commit 7, 8, 9 and {2**53 - 10} more"
+    with History(path) as history:
+        assert history.lacks(6) == ""
+        assert missing in history.lacks(2**53)
+    with pytest.raises(UserError, match=missing):
+        read_events(path, reaching=6)
+
+
 class TestRecords:
     def test_what_is_written_is_read(self, path: Path):
         written = [
