@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import write_whole
+from dbsl_tf.config.ranges import LONGEST, SHORTEST
 from dbsl_tf.results.checked_values import finite_number, whole_number
 from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
 
@@ -200,7 +201,12 @@ def _read(path: Path) -> Checkpoint:
 def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Checkpoint:
     """Returns the content of a file, after checking that a run can have written it."""
     clocks = tuple(whole_number(clock, "a clock") for clock in progress["clocks"])
-    workers = len(clocks)
+    workers, commit = len(clocks), whole_number(progress["commit"], "commit")
+    if not workers or max(clocks) > commit:
+        raise ValueError(f"its clocks are {clocks!r:.60} after {commit} commits")
+    wall_seconds = finite_number(progress["wall_seconds"], "wall_seconds")
+    if wall_seconds < 0:
+        raise ValueError(f"wall_seconds is {wall_seconds}")
     samples, time_models = progress["samples"], progress["time_models"]
     weights, optimizer_state = (_series(name, arrays) for name in (_WEIGHT, _OPTIMIZER_STATE))
     if len(weights) + len(optimizer_state) != len(arrays) or not weights:
@@ -212,13 +218,13 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         if array.shape[:1] != (workers,):
             raise ValueError(f"an optimiser state has the shape {array.shape}")
     return Checkpoint(
-        commit=whole_number(progress["commit"], "commit"),
+        commit=commit,
         clocks=clocks,
         samples={
             int(resolution): tuple(whole_number(value, "samples") for value in taken)
             for resolution, taken in samples.items()
         },
-        wall_seconds=finite_number(progress["wall_seconds"], "wall_seconds"),
+        wall_seconds=wall_seconds,
         time_models={
             int(resolution): tuple(_time_model(model) for model in models)
             for resolution, models in time_models.items()
@@ -236,7 +242,8 @@ def _series(name: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 def _time_model(values: Any) -> tuple[float, float, float]:
     a, b, c = (finite_number(value, "a value of a time model") for value in values)
-    if min(a, b, c) < 0:
+    # As in the configuration.
+    if min(a, b) < SHORTEST or c < 0 or max(a, b, c) > LONGEST:
         raise ValueError(f"a time model is {(a, b, c)}")
     return a, b, c
 

@@ -144,6 +144,7 @@ def _begin_or_resume(
             report(f"{directory.history} is damaged ({first_of(history.damaged)}); ignoring that")
         checkpoint = checkpoints.latest(report, history.lacks)
         history.check_workers(config.cluster.workers)
+        _check_workers(config, directory, checkpoint)
         _check_unfinished(config, directory, checkpoint)
         if before.compute.precision == "auto":
             choice = read_precision_choice(directory)
@@ -161,6 +162,16 @@ def _begin_or_resume(
         }
     resolved = resolve(config, samples, kept)
     return Run(config, resolved, directory, checkpoints, checkpoint, history, changed, choice)
+
+
+def _check_workers(config: Config, directory: RunDirectory, checkpoint: Checkpoint | None) -> None:
+    workers = config.cluster.workers
+    if checkpoint is not None and len(checkpoint.clocks) != workers:
+        raise UserError(
+            f"{directory.checkpoints}: the checkpoint of commit {checkpoint.commit} is of "
+            f"{len(checkpoint.clocks)} worker(s), but the run has {workers} (cluster.workers); "
+            "restore the checkpoint, or give another run.dir to start over"
+        )
 
 
 def _check_unfinished(

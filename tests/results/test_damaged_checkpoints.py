@@ -124,7 +124,8 @@ class TestWithoutChecksum(DamagedCase):
         ("changes", "expected"),
         [
             ({"clocks": [1]}, "samples for a number of workers other than 1"),
-            ({"clocks": []}, "samples for a number of workers"),
+            ({"clocks": []}, r"its clocks are \(\) after 2 commits"),
+            ({"clocks": [2**53, 1]}, r"its clocks are \(9007199254740992, 1\) after 2 commits"),
             ({"clocks": [1, -1]}, "a clock is -1, not a count"),
             ({"clocks": 2}, "not iterable"),
             ({"samples": {"32": [45]}}, "samples for a number of workers other than 2"),
@@ -132,6 +133,11 @@ class TestWithoutChecksum(DamagedCase):
             ({"time_models": {"32": [[1e-3, 1e-2, 0.0]]}}, "time models for a number of workers"),
             ({"time_models": {"32": [[1e-3, 1e-2]] * 2}}, "not enough values"),
             ({"time_models": {"32": [[-1e-3, 1e-2, 0.0]] * 2}}, r"a time model is \(-0.001"),
+            *(
+                ({"time_models": {"32": [model] * 2}}, "time model")
+                for model in ([0.0, 0.0, 0.0], [1e-300, 1e-2, 0.0], [1e-3, 1e59, 0.0], [1e308] * 3)
+            ),
+            ({"wall_seconds": -1.0}, "wall_seconds is -1.0"),
             ({"wall_seconds": None}, "wall_seconds is None, not a finite number"),
             ({"format": 2}, "its checksum is missing"),
             ({"format": 3}, "its format is 3; known are 1 and 2"),

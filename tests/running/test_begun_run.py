@@ -45,14 +45,14 @@ class TrainingRunCase:
         config = tiny_config(self.folder, *overrides)
         return begin_or_resume(config, source, self.directory, data, console)
 
-    def checkpoint(self, commit: int, records: bool = True) -> None:
+    def checkpoint(self, commit: int, records: bool = True, **changes: object) -> None:
         """The run gets a checkpoint, and the records of the commits that it contains."""
         for number in range(1, commit + 1 if records else 0):
             append_event(self.directory, **commit_record(commit=number).as_dict())
         weights = [np.zeros(3, np.float32)]
         values = dict(clocks=(1, 1), samples={32: (1, 1)}, wall_seconds=1.0, time_models={})
         Checkpoints(self.directory.checkpoints, keep=9).save(
-            Checkpoint(commit=commit, weights=weights, optimizer_state=[], **values)
+            Checkpoint(commit=commit, weights=weights, optimizer_state=[], **{**values, **changes})
         )
 
     def interrupted(self) -> None:
@@ -132,6 +132,13 @@ class TestFailure(TrainingRunCase):
             assert [record.commit for record in history.commits] == [1, 2]
         assert "schedule.epochs was 3, now 9" in run.changes
         assert not self.directory.summary.exists()
+
+    def test_a_checkpoint_of_another_number_of_workers(self):
+        with self.begin().history:
+            self.checkpoint(2, clocks=(2,), samples={32: (1,)})
+        message = "the checkpoint of commit 2 is of 1 worker.s., but the run has 2"
+        with pytest.raises(UserError, match=message):
+            self.begin("schedule.epochs=9")
 
     def test_a_run_that_was_interrupted_while_its_model_was_written_is_resumed(self):
         with self.begin().history:
