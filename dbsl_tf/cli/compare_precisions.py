@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,8 @@ from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.checksums import with_checksum
 from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.kept_logs import Report, logs_until_named
 from dbsl_tf.common.printing import print_line
-from dbsl_tf.common.temporary import temporary_folder
 from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.precision_comparison import choose_on_cluster
@@ -39,11 +38,11 @@ def main(arguments: Sequence[str]) -> int:
     data = training_data(config.data, seed=config.run.seed)
     settings = settings_of(config, data.train_samples)
     # Standard output belongs to the command that started this one.
-    report = partial(print_line, Terminal(stderr=True))
+    report: Report = partial(print_line, Terminal(stderr=True))
     with (
         naming_changed_images(data),
-        tempfile.TemporaryDirectory(dir=temporary_folder()) as logs,
-        ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
+        logs_until_named(report) as (logs, report),
+        ready_cluster(settings.cluster, settings.compute.onednn, task, logs) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched
 

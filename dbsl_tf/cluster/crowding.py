@@ -9,7 +9,7 @@ from collections import Counter
 from dbsl_tf.cluster.local import visible_gpus
 from dbsl_tf.cluster.probing import is_here
 from dbsl_tf.cluster.task import task_from_environment
-from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.cores import core_count
 from dbsl_tf.common.errors import UserError
 
 # Environment variable, set once the warning was given; child processes and restarts inherit it.
@@ -27,7 +27,7 @@ def warn_of_crowding(workers: int) -> None:
     """
     if CROWDING_IS_KNOWN in os.environ or visible_gpus():
         return
-    workers, cores = _workers_here(workers), len(available_cores())
+    workers, cores = _workers_here(workers), core_count()
     if workers <= cores:
         return
     os.environ[CROWDING_IS_KNOWN] = "1"

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
-from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.cores import available_cores, core_count
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
 from dbsl_tf.common.files import open_to_append
 from dbsl_tf.common.patience import Standstill
@@ -19,6 +19,8 @@ from dbsl_tf.common.program import python_module, python_path
 
 # Environment variable of a server: the cores it may use, such as "0,1"; empty for all.
 CORES = "DBSL_TF_CORES"
+# Likewise: how many threads a worker computes with; empty for one on each core.
+THREADS = "DBSL_TF_THREADS"
 # A server has nothing to save: one that does not react to a signal in this time is killed.
 _STOP_SECONDS = 5.0
 
@@ -53,7 +55,7 @@ class LocalCluster:
         self.addresses = ClusterAddresses(
             hosts[0], tuple(hosts[1 + parameter_servers :]), tuple(hosts[1 : 1 + parameter_servers])
         )
-        self.threads_per_worker = max(1, len(available_cores()) // workers)
+        self.threads_per_worker = max(1, core_count() // workers)
 
     @property
     def task(self) -> Task:
@@ -155,6 +157,7 @@ class LocalCluster:
             "TF_CONFIG": task.to_json(),
             "PYTHONPATH": python_path(),
             CORES: ",".join(map(str, self._cores_of(task))),
+            THREADS: str(self.threads_per_worker) if task.role == WORKER else "",
             "CUDA_VISIBLE_DEVICES": _gpus_of(task),
         }
         with ExitStack() as stack:
@@ -172,8 +175,9 @@ class LocalCluster:
     def _cores_of(self, task: Task) -> list[int]:
         """Returns a worker's own cores, so that workers neither migrate nor disturb one another."""
         cores = available_cores()
-        workers = len(self.addresses.workers)
-        if task.role != WORKER or workers > len(cores) or not hasattr(os, "sched_setaffinity"):
+        # Where the time of some cores is shared out, other containers would choose the same ones.
+        shared = core_count() < len(cores) or len(self.addresses.workers) > len(cores)
+        if task.role != WORKER or shared or not hasattr(os, "sched_setaffinity"):
             return []
         first = task.index * self.threads_per_worker
         return cores[first : first + self.threads_per_worker]

@@ -13,11 +13,11 @@ import signal
 import sys
 import threading
 
-from dbsl_tf.cluster.local import CORES
+from dbsl_tf.cluster.local import CORES, THREADS
 from dbsl_tf.cluster.probing import bypass_proxies
 from dbsl_tf.cluster.server_library import load_server_library
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
-from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.cores import core_count
 from dbsl_tf.common.errors import UserError
 
 
@@ -34,10 +34,11 @@ def serve(task: Task) -> None:
     _share_one_heap()
     library = load_server_library()
     options = library.ConfigProto()
-    options.intra_op_parallelism_threads = len(available_cores())
+    threads = int(os.environ.get(THREADS) or core_count())
+    options.intra_op_parallelism_threads = threads
     # On a parameter server, one thread per worker may wait for the lock on the weights.
     waiting = len(task.addresses.workers) + 2 if task.role == PARAMETER_SERVER else 0
-    options.inter_op_parallelism_threads = max(2, len(available_cores()), waiting)
+    options.inter_op_parallelism_threads = max(2, threads, waiting)
     # Several workers may share a GPU.
     options.gpu_options.allow_growth = True
     try:

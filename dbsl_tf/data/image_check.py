@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
-from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.cores import core_count
 from dbsl_tf.common.files import read_bytes
 
 _FILES_PER_TASK = 64
@@ -42,7 +42,7 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
     # Threads are enough, as decoding releases Python's global lock.
     with (
         _libraries_silenced() as output,
-        ThreadPoolExecutor(len(available_cores())) as threads,
+        ThreadPoolExecutor(core_count()) as threads,
         LateProgress("images", console=Terminal(file=output)) as progress,
     ):
         done = progress.of("decoding", len(names))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.cores import core_count
 from dbsl_tf.data.training_data import Share, TrainingData
 from dbsl_tf.evaluation.scores import ClassScores, Scores
 from dbsl_tf.models import check_weights_fit
@@ -47,7 +47,7 @@ def evaluate_on_test_set(
         start=0,
         stop=data.test_samples,
         batch=min(highest.large_batch, data.test_samples),
-        parallel_calls=len(available_cores()),
+        parallel_calls=core_count(),
     )
     batches = data.test_batches(share, highest.resolution)
     x, y = data.element_spec(highest.resolution)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,11 @@ from pathlib import Path
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
 from dbsl_tf.cluster.crowding import CROWDING_IS_KNOWN
 from dbsl_tf.cluster.task import CHIEF, task_from_environment
-from dbsl_tf.common.cores import available_cores
+from dbsl_tf.common.cores import core_count
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.kept_logs import logs_until_named
 from dbsl_tf.common.processor import onednn_of_all, processor_name
 from dbsl_tf.common.program import python_module
-from dbsl_tf.common.temporary import temporary_folder
 from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.configured import training_data
 from dbsl_tf.measuring.profile_cache import cache_path
@@ -56,8 +55,8 @@ def profile_cluster(
     report(f"profiling {settings.model.name} on {settings.cluster.workers} workers")
     with (
         naming_changed_images(data),
-        tempfile.TemporaryDirectory(dir=temporary_folder()) as logs,
-        ready_cluster(settings.cluster, settings.compute.onednn, task, Path(logs)) as cluster,
+        logs_until_named(report) as (logs, report),
+        ready_cluster(settings.cluster, settings.compute.onednn, task, logs) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched
         from dbsl_tf.measuring.profiling_run import measure
@@ -82,7 +81,7 @@ def profile_cluster(
     }
     machine = {
         "device": processor_name(),
-        "cores": len(available_cores()),
+        "cores": core_count(),
         "threads_per_worker": cluster.threads_per_worker,
         "workers": settings.cluster.workers,
         "processors": [worker.as_dict() for worker in processors],
@@ -94,7 +93,7 @@ def profile_cluster(
 
 def profile_path(settings: RunSettings) -> Path:
     """Returns where the profile of a run is kept, for the cluster that this process would use."""
-    threads = max(1, len(available_cores()) // settings.cluster.workers)
+    threads = max(1, core_count() // settings.cluster.workers)
     task = task_from_environment(os.environ)
     servers = () if task is None else task.addresses.parameter_servers + task.addresses.workers
     return cache_path(settings, processor_name(), threads, servers)

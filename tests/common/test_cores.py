@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from unittest import mock
 
-from dbsl_tf.common.cores import available_cores
+import pytest
+
+from dbsl_tf.common import cores
+from dbsl_tf.common.cores import available_cores, core_count
 
 
 class TestAvailableCores:
@@ -18,3 +21,14 @@ class TestAvailableCores:
         system.cpu_count.return_value = 3
         with mock.patch("dbsl_tf.common.cores.os", system):
             assert available_cores() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [(None, 4), (8.0, 4), (4.0, 4), (2.9, 2), (1.0, 1), (0.2, 1)]
+)
+def test_the_time_of_fewer_cores_is_that_of_fewer_cores(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, expected: int
+) -> None:
+    monkeypatch.setattr(cores, "available_cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(cores, "cpu_quota", lambda: quota)
+    assert core_count() == expected
