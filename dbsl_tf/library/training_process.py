@@ -24,7 +24,8 @@ from dbsl_tf.common.program import python_module, python_path
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.running.remote_control import CONTROL
 
-_INTERRUPTED = 130
+# Statuses of a run that saved and ended as it was asked to, by Ctrl-C or SIGTERM.
+_INTERRUPTED = (130, 143)
 _USER_ERROR = 2
 _COMPLAINT = "error: "
 # Of the output of errors, kept to explain an unexpected end.
@@ -34,8 +35,7 @@ _LAST_LINES = 30
 class TrainingProcess:
     """`python -m dbsl_tf.train` on a configuration, with a connection to it. A context manager.
 
-    When the context is left while it still trains, the process is ended as by Ctrl-C, with a
-    checkpoint.
+    When the context is left while it still trains, the process is asked to end, with a checkpoint.
 
     Args:
         arguments: of the command.
@@ -48,6 +48,7 @@ class TrainingProcess:
         self._last_error = ""
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._pending: deque[dict[str, Any]] = deque()
+        self._asked_to_end = False
 
     def __enter__(self) -> TrainingProcess:
         self._connection, theirs = socket.socketpair()
@@ -77,7 +78,7 @@ class TrainingProcess:
 
     def __exit__(self, *exception: object) -> None:
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._ask_to_end()
         self._finish()
         self._lines.close()
         self._connection.close()
@@ -138,7 +139,7 @@ class TrainingProcess:
         status = self._process.returncode
         if status == 0:
             return
-        if status == _INTERRUPTED:
+        if self._asked_to_end or status in _INTERRUPTED:
             raise KeyboardInterrupt
         if status == _USER_ERROR:
             raise UserError(self._last_error)
@@ -186,13 +187,18 @@ class TrainingProcess:
             stream.write(text)
             stream.flush()
 
+    def _ask_to_end(self) -> None:
+        # Not SIGINT, which a program that was started in the background ignores, and its children.
+        self._asked_to_end = True
+        self._process.send_signal(signal.SIGTERM)
+
     def _finish(self) -> None:
         while self._process.returncode is None:
             try:
                 self._process.wait()
             except KeyboardInterrupt:
                 # It does not save then, if that is what it is at.
-                self._process.send_signal(signal.SIGINT)
+                self._ask_to_end()
         for relay in self._relays:
             relay.join(timeout=10)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +67,17 @@ def test_what_cannot_be_trained_is_an_exception_with_the_line(
     assert "cluster.workers" not in capfd.readouterr().err
 
 
-def test_an_interrupted_program_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+@pytest.fixture
+def in_the_background() -> Iterator[None]:
+    """Ctrl-C is ignored by the children of a program that a shell starts with `&`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_program_leaves_a_run_that_can_be_resumed(
+    tmp_path: Path, in_the_background: None
+) -> None:
     directory = directory_of(tmp_path, "epochs: 1", "epochs: 1000")
 
     def interrupt(process: TrainingProcess, event: dict) -> None:
