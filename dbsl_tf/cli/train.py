@@ -35,7 +35,7 @@ from dbsl_tf.data.configured import (
     prepare_on_worker,
     training_data,
 )
-from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.run_directory import RunDirectory, release_folder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,6 +72,9 @@ def main(arguments: Sequence[str]) -> int:
         leave_out_changed(config.data, changed)
         console.print("images have changed: resuming without them from the last checkpoint")
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
+    finally:
+        if config.run.dir is None:
+            release_folder(directory.path)
     return 0
 
 

@@ -120,7 +120,7 @@ def hosts_of_file(path: Path) -> Hosts:
         UserError: the file cannot be read, or a line has another form.
     """
     try:
-        lines = read_text(path, WRITTEN_BY_HAND).splitlines()
+        lines = read_text(path, WRITTEN_BY_HAND, encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -11,16 +12,22 @@ _FOLDER = Path(__file__).resolve().parents[2]  # the one that holds the package
 _SCRIPT = "dbsl"
 
 
-def typed(command: str = "") -> str:
+def typed(command: str = "", *arguments: str) -> str:
     """Returns what a person types to run a command, in the form used to start this process.
 
+    Args:
+        command: its name; empty for that of all commands.
+        arguments: quoted as a shell needs it.
+
     Example:
-        >>> typed("plan")
-        'python -m dbsl_tf.plan'
+        >>> typed("plan"), typed("export", "runs/my run")
+        ('python -m dbsl_tf.plan', "python -m dbsl_tf.export 'runs/my run'")
     """
     if _by_script():
-        return f"{_SCRIPT} {command}".rstrip()
-    return f"python -m dbsl_tf.{command}".rstrip(".")
+        started = f"{_SCRIPT} {command}".rstrip()
+    else:
+        started = f"python -m dbsl_tf.{command}".rstrip(".")
+    return " ".join([started, *map(shlex.quote, arguments)])
 
 
 def python_module(module: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -21,4 +22,7 @@ class Terminal(Console):
     """
 
     def __init__(self, **options: Any) -> None:
+        # Variables such as FORCE_COLOR do not make a file a screen to draw upon.
+        stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
+        options.setdefault("force_terminal", stream.isatty())
         super().__init__(markup=False, emoji=False, highlight=False, **options)

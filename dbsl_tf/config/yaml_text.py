@@ -5,6 +5,7 @@ In YAML 1.2 `1e-3` is a number and `yes` is text. Tags such as `!!python/object`
 
 from __future__ import annotations
 
+import unicodedata
 from io import StringIO
 from typing import Any
 
@@ -99,7 +100,8 @@ def read_yaml(text: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join((error.problem or error.context or "unreadable").split())
-        raise YamlProblem(problem, None if mark is None else mark.line + 1) from None
+        line = None if mark is None else mark.line + 1
+        raise YamlProblem(problem + _blank_that_is_none(text, line), line) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlProblem(f"the character {error.character!r} is not allowed", line) from None
@@ -107,6 +109,16 @@ def read_yaml(text: str) -> Any:
         raise YamlProblem("it is nested too deeply") from None
     except (YAMLError, ValueError, KeyError, TypeError) as error:
         raise YamlProblem(reason_of(error)) from None
+
+
+def _blank_that_is_none(text: str, line: int | None) -> str:
+    """Returns a remark on a character before the end of a line that only looks like a blank."""
+    for number, content in reversed(list(enumerate(text.split("\n")[:line], 1))):
+        for character in content:
+            if character.isspace() and character not in " \t\r":
+                name = unicodedata.name(character, "a control character")
+                return f" (line {number} has U+{ord(character):04X}, {name}: type a blank instead)"
+    return ""
 
 
 def write_yaml(value: Any) -> str:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -31,7 +30,7 @@ from dbsl_tf.library.kept_files import kept_if_refused
 from dbsl_tf.library.observation import Expected, Observation
 from dbsl_tf.library.program import Program
 from dbsl_tf.library.training_process import TrainingProcess, train_in_process
-from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.run_directory import RunDirectory, claim_folder, release_folder
 
 if TYPE_CHECKING:
     from dbsl_tf.training.objective_settings import ObjectiveSettings
@@ -137,7 +136,7 @@ class Trainer:
 
     @cached_property
     def directory(self) -> Path:
-        """Where the results go."""
+        """Where the results go; made now if it is a new one in runs/."""
         if self.run_dir is not None:
             return Path(self.run_dir)
         interrupted = _interrupted.get(self._name)
@@ -145,7 +144,7 @@ class Trainer:
             print(f"resuming {interrupted}, which was interrupted; give run_dir for another run")
             return interrupted
         script = Path(getattr(sys.modules["__main__"], "__file__", None) or "notebook").stem
-        return Path("runs", f"{script}-{datetime.now():%Y%m%d-%H%M%S}").absolute()
+        return claim_folder(script).absolute()
 
     @property
     def _name(self) -> str:
@@ -177,13 +176,20 @@ class Trainer:
             ClusterError: the cluster was lost; call it again to resume.
             KeyboardInterrupt: it was interrupted; likewise.
         """
-        # Imported here because it loads TensorFlow.
-        from dbsl_tf.training.objective_settings import ObjectiveSettings
-
         task = task_from_environment(os.environ)
         if task is not None and task.role != CHIEF:
             serve = python_module("dbsl_tf.serve")
             os.execv(serve[0], serve)
+        try:
+            return self._fit(epochs, verbose, task)
+        finally:
+            if self.run_dir is None:
+                release_folder(self.directory)
+
+    def _fit(self, epochs: int, verbose: bool, task: Task | None) -> Run:
+        # Imported here because it loads TensorFlow.
+        from dbsl_tf.training.objective_settings import ObjectiveSettings
+
         directory = RunDirectory(self.directory)
         sections = self._sections(directory, epochs, task)
         config = config_of(sections)

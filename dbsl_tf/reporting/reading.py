@@ -113,7 +113,7 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
     if not path.exists():
         return "", {}
     try:
-        text = read_text(path, WRITTEN_BY_HAND)
+        text = read_text(path, WRITTEN_BY_HAND, encoding="utf-8-sig")
         values = read_yaml(text)
     except (OSError, ValueError, YamlProblem) as error:
         raise damaged(path, str(error)) from error

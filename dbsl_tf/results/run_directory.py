@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,33 @@ from dbsl_tf.config.names import Resume
 from dbsl_tf.results.checked_values import damaged
 from dbsl_tf.results.checkpoints import checkpoint_files
 from dbsl_tf.results.history_lines import read_lines
+
+
+def claim_folder(name: str) -> Path:
+    """Returns runs/<name>-<time>, made now, so that no run begun in the same second has it too.
+
+    See `release_folder`.
+    """
+    first = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    for number in count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            # Otherwise it is `runs` that is no folder.
+            if folder.is_dir():
+                continue
+        except OSError:
+            pass  # `RunDirectory.make` reports what is wrong.
+        return folder
+    raise AssertionError("there is no end of numbers")
+
+
+def release_folder(folder: Path) -> None:
+    """Removes a folder of `claim_folder` in which no run has begun, and `runs` if it is empty."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
 
 
 class RunDirectory:
@@ -46,13 +75,12 @@ class RunDirectory:
         """Returns the directory of a run, which need not exist yet.
 
         Args:
-            directory: `run.dir`; None: runs/<name of the configuration>-<time>.
+            directory: `run.dir`; None: runs/<name of the configuration>-<time>, see `claim_folder`.
             config_file: the file of the configuration.
         """
         if directory is not None:
             return cls(directory)
-        time = datetime.now().strftime("%Y%m%d-%H%M%S")
-        return cls(Path("runs") / f"{config_file.stem}-{time}")
+        return cls(claim_folder(config_file.stem))
 
     def resumes(self, resume: Resume) -> bool:
         """Returns whether to resume the run in the directory rather than begin a new one.

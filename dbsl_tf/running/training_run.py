@@ -24,6 +24,7 @@ from dbsl_tf.common.program import python_module, typed
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.common.waiting import waiting
+from dbsl_tf.config.overrides import override
 from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
@@ -219,7 +220,7 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
     if problem is not None:
         raise UserError(
             f"{directory.model} could not be written, but everything else was: {problem}; try "
-            f"{typed('export')} {directory.path}"
+            f"{typed('export', str(directory.path))}"
         )
 
 
@@ -253,6 +254,5 @@ def _last_words(run: Run) -> str:
 
 def _continuing(run: Run) -> str:
     directory = run.directory
-    return (
-        f"resume with {typed('train')} --config {directory.configuration} run.dir={directory.path}"
-    )
+    run_dir = override("run.dir", str(directory.path))
+    return f"resume with {typed('train', '--config', str(directory.configuration), run_dir)}"

@@ -43,6 +43,8 @@ def test_a_hosts_file_is_read_in_its_order(tmp_path: Path):
     path = tmp_path / "hosts"
     path.write_text("# all\nworker w1\n\n  worker w0:99  # fast\nps p\nchief\tc\n")
     assert hosts_of_file(path) == Hosts(("c",), ("w1", "w0:99"), ("p",))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"# all\n", b""))
+    assert hosts_of_file(path) == Hosts(("c",), ("w1", "w0:99"), ("p",))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from rich.table import Table
 
 from dbsl_tf.common.output import Unfailing
@@ -29,6 +30,17 @@ def test_text_is_shown_as_it_is() -> None:
     table.add_row(BRACKETS)
     terminal.print(table)
     assert written.getvalue().count(BRACKETS) == 4
+
+
+def test_a_file_is_no_screen_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.setenv(variable, "1")
+    assert not Terminal(file=io.StringIO()).is_terminal
+    controller, screen = os.openpty()
+    with open(controller, "rb"), open(screen, "w") as stream:
+        assert Terminal(file=stream).is_terminal
 
 
 def test_a_stream_that_fails_is_not_written_to_any_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def test_a_command_is_named_as_this_process_was_started(program, expected, monke
     monkeypatch.setattr(sys, "argv", [str(program), "--json"])
     assert typed("profile") == expected
     assert typed() == expected.removesuffix("profile").rstrip(" .")
+
+
+def test_arguments_are_quoted_as_a_shell_needs_it(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/dbsl"])
+    words = ["--config", "my run/config.yaml", "run.dir=it's #1", "run.seed=3"]
+    assert shlex.split(typed("train", *words)) == ["dbsl", "train", *words]
+    assert typed("train", "run.seed=3") == "dbsl train run.seed=3"
 
 
 def test_modules_of_the_working_directory_are_found_only_in_the_project(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import example, given
@@ -81,6 +82,19 @@ def test_a_problem_names_its_line(text: str, line: int | None) -> None:
         read_yaml(text)
     assert caught.value.line == line
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "remark"),
+    [
+        ("data:\n\u00a0\u00a0name: digits\n  a: 1\n", 3, "line 2 has U+00A0, NO-BREAK SPACE"),
+        ("a: [1,\u3000{]", 1, "line 1 has U+3000, IDEOGRAPHIC SPACE"),
+    ],
+)
+def test_a_blank_that_is_none_is_named(text: str, line: int, remark: str) -> None:
+    with pytest.raises(YamlProblem, match=re.escape(f"({remark}: type a blank instead)")) as caught:
+        read_yaml(text)
+    assert caught.value.line == line
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
 from dbsl_tf.results.records import FaultRecord
-from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.run_directory import RunDirectory, release_folder
 from tests.support.records import commit_record, evaluation_record
 
 CONFIG = Path("configs/any.yaml")
@@ -29,10 +30,37 @@ def test_directories_are_made(tmp_path: Path):
     assert not list(run.path.glob(".*"))
 
 
-def test_the_default_directory_is_named_after_the_configuration():
+def test_the_default_directory_is_named_after_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     run = RunDirectory.of(None, CONFIG)
     assert run.path.parent == Path("runs")
     assert run.path.name.startswith("any-2")
+    assert not run.resumes("auto")
+
+
+def test_no_two_runs_have_the_same_default_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        runs = list(threads.map(lambda _: RunDirectory.of(None, CONFIG).path, range(24)))
+    assert len(set(runs)) == 24
+    (runs[0] / "history.jsonl").touch()
+    for path in runs:
+        release_folder(path)
+    assert list(tmp_path.glob("runs/*")) == [tmp_path / runs[0]]
+    (runs[0] / "history.jsonl").unlink()
+    release_folder(runs[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_default_directory_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").touch()
+    with pytest.raises(UserError, match="cannot be created or written"):
+        RunDirectory.of(None, CONFIG).make()
 
 
 @pytest.mark.parametrize("resume", ["auto", "never"])
