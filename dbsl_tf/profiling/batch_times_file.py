@@ -9,17 +9,21 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_text
 from dbsl_tf.common.versions import package_versions
+from dbsl_tf.config.ranges import LARGEST_BATCH, LARGEST_IMAGE, LONGEST, SHORTEST
 from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution
 from dbsl_tf.profiling.profile_file import Point, Profile
 from dbsl_tf.profiling.time_fit import Method
 
 REQUIRED = ("batch_size", "seconds_per_batch")
 OPTIONAL = ("host", "resolution")
+_MOST_LINES = 100_000
+_MOST_HOSTS = 1000
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,11 @@ def read_batch_times(path: Path | str) -> list[BatchTime]:
                 columns = _columns(path, header)
                 rows = [
                     _row(f"{path} line {reader.line_num}", header, columns, cells)
-                    for cells in reader
+                    for cells in islice(reader, _MOST_LINES)
                     if any(cell.strip() for cell in cells)
                 ]
+                if next(reader, None) is not None:
+                    raise UserError(f"{path} has more than {_MOST_LINES} lines; give fewer")
             except csv.Error as error:
                 raise UserError(
                     f"{path} line {reader.line_num}: not usable as CSV ({error}); correct the line"
@@ -100,6 +106,8 @@ def read_batch_times(path: Path | str) -> list[BatchTime]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read ({reason}); give a CSV file") from None
+    if len({row.host for row in rows}) > _MOST_HOSTS:
+        raise UserError(f"{path}: column host names more than {_MOST_HOSTS} hosts; give fewer")
     if not rows:
         raise UserError(f"{path} has no line below the column names; give one per batch size")
     return rows
@@ -138,21 +146,23 @@ def _row(
         raise UserError(f"{place}: column host is empty; name the host, or leave out the column")
     return BatchTime(
         host=texts.get("host"),
-        resolution=_whole(place, "resolution", texts["resolution"])
+        resolution=_whole(place, "resolution", texts["resolution"], LARGEST_IMAGE)
         if "resolution" in texts
         else None,
-        batch=_whole(place, "batch_size", texts["batch_size"]),
+        batch=_whole(place, "batch_size", texts["batch_size"], LARGEST_BATCH),
         seconds=_seconds(place, texts["seconds_per_batch"]),
     )
 
 
-def _whole(place: str, column: str, text: str) -> int:
+def _whole(place: str, column: str, text: str, most: int) -> int:
     try:
         value = int(text)
     except ValueError:
         value = 0
-    if value < 1:
-        raise UserError(f"{place}: column {column} is {text!r}; give a whole number, 1 or more")
+    if not 1 <= value <= most:
+        raise UserError(
+            f"{place}: column {column} is {text[:40]!r}; give a whole number from 1 to {most}"
+        )
     return value
 
 
@@ -161,8 +171,9 @@ def _seconds(place: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
+    if not SHORTEST <= value <= LONGEST:
         raise UserError(
-            f"{place}: column seconds_per_batch is {text!r}; give a number of seconds above 0"
+            f"{place}: column seconds_per_batch is {text[:40]!r}; give a number of seconds from "
+            f"{SHORTEST} to {LONGEST}"
         )
     return value

@@ -15,6 +15,7 @@ _DEVIATION_OF_NORMAL = 1.4826  # standard deviation over median absolute deviati
 _SMALLEST_DEVIATION = 1e-5  # relative; exact data have a median deviation of 0
 _KEPT = 0.7  # share of the points that the first line has to be near to
 _MOST_PAIRS = 5000  # of points, to try as the first line
+_MOST_POINTS = 400  # to look for the first line among
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Line:
 
     Attributes:
         coefficients: slope and intercept, shape (2,).
-        covariance: of the coefficients, shape (2, 2); None with two points, which have none.
+        covariance: of the coefficients, shape (2, 2); None with two points, which have none, and
+            where points are so unlike that it is lost in rounding.
         weights: how much each point counted, 0 to 1, shape (points,).
     """
 
@@ -45,7 +47,7 @@ def least_squares(design: np.ndarray, times: np.ndarray) -> Line:
     covariance = None
     if len(times) > 2:
         variance = np.sum((design @ coefficients - times) ** 2) / (len(times) - 2)
-        covariance = variance * np.linalg.inv(design.T @ design)
+        covariance = _times_inverse(variance, design.T @ design)
     return Line(coefficients, covariance, np.ones_like(times))
 
 
@@ -92,6 +94,8 @@ def _least_trimmed(sizes: np.ndarray, times: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
+    if len(sizes) > _MOST_POINTS:
+        sizes, times = _thinned(sizes, times)
     first, second = np.triu_indices(len(sizes), k=1)
     different = sizes[first] != sizes[second]
     first, second = first[different], second[different]
@@ -105,6 +109,17 @@ def _least_trimmed(sizes: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.array([slopes[best], intercepts[best]])
 
 
+def _thinned(sizes: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns one point a size, its median, of sizes spread over all of them."""
+    import numpy as np
+
+    order = np.argsort(sizes, kind="stable")
+    known, starts = np.unique(sizes[order], return_index=True)
+    medians = np.array([np.median(same) for same in np.split(times[order], starts[1:])])
+    chosen = np.linspace(0, len(known) - 1, min(len(known), _MOST_POINTS)).astype(int)
+    return known[chosen], medians[chosen]
+
+
 def _deviation(residuals: np.ndarray) -> float:
     """Returns the standard deviation of the noise, from the median absolute residual."""
     import numpy as np
@@ -114,7 +129,7 @@ def _deviation(residuals: np.ndarray) -> float:
     return max(_DEVIATION_OF_NORMAL * float(np.median(fitted)), _SMALLEST_DEVIATION)
 
 
-def _robust_covariance(relative: np.ndarray, scaled: np.ndarray, scale: float) -> np.ndarray:
+def _robust_covariance(relative: np.ndarray, scaled: np.ndarray, scale: float) -> np.ndarray | None:
     """Returns Huber's covariance of an M-estimate, for Cauchy's psi(z) = z/(1 + z²).
 
     Source: Huber and Ronchetti, Robust Statistics, 2nd edition, chapter 7.
@@ -127,4 +142,16 @@ def _robust_covariance(relative: np.ndarray, scaled: np.ndarray, scale: float) -
     mean_slope = slope.mean()
     correction = 1 + parameters / points * slope.var() / mean_slope**2
     variance = np.sum(influence**2) / (points - parameters) / mean_slope**2
-    return (correction * scale) ** 2 * variance * np.linalg.inv(relative.T @ relative)
+    return _times_inverse((correction * scale) ** 2 * variance, relative.T @ relative)
+
+
+def _times_inverse(factor: float, matrix: np.ndarray) -> np.ndarray | None:
+    """Returns `factor` times the inverse of a positive matrix; None where rounding spoils it."""
+    import numpy as np
+
+    try:
+        with np.errstate(all="ignore"):
+            product = factor * np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return product if np.isfinite(product).all() and (np.diag(product) >= 0).all() else None

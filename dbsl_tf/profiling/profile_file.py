@@ -16,9 +16,12 @@ from dbsl_tf.common.checksums import KEY, ChecksumMismatch, verified, with_check
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_bytes, write_whole_text
 from dbsl_tf.common.program import typed
+from dbsl_tf.config.ranges import LONGEST, SHORTEST
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
 
+# Bytes are the largest numbers.
+_LARGEST = 2.0**60
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -206,6 +209,7 @@ def load_profile(path: Path | str) -> Profile:
         raise UserError(f"{path} cannot be read ({reason}); give a profile's JSON file") from None
     try:
         values = verified(json.loads(content))
+        too_large = _holds_too_large(values)
     except ChecksumMismatch as error:
         raise UserError(
             f"{path}: {error}: it was damaged or edited since it was written; {remedy}, or remove "
@@ -214,11 +218,22 @@ def load_profile(path: Path | str) -> Profile:
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: not a profile: no JSON ({reason}); {remedy}") from None
+    if too_large:
+        raise UserError(f"{path}: not a profile: a number in it is far too large; {remedy}")
     try:
         # From text again: JSON has lists where a profile has tuples.
         return TypeAdapter(Profile).validate_json(json.dumps(values))
     except ValidationError as error:
         raise UserError(f"{path}: not a profile: {_first_problem(error)}; {remedy}") from None
+
+
+def _holds_too_large(values: Any) -> bool:
+    """Returns whether there is a number among JSON values that nothing measured can be."""
+    if isinstance(values, dict):
+        return any(map(_holds_too_large, values.values()))
+    if isinstance(values, list):
+        return any(map(_holds_too_large, values))
+    return isinstance(values, int | float) and (values > _LARGEST or values < -_LARGEST)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -250,11 +265,12 @@ def _unlike(one: WorkerTimes, other: WorkerTimes) -> bool:
 def _time_model(times: WorkerTimes | ResolutionTimes) -> TimeModel:
     for name in ("a", "b"):
         value = getattr(times, name)
-        if value <= 0:
+        if not SHORTEST <= value <= LONGEST:
+            allowed = "above 0" if value <= 0 else f"from {SHORTEST} to {LONGEST}"
             who = f" of worker {times.worker}" if isinstance(times, WorkerTimes) else ""
             raise UserError(
-                f"the profile's {name}{who} is {value:.3g} and not above 0, so no plan can be made "
-                "from it; profile again on an idle machine over a wider range of batch sizes, or "
-                "give time_model.a and time_model.b"
+                f"the profile's {name}{who} is {value:.3g} and not {allowed}, so no plan "
+                "can be made from it; profile again on an idle machine over a wider range of batch "
+                "sizes, or give time_model.a and time_model.b"
             )
     return TimeModel(times.a, times.b, seconds_per_mini_epoch=times.overhead)

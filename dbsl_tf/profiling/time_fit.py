@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -182,12 +183,11 @@ def _sizes_on_line(
     """Returns the sizes in order, and of each whether its median residual is tolerable."""
     import numpy as np
 
-    sizes = sorted({int(batch) for batch in batches})
-    return sizes, [
-        abs(float(np.median([r for batch, r in zip(batches, residuals) if batch == size])))
-        <= TOLERANCE
-        for size in sizes
-    ]
+    by_size = defaultdict(list)
+    for batch, residual in zip(batches, residuals):
+        by_size[int(batch)].append(residual)
+    sizes = sorted(by_size)
+    return sizes, [abs(float(np.median(by_size[size]))) <= TOLERANCE for size in sizes]
 
 
 def _warning(

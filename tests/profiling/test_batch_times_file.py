@@ -7,6 +7,7 @@ as the mean of 50).
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,15 @@ HEADER = "host,resolution,batch_size,seconds_per_batch\n"
     ("text", "expected"),
     [
         ("", "line 1: column batch_size is missing (found: nothing)"),
+        (
+            HEADER + "x,32,8,1e308\n",
+            "line 2: column seconds_per_batch is '1e308'; give",
+        ),
+        (
+            HEADER + "x,32,8,1e-300\n",
+            "seconds_per_batch is '1e-300'; give a number",
+        ),
+        (HEADER + "x,1000000,8,1\n", "resolution is '1000000'; give a whole number from 1 to 2048"),
         ("batch_size;seconds_per_batch\n8;0.1\n", "line 1: column batch_size is missing"),
         ("batch_sizes,seconds_per_batch\n8,0.1\n", "did you mean batch_size?"),
         ("hosts,batch_size,seconds_per_batch\nx,8,0.1\n", "did you mean host?"),
@@ -119,3 +129,37 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "batch_times.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not UTF-8"):
         profile_batch_times(tmp_path / "batch_times.csv")
+
+
+def test_what_is_far_too_much(tmp_path: Path) -> None:
+    for text, expected in (
+        (f"x,32,{10**400},1\n", "column batch_size is '1000"),
+        ("x,32,8,1\n" * 100_001, "has more than 100000 lines"),
+        ("".join(f"{host},32,8,1\n" for host in range(1001)), "more than 1000 hosts"),
+    ):
+        with pytest.raises(UserError, match=expected):
+            read_batch_times(_file(tmp_path, HEADER + text))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "points"), [(4, 3000), (3000, 3000)], ids=["few sizes", "many sizes"]
+)
+def test_many_lines_take_little_memory(tmp_path: Path, sizes: int, points: int) -> None:
+    rows = [(number % sizes + 1, 1 + 0.01 * (number % 7)) for number in range(points)]
+    text = "batch_size,seconds_per_batch\n" + "".join(
+        f"{size},{noise * (size * 1e-3 + 0.01)}\n" for size, noise in rows
+    )
+    tracemalloc.start()
+    try:
+        (times,) = profile_batch_times(_file(tmp_path, text)).fits
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+    assert (times.a, times.b) == (pytest.approx(1.03e-3, rel=0.01), pytest.approx(0.0103, rel=0.02))
+
+
+@pytest.mark.parametrize("method", ["robust", "ols"])
+def test_times_that_are_no_line_at_all_have_no_intervals(tmp_path: Path, method: str) -> None:
+    text = "batch_size,seconds_per_batch\n1,1e-12\n16,1\n16,66\n1000000,1e-9\n1,1e6\n1,1e-12\n"
+    (times,) = profile_batch_times(_file(tmp_path, text), method).fits
+    assert times.warning

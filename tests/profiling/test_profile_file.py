@@ -177,6 +177,8 @@ def _changed(path: str, value: Any) -> str:
         (_changed("fits.0.b", float("nan")), "fits[0].b is nan"),
         (_changed("fits.0.overhead", -1), "fits[0].overhead is -1"),
         (_changed("fits.0.points.2.seconds", 0), "fits[0].points[2].seconds is 0"),
+        (_changed("fits.0.overhead", 1e308), "a number in it is far too large"),
+        (_changed("fits.0.points.2.batch", 10**400), "a number in it is far too large"),
         (_changed("method", "magic"), "method is 'magic'"),
         (_changed("memory.bytes_per_sample", -5), "memory.bytes_per_sample is -5"),
     ],
