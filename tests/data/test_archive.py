@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 
 import pytest
 
@@ -74,6 +76,28 @@ class TestExtractMembers:
     def test_oversized_member(self):
         self.write(("folder/a.bin", b"aaaaa"), ("folder/b.bin", b"bb"))
         self.assert_refused("folder/a.bin has 5 bytes, expected at most 4")
+
+    @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE])
+    def test_an_archive_that_unpacks_to_far_more(self, kind: bytes):
+        """Neither in a file that is passed over nor in what tar keeps of names."""
+        large = tarfile.TarInfo("folder/readme")
+        large.type, large.size = kind, 1 << 28
+        with gzip.open(self.archive, "wb", compresslevel=1) as packed:
+            packed.write(large.tobuf())
+            for _ in range(1 << 8):
+                packed.write(bytes(1 << 20))
+        tracemalloc.start()
+        try:
+            self.assert_refused("unpacks to more than 16,777,224 bytes")
+            assert tracemalloc.get_traced_memory()[1] < 1 << 26
+        finally:
+            tracemalloc.stop()
+        assert os.listdir(self.target) == []
+
+    def test_what_is_no_file(self):
+        os.mkfifo(self.archive)
+        with pytest.raises(OSError, match="not a file"):
+            extract_members(self.archive, WANTED, self.target)
 
     def test_missing_member(self):
         self.write(("folder/a.bin", b"aaaa"))
