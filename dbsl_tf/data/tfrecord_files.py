@@ -6,6 +6,7 @@ import glob
 import gzip
 import os
 import struct
+import zlib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _skip_record(file: BinaryIO, path: Path, size: int | None) -> bool:
                     return True
             elif _read_through(file, rest):
                 return True
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         text = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read as TFRecord file ({text})") from error
     kind = "a GZIP-compressed" if size is None else "a"

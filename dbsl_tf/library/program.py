@@ -19,7 +19,7 @@ from typing import Any
 import cloudpickle
 
 from dbsl_tf.common.errors import UserError, reason_of
-from dbsl_tf.common.files import write_whole
+from dbsl_tf.common.files import CHECKPOINT, read_bytes, write_whole
 from dbsl_tf.common.import_path import search_also, search_path
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.config.registries import (
@@ -116,7 +116,7 @@ def use_program(path: Path) -> None:
         UserError: the file cannot be read, was damaged, or needs a module that is not there.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, CHECKPOINT)
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): it holds what a program gave to "

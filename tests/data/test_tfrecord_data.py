@@ -54,6 +54,17 @@ def test_what_is_refused(tmp_path):
     assert "test_samples is 0" in refusal(good, empty, parse)
 
 
+def test_a_compressed_file_that_was_damaged(tmp_path):
+    zipped = write_records(tmp_path / "good.tfrecord.gz", range(3))
+    content = bytearray(zipped.read_bytes())
+    # The kind of the first block, after the file's own name: one that does not exist.
+    place = 10 + (len(b"good.tfrecord\0") if content[3] & 8 else 0)
+    content[place] |= 0b110
+    zipped.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as TFRecord file .*invalid block type"):
+        count_records([zipped])
+
+
 def test_files_of_another_kind_and_cut_short(tmp_path):
     good = write_records(tmp_path / "good.tfrecord", range(3))
     cut = tmp_path / "cut.tfrecord"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.library.program import Program
+from dbsl_tf.library.program import Program, use_program
 
 
 def holding(value: Any) -> Callable[[], Any]:
@@ -39,3 +40,10 @@ def test_large_arrays_from_outside_are_told(
     program(holding(np.zeros(5 << 20))).save(path)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: build_model takes 40 MiB along to the process that trains")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "program.pkl"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="program.pkl cannot be read .it is a pipe"):
+        use_program(path)
