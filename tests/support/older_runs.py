@@ -15,5 +15,7 @@ def unpack_older_run(folder: Path) -> Path:
     servers and model.keras were left out.
     """
     with tarfile.open(_ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        # Python before 3.11.4 has no filters, and no argument for one.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     return folder / "older"
