@@ -77,7 +77,8 @@ class Trainer:
         loss: of Keras, or a function of (y, prediction) that returns [batch]; None: cross-entropy
             of one-hot labels and logits. Losses of the model's own, such as those of regularizers
             and `add_loss`, are added to it, in the history too.
-        metrics: of Keras.
+        metrics: of Keras. An evaluation has their exact values; for the training of an epoch, the
+            history has the means over its mini-epochs.
         callbacks: of Keras; they run in this process beside the training, see `fit`. A
             `dbsl_tf.RunCallback` also sees commits, evaluations, drifts and faults.
         run_dir: where results go, and where the run is resumed; None: a new folder in runs/, or
