@@ -66,8 +66,10 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"{lost}; resuming from the last checkpoint", soft_wrap=True)
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     except ChangedImages as changed:
-        # The servers of a TF_CONFIG cluster have lists of their own.
-        if task is not None or restarts_so_far(os.environ) >= config.cluster.max_restarts:
+        # The servers of a TF_CONFIG cluster have lists of their own, and which samples are held out
+        # depends on how many there are.
+        kept_out = task is not None or config.data.validation_samples
+        if kept_out or restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
         leave_out_changed(config.data, changed)
         console.print("images have changed: resuming without them from the last checkpoint")

@@ -12,9 +12,9 @@ OWN_GROUPS = "/proc/self/cgroup"
 
 
 def folders(controller: str, root: Path = Path("/")) -> Iterator[Path]:
-    """Yields the folders of the groups that limit this process, from the whole system's on.
+    """Yields the folders of the groups that limit this process, from the root group down.
 
-    Some need not exist: inside of a container, paths may be those outside.
+    Some may not exist: inside a container, paths may be those of the host.
 
     Args:
         controller: such as "cpu".

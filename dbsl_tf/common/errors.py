@@ -7,8 +7,8 @@ import errno
 # What is wrong with a machine or a name rather than with a program, and what can be done.
 _REMEDIES = {
     errno.ENAMETOOLONG: "give a shorter name",
-    errno.ELOOP: "name what the link should lead to",
-    errno.ENOTDIR: "name a folder",
+    errno.ELOOP: "give the path that the link should point to",
+    errno.ENOTDIR: "give the path of a folder",
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
     errno.EROFS: "give another path",

@@ -18,6 +18,7 @@ WRITTEN_BY_HAND = 1 << 20
 TABLE = 1 << 26
 HISTORY = 1 << 30
 CHECKPOINT = 1 << 38
+_READ_AT_ONCE = 1 << 20
 _NO_FILE = "it is a pipe, a socket or a device, not a file"
 
 
@@ -51,11 +52,13 @@ def open_regular(path: Path | str, most_bytes: int) -> BinaryIO:
 def read_bytes(path: Path | str, most_bytes: int) -> bytes:
     """Returns the content of a file; raises the errors of `open_regular`."""
     with open_regular(path, most_bytes) as file:
-        # Files of /proc do not report their size.
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise _too_large(path, most_bytes)
-    return content
+        content = bytearray()
+        # Files of /proc do not report their size, and `read` takes memory for all that it may read.
+        while part := file.read(_READ_AT_ONCE):
+            content += part
+            if len(content) > most_bytes:
+                raise _too_large(path, most_bytes)
+    return bytes(content)
 
 
 def read_text(

@@ -6,8 +6,8 @@ from __future__ import annotations
 def visible(text: str) -> str:
     r"""Returns text in one line, in which whatever would not be seen is an escape.
 
-    Line feeds become blanks. Control characters, unusual blanks and characters without a width of
-    their own become escapes as in Python.
+    Newlines become spaces. Control characters, unusual spaces and zero-width characters become
+    Python escapes.
 
     Example:
         >>> visible("two\nlines, ant\r, no\u00a0break")

@@ -30,8 +30,9 @@ from dbsl_tf.config.tags import Effect, Fixed, For, SameWork, Timed
 from dbsl_tf.config.yaml_text import written
 
 _OTHER_WEIGHTS = Fixed("the weights belong to another network")
-# Their learning rates neither overflow nor take long.
-_MOST_MILESTONES = 250
+_MOST_MILESTONES = 10_000
+# So that learning rates remain numbers: how many powers of ten gamma may come to in all.
+_MOST_POWERS = 250
 
 
 # A name, or a name with options.
@@ -320,8 +321,8 @@ class ScheduleSection(Section):
             description="epochs at which the learning rate is multiplied by gamma; those at or "
             "beyond schedule.epochs have no effect",
             json_schema_extra={
-                "allowed": "a list of numbers above 0, each larger than the one before, at most "
-                f"{_MOST_MILESTONES}"
+                "allowed": f"a list of at most {_MOST_MILESTONES} numbers above 0, each larger "
+                "than the one before"
             },
         )
     )
@@ -364,6 +365,17 @@ class ScheduleSection(Section):
                         value,
                         f"leave it out, as schedule.learning_rate is {self.learning_rate}",
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_that_can_be_computed(self) -> ScheduleSection:
+        if abs(math.log10(self.gamma)) * len(self.milestones) > _MOST_POWERS:
+            raise across_keys(
+                ("schedule.gamma", "schedule.milestones"),
+                self.gamma,
+                f"give one that is closer to 1, or fewer than {len(self.milestones)} "
+                "schedule.milestones",
+            )
         return self
 
     @model_validator(mode="after")

@@ -117,7 +117,8 @@ def _blank_that_is_none(text: str, line: int | None) -> str:
         for character in content:
             if character.isspace() and character not in " \t\r":
                 name = unicodedata.name(character, "a control character")
-                return f" (line {number} has U+{ord(character):04X}, {name}: type a blank instead)"
+                code = f"U+{ord(character):04X}"
+                return f" (line {number} has {code}, {name}: type an ordinary space instead)"
     return ""
 
 

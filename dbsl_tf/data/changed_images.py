@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from dbsl_tf.common.errors import ParameterServerLost, UserError
 from dbsl_tf.common.files import read_bytes
-from dbsl_tf.data.image_check import fault
+from dbsl_tf.data.image_check import unreadable_images
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import LARGEST_LIST, ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
 from dbsl_tf.data.training_data import TrainingData
 
 _NAMED_AT_MOST = 5
+# Errors of TensorFlow that files can cause.
+_OF_FILES = re.compile("InvalidArgument|DataLoss|NotFound|FailedPrecondition|PermissionDenied")
 
 
 class ChangedImages(UserError):
@@ -55,7 +58,7 @@ def naming_changed_images(data: TrainingData) -> Iterator[None]:
         raise
     except Exception as error:
         files = data.files if isinstance(data, ImageClassificationData) else None
-        if not isinstance(files, ImageData):
+        if not isinstance(files, ImageData) or not _OF_FILES.search(f"{type(error)} {error}"):
             raise
         changed = _changed(files)
         if not changed:
@@ -65,7 +68,7 @@ def naming_changed_images(data: TrainingData) -> Iterator[None]:
 
 def _changed(data: ImageData) -> dict[str, str]:
     """Returns the images that have become unreadable, by path in `data.dir`, with the reason."""
-    found = {}
+    names = []
     for split, file in ((TRAIN, data.train_list), (TEST, data.test_list)):
         try:
             checked, content = file.stat().st_mtime, read_bytes(file, LARGEST_LIST)
@@ -73,10 +76,9 @@ def _changed(data: ImageData) -> dict[str, str]:
             continue
         for line in content.split(b"\n"):
             name = f"{split}/" + os.fsdecode(line.partition(b"\t")[2])
-            path = data.directory / name
-            if line and _is_newer(path, checked) and (reason := fault(path)) is not None:
-                found[name] = reason
-    return found
+            if line and _is_newer(data.directory / name, checked):
+                names.append(name)
+    return unreadable_images(data.directory, names) if names else {}
 
 
 def _is_newer(path: Path, time: float) -> bool:

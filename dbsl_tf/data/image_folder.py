@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,7 @@ def leave_out(directory: Path, reasons: Mapping[str, str], cache: Path) -> None:
         UserError: a folder cannot be read or written.
     """
     directory, index = _find(directory, cache)
+    checked = (cache / index["lists"] / f"{TRAIN}.tsv").stat().st_mtime
     contents = {}
     for split in (TRAIN, TEST):
         kept = []
@@ -150,7 +152,7 @@ def leave_out(directory: Path, reasons: Mapping[str, str], cache: Path) -> None:
     index["states"] = _states(directory, index["unreadable"])
     folder = cache / f"index-{_fingerprint(directory)}"
     shutil.rmtree(folder)
-    make_folder(folder, lambda target: _store(index, contents, cache, target))
+    make_folder(folder, lambda target: _store(index, contents, cache, target, checked))
 
 
 def _find(directory: Path | None, cache: Path) -> tuple[Path, dict]:
@@ -250,6 +252,7 @@ def _write_index(directory: Path, cache: Path, target: Path) -> None:
     listed = list_images(directory)
     listings = (listed.train, listed.test)
     files = [f"{listing.split}/{path}" for listing in listings for _, path in listing.files]
+    began = time.time()
     unreadable = unreadable_images(directory, files)
     index: dict = {
         "unreadable": unreadable,
@@ -264,16 +267,22 @@ def _write_index(directory: Path, cache: Path, target: Path) -> None:
             counts[label] += 1
         index[listing.split] = dict(zip(listed.classes, counts, strict=True))
         contents[listing.split] = readable.to_bytes()
-    _store(index, contents, cache, target)
+    _store(index, contents, cache, target, began)
 
 
-def _store(index: dict, contents: Mapping[str, bytes], cache: Path, target: Path) -> None:
-    """Writes the lists of the splits to the cache, and the index to the folder `target`."""
+def _store(
+    index: dict, contents: Mapping[str, bytes], cache: Path, target: Path, checked: float
+) -> None:
+    """Writes the lists of the splits to the cache, and the index to the folder `target`.
+
+    The lists get the time at which the check began: images that change later are newer.
+    """
     index["lists"] = f"lists-{_digest(*contents.values())}"
 
     def write_lists(folder: Path) -> None:
         for split, content in contents.items():
             (folder / f"{split}.tsv").write_bytes(content)
+            os.utime(folder / f"{split}.tsv", (checked, checked))
 
     make_folder(cache / index["lists"], write_lists)
     (target / _INDEX).write_text(json.dumps(with_checksum(index), indent=1), encoding="utf-8")

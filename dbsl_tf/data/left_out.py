@@ -62,9 +62,9 @@ class LeftOut:
         return [
             f"{len(names):,} {what}: {_some(names)}"
             for names, what in (
-                (self._dead_links, "link(s) that lead nowhere"),
+                (self._dead_links, "broken symbolic link(s)"),
                 (self._outside, "image(s) in no class folder"),
-                (self._deeper, "image(s) in folders inside of class folders"),
+                (self._deeper, "image(s) in subfolders of class folders"),
                 (self._others, f"file(s) of types that are not read ({kinds})"),
             )
             if names

@@ -55,7 +55,9 @@ def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> Recor
     directory = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
         if directory.exists() and not directory.is_dir():
-            raise UserError(f"data.dir is {directory}, which is not a folder; name a folder.")
+            raise UserError(
+                f"data.dir is {directory}, which is not a folder; give the path of a folder."
+            )
         for folder in _record_folders(spec, directory):
             if has_record_files(spec, folder):
                 return checked_data(spec, folder)

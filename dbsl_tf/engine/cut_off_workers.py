@@ -79,22 +79,26 @@ class CutOffWorkers:
         return True
 
     def _wait(self, worker: Any, server: str) -> None:
-        """Waits until a worker reaches all parameter servers, or one of them is lost."""
+        """Waits until a worker reaches all parameter servers, or one of them or itself is lost."""
         index = worker.worker_index
         absent = False
-        while not self._reaches_all(worker) and self._are_intact():
+        while (error := self._trial_error(worker)) is not None and self._are_intact():
+            if unreachable_server(error) is None:
+                # It has ended or was started again: its next call has TensorFlow see to that.
+                return
             self._membership.mark_lost(index, f"it cannot reach {server}")
             absent = True
             time.sleep(_PAUSE)
         if absent:
             self._membership.mark_alive(index)
 
-    def _reaches_all(self, worker: Any) -> bool:
+    def _trial_error(self, worker: Any) -> tf.errors.OpError | None:
+        """Has a worker read from all parameter servers; returns what went wrong."""
         try:
             self._trial.execute_on(worker)
-        except tf.errors.OpError:
-            return False
-        return True
+        except tf.errors.OpError as error:
+            return error
+        return None
 
     def _are_intact(self) -> bool:
         """Returns whether the parameter servers answer the chief and have kept their variables."""

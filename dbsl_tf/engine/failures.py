@@ -48,9 +48,9 @@ def naming_lost_servers() -> Iterator[None]:
             )
         elif isinstance(cause, tf.errors.NotFoundError) and "No such file" in str(cause):
             advice = (
-                ": every worker reads the data itself; start it with dbsl_tf.train and its own "
-                "data.dir, which must hold the chief's data, or have the chief's files at the same "
-                "paths there"
+                ": each worker reads the data from its own disk; start workers with dbsl_tf.train "
+                "and a data.dir that holds the same data as the chief's, or put the chief's files "
+                "at the same paths on every worker"
             )
         who, text = _task(str(cause)), _without_traces(str(cause.message))[:_LONGEST_MESSAGE]
         raise ClusterError(f"{who} failed ({type(cause).__name__}: {text}){advice}") from error

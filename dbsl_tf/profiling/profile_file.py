@@ -16,12 +16,12 @@ from dbsl_tf.common.checksums import KEY, ChecksumMismatch, verified, with_check
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, read_bytes, write_whole_text
 from dbsl_tf.common.program import typed
-from dbsl_tf.config.ranges import LONGEST, SHORTEST
+from dbsl_tf.config.ranges import LONGEST, MOST_BYTES, SHORTEST
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.time_fit import Method, TimeFit
 
 # Bytes are the largest numbers.
-_LARGEST = 2.0**60
+_LARGEST = float(MOST_BYTES)
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -266,10 +266,10 @@ def _time_model(times: WorkerTimes | ResolutionTimes) -> TimeModel:
     for name in ("a", "b"):
         value = getattr(times, name)
         if not SHORTEST <= value <= LONGEST:
-            allowed = "above 0" if value <= 0 else f"from {SHORTEST} to {LONGEST}"
+            wrong = "not above 0" if value <= 0 else f"outside the range {SHORTEST} to {LONGEST}"
             who = f" of worker {times.worker}" if isinstance(times, WorkerTimes) else ""
             raise UserError(
-                f"the profile's {name}{who} is {value:.3g} and not {allowed}, so no plan "
+                f"the profile's {name}{who} is {value:.3g}, {wrong}, so no plan "
                 "can be made from it; profile again on an idle machine over a wider range of batch "
                 "sizes, or give time_model.a and time_model.b"
             )

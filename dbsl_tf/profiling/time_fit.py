@@ -207,7 +207,7 @@ def _warning(
     for name, value in (("a", a), ("b", b)):
         if value <= 0:
             return (
-                f"{name} is {value:.3g} and not above 0, so no plan can be made from it: measure "
+                f"{name} is {value:.3g}, not above 0, so no plan can be made from it: measure "
                 "a wider range of batch sizes, for longer, on an idle machine"
             )
     if len(sizes) < FEWEST_SIZES:

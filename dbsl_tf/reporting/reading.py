@@ -174,7 +174,7 @@ def _workers(
             if known > MOST_WORKERS:
                 raise damaged(file, f"{key} is {known}, above {MOST_WORKERS}")
             if last >= known:
-                reason = f"worker {last} has trained, but {key} is {known}"
+                reason = f"it has commits of worker {last}, but {key} is {known}"
                 raise damaged(directory.history, reason)
             return known
     raise AssertionError

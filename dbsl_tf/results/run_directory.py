@@ -82,6 +82,12 @@ class RunDirectory:
             return cls(directory)
         return cls(claim_folder(config_file.stem))
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds a run that has ended, with its results and its model."""
+        # The model is written last.
+        return self.summary.exists() and self.model.exists()
+
     def resumes(self, resume: Resume) -> bool:
         """Returns whether to resume the run in the directory rather than begin a new one.
 

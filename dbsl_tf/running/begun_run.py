@@ -168,8 +168,9 @@ def _check_workers(config: Config, directory: RunDirectory, checkpoint: Checkpoi
     workers = config.cluster.workers
     if checkpoint is not None and len(checkpoint.clocks) != workers:
         raise UserError(
-            f"{directory.checkpoints}: the checkpoint of commit {checkpoint.commit} is of "
-            f"{len(checkpoint.clocks)} worker(s), but the run has {workers} (cluster.workers); "
+            f"{directory.checkpoints}: the checkpoint of commit {checkpoint.commit} was "
+            f"written with {len(checkpoint.clocks)} worker(s), but the run has {workers} "
+            "(cluster.workers); "
             "restore the checkpoint, or give another run.dir to start over"
         )
 
@@ -179,9 +180,7 @@ def _check_unfinished(
 ) -> None:
     total = config.schedule.epochs * config.cluster.workers
     done = checkpoint.commit if checkpoint else 0
-    # The model is written last.
-    complete = directory.summary.exists() and directory.model.exists()
-    if done > total or (done == total and complete):
+    if done > total or (done == total and directory.is_complete):
         raise UserError(
             f"run.dir={directory.path} holds a run of {done // config.cluster.workers} epochs, "
             f"and schedule.epochs={config.schedule.epochs}: raise it to train further, or give "

@@ -81,3 +81,25 @@ def test_streams_that_are_closed_from_the_beginning() -> None:
         "print(1)"
     )
     subprocess.run(f"{sys.executable} -c '{program}' >&- 2>&-", shell=True, check=True)
+
+
+def test_a_stream_of_a_programs_own_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tee:
+        def __init__(self) -> None:
+            self.text = ""
+
+        def write(self, text: str) -> int:
+            self.text += text
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+    tee = Tee()
+    for stream, expected in ((tee, "line\n"), (None, None)):
+        monkeypatch.setattr(sys, "stdout", stream)
+        Terminal().print("line")
+        assert getattr(stream, "text", None) == expected
+    closed = io.StringIO()
+    closed.close()
+    assert not Terminal(file=closed).is_terminal

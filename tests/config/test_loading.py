@@ -230,8 +230,13 @@ def test_the_fixed_keys_exist() -> None:
             "larger than the one before",
         ),
         ("schedule.milestones=[0]", "schedule.milestones is [0]", "above 0"),
-        ("schedule.milestones=[a]", "schedule.milestones[0] is 'a'", "a list of numbers"),
-        ("schedule.milestones=3", "schedule.milestones is 3", "a list of numbers"),
+        (
+            f"schedule.milestones={[*range(1, 400)]}",
+            "schedule.gamma is 0.1",
+            "give one that is closer to 1, or fewer than 399 schedule.milestones",
+        ),
+        ("schedule.milestones=[a]", "schedule.milestones[0] is 'a'", "a list of at most"),
+        ("schedule.milestones=3", "schedule.milestones is 3", "a list of at most"),
         (
             "data.augment=random_flip",
             "data.augment is 'random_flip'",

@@ -92,7 +92,9 @@ def test_a_problem_names_its_line(text: str, line: int | None) -> None:
     ],
 )
 def test_a_blank_that_is_none_is_named(text: str, line: int, remark: str) -> None:
-    with pytest.raises(YamlProblem, match=re.escape(f"({remark}: type a blank instead)")) as caught:
+    with pytest.raises(
+        YamlProblem, match=re.escape(f"({remark}: type an ordinary space instead)")
+    ) as caught:
         read_yaml(text)
     assert caught.value.line == line
 

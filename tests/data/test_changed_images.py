@@ -40,7 +40,7 @@ def test_they_are_named(images) -> None:
         "2 image(s) changed after they were checked and cannot be read: train/ant/photo0.jpg ("
     )
     with pytest.raises(UserError, match=both), naming_changed_images(data):
-        raise ClusterError("worker 1 failed")
+        raise ClusterError("worker 1 failed (InvalidArgumentError: no image)")
 
 
 def test_they_are_not_blamed_for_anything_else(images) -> None:
@@ -49,10 +49,19 @@ def test_they_are_not_blamed_for_anything_else(images) -> None:
         (images / "val" / "ant" / "photo1.png").read_bytes()
     )
     with pytest.raises(ClusterError, match="worker 1"), naming_changed_images(data):
-        raise ClusterError("worker 1 failed")
+        raise ClusterError("worker 1 failed (InvalidArgumentError: no image)")
     (images / "val" / "bee" / "photo1.png").unlink()
     with pytest.raises(ParameterServerLost), naming_changed_images(data):
         raise ParameterServerLost("ps-0 has ended")
     digits = training_data(DataSection(name="digits"))
     with pytest.raises(ClusterError), naming_changed_images(digits):
-        raise ClusterError("worker 1 failed")
+        raise ClusterError("worker 1 failed (InvalidArgumentError: no image)")
+
+
+def test_what_no_file_can_cause_costs_no_second_check(images, capfd) -> None:
+    data = data_of(images)
+    (images / "val" / "bee" / "photo1.png").write_text("no image")
+    capfd.readouterr()
+    with pytest.raises(ClusterError, match="memory"), naming_changed_images(data):
+        raise ClusterError("worker 1 failed (ResourceExhaustedError: no memory)")
+    assert capfd.readouterr().err == ""

@@ -93,9 +93,9 @@ class TestPrepared(ImageFolderCase):
         for _ in range(2):
             data = self.prepare()
             assert data.left_out == (
-                "3 link(s) that lead nowhere: train/ant/gone, train/dog, val/dog",
+                "3 broken symbolic link(s): train/ant/gone, train/dog, val/dog",
                 "1 image(s) in no class folder: train/photo.jpg",
-                "1 image(s) in folders inside of class folders: train/ant/more/again/photo.JPG",
+                "1 image(s) in subfolders of class folders: train/ant/more/again/photo.JPG",
                 "8 file(s) of types that are not read (.webp 7, none 1): train/bee/README, "
                 "train/bee/photo0.webp, train/bee/photo1.webp, train/bee/photo2.webp, "
                 "train/bee/photo3.webp, …",

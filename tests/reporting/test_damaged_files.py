@@ -188,7 +188,7 @@ class TestDamagedFiles:
             self.check_damage(
                 self.run.history,
                 self.changed_history("commit", "worker", value),
-                f"worker {value} has trained, but cluster.workers is 2",
+                f"it has commits of worker {value}, but cluster.workers is 2",
             )
         content = read_yaml(self.run.configuration.read_text())
         content["cluster"]["workers"] = 10**9

@@ -136,7 +136,7 @@ class TestFailure(TrainingRunCase):
     def test_a_checkpoint_of_another_number_of_workers(self):
         with self.begin().history:
             self.checkpoint(2, clocks=(2,), samples={32: (1,)})
-        message = "the checkpoint of commit 2 is of 1 worker.s., but the run has 2"
+        message = "the checkpoint of commit 2 was written with 1 worker.s., but the run has 2"
         with pytest.raises(UserError, match=message):
             self.begin("schedule.epochs=9")
 
