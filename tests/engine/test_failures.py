@@ -66,7 +66,7 @@ class FailuresTest(tf.test.TestCase):
         )
 
     def test_a_missing_file_comes_with_advice(self):
-        message = "a worker failed .*/cache/train.bin; No such file.*its own data.dir.*same paths"
+        message = "a worker failed .*/cache/train.bin; No such file.*a data.dir that.*same paths"
         with self.assertRaisesRegex(ClusterError, message):
             named(
                 tf.errors.NotFoundError(None, None, "/cache/train.bin; No such file or directory")

@@ -16,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 
+# TensorFlow is imported before the run is isolated, and a process with threads cannot be.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 FOLDER = Path(os.environ["FAULT_FOLDER"])
 
 
