@@ -68,8 +68,8 @@ def main(arguments: Sequence[str]) -> int:
     except ChangedImages as changed:
         # The servers of a TF_CONFIG cluster have lists of their own, and which samples are held out
         # depends on how many there are.
-        kept_out = task is not None or config.data.validation_samples
-        if kept_out or restarts_so_far(os.environ) >= config.cluster.max_restarts:
+        must_stay = task is not None or config.data.validation_samples
+        if must_stay or restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
         leave_out_changed(config.data, changed)
         console.print("images have changed: resuming without them from the last checkpoint")

@@ -112,15 +112,9 @@ class Network:
             seeds: from `seed_states` or the pass before.
             inputs: a batch, in the structure that the model takes.
         """
-        outputs, after, losses = self.model.stateless_call(
-            list(trainable),
-            self._non_trainable(statistics, seeds),
-            inputs,
-            training=True,
-            return_losses=True,
-        )
+        outputs, after, losses = self._call(trainable, statistics, seeds, inputs, training=True)
         moved, drawn = ([after[p] for p in places] for places in (self._statistics, self._seeds))
-        return outputs, moved, drawn, list(losses)
+        return outputs, moved, drawn, losses
 
     def predict(self, weights: Sequence[tf.Tensor], inputs: Any) -> Any:
         """Returns the outputs for a batch of inputs in inference mode."""
@@ -132,14 +126,26 @@ class Network:
         """Returns the outputs in inference mode, and the losses of the model's own; see `train`."""
         trainable, statistics = self.split(weights)
         seeds = self.seed_states(tf.constant(0))
-        outputs, _, losses = self.model.stateless_call(
+        outputs, _, losses = self._call(trainable, statistics, seeds, inputs, training=False)
+        return outputs, losses
+
+    def _call(
+        self,
+        trainable: Sequence[tf.Tensor],
+        statistics: Sequence[tf.Tensor],
+        seeds: Sequence[tf.Tensor],
+        inputs: Any,
+        training: bool,
+    ) -> tuple[Any, list[tf.Tensor], list[tf.Tensor]]:
+        """Returns the outputs, the non-trainable weights after the pass, and losses."""
+        outputs, after, losses = self.model.stateless_call(
             list(trainable),
             self._non_trainable(statistics, seeds),
             inputs,
-            training=False,
+            training=training,
             return_losses=True,
         )
-        return outputs, list(losses)
+        return outputs, after, list(losses)
 
     def prediction_spec(self, inputs: Any) -> Any:
         """Returns the `tf.TensorSpec`s of `predict` for inputs of these specs."""
