@@ -16,7 +16,8 @@ import threading
 import time
 from pathlib import Path
 
-# TensorFlow is imported before the run is isolated, and a process with threads cannot be.
+# Preparing the digits loads SciPy, whose threads would keep this process, which is not restarted
+# as a command is, from a network of its own.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 FOLDER = Path(os.environ["FAULT_FOLDER"])
 
