@@ -31,7 +31,7 @@ def probe(address: str, timeout: float = 1.0) -> None:
 
     Raises:
         OSError: nothing accepts connections there, or there is no answer in time: the server
-            hangs, or is no TensorFlow server.
+            hangs, or is not a TensorFlow server.
     """
     socket.create_connection(host_and_port(address), timeout).close()
     import grpc

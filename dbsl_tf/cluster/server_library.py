@@ -32,7 +32,7 @@ class ServerLibrary(NamedTuple):
 def load_server_library() -> ServerLibrary:
     """Loads and returns the server library; without `import tensorflow`, nothing else works.
 
-    Its modules are no public interface, so this fits only the pinned version of TensorFlow. If
+    Its modules are not a public interface, so this fits only the pinned version of TensorFlow. If
     device plug-ins are installed, which only all of TensorFlow loads, that is imported instead.
     """
     # Has no effect if the parent process or a configuration has already decided.

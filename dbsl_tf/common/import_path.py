@@ -1,4 +1,4 @@
-"""Import paths, `package.module:attribute`: what a user names that is no part of this package."""
+"""Import paths, `package.module:attribute`: what a user names that is not part of this package."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def arrays(
             `dbsl_tf.Data`.
 
     Raises:
-        UserError: something is no array of numbers, has no samples, or does not fit the rest.
+        UserError: something is not an array of numbers, has no samples, or does not fit the rest.
 
     Example:
         >>> import numpy as np
@@ -211,7 +211,7 @@ def _as_arrays(value: Any, where: str) -> Any:
         return np.asanyarray(value)
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"{where} is no array of numbers ({error}); pad sequences of different lengths"
+            f"{where} is not an array of numbers ({error}); pad sequences of different lengths"
         ) from error
 
 

@@ -60,7 +60,7 @@ def training_data(section: DataSection, folder: Path | None = None, seed: int = 
     missing = [name for name in _METHODS if not callable(getattr(made, name, None))]
     if missing:
         raise UserError(
-            f"data.name is {section.name!r}; that returns a {type(made).__name__}, which is no "
+            f"data.name is {section.name!r}; that returns a {type(made).__name__}, which is not "
             "training data; return dbsl_tf.arrays, tfrecords, stream or Data"
         )
     if section.train_samples is not None and section.train_samples > made.train_samples:

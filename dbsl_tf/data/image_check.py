@@ -59,7 +59,7 @@ def _check(directory: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def fault(path: Path) -> str | None:
-    """Returns why `path` is no JPEG or PNG image that workers decode; None if it is one."""
+    """Returns why `path` is not a JPEG or PNG image that workers decode; None if it is one."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -60,7 +60,7 @@ class ImageData:
             being relative to `train` or `val`. Their name is derived from their content, so workers
             that find them have the same images.
         unreadable: the images left out, as paths in `directory`, with the reason.
-        left_out: a line on each kind of things that are no images of a class.
+        left_out: a line on each kind of things that are not images of a class.
         class_counts: the images of each class, in the training and in the test set.
     """
 

@@ -45,7 +45,7 @@ class ListedImages:
     Attributes:
         classes: their names, in the order of the labels.
         train, test: the images of each split.
-        left_out: a line on each kind of things that are no images of a class; see `LeftOut`.
+        left_out: a line on each kind of things that are not images of a class; see `LeftOut`.
     """
 
     classes: tuple[str, ...]

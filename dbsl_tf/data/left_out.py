@@ -31,7 +31,7 @@ class LeftOut:
 
         Args:
             split: the name of its folder.
-            entries: of that folder, those that are no class folders.
+            entries: of that folder, those that are not class folders.
         """
         for entry in entries:
             name = f"{split}/{entry.name}"
@@ -41,7 +41,7 @@ class LeftOut:
                 self._outside.append(name)
 
     def add_to_class(self, name: str, entry: os.DirEntry[str]) -> None:
-        """Adds what lies in a class folder and is no image.
+        """Adds what lies in a class folder and is not an image.
 
         Args:
             name: of its folder, with that of the split.

@@ -39,7 +39,7 @@ class OwnData(ABC):
         augment: of training batches, after `preprocess`.
 
     Raises:
-        UserError: an argument is no function or no number of samples.
+        UserError: an argument is not a function, or not a number of samples.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Data(IndexedData):
             and a run that is resumed draws what it would have drawn.
 
     Raises:
-        UserError: an argument is no function or no number of samples.
+        UserError: an argument is not a function, or not a number of samples.
 
     Example:
         >>> import tensorflow as tf

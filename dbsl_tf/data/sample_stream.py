@@ -65,8 +65,8 @@ def training_stream(
     sizes of `mini_epoch_batches`, every mini-epoch has exactly its planned samples.
 
     The order and every draw are functions of the seed and of how many samples came before,
-    whatever `stream.parallel_calls` is. So a stream that was left off goes on where it was when it
-    is made again with `stream.first_sample`.
+    whatever `stream.parallel_calls` is. So a stream resumes where it stopped when it is made again
+    with `stream.first_sample`.
 
     Meant to be traced in a `dataset_fn`: the files are read by the worker that runs it.
 

@@ -154,7 +154,7 @@ def stream(
             `dbsl_tf.Data`.
 
     Raises:
-        UserError: an argument is no function or no number of samples.
+        UserError: an argument is not a function, or not a number of samples.
 
     Example:
         >>> import tensorflow as tf

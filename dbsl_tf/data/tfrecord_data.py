@@ -72,7 +72,7 @@ def tfrecords(
             `dbsl_tf.Data`.
 
     Raises:
-        UserError: a file is missing, cannot be read or is no TFRecord file, or holds no record.
+        UserError: a file is missing, cannot be read or is not a TFRecord file, or holds no record.
 
     Example:
         >>> import os, tempfile

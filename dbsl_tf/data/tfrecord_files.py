@@ -67,7 +67,7 @@ def count_records(paths: list[Path]) -> tuple[RecordFile, ...]:
     """Counts the records of files, with progress from two seconds on; their content is not read.
 
     Raises:
-        UserError: one cannot be read, or is no TFRecord file.
+        UserError: one cannot be read, or is not a TFRecord file.
     """
     sizes = [_size(path) for path in paths]
     counted, done = [], 0

@@ -130,7 +130,7 @@ def known_classes(data: TrainingData, purpose: str) -> int:
     """Returns the number of classes, for what cannot do without.
 
     Raises:
-        UserError: y is no vector with one entry for each class.
+        UserError: y is not a vector with one entry for each class.
     """
     if data.classes is None:
         raise UserError(

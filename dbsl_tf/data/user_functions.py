@@ -29,7 +29,7 @@ def check_count(value: object, where: str) -> None:
     """Checks a number of samples.
 
     Raises:
-        UserError: it is no whole number of at least 1.
+        UserError: it is not a whole number of at least 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UserError(f"{where} is {value!r}; give a whole number, 1 or more")
@@ -45,7 +45,7 @@ def pair_of(result: Any, name: str, what: str, of_batch: bool = True) -> tuple[A
         of_batch: whether the first dimension of every tensor is that of samples.
 
     Raises:
-        UserError: it is no pair of tensors, or of structures of tensors, or no batch.
+        UserError: it is not a pair of tensors or of structures of tensors, or not a batch.
     """
     if not isinstance(result, tuple) or len(result) != 2:
         kind = f"{len(result)} values" if isinstance(result, tuple) else _kind(result)
@@ -100,7 +100,7 @@ def traced_spec(name: str, make: Callable[[], tf.data.Dataset]) -> tuple[Any, An
         The specs of x and y, whose first dimension is None.
 
     Raises:
-        UserError: it cannot be made on a worker, or its elements are no batches (x, y).
+        UserError: it cannot be made on a worker, or its elements are not batches (x, y).
     """
     specs: list[Any] = []
 

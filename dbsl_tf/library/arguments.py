@@ -83,7 +83,7 @@ def learning_rates(optimizer: Any, epochs: int, workers: int) -> tuple[float, ..
     """Returns the base learning rate at the beginning of every mini-epoch of a run.
 
     Raises:
-        UserError: one of them is no number of 0 or more, or they are all 0.
+        UserError: one of them is not a number of 0 or more, or they are all 0.
     """
     rate = optimizer.learning_rate
     if not callable(rate):

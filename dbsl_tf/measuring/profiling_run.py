@@ -68,7 +68,7 @@ def measure(
             `profile.seconds` is about how long the timed runs of a resolution take together.
         data: to train and to test on; files are at the same paths on every worker.
         cluster: whose servers answer.
-        report: told in a line what is being done.
+        report: called with a line on what is being done.
 
     Raises:
         ClusterError: the workers would not run at the same time.

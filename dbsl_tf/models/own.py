@@ -50,7 +50,7 @@ def build_own_model(
         precision: Keras's dtype policy for layers that choose none.
 
     Raises:
-        UserError: what the builder returns is no such model, does not accept the inputs, or
+        UserError: what the builder returns is not such a model, does not accept the inputs, or
             cannot run as a pure function of its weights.
     """
     model = _built(builder, seed, precision)
@@ -128,7 +128,7 @@ def _changed_in_training(model: Any, inputs: Any) -> list[bool]:
         if tensor.dtype == tf.resource:
             raise UserError(
                 f"{_holder(model, tensor)} keeps a tf.Variable or another resource of its own, so "
-                "the model is no pure function of its weights: create it with add_weight instead"
+                "the model is not a pure function of its weights: create it with add_weight instead"
             )
     return changed
 

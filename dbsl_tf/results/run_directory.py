@@ -30,7 +30,7 @@ def claim_folder(name: str) -> Path:
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            # Otherwise it is `runs` that is no folder.
+            # Otherwise it is `runs` that is not a folder.
             if folder.is_dir():
                 continue
         except OSError:

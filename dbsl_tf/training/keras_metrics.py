@@ -83,7 +83,7 @@ class KerasMetric:
         y, prediction: `tf.TensorSpec`s of a batch, or structures of them.
 
     Raises:
-        UserError: the metric does not fit them, its variables are no sums, or its result is not
+        UserError: the metric does not fit them, its variables are not sums, or its result is not
             one number.
     """
 

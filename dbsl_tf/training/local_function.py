@@ -26,7 +26,7 @@ class LocalFunction:
     def __init__(self, function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> None:
         traced = tf.function(function, autograph=False).get_concrete_function(*specs)
         if any(tensor.dtype == tf.resource for tensor in traced.captured_inputs):
-            raise ValueError("it reads a variable that is no part of its state")
+            raise ValueError("it reads a variable that is not part of its state")
         captured = [tensor.numpy() for tensor in traced.captured_inputs]
         definition = traced.graph.as_graph_def()
         for nodes in (definition.node, *(f.node_def for f in definition.library.function)):

@@ -64,6 +64,6 @@ class OwnDataTest(TinyRunCase):
         process = self.start("data.name=tests.support.flowers:nothing", FLOWERS[1])
         status, _, errors = self.finish(process)
         self.assertEqual(status, 2)
-        self.assertIn("which is no training data", errors)
+        self.assertIn("which is not training data", errors)
         self.assertNotIn("Traceback", errors)
         self.assertFalse(self.run.exists())

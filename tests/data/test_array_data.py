@@ -139,7 +139,7 @@ class RefusedTest(tf.test.TestCase):
         self.check("x_train has the type str.*TextVectorization", words, y, words, y)
         objects = np.array([{}, None, 3], object)
         self.check("x_train has the type object; convert it", objects, y, objects, y)
-        self.check("x_train is no array of numbers.*pad", [[1], [2, 3], [4]], y, y, y)
+        self.check("x_train is not an array of numbers.*pad", [[1], [2, 3], [4]], y, y, y)
         self.check(r"y_train\['b'\] has the type str", y, {"b": words}, y, {"b": words})
         self.check("x_test is a single value", y, y, 3.0, y)
         dates = np.array(["2020-01-01"], "datetime64[D]")

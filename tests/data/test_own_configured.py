@@ -78,7 +78,7 @@ def test_kept_in_the_directory_of_a_run_it_is_the_same(configure, tmp_path):
         (["data.name=there.is:none"], "there is no module there"),
         (["data.name=tests.support.flowers:flower"], "did you mean flowers"),
         (["data.name=tests.support.flowers:CLASSES"], "name a class or a function"),
-        (["data.name=tests.support.flowers:nothing"], "returns a dict, which is no training data"),
+        (["data.name=tests.support.flowers:nothing"], "returns a dict, which is not training data"),
         (["data.options={petals: 5}"], "data.options is {'petals': 5}, which"),
         (["data.train_samples=101"], "train_samples is 101: .* has 100 training samples"),
         (["data.validation_samples=100"], "validation_samples is 100; give 0 to 99, as .* has 100"),
