@@ -6,8 +6,13 @@ Parameter Server Systems" (COMPSAC 2022) and of its successor (arXiv 2509.26092)
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from dbsl_tf.common.installed_packages import prefer_installed_packages_in_commands
+
+# Before anything else is imported.
+prefer_installed_packages_in_commands()
+
+from importlib import import_module  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from dbsl_tf.data.array_data import arrays

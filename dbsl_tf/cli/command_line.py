@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dbsl_tf.cli.commands import COMMANDS
 from dbsl_tf.common.errors import ClusterError, UserError, fault_of_the_machine
-from dbsl_tf.common.other_settings import prefer_installed_packages
+from dbsl_tf.common.installed_packages import prefer_installed_packages
 from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files

@@ -14,10 +14,8 @@ import types
 from typing import Any, NamedTuple
 
 from dbsl_tf.common import onednn
-from dbsl_tf.common.other_settings import (
-    leave_out_unknown_xla_flags,
-    prefer_installed_packages,
-)
+from dbsl_tf.common.installed_packages import prefer_installed_packages
+from dbsl_tf.common.other_settings import leave_out_unknown_xla_flags
 
 
 class ServerLibrary(NamedTuple):

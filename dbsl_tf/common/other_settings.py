@@ -1,21 +1,18 @@
 """Keeps settings that were made for other projects from having an effect on this one.
 
-Keras reads a file in the home folder and variables of the environment, TensorFlow aborts over
-flags that it does not know, and Python prefers whatever lies in the folders of PYTHONPATH.
+Keras reads a file in the home folder and variables of the environment, and TensorFlow aborts over
+flags that it does not know. Modules in PYTHONPATH: see `installed_packages`.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
 import importlib.util
 import mmap
 import os
-import site
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 _KERAS = ("keras", "keras_core")
 _OF_KERAS = (
@@ -25,12 +22,6 @@ _OF_KERAS = (
     "TF_USE_LEGACY_KERAS",
 )
 _FLAGS = ("TF_XLA_FLAGS", "XLA_FLAGS")
-# What this package imports, and what that cannot do without.
-_PACKAGES = frozenset(
-    "PIL absl cloudpickle h5py jinja2 keras keras_core keras_cv matplotlib ml_dtypes numpy "
-    "platformdirs pydantic pydantic_core requests rich ruamel scipy six sklearn tensorboard "
-    "tensorflow tensorflow_datasets typing_extensions wrapt".split()
-)
 
 
 @contextmanager
@@ -64,35 +55,6 @@ def _usual_keras_home() -> str:
     """As Keras finds it."""
     home = os.path.expanduser("~")
     return os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
-
-
-def prefer_installed_packages() -> None:
-    """Has this process import what it needs from where that is installed.
-
-    A package that is not installed is still found in the folders of PYTHONPATH and in the working
-    directory, as are all modules of a user's.
-    """
-    if not any(isinstance(finder, _Installed) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Installed())
-
-
-class _Installed:
-    """Finds needed packages in the folders of installed ones alone."""
-
-    def __init__(self) -> None:
-        self._folders = site.getsitepackages()
-        if site.ENABLE_USER_SITE:
-            self._folders.append(site.getusersitepackages())
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Returns where a module is; None leaves that to Python."""
-        if path is not None or name not in _PACKAGES:
-            return None
-        found = importlib.machinery.PathFinder.find_spec(name, self._folders)
-        # Other parts of a namespace package may be elsewhere.
-        return found if found is not None and found.has_location else None
 
 
 def leave_out_unknown_xla_flags() -> None:

@@ -29,12 +29,6 @@ print(json.dumps({
     "flags": os.environ.get("TF_XLA_FLAGS"),
 }))
 """
-IMPORT = """
-from dbsl_tf.common.other_settings import prefer_installed_packages
-prefer_installed_packages()
-import numpy, own_module
-print(numpy.arange(2).sum(), own_module.NUMBER)
-"""
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -84,10 +78,3 @@ def test_keras_has_its_defaults_whatever_is_left_behind(tmp_path: Path, named: b
         "warning: TF_XLA_FLAGS has tf_xla_of_another_version, which the installed TensorFlow does "
         "not know; left out\n"
     )
-
-
-def test_packages_in_pythonpath_do_not_replace_installed_ones(tmp_path: Path) -> None:
-    (tmp_path / "numpy.py").write_text("raise ImportError('another numpy')\n")
-    (tmp_path / "own_module.py").write_text("NUMBER = 7\n")
-    result = python(IMPORT, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
-    assert result.stdout.split() == ["1", "7"]
