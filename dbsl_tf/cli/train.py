@@ -66,9 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"{lost}; resuming from the last checkpoint", soft_wrap=True)
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     except ChangedImages as changed:
-        # The servers of a TF_CONFIG cluster have lists of their own, and which samples are held out
-        # depends on how many there are.
-        must_stay = task is not None or config.data.validation_samples
+        # Which samples are held out depends on how many there are.
+        must_stay = config.data.validation_samples
         if must_stay or restarts_so_far(os.environ) >= config.cluster.max_restarts:
             raise
         leave_out_changed(config.data, changed)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
+from dbsl_tf.coordinator.copies_of_images import give_lists
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
 from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
@@ -101,6 +102,7 @@ def build_components(
             the network.
     """
     engine = engine or Engine(cluster.task, cluster.limits)
+    give_lists(engine, data)
     parts = settings.resolutions
     networks = {part.dropout: build_network(settings, data, part.dropout) for part in parts}
     fixed = FixedWeights(engine, networks[settings.highest.dropout].fixed_weights)

@@ -18,6 +18,7 @@ from dbsl_tf.config.registries import DATA
 from dbsl_tf.data.changed_images import ChangedImages
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import (
+    ImageData,
     count_training_images,
     leave_out,
     prepare_image_folder,
@@ -142,12 +143,18 @@ def prepare_data(section: DataSection) -> PreparedData:
 
 
 def leave_out_changed(section: DataSection, changed: ChangedImages) -> None:
-    """Leaves images out from now on that cannot be read any more.
+    """Leaves images out from now on that cannot be read any more, until their files here change.
 
     Raises:
         UserError: more are unreadable than `data.max_bad_files`, or the folder cannot be read.
     """
     assert section.dir is not None
+    if changed.directory is None:
+        # Nobody would notice here that they have been mended elsewhere.
+        data = prepare_data(section)
+        known = data.unreadable if isinstance(data, ImageData) else {}
+        if len({*known, *changed.reasons}) > section.max_bad_files:
+            raise changed
     leave_out(section.dir, changed.reasons, _image_cache())
     prepare_data(section)
 

@@ -62,6 +62,7 @@ class ImageData:
         unreadable: the images left out, as paths in `directory`, with the reason.
         left_out: a line on each kind of things that are not images of a class.
         class_counts: the images of each class, in the training and in the test set.
+        changed: whether images are left out that changed after they were checked.
     """
 
     spec: ImageFolder
@@ -71,6 +72,7 @@ class ImageData:
     unreadable: dict[str, str]
     left_out: tuple[str, ...]
     class_counts: dict[str, tuple[int, int]]
+    changed: bool = False
 
 
 def prepare_image_folder(
@@ -111,6 +113,7 @@ def prepare_image_folder(
         unreadable=unreadable,
         left_out=tuple(index["left_out"]),
         class_counts={name: (n, index[TEST][name]) for name, n in index[TRAIN].items()},
+        changed=bool(index.get("changed")),
     )
 
 
@@ -149,7 +152,7 @@ def leave_out(directory: Path, reasons: Mapping[str, str], cache: Path) -> None:
                 index["unreadable"][f"{split}/{path}"] = reason
                 index[split][path.partition("/")[0]] -= 1
         contents[split] = b"\n".join(kept)
-    index["states"] = _states(directory, index["unreadable"])
+    index["states"], index["changed"] = _states(directory, index["unreadable"]), True
     folder = cache / f"index-{_fingerprint(directory)}"
     shutil.rmtree(folder)
     make_folder(folder, lambda target: _store(index, contents, cache, target, checked))

@@ -41,7 +41,7 @@ class ImageSource:
     def training_loader(self, samples: int | tf.Tensor) -> Callable:
         """Reads the list of the first `samples` images; returns the function that loads some."""
         lines = tf.strings.split(tf.io.read_file(_own(self._data.train_list)), "\n")[:samples]
-        folder = self._folder(TRAIN)
+        folder = _folder_of(self._data, TRAIN)
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             # The pipeline loads one image at a time.
@@ -71,7 +71,7 @@ class ImageSource:
     def _middles(
         self, split: str, lines: tf.data.Dataset, batch: int | tf.Tensor, parallel_calls: int
     ) -> tf.data.Dataset:
-        folder = self._folder(split)
+        folder = _folder_of(self._data, split)
 
         def load(line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image, label = _decode(folder, line)
@@ -79,10 +79,44 @@ class ImageSource:
 
         return lines.map(load, num_parallel_calls=parallel_calls).batch(batch)
 
-    def _folder(self, split: str) -> tf.Tensor:
-        """Returns the folder of a split on this worker, a scalar string."""
-        folder = own_or(Held.SAMPLES, self._data.directory, split)
-        return tf.strings.join([folder, split], "/")
+
+def decodable(data: ImageData, split: str, start: tf.Tensor, count: int) -> tf.Tensor:
+    """Returns which of a split's images start … start + count − 1 this worker can decode.
+
+    Args:
+        data: checked image files.
+        split: train or val.
+        start: the number of the first image, an integer scalar.
+        count: how many; there may be fewer.
+
+    Returns:
+        bool [count]; True where there is no image of that number.
+    """
+    list_file = data.train_list if split == TRAIN else data.test_list
+    lines = tf.strings.split(tf.io.read_file(_own(list_file)), "\n")[start : start + count]
+    folder = _folder_of(data, split)
+
+    def decode(number: tf.Tensor, line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # Its size is returned so that decoding it is not left out.
+        return number, tf.size(_decode(folder, line)[0])
+
+    decoded = (
+        tf.data.Dataset.from_tensor_slices(lines)
+        .enumerate()
+        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        .ignore_errors()
+        .batch(256)
+    )
+    return decoded.reduce(
+        tf.range(count) >= tf.size(lines),
+        lambda known, batch: tf.tensor_scatter_nd_update(known, batch[0][:, None], batch[1] > 0),
+    )
+
+
+def _folder_of(data: ImageData, split: str) -> tf.Tensor:
+    """Returns the folder of a split on this worker, a scalar string."""
+    folder = own_or(Held.SAMPLES, data.directory, split)
+    return tf.strings.join([folder, split], "/")
 
 
 def _own(list_file: Path) -> tf.Tensor:

@@ -52,9 +52,42 @@ def own_or(held: Held, folder: Path, name: str) -> tf.Tensor:
     """
     import tensorflow as tf
 
-    own = f"/proc/self/fd/{int(held)}"
-    present = tf.size(tf.io.matching_files(f"{own}/{name}")) > 0
-    return tf.where(present, own, str(folder))
+    present = tf.size(tf.io.matching_files(f"{_own(held)}/{name}")) > 0
+    return tf.where(present, _own(held), str(folder))
+
+
+def write_own(held: Held, present: str, name: str, content: bytes) -> tf.Tensor:
+    """Writes a file where this worker has a folder of its own, unless it is there, in a graph.
+
+    Args:
+        held: the kind of folder.
+        present: a pattern of names, one of which is in every folder of this kind.
+        name: of the file, relative.
+        content: of the file.
+
+    Returns:
+        Whether it was written, a bool scalar.
+    """
+    import tensorflow as tf
+
+    path = f"{_own(held)}/{name}"
+    there = tf.cond(
+        tf.size(tf.io.matching_files(path)) > 0,
+        lambda: tf.equal(tf.io.read_file(path), content),
+        lambda: tf.constant(False),
+    )
+
+    def write() -> tf.Tensor:
+        with tf.control_dependencies([tf.io.write_file(path, content)]):
+            return tf.constant(True)
+
+    has_folder = tf.size(tf.io.matching_files(f"{_own(held)}/{present}")) > 0
+    wanted = tf.logical_and(has_folder, tf.logical_not(there))
+    return tf.cond(wanted, write, lambda: tf.constant(False))
+
+
+def _own(held: Held) -> str:
+    return f"/proc/self/fd/{int(held)}"
 
 
 def _hold(held: Held, folder: Path) -> None:

@@ -74,7 +74,12 @@ class History:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as unwritten:
+            # It tries again what could not be written before, which has been told then.
+            if error is None:
+                raise self._cannot_be_written(unwritten) from unwritten
 
     def lacks(self, commit: int) -> str:
         """Returns what is missing to resume after `commit`, in words; empty if nothing is."""

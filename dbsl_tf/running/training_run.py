@@ -25,6 +25,8 @@ from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.config.overrides import override
+from dbsl_tf.data.changed_images import naming_changed_images
+from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
@@ -75,7 +77,7 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
             if discarded:
                 report(f"training {discarded} commit(s) after the checkpoint again")
         display = Display(console, schedule.plain, schedule.epochs, history.commits)
-        observers: list[Observer] = [history, display, *_event_files(run, stack)]
+        observers: list[Observer] = [history, display, *_event_files(run, stack, report)]
         remote = RemoteControl.from_environment(os.environ)
         if remote:
             observers.append(remote)
@@ -88,8 +90,10 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
             report(remark)
         if remote:
             remote.begin(trainer, run.checkpoint.commit if run.checkpoint else 0)
+        # Workers of a local cluster read the files of this machine.
+        elsewhere = None if task is None else partial(_undecodable, trainer, look, report)
         try:
-            with display:
+            with naming_changed_images(data, elsewhere), display:
                 trainer.run(evaluate_first=_missing_evaluations(run, history))
         except KeyboardInterrupt:
             _save_and_tell(run, trainer, cluster, console)
@@ -146,7 +150,28 @@ def _processors(
     return run_watched(partial(read_processors, trainer.engine), look, standstill)
 
 
-def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
+def _undecodable(
+    trainer: Trainer,
+    look: Callable[[], None],
+    report: Callable[[str], None],
+    files: ImageData,
+) -> dict[str, str]:
+    """Returns the images that workers cannot decode, with the reason."""
+    # Imported here because they load TensorFlow.
+    from dbsl_tf.coordinator.copies_of_images import undecodable_on_workers
+    from dbsl_tf.engine.watched_run import run_watched
+
+    report("an image may have changed: every worker checks its own")
+    engine = trainer.engine
+    work = partial(undecodable_on_workers, engine, files)
+    found = run_watched(work, look, engine.limits.standstill)
+    return {
+        name: f"worker {', '.join(map(str, sorted(workers)))} cannot decode its copy"
+        for name, workers in found.items()
+    }
+
+
+def _event_files(run: Run, stack: ExitStack, report: Callable[[str], None]) -> list[Observer]:
     """Returns the observers that write event files until `stack` is closed; none if not wanted."""
     if not run.config.run.tensorboard:
         return []
@@ -159,6 +184,7 @@ def _event_files(run: Run, stack: ExitStack) -> list[Observer]:
         after,
         run.to_yaml(),
         run.resolved.schedule.highest_resolution,
+        report,
         validation=run.config.data.validation_samples > 0,
     )
     return [stack.enter_context(board)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import tensorflow as tf
@@ -17,9 +18,11 @@ from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 from tensorflow.core.framework.types_pb2 import DT_STRING
 from tensorflow.core.util.event_pb2 import Event, SessionLog
 
-from dbsl_tf.common.errors import UserError
-
 _VERSION = "brain.Event:2"
+
+
+class NotWritten(Exception):
+    """An event file cannot be written; the message says which and why."""
 
 
 class EventFile:
@@ -33,7 +36,7 @@ class EventFile:
         first_step: the first step that will be written.
 
     Raises:
-        UserError: it cannot be written.
+        NotWritten: it cannot be written.
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
@@ -54,13 +57,15 @@ class EventFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        # Everything is written already, or cannot be.
+        with suppress(tf.errors.OpError):
+            self._writer.close()
 
     def scalars(self, step: int, wall_time: float, values: Mapping[str, float]) -> None:
         """Writes numbers by tag; `wall_time` is Unix time in seconds.
 
         Raises:
-            UserError: they cannot be written.
+            NotWritten: they cannot be written.
         """
         summary = Summary(
             value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
@@ -86,10 +91,7 @@ class EventFile:
         except tf.errors.OpError as error:
             raise self._not_written(error) from error
 
-    def _not_written(self, error: Exception) -> UserError:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        return UserError(
-            f"{self._path} cannot be written ({reason}); free some space, correct the permissions "
-            "or give run.tensorboard=false, and start the run again: it is resumed from its last "
-            "checkpoint"
-        )
+    def _not_written(self, error: Exception) -> NotWritten:
+        # What TensorFlow says begins with the path.
+        text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+        return NotWritten(f"{self._path} cannot be written ({text.rpartition('; ')[2]})")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dbsl_tf.planning.dual_batch import ROLES
@@ -15,7 +16,7 @@ from dbsl_tf.results.records import (
     FaultRecord,
     Metrics,
 )
-from dbsl_tf.tensorboard.event_file import EventFile
+from dbsl_tf.tensorboard.event_file import EventFile, NotWritten
 
 
 class TensorBoard:
@@ -24,31 +25,37 @@ class TensorBoard:
     `small`, `large`, `test` and `validation` are separate runs to TensorBoard, so that a tag is one
     chart with a curve for each. Steps are commits; times are those of the mini-epochs and
     evaluations. A resumed run writes new files, and TensorBoard discards everything after the
-    checkpoint in the earlier ones, as history.jsonl does.
+    checkpoint in the earlier ones, as history.jsonl does. If they cannot be written, as on a full
+    disk, nothing more is written and the run goes on.
 
     Args:
         folder: the folder for the event files of a run.
         after: commits that count from before this process started.
         configuration: the run's configuration, shown as text.
         highest: its highest resolution; evaluations at other resolutions have their own tags.
+        report: called with one line if the files cannot be written.
         validation: whether samples are held out for validation; `test` has one point then.
-
-    Raises:
-        UserError: the files cannot be written.
     """
 
     def __init__(
-        self, folder: Path, after: int, configuration: str, highest: int, validation: bool = False
+        self,
+        folder: Path,
+        after: int,
+        configuration: str,
+        highest: int,
+        report: Callable[[str], None],
+        validation: bool = False,
     ) -> None:
         self._highest = highest
-        with ExitStack() as stack:
-            self._files: dict[str, EventFile] = {
-                name: stack.enter_context(EventFile(folder / name, after + 1))
-                for name in (*ROLES, TEST, *([VALIDATION] if validation else []))
-            }
-            code = "".join(f"    {line}\n" for line in configuration.splitlines())
+        self._report = report
+        self._stack = ExitStack()
+        self._files: dict[str, EventFile] = {}
+        code = "".join(f"    {line}\n" for line in configuration.splitlines())
+        with self._ending_if_not_written():
+            for name in (*ROLES, TEST, *([VALIDATION] if validation else [])):
+                file = EventFile(folder / name, after + 1)
+                self._files[name] = self._stack.enter_context(file)
             self._files[TEST].text(after + 1, "configuration", code)
-            self._stack = stack.pop_all()
 
     def __enter__(self) -> TensorBoard:
         return self
@@ -57,7 +64,8 @@ class TensorBoard:
         self._stack.close()
 
     def committed(self, record: CommitRecord) -> None:
-        self._files[record.role].scalars(
+        self._write(
+            record.role,
             record.commit,
             record.started + record.seconds,
             {
@@ -73,7 +81,8 @@ class TensorBoard:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         size = "" if record.resolution == self._highest else f"_{record.resolution}px"
-        self._files[record.split].scalars(
+        self._write(
+            record.split,
             record.commit,
             record.started + record.seconds,
             {
@@ -87,6 +96,19 @@ class TensorBoard:
 
     def faulted(self, record: FaultRecord) -> None:
         """Writes nothing: history.jsonl has the record."""
+
+    def _write(self, curve: str, step: int, wall_time: float, values: Mapping[str, float]) -> None:
+        with self._ending_if_not_written():
+            if curve in self._files:
+                self._files[curve].scalars(step, wall_time, values)
+
+    @contextmanager
+    def _ending_if_not_written(self) -> Iterator[None]:
+        try:
+            yield
+        except NotWritten as error:
+            self._files.clear()
+            self._report(f"warning: {error}: TensorBoard shows nothing that follows in this run")
 
 
 def _measures(accuracy: float | None, metrics: Metrics, suffix: str = "") -> dict[str, float]:

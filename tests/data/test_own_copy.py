@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from dbsl_tf.data import pipeline
 from dbsl_tf.data.image_folder import ImageData, prepare_image_folder
-from dbsl_tf.data.own_copy import Held, hold_own_copy
+from dbsl_tf.data.image_source import decodable
+from dbsl_tf.data.own_copy import Held, hold_own_copy, write_own
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.data.record_files import RecordData, checked_data
 from dbsl_tf.data.training_data import Share
@@ -64,6 +65,37 @@ class OwnCopyTest(tf.test.TestCase):
         (self.folder / "chief").rename(self.folder / "hidden")
         with self.assertRaisesRegex(tf.errors.NotFoundError, str(chiefs.train_list.parent)):
             batches(chiefs)
+
+    def test_images_of_its_own_that_a_worker_cannot_decode_are_found(self):
+        chiefs, workers = self.images("chief"), self.images("worker")
+        hold_own_copy(workers)
+        damaged, gone = "cat/photo1.png", "ant/photo0.jpg"
+        (workers.directory / "train" / damaged).write_text("no image")
+        (workers.directory / "val" / gone).unlink()
+        find = tf.function(lambda split, start: decodable(chiefs, split, start, count=8))
+        for split, file, bad in (
+            ("train", chiefs.train_list, damaged),
+            ("val", chiefs.test_list, gone),
+        ):
+            names = [line.split("\t")[1] for line in file.read_text().split("\n")]
+            for start in range(0, len(names), 8):
+                expected = [name != bad for name in names[start : start + 8]]
+                found = find(split, tf.constant(start, tf.int64)).numpy().tolist()
+                self.assertEqual(found, expected + [True] * (8 - len(expected)))
+
+    def test_a_list_is_written_where_a_worker_has_lists_of_its_own(self):
+        name, content = "lists-1/train.tsv", b"0\tant/photo1.png"
+        write = tf.function(lambda: write_own(Held.LISTS, "lists-*", name, content))
+        self.assertFalse(write())
+        workers = self.images("worker")
+        hold_own_copy(workers)
+        self.assertTrue(write())
+        written = workers.train_list.parents[1] / name
+        self.assertEqual(written.read_bytes(), content)
+        self.assertFalse(write())
+        written.write_bytes(content[:3])
+        self.assertTrue(write())
+        self.assertEqual(written.read_bytes(), content)
 
     def test_without_a_copy_the_chiefs_paths_are_read(self):
         os.dup2(self.enterContext(tempfile.TemporaryFile()).fileno(), Held.SAMPLES)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dbsl_tf.common.errors import UserError
-from dbsl_tf.tensorboard.event_file import EventFile
 from dbsl_tf.tensorboard.observer import TensorBoard
 from tests.support.event_files import curves
 from tests.support.records import commit_record, evaluation_record
+from tests.support.small_disk import SmallDisk
 
 WITHOUT_OPERATIONS = """
 import sys
@@ -23,7 +22,7 @@ from tensorflow.python.eager import context, execute
 from dbsl_tf.tensorboard.observer import TensorBoard
 from tests.support.records import commit_record, evaluation_record
 
-with TensorBoard(Path(sys.argv[1]), 0, "run: {}", 32) as board:
+with TensorBoard(Path(sys.argv[1]), 0, "run: {}", 32, print) as board:
     board.committed(commit_record())
     board.evaluated(evaluation_record())
 # Any operation would have made TensorFlow set itself up, as making one now does.
@@ -39,7 +38,7 @@ class TensorBoardTest(tf.test.TestCase):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "tensorboard"
 
     def test_curves_of_roles_and_tests_are_there_at_once(self):
-        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32) as board:
+        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32, self.fail) as board:
             board.committed(commit_record(commit=1, role="small", train_loss=2.5, staleness=4))
             board.committed(commit_record(commit=2, role="large", samples=300, seconds=2.0))
             board.evaluated(evaluation_record(commit=2, test_accuracy=0.75))
@@ -58,7 +57,7 @@ class TensorBoardTest(tf.test.TestCase):
         )
 
     def test_other_metrics_instead_of_an_accuracy(self):
-        with TensorBoard(self.folder, 0, "", 32) as board:
+        with TensorBoard(self.folder, 0, "", 32, self.fail) as board:
             commit = commit_record(train_accuracy=None, train_metrics={"auc": 0.75, "f": None})
             board.committed(commit)
             metrics = dict(test_accuracy=None, test_metrics={"auc": 0.5})
@@ -72,14 +71,14 @@ class TensorBoardTest(tf.test.TestCase):
         )
 
     def test_validation_is_a_run_of_its_own(self):
-        with TensorBoard(self.folder, 0, "", 32, validation=True) as board:
+        with TensorBoard(self.folder, 0, "", 32, self.fail, validation=True) as board:
             board.evaluated(evaluation_record(commit=2, split="validation", test_loss=0.25))
             board.evaluated(evaluation_record(commit=2))
         for name, loss in (("validation", 0.25), ("test", 1.5)):
             self.assertEqual(curves(self.folder / name), {"loss": {2: loss}, "accuracy": {2: 0.5}})
 
     def test_the_configuration_is_shown_as_it_is_written(self):
-        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32):
+        with TensorBoard(self.folder, 0, "run:\n  seed: 3\n", 32, self.fail):
             pass
         (path,) = (self.folder / "test").iterdir()
         texts = [
@@ -91,7 +90,7 @@ class TensorBoardTest(tf.test.TestCase):
 
     def test_a_resumed_run_goes_on_without_what_it_has_thrown_away(self):
         for after, commits, loss in ((0, range(1, 6), 1.0), (3, range(4, 8), 2.0)):
-            with TensorBoard(self.folder, after, "", 32) as board:
+            with TensorBoard(self.folder, after, "", 32, self.fail) as board:
                 for commit in commits:
                     board.committed(commit_record(commit=commit, train_loss=loss))
         curve = curves(self.folder / "small")["loss"]
@@ -104,10 +103,28 @@ class TensorBoardTest(tf.test.TestCase):
             check=True,
         )
 
-    def test_a_place_that_cannot_be_written(self):
+    def test_a_place_that_cannot_be_written_is_one_line(self):
         self.folder.write_text("a file")
-        with self.assertRaisesRegex(UserError, "run.tensorboard=false"):
-            EventFile(self.folder / "small", 1)
+        told = []
+        with TensorBoard(self.folder, 0, "", 32, told.append) as board:
+            board.committed(commit_record())
+            board.evaluated(evaluation_record())
+        (line,) = told
+        self.assertRegex(line, "^warning: .*/small/events.* cannot be written .Not a directory.: ")
+
+    def test_a_disk_that_becomes_full_ends_the_files_with_one_line(self):
+        disk = SmallDisk(self.folder.parent / "disk", 1 << 20)
+        self.addCleanup(disk.remove)
+        told = []
+        with TensorBoard(disk.path, 0, "", 32, told.append) as board:
+            board.committed(commit_record())
+            disk.fill()
+            for commit in range(2, 100):
+                board.committed(commit_record(commit=commit))
+        (line,) = told
+        self.assertRegex(line, "^warning: .*events.* cannot be written .No space left on device.: ")
+        curve = curves(disk.path / "small")["loss"]
+        self.assertEqual(list(curve), list(range(1, len(curve) + 1)))
 
 
 if __name__ == "__main__":
