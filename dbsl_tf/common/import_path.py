@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from dbsl_tf.common.installed_packages import comes_first
+
 IMPORT_PATH = "package.module:attribute"
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
@@ -48,6 +50,8 @@ def import_attribute(path: str) -> Any:
             owner = ".".join([module, *attributes.split(".")[:depth]])
             close = difflib.get_close_matches(name, dir(found), n=1)
             hint = f"did you mean {close[0]}?" if close else "name one that it defines"
+            if comes_first(module.partition(".")[0]):
+                hint += "; a module of your own needs another name"
             raise NotImportable(f"{owner} has no {name}; {hint}")
         found = getattr(found, name)
     return found

@@ -56,6 +56,16 @@ def prefer_installed_packages_in_commands() -> None:
         prefer_installed_packages()
 
 
+def comes_first(name: str) -> bool:
+    """Returns whether commands import a top-level module from where it is installed.
+
+    Example:
+        >>> comes_first("statistics"), comes_first("my_data")
+        (True, False)
+    """
+    return name in sys.stdlib_module_names or name in _PACKAGES
+
+
 class _Installed:
     """Finds Python's modules and needed packages in their own folders alone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.metadata
 import importlib.util
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from dbsl_tf.common import installed_packages
 from dbsl_tf.common.installed_packages import _PACKAGES
 from tests.support.launching import CONFIGURATION, ROOT
 
@@ -93,6 +95,11 @@ def test_other_programs_import_what_they_would(tmp_path: Path) -> None:
         text=True,
     )
     assert (result.stdout, result.stderr) == ("7\n", "")
+
+
+def test_examples() -> None:
+    results = doctest.testmod(installed_packages)
+    assert results.attempted and not results.failed
 
 
 def test_every_package_that_the_requirements_install_is_known() -> None:

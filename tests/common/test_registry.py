@@ -103,6 +103,7 @@ class TestImportPaths:
             "needy_shapes:Square": "fails (ModuleNotFoundError: No module named 'no_such_library')",
             f"{here}:Sqare": f"{here} has no Sqare; did you mean Square?",
             f"{here}:Square.sides": f"{here}.Square has no sides",
+            "json:circle": "json has no circle; name one that it defines; a module of your",
             f"{here}:NOT_CALLABLE": "that is something of type int; name a class or a function",
         }.items():
             with subtests.test(path), pytest.raises(UserError) as error:
