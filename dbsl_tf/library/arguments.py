@@ -56,7 +56,9 @@ def check_arguments(given: Mapping[str, Any]) -> None:
         UserError: one of them is not what it has to be.
     """
     build_model, data, plan = given["build_model"], given["data"], given["plan"]
-    if not callable(build_model) or hasattr(build_model, "stateless_call"):
+    # A model can be called too, but does not return one.
+    is_model = hasattr(build_model, "stateless_call") and not isinstance(build_model, type)
+    if not callable(build_model) or is_model:
         raise _wrong("build_model", build_model, "give a function that returns the model")
     if isinstance(data, type) or not (
         hasattr(data, "write") or callable(getattr(data, "training_batches", None))

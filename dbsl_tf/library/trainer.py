@@ -67,8 +67,9 @@ class Trainer:
     none of the program's code; the program itself, started there, serves too.
 
     Attributes:
-        build_model: returns a model of Keras 3 or keras-core; called here and in the process that
-            trains. Weights of layers that are not trainable stay as they are.
+        build_model: a function, or a class of models, that takes no argument and returns a model
+            of Keras 3 or keras-core; called here and in the process that trains. Weights of layers
+            that are not trainable stay as they are.
         data: see `dbsl_tf.arrays`, `dbsl_tf.tfrecords`, `dbsl_tf.stream` and `dbsl_tf.Data`.
         plan: who trains with which batch.
         optimizer: `dbsl_tf.SGD`, `dbsl_tf.AdamW`, `dbsl_tf.LARS`, or one of your own; None:

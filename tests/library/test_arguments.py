@@ -11,7 +11,7 @@ import pytest
 
 import dbsl_tf
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.library.arguments import learning_rates
+from dbsl_tf.library.arguments import check_arguments, learning_rates
 from dbsl_tf.results.run_directory import RunDirectory
 
 X, Y = np.zeros([40, 4], np.float32), np.zeros([40], np.int64)
@@ -93,6 +93,19 @@ def test_what_cannot_be_used_is_one_line(
     # Nothing that a later attempt would stumble over.
     assert not RunDirectory(tmp_path / "run").trainer.exists()
     assert not RunDirectory(tmp_path / "run").program.exists()
+
+
+class Wide(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+
+def test_a_class_of_models_builds_one() -> None:
+    check_arguments(vars(dbsl_tf.Trainer(Wide, dbsl_tf.arrays(X, Y, X, Y), loss=LOSS)))
 
 
 def test_a_schedule_may_begin_at_zero() -> None:
