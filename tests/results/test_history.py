@@ -14,6 +14,7 @@ from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import read_events, records_of
 from dbsl_tf.results.records import FaultRecord, RecordedEvaluation
 from tests.support.records import commit_record, evaluation_record
+from tests.support.small_disk import SmallDisk
 
 
 def write(path: Path, commits: range) -> None:
@@ -123,6 +124,25 @@ def test_a_file_that_cannot_be_opened_is_named_in_one_line(tmp_path: Path) -> No
     path.mkdir()
     with pytest.raises(UserError, match="history.jsonl cannot be written"):
         History(path)
+
+
+def test_a_full_disk_is_one_error_that_names_the_file(tmp_path: Path) -> None:
+    disk = SmallDisk(tmp_path / "disk", 1 << 20)
+    path = disk.path / "history.jsonl"
+    try:
+        with pytest.raises(UserError) as caught, History(path) as history:
+            history.committed(commit_record(commit=1))
+            disk.fill()
+            for commit in range(2, 100):
+                history.committed(commit_record(commit=commit))
+        assert str(caught.value).startswith(f"{path} cannot be written (No space left on device)")
+        disk.free()
+        with History(path) as history:
+            kept = [record.commit for record in history.commits]
+        assert kept == list(range(1, len(kept) + 1))
+        assert history.damaged == {}
+    finally:
+        disk.remove()
 
 
 def test_a_foreign_file_is_refused_in_one_line(tmp_path: Path) -> None:
