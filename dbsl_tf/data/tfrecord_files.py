@@ -19,6 +19,8 @@ from dbsl_tf.common.progress import LateProgress
 # A file is uint64 length, uint32 checksum, the record, uint32 checksum, over and over.
 _LENGTH = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
+# A worker takes the memory for a record before it reads it. No tf.train.Example is larger.
+_LARGEST_RECORD = (1 << 31) - 1
 _GZIP_SUFFIXES = (".gz", ".gzip")
 
 
@@ -101,8 +103,8 @@ def _skip_record(file: BinaryIO, path: Path, size: int | None) -> bool:
         head = file.read(_LENGTH.size)
         if not head:
             return False
-        if len(head) == _LENGTH.size:
-            rest = _LENGTH.unpack(head)[0] + _CHECKSUM_BYTES
+        if len(head) == _LENGTH.size and (length := _LENGTH.unpack(head)[0]) <= _LARGEST_RECORD:
+            rest = length + _CHECKSUM_BYTES
             if size is not None:
                 if file.tell() + rest <= size:
                     file.seek(rest, os.SEEK_CUR)
@@ -114,8 +116,8 @@ def _skip_record(file: BinaryIO, path: Path, size: int | None) -> bool:
         raise UserError(f"{path}: cannot be read as TFRecord file ({text})") from error
     kind = "a GZIP-compressed" if size is None else "a"
     raise UserError(
-        f"{path}: not {kind} TFRecord file, or one that is cut short; write it again, or give "
-        "another (names of compressed files end in .gz)"
+        f"{path}: not {kind} TFRecord file, or one that is cut short or has a record of 2 GiB; "
+        "write it again, or give another (names of compressed files end in .gz)"
     )
 
 

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,7 +72,7 @@ def check_arguments(given: Mapping[str, Any]) -> None:
         if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
             raise _wrong(name, path, "give a path")
     weights = given["initial_weights"]
-    if weights is not None and not Path(weights).exists():
+    if weights is not None and not os.path.exists(weights):
         raise UserError(
             f"initial_weights is {weights}, which does not exist; give a .keras or .weights.h5 "
             "file, or the directory of a run that has ended"

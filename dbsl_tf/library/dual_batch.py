@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class DualBatch:
             return {}
         if isinstance(self.time_model, str | Path):
             path = Path(self.time_model).absolute()
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise UserError(
                     f"time_model is {str(self.time_model)!r}, and there is no such file; give one "
                     "that dbsl profile has written, (a, b), or None"

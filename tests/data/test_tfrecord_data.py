@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,8 @@ def test_what_is_refused(tmp_path):
     assert "train_files names no file" in refusal([], good, parse)
     assert "gone: No such file" in refusal(good, tmp_path / "gone", parse)
     assert "not a file" in refusal(good, tmp_path, parse)
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a file" in refusal(good, tmp_path / "pipe", parse)
     assert "parse is 3; give a function" in refusal(good, good, 3)
     empty = write_records(tmp_path / "empty.tfrecord", range(0))
     assert "test_samples is 0" in refusal(good, empty, parse)
@@ -72,6 +76,10 @@ def test_files_of_another_kind_and_cut_short(tmp_path):
     assert "cut.tfrecord: not a TFRecord file, or one that is cut short" in refusal(
         cut, good, parse
     )
+    huge = tmp_path / "huge.tfrecord"
+    huge.write_bytes(struct.pack("<QI", 1 << 31, 0))
+    os.truncate(huge, 12 + (1 << 31) + 4)
+    assert "has a record of 2 GiB" in refusal(huge, good, parse)
     text = tmp_path / "text.tfrecord"
     text.write_text("no records at all, but some text")
     assert "not a TFRecord file" in refusal(text, good, parse)
