@@ -13,6 +13,8 @@ import pytest
 _numbers = itertools.count()
 # Lost packets are sent again so many times, for about 3 s in place of 15 minutes.
 _RETRIES = 3
+# The address of no network card.
+_NOBODY = "02:00:00:00:00:01"
 
 
 class Hosts:
@@ -63,6 +65,12 @@ class Hosts:
         """Let two hosts reach each other again."""
         for here, there in ((one, other), (other, one)):
             _ip("-n", self._names[here], "route", "del", "unreachable", self.addresses[there])
+
+    def lose(self, one: int, other: int) -> None:
+        """Let all packets between two hosts be lost, of which neither is told."""
+        for here, there in ((one, other), (other, one)):
+            lost = (self.addresses[there], "lladdr", _NOBODY, "nud", "permanent", "dev", "eth0")
+            _ip("-n", self._names[here], "neighbor", "replace", *lost)
 
     def unplug(self, host: int) -> None:
         """Pull the cable of a host."""
