@@ -52,6 +52,7 @@ def test_it_trains(tmp_path: Path, name: str, options: str, expected: str) -> No
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_the_cells_of_the_notebook(tmp_path: Path) -> None:
     """They run one after another in one process, whose source no file has."""
     cells = ["".join(c["source"]) for c in NOTEBOOK["cells"] if c["cell_type"] == "code"]

@@ -120,6 +120,7 @@ class FaultTest(TinyRunCase):
         self.interrupt(process)
         self.assertEqual(self.events("fault") + self.events("resume"), [])
 
+    @pytest.mark.slow
     def test_servers_killed_while_they_start_are_started_again(self):
         process = self.start(*SMALL, "schedule.epochs=2")
         for server in ("ps-0", "worker-1"):

@@ -17,6 +17,7 @@ FLOWERS = ("data.name=tests.support.flowers:flowers", "data.train_samples=null")
 
 @pytest.mark.cluster
 class OwnDataTest(TinyRunCase):
+    @pytest.mark.slow
     def test_a_run_its_resumption_and_its_evaluation(self):
         status, _, errors = self.finish(self.start(*FLOWERS, "schedule.epochs=1"))
         self.assertEqual((status, errors), (0, ""))

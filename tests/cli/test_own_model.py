@@ -72,6 +72,7 @@ def check_refused(result: subprocess.CompletedProcess[str], expected: str) -> No
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_it_is_trained_evaluated_and_exported(folder: Path) -> None:
     result = train(folder, "model.options={units: 6}", "run.seed=3")
     assert (result.returncode, result.stderr) == (0, "")

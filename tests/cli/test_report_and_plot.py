@@ -121,6 +121,7 @@ def test_a_report_of_several_runs_compares_them(tmp_path: Path) -> None:
         assert expected in page.text
 
 
+@pytest.mark.slow
 def test_runs_that_count_no_hits_show_their_loss_and_metrics(tmp_path: Path) -> None:
     options = ("schedule.epochs=4", "training.loss=mean_squared_error")
     make_run(tmp_path / "a", *options, metric="mean <error>")
@@ -147,6 +148,7 @@ def test_runs_that_count_no_hits_show_their_loss_and_metrics(tmp_path: Path) -> 
     assert figure.stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_validation_and_test_are_told_apart(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 1)):
         make_run(tmp_path / name, "schedule.epochs=4", f"run.seed={seed}", validation=True)

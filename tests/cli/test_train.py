@@ -208,6 +208,7 @@ class TrainCommandTest(TinyRunCase):
             curve = curves(self.run / "tensorboard" / name)["loss"]
             self.assertAllClose(curve, {record["commit"]: record[key] for record in records})
 
+    @pytest.mark.slow
     def test_a_folder_of_images(self):
         images = self.folder / "images"
         write_image_folder(images, per_class=20)

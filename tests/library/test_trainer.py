@@ -183,6 +183,7 @@ def test_a_merge_rule_of_the_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_cell_that_was_interrupted_within_an_epoch_goes_on_when_it_is_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +221,8 @@ def test_a_cell_that_was_interrupted_within_an_epoch_goes_on_when_it_is_run_agai
     )
 
 
+@pytest.mark.cluster
+@pytest.mark.slow
 def test_validation_during_the_training_and_the_test_set_at_its_end(tmp_path: Path) -> None:
     class Logs(keras.callbacks.Callback):
         def __init__(self) -> None:

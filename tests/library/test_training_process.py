@@ -75,6 +75,7 @@ def in_the_background() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_an_interrupted_program_leaves_a_run_that_can_be_resumed(
     tmp_path: Path, in_the_background: None
 ) -> None:
@@ -99,6 +100,7 @@ def test_an_interrupted_program_leaves_a_run_that_can_be_resumed(
     assert begun[0] >= 3
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_says_so(tmp_path: Path) -> None:
     directory = directory_of(tmp_path, "epochs: 1", "epochs: 1000")
 
