@@ -27,7 +27,7 @@ from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
 from dbsl_tf.config.overrides import override
-from dbsl_tf.config.registries import MERGE_RULES, MODELS, OPTIMIZERS
+from dbsl_tf.config.registries import AUGMENT_FUNCTIONS, MERGE_RULES, MODELS, OPTIMIZERS
 from dbsl_tf.data.changed_images import ChangedImages, naming_changed_images
 from dbsl_tf.data.configured import (
     leave_out_changed,
@@ -94,7 +94,6 @@ def check_imported(config: Config) -> None:
         return
     onednn.apply(config.compute.onednn)
     import_tensorflow_quietly()
-    from dbsl_tf.data.own_augmentation import check_own_augmentation
     from dbsl_tf.shared_model.configured import merge_rule
     from dbsl_tf.training.objective_names import objective_settings_of
     from dbsl_tf.training.optimizers import build_optimizer
@@ -107,6 +106,21 @@ def check_imported(config: Config) -> None:
     if own_rule:
         merge_rule(config.dual_batch.merge)
     for step in own_steps:
+        AUGMENT_FUNCTIONS.get(step.name)
+
+
+def check_augmentations(config: Config) -> None:
+    """Tries augmentations of a user's own on images of the size that they will get.
+
+    Raises:
+        UserError: one of them cannot be used.
+    """
+    own_steps = [step for step in config.data.augment if not step.is_builtin]
+    if not own_steps:
+        return
+    from dbsl_tf.data.own_augmentation import check_own_augmentation
+
+    for step in own_steps:
         check_own_augmentation(step.name, step.parameters, config.data.resolution)
 
 
@@ -118,15 +132,20 @@ def coordinate(
     console: Console,
 ) -> None:
     """Runs the chief: begins or resumes the run and trains to its end."""
+    from dbsl_tf.resolved.images import filled_in, with_images
+    from dbsl_tf.results.stored_config import stored_config
     from dbsl_tf.running.begun_run import Source, begin_or_resume
     from dbsl_tf.running.training_run import train
 
     check_imported(config)
     # Whatever must not be touched is refused before arrays are written there.
-    directory.resumes(config.run.resume)
+    resumes = directory.resumes(config.run.resume)
+    asked = config
+    config = with_images(asked, stored_config(directory) if resumes else None)
+    check_augmentations(config)
     onednn.apply(config.compute.onednn)
     data = training_data(config.data, directory.arrays, config.run.seed)
-    source = Source(options.config, options.overrides)
+    source = Source(options.config, [*options.overrides, *filled_in(asked, config)])
     run = begin_or_resume(config, source, directory, data, console)
     with naming_changed_images(data):
         train(run, data, task, console)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dbsl_tf.common.errors import UserError
 
 IMAGE_FOLDER = "image_folder"
-# Default height and width of its images in pixels.
+# Default height and width of its images in pixels, where they are not smaller or not known.
 IMAGE_FOLDER_SIZE = 224
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"

@@ -10,13 +10,16 @@ from pydantic_core import PydanticCustomError
 from dbsl_tf.common.import_path import IMPORT_PATH
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.config.augment import AUGMENTATIONS, Augmentation, AugmentStep
-from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER_SIZE, dataset_spec
+from dbsl_tf.config.catalogue import DATASETS, IMAGE_FOLDER, IMAGE_FOLDER_SIZE, dataset_spec
 from dbsl_tf.config.paths import UsablePath
-from dbsl_tf.config.ranges import LARGEST_IMAGE, MOST_SAMPLES
+from dbsl_tf.config.ranges import LARGEST_IMAGE, MOST_SAMPLES, SMALLEST_IMAGE
 from dbsl_tf.config.registries import DATA, chosen_from
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Effect, Fixed, SameWork, Timed
 
+# Of the shorter side, tested on after random_resized_crop: 224 of 256 pixels (He et al., CVPR
+# 2016, section 3.4).
+_TESTED_SHARE = 0.875
 # Of data that are not known to be images.
 _NO_RESOLUTION = 1
 
@@ -32,7 +35,7 @@ class DataSection(Section):
         Timed("data"),
         SameWork(),
     ] = Field(
-        description="data set; image_folder: JPEG and PNG files in data.dir/train and "
+        description="data set; image_folder: JPEG, PNG and WebP files in data.dir/train and "
         "data.dir/val, one folder per class; or a function of yours that returns dbsl_tf.arrays, "
         "tfrecords, stream or Data",
         json_schema_extra={"allowed": DATA.allowed},
@@ -67,10 +70,19 @@ class DataSection(Section):
     )
     image_size: Annotated[int | None, Effect.RESULT, Timed("resolutions")] = Field(
         None,
-        ge=8,
+        ge=SMALLEST_IMAGE,
         le=LARGEST_IMAGE,
         description="height and width to which images are resized, in pixels; null: the size of "
-        "the data set's images, 224 for image_folder",
+        "the data set's images; of an image_folder, the median of the shorter sides of the "
+        "training images, at most 224",
+    )
+    test_crop: Annotated[float | None, Effect.RESULT] = Field(
+        None,
+        ge=0.1,
+        le=1,
+        description="side of the square that is cut out of the middle of every test and validation "
+        "image of an image_folder, as a fraction of the image's shorter side; null: "
+        f"{_TESTED_SHARE} with random_resized_crop, else 1, as in training",
     )
     max_bad_files: Annotated[int, Effect.RESULT] = Field(
         0,
@@ -120,6 +132,13 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> DataSection:
+        if self.name != IMAGE_FOLDER and self.is_builtin and self.test_crop is not None:
+            raise across_keys(
+                ("data.test_crop", "data.name"),
+                self.test_crop,
+                f"leave it out: it is for {IMAGE_FOLDER}, and images of {self.name} are tested "
+                "whole",
+            )
         if self.is_builtin:
             if self.options:
                 raise across_keys(
@@ -131,6 +150,7 @@ class DataSection(Section):
         for key, remedy in (
             ("augment", "give dbsl_tf.arrays and the like an augment function"),
             ("image_size", "give dbsl_tf.arrays and the like a preprocess function"),
+            ("test_crop", "give dbsl_tf.arrays and the like a preprocess function"),
             ("max_bad_files", "use data.options"),
         ):
             value = getattr(self, key)
@@ -178,8 +198,20 @@ class DataSection(Section):
         return DATA.is_builtin(self.name)
 
     @property
+    def tested_share(self) -> float:
+        """Side of the square that is tested, as a fraction of an image's shorter side."""
+        if self.test_crop is not None:
+            return self.test_crop
+        cropped = self.augment and self.augment[0].name == "random_resized_crop"
+        return _TESTED_SHARE if cropped and self.name == IMAGE_FOLDER else 1.0
+
+    @property
     def resolution(self) -> int:
-        """Height and width of the images the network sees, in pixels; 1 for data of a user's."""
+        """Height and width of the images the network sees, in pixels; 1 for data of a user's.
+
+        224 for an image_folder whose images have not been looked at, see
+        `dbsl_tf.resolved.images`.
+        """
         if not self.is_builtin:
             return _NO_RESOLUTION
         native = DATASETS[self.name].image_size if self.name in DATASETS else IMAGE_FOLDER_SIZE

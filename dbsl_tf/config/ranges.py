@@ -1,4 +1,4 @@
-"""The largest values of numbers that have no bound of their own.
+"""The bounds of numbers that have none of their own.
 
 They are far beyond anything that is trained, so that nothing computed from them overflows or takes
 more memory than there is.
@@ -10,7 +10,7 @@ MOST_WORKERS = 100_000
 MOST_EPOCHS = 1_000_000
 MOST_SAMPLES = 10_000_000_000
 LARGEST_BATCH = 1_000_000
-LARGEST_IMAGE = 2048  # pixels a side
+SMALLEST_IMAGE, LARGEST_IMAGE = 8, 2048  # pixels a side
 LARGEST_FACTOR = 1_000_000
 LARGEST_COUNT = 1_000_000_000
 MOST_BYTES = 2**60

@@ -27,6 +27,9 @@ from dbsl_tf.config.yaml_text import write_yaml
 
 # Images of at least this size leave enough pixels to the imagenet stem and three strided stages.
 _SMALLEST_IN_BFLOAT16 = 32
+# From this size on, images are large enough for the imagenet stem: it and the stages leave 3 by 3
+# of 96 pixels.
+_SMALLEST_OF_IMAGENET_STEM = 96
 
 
 class Config(Section):
@@ -85,7 +88,7 @@ class Config(Section):
                     "model.stem",
                     "compute.precision",
                 ),
-                self._smallest_resolution,
+                self._resolutions[0],
                 f"give at least {_SMALLEST_IN_BFLOAT16}, which the imagenet stem needs in "
                 "mixed_bfloat16, or set model.stem=cifar or compute.precision=float32",
             )
@@ -98,13 +101,14 @@ class Config(Section):
         A strided convolution of a single pixel has a wrong gradient in bfloat16 on CPUs (TensorFlow
         2.21 with oneDNN): taps beyond the pixel are left uninitialised.
         """
-        return self.stem != "imagenet" or self._smallest_resolution >= _SMALLEST_IN_BFLOAT16
+        return self.stem != "imagenet" or self._resolutions[0] >= _SMALLEST_IN_BFLOAT16
 
     @property
-    def _smallest_resolution(self) -> int:
+    def _resolutions(self) -> list[int]:
+        """Returns the sizes of the images from low to high."""
         if self.progressive.mode == "off":
-            return self.data.resolution
-        return min(self.progressive.sizes)
+            return [self.data.resolution]
+        return sorted(self.progressive.sizes)
 
     @property
     def precision(self) -> Precision:
@@ -117,8 +121,11 @@ class Config(Section):
 
     @property
     def stem(self) -> Stem:
-        """First layers of the network: `model.stem`, or the stem that suits the data set."""
-        return self.model.stem or ("imagenet" if self.data.name == IMAGE_FOLDER else "cifar")
+        """First layers of the network: `model.stem`, or the stem that suits the images."""
+        if self.model.stem is not None:
+            return self.model.stem
+        large = self._resolutions[-1] >= _SMALLEST_OF_IMAGENET_STEM
+        return "imagenet" if large and self.data.name == IMAGE_FOLDER else "cifar"
 
     def to_yaml(self) -> str:
         """Returns YAML with every key; `load_config` reads it back as an equal configuration."""

@@ -65,7 +65,8 @@ class ModelSection(Section):
     stem: Annotated[Stem | None, _OTHER_WEIGHTS, Timed("stem", of_steps=True)] = Field(
         None,
         description="first layers: cifar for small images; imagenet, which halves their size two "
-        "more times; null: imagenet for image_folder, else cifar",
+        "more times; null: imagenet for an image_folder of images of at least 96 pixels, else "
+        "cifar",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate before the classifier")
 

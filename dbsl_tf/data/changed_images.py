@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dbsl_tf.common.errors import ParameterServerLost, UserError
 from dbsl_tf.common.files import read_bytes
-from dbsl_tf.data.image_check import unreadable_images
+from dbsl_tf.data.image_check import check_images
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import LARGEST_LIST, ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
@@ -96,7 +96,7 @@ def _changed(data: ImageData) -> dict[str, str]:
         except OSError:
             continue
         names += [name for name in listed if _is_newer(data.directory / name, checked)]
-    return unreadable_images(data.directory, names) if names else {}
+    return check_images(data.directory, names).unreadable if names else {}
 
 
 def _is_newer(path: Path, time: float) -> bool:

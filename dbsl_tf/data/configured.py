@@ -22,6 +22,7 @@ from dbsl_tf.data.image_folder import (
     count_training_images,
     leave_out,
     prepare_image_folder,
+    usual_size,
 )
 from dbsl_tf.data.image_listing import TRAIN
 from dbsl_tf.data.own_copy import hold_own_copy
@@ -47,7 +48,9 @@ def training_data(section: DataSection, folder: Path | None = None, seed: int = 
             many samples are held out.
     """
     if section.is_builtin:
-        images = ImageClassificationData(prepare_data(section), section.augment)
+        images = ImageClassificationData(
+            prepare_data(section), section.augment, test_crop=section.tested_share
+        )
         return _holding_out(section, images, seed)
     made = _made(section)
     # Imported late: they load TensorFlow.
@@ -189,6 +192,21 @@ def epoch_samples(section: DataSection) -> int:
     present = count_training_images(section.dir, _image_cache())
     _check_enough_remain(section, present)
     return present - section.validation_samples
+
+
+def usual_image_size(section: DataSection) -> int | None:
+    """Returns the resolution that suits an image folder, in pixels; see `usual_size`.
+
+    None if there are no images to look at, and none are needed, as `data.train_samples` is given.
+
+    Raises:
+        UserError: the images cannot be listed or checked.
+    """
+    if section.dir is None:
+        return None
+    if section.train_samples is not None and not (section.dir / TRAIN).is_dir():
+        return None
+    return usual_size(section.dir, _image_cache())
 
 
 def _image_cache() -> Path:

@@ -1,4 +1,4 @@
-"""Finds image files that the workers could not decode."""
+"""Finds image files that the workers could not decode, and how large the others are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,10 +19,24 @@ from dbsl_tf.common.files import read_bytes
 _FILES_PER_TASK = 64
 _LARGEST = 1 << 28  # bytes
 _JPEG = b"\xff\xd8\xff"
+_FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
-    """Decodes every file to its end, as workers do; returns those that fail, with the reason.
+@dataclass
+class Checked:
+    """What was found out about image files.
+
+    Attributes:
+        unreadable: why files cannot be decoded, by name.
+        shorter_sides: of the other images, in pixels, by name.
+    """
+
+    unreadable: dict[str, str] = field(default_factory=dict)
+    shorter_sides: dict[str, int] = field(default_factory=dict)
+
+
+def check_images(directory: Path, names: Sequence[str]) -> Checked:
+    """Decodes every file to its end, as workers do.
 
     JPEG files are decoded at an eighth of their size, which takes half the time and detects the
     same faults as full size. Shows progress.
@@ -38,7 +53,7 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
     tasks = [names[i : i + _FILES_PER_TASK] for i in range(0, len(names), _FILES_PER_TASK)]
     print_line(Terminal(stderr=True), f"Checking {len(names):,} images in {directory}, once")
     _decoder()
-    faults: dict[str, str] = {}
+    checked = Checked()
     # Threads are enough, as decoding releases Python's global lock.
     with (
         _libraries_silenced() as output,
@@ -48,29 +63,42 @@ def unreadable_images(directory: Path, names: Sequence[str]) -> dict[str, str]:
         done = progress.of("decoding", len(names))
         results = threads.map(lambda task: _check(directory, task), tasks)
         for number, found in enumerate(results, 1):
-            faults.update(found)
+            for name, result in found.items():
+                if isinstance(result, str):
+                    checked.unreadable[name] = result
+                else:
+                    checked.shorter_sides[name] = result
             done(min(number * _FILES_PER_TASK, len(names)))
-    return faults
+    return checked
 
 
-def _check(directory: Path, names: Sequence[str]) -> dict[str, str]:
-    faults = {name: fault(directory / name) for name in names}
-    return {name: reason for name, reason in faults.items() if reason is not None}
+def _check(directory: Path, names: Sequence[str]) -> dict[str, str | int]:
+    return {name: _fault_or_size(directory / name) for name in names}
 
 
 def fault(path: Path) -> str | None:
-    """Returns why `path` is not a JPEG or PNG image that workers decode; None if it is one."""
+    """Returns why `path` is not an image that workers decode; None if it is one."""
+    result = _fault_or_size(path)
+    return result if isinstance(result, str) else None
+
+
+def _fault_or_size(path: Path) -> str | int:
+    """Returns why `path` cannot be decoded, or else the image's shorter side in pixels."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         content = read_bytes(path, _LARGEST)
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if _decoder()(content):
-                return None
+                return min(image.size)
+            if image.format == "WEBP" and (
+                image.mode != "RGB" or getattr(image, "n_frames", 1) > 1
+            ):
+                return "a WebP image with transparency or several frames; save it as PNG"
             image.draft(None, (1, 1))
             image.load()
     except UnidentifiedImageError:
-        return "neither JPEG nor PNG" if content else "empty file"
+        return "not a JPEG, PNG or WebP image" if content else "empty file"
     except Exception as error:  # A corrupt image can raise nearly any exception.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return " ".join(reason.split())

@@ -26,11 +26,14 @@ class ImageClassificationData:
         files: checked; at these paths on every worker that holds no copy of its own.
         augment: augmentation steps in order.
         held_out: training images that are not trained on; None: all are.
+        test_crop: side of the square that is cut out of the middle of image files to test on, as a
+            fraction of the shorter side.
     """
 
     files: PreparedData
     augment: tuple[Step, ...] = ()
     held_out: HeldOut | None = None
+    test_crop: float = 1.0
 
     @property
     def name(self) -> str:
@@ -80,6 +83,32 @@ class ImageClassificationData:
             facts["left_out"] = list(self.files.left_out)
         return {**facts, **(self.held_out.facts() if self.held_out else {})}
 
+    def transform(self, resolution: int, standardized: bool) -> dict[str, Any]:
+        """Returns how the pixels of a test image become an input of the model, as JSON values.
+
+        Args:
+            resolution: of the images that are tested, in pixels.
+            standardized: whether that includes the standardisation, which is part of built-in
+                models.
+        """
+        of_files = isinstance(self.files, ImageData)
+        facts: dict[str, Any] = {
+            "image_size": resolution,
+            "test_crop": self.test_crop,
+            "rounded": of_files,
+            "standardized": standardized,
+        }
+        steps = [
+            "RGB from 0 to 255",
+            "cut the square out of the middle whose side is test_crop of the shorter side, rounded"
+            if of_files
+            else "",
+            f"resize it to {resolution} pixels, bilinearly with antialiasing",
+            "round" if of_files else "",
+            "(pixels / 255 - mean) / standard_deviation" if standardized else "",
+        ]
+        return {**facts, "steps": "; ".join(filter(None, steps))}
+
     def element_spec(self, resolution: int | None = None) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """Returns the specs of images and labels, float32."""
         import tensorflow as tf
@@ -102,7 +131,7 @@ class ImageClassificationData:
         """Returns `dbsl_tf.data.pipeline.test_dataset`."""
         from dbsl_tf.data.pipeline import test_dataset
 
-        return test_dataset(self.files, share, resolution)
+        return test_dataset(self.files, share, resolution, self.test_crop)
 
     def validation_batches(self, share: Share, resolution: int | None = None) -> tf.data.Dataset:
         """Returns `dbsl_tf.data.pipeline.validation_dataset`."""
@@ -110,4 +139,4 @@ class ImageClassificationData:
 
         if self.held_out is None:
             raise ValueError("no images are held out")
-        return validation_dataset(self.files, self.held_out, share, resolution)
+        return validation_dataset(self.files, self.held_out, share, resolution, self.test_crop)

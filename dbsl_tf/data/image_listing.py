@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.left_out import LeftOut
+from dbsl_tf.data.left_out import LeftOut, some
 from dbsl_tf.data.lookalikes import alike
 
 TRAIN, TEST = "train", "val"
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def list_images(directory: Path) -> ListedImages:
     """Returns the images of `directory`.
 
     The folders in `train/`, sorted by name, are the classes 0, 1, …; those in `val/` have the same
-    names. An image is a file whose name ends in .jpg, .jpeg or .png in any case; hidden and other
-    files are passed over. Training files are in a fixed order that is unrelated to their classes,
-    so that the first N are a fair sample.
+    names. An image is a file whose name ends in .jpg, .jpeg, .png or .webp in any case; hidden and
+    other files are passed over. Training files are in a fixed order that is unrelated to their
+    classes, so that the first N are a fair sample.
 
     Raises:
         UserError: there is no such folder, class or image.
@@ -79,13 +79,18 @@ def list_images(directory: Path) -> ListedImages:
     for split in (TRAIN, TEST):
         left_out.add_beside_classes(split, _beside_classes(directory, split))
     train = sorted(_files(directory, TRAIN, labels, left_out), key=_arbitrary)
-    test = _files(directory, TEST, {name: labels[name] for name in test_names}, left_out)
+    test = list(_files(directory, TEST, {name: labels[name] for name in test_names}, left_out))
     listings = Listing(TRAIN, tuple(train)), Listing(TEST, tuple(sorted(test)))
+    tested = {label for label, _ in listings[1].files}
+    untested = [name for name in names if labels[name] not in tested]
     twins = [
         f"classes that look alike, but are different: {one!a} and {other!a} in {TRAIN}"
         for one, other in alike(names)
     ]
-    return ListedImages(tuple(names), *listings, (*left_out.lines(), *twins))
+    lines = [*left_out.lines(), *twins]
+    if untested:
+        lines.append(f"class(es) without images in {TEST}, which are not tested: {some(untested)}")
+    return ListedImages(tuple(names), *listings, tuple(lines))
 
 
 def class_folders(directory: Path, split: str) -> list[str]:
@@ -112,6 +117,11 @@ def _beside_classes(directory: Path, split: str) -> list[os.DirEntry[str]]:
 
 def _entries(directory: Path, split: str) -> list[os.DirEntry[str]]:
     """Returns what is in the folder of a split and not hidden."""
+    if not directory.exists():
+        raise UserError(
+            f"data.dir is {directory}, which does not exist; give the folder with {TRAIN} and "
+            f"{TEST}, each with a folder of images for every class"
+        )
     if not (directory / split).is_dir():
         raise UserError(
             f"data.dir is {directory}, which has no folder {split}; image_folder needs the folders "

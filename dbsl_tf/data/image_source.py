@@ -13,9 +13,6 @@ from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
 from dbsl_tf.data.own_copy import Held, own_or
 
-# Of the shorter side, used for testing: 224 of 256 pixels (He et al., CVPR 2016, section 3.4).
-_TESTED_SHARE = 0.875
-
 
 class ImageSource:
     """See `dbsl_tf.data.sample_stream.Source`.
@@ -26,17 +23,25 @@ class ImageSource:
     Args:
         data: checked image files.
         resolution: height and width of the images in pixels.
-        crop: brings training images to the resolution; without it they are resized.
+        crop: brings training images to the resolution; without it the square in the middle is
+            resized.
+        test_crop: side of the square that is cut out of the middle of other images, as a fraction
+            of the shorter side.
     """
 
     one_by_one = True
 
     def __init__(
-        self, data: ImageData, resolution: int, crop: RandomResizedCrop | None = None
+        self,
+        data: ImageData,
+        resolution: int,
+        crop: RandomResizedCrop | None = None,
+        test_crop: float = 1.0,
     ) -> None:
         self._data = data
         self._resolution = resolution
         self._crop = crop
+        self._test_crop = test_crop
 
     def training_loader(self, samples: int | tf.Tensor) -> Callable:
         """Reads the list of the first `samples` images; returns the function that loads some."""
@@ -75,7 +80,7 @@ class ImageSource:
 
         def load(line: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image, label = _decode(folder, line)
-            return _rounded(centred_square(image, self._resolution, _TESTED_SHARE)), label
+            return _rounded(centred_square(image, self._resolution, self._test_crop)), label
 
         return lines.map(load, num_parallel_calls=parallel_calls).batch(batch)
 

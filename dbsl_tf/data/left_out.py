@@ -60,7 +60,7 @@ class LeftOut:
         suffixes = Counter(Path(name).suffix.lower() or "none" for name in self._others)
         kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in suffixes.most_common())
         return [
-            f"{len(names):,} {what}: {_some(names)}"
+            f"{len(names):,} {what}: {some(names)}"
             for names, what in (
                 (self._dead_links, "broken symbolic link(s)"),
                 (self._outside, "image(s) in no class folder"),
@@ -82,6 +82,7 @@ def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not os.path.exists(entry.path)
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """Returns the first of the names, sorted, in one line."""
     more = ", …" if len(names) > _NAMED_AT_MOST else ""
     return visible(", ".join(sorted(names)[:_NAMED_AT_MOST]) + more)

@@ -107,6 +107,7 @@ class OwnData(ABC):
             "test_samples": self.test_samples,
             "x": spec_text(x),
             "y": spec_text(y),
+            "transform": {"steps": "none" if self._preprocess is None else "preprocess"},
             **(self._held_out.facts() if self._held_out else {}),
         }
         return facts if self.classes is None else {**facts, "classes": self.classes}

@@ -65,27 +65,32 @@ def training_dataset(
 
 
 def test_dataset(
-    data: PreparedData, share: Share, resolution: int | None = None
+    data: PreparedData, share: Share, resolution: int | None = None, test_crop: float = 1.0
 ) -> tf.data.Dataset:
     """Returns a share of the test images once, in order, in batches.
 
     The numbers of `share` may be int64 tensors; the worker that runs it reads the files.
-    `resolution` is as in `training_dataset`. From image files the middle is cut out.
+    `resolution` is as in `training_dataset`. From image files the square in the middle is cut out,
+    with `test_crop` of the shorter side.
 
     Returns:
         (images, labels) as in `training_dataset`, without augmentation.
     """
-    source = _source(data, resolution or data.spec.image_size)
+    source = _source(data, resolution or data.spec.image_size, test_crop=test_crop)
     start, stop = tf.cast(share.start, tf.int64), tf.cast(share.stop, tf.int64)
     batches = source.test_batches(start, stop, share.batch, share.parallel_calls)
     return _evaluated(data.spec, batches)
 
 
 def validation_dataset(
-    data: PreparedData, held_out: HeldOut, share: Share, resolution: int | None = None
+    data: PreparedData,
+    held_out: HeldOut,
+    share: Share,
+    resolution: int | None = None,
+    test_crop: float = 1.0,
 ) -> tf.data.Dataset:
     """Returns images that are held out of the training set, as `test_dataset` those for testing."""
-    source = _source(data, resolution or data.spec.image_size)
+    source = _source(data, resolution or data.spec.image_size, test_crop=test_crop)
     numbers = held_out.numbers()[tf.cast(share.start, tf.int64) : tf.cast(share.stop, tf.int64)]
     batches = source.validation_batches(numbers, share.batch, share.parallel_calls)
     return _evaluated(data.spec, batches)
@@ -98,9 +103,14 @@ def _evaluated(spec: DatasetSpec, batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.map(finish).prefetch(1)
 
 
-def _source(data: PreparedData, resolution: int, crop: RandomResizedCrop | None = None) -> Source:
+def _source(
+    data: PreparedData,
+    resolution: int,
+    crop: RandomResizedCrop | None = None,
+    test_crop: float = 1.0,
+) -> Source:
     if isinstance(data, ImageData):
-        return ImageSource(data, resolution, crop)
+        return ImageSource(data, resolution, crop, test_crop)
     return RecordSource(data, resolution, crop)
 
 

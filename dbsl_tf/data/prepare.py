@@ -52,8 +52,11 @@ def is_prepared(name: str, directory: Path | None = None) -> bool:
 
 def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> RecordData:
     """Does the work of `prepare` for a data set description."""
+    given = directory is not None
     directory = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
+        if given and not directory.exists():
+            _announce(f"data.dir is {directory}, which does not exist; making it")
         if directory.exists() and not directory.is_dir():
             raise UserError(
                 f"data.dir is {directory}, which is not a folder; give the path of a folder."

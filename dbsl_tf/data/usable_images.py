@@ -49,10 +49,10 @@ def check_every_class(directory: Path, train: Mapping[str, int], test: Mapping[s
         if count == 0:
             raise UserError(
                 f"data.dir is {directory}: {directory / TRAIN / name} has no readable image; add "
-                "JPEG or PNG files, or remove the class"
+                "JPEG, PNG or WebP files, or remove the class"
             )
     if sum(test.values()) == 0:
         raise UserError(
-            f"data.dir is {directory}: {directory / TEST} has no readable image; add JPEG or PNG "
-            "files"
+            f"data.dir is {directory}: {directory / TEST} has no readable image; add JPEG, PNG "
+            "or WebP files"
         )

@@ -26,6 +26,7 @@ from dbsl_tf.results.checked_values import (
 from dbsl_tf.results.history_lines import records_of
 from dbsl_tf.results.records import HistoryRecord, RecordedCommit
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_config import unrecorded
 from dbsl_tf.results.stored_objects import read_history, read_object, read_summary
 
 # Lists in plan.json: the keys of their entries for whole numbers, and for other numbers.
@@ -123,6 +124,9 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
     rule = keys.get("dual_batch.merge")
     if isinstance(rule, str):
         keys["dual_batch.merge"] = MERGE_RULE_ALIASES.get(rule, rule)
+    if "data.image_size" in keys:
+        # Not those of imported runs, of which this is not known.
+        keys |= unrecorded(keys)
     return text, keys
 
 

@@ -141,7 +141,11 @@ def _drift_text(drift: DriftRecord) -> str:
 def data_table(run: RecordedRun) -> Table | None:
     """Returns a description of the data; None if it is not recorded."""
     # A thousand names would crowd out everything else.
-    data = [(key, value_text(value)) for key, value in run.data.items() if key not in _BY_CLASS]
+    told = {key: value for key, value in run.data.items() if key not in _BY_CLASS}
+    transform = told.pop("transform", None)
+    if isinstance(transform, Mapping):
+        told |= {f"test images: {key}": value for key, value in transform.items()}
+    data = [(key, value_text(value)) for key, value in told.items()]
     return Table("The data", (), data, texts=2) if data else None
 
 

@@ -10,6 +10,7 @@ from dbsl_tf.config.progressive_section import stage_ends
 from dbsl_tf.config.registries import LEARNING_RATES
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import TimeModel
+from dbsl_tf.resolved.images import with_images
 from dbsl_tf.resolved.run import ResolvedRun
 from dbsl_tf.resolved.settings import ModelSettings, RunSettings, TimeSource
 from dbsl_tf.resolved.time_models import time_models_of
@@ -57,8 +58,9 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
         samples: in an epoch; None: those of its data, see `epoch_samples`.
 
     Raises:
-        UserError: the data cannot be counted.
+        UserError: the data cannot be counted, or their images cannot be checked.
     """
+    config = with_images(config)
     resolutions = _resolutions(config)
     learning_rate = _learning_rate(config)
     return RunSettings(

@@ -10,6 +10,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import flat
 from dbsl_tf.config.keys import effect_of, tagged
+from dbsl_tf.config.registries import MODELS
 from dbsl_tf.config.tags import Effect, Fixed
 
 # What data.json says of them.
@@ -111,7 +112,8 @@ def check_same_held_out(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
 
 
 def _values(config: Config) -> dict[str, Any]:
-    return {**flat(config.model_dump(mode="json")), "model.stem": config.stem}
+    values = flat(config.model_dump(mode="json"))
+    return {**values, "model.stem": config.stem} if MODELS.is_builtin(config.model.name) else values
 
 
 def _text(value: Any) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.config import Config, load_config
+from dbsl_tf.config import Config
 from dbsl_tf.results.checked_values import damaged, finite_number, whole_number
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_object, read_precision_choice
 
 
@@ -51,7 +52,7 @@ class StoredRun:
             )
         if remark := directory.remark_on_configuration():
             print(remark, file=sys.stderr)
-        config = load_config(directory.configuration)
+        config = stored_config(directory)
         if config.compute.precision == "auto":
             choice = read_precision_choice(directory)
             config = config.with_precision(choice.precision if choice else "float32")

@@ -12,17 +12,21 @@ from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.printing import print_line
-from dbsl_tf.config import Config, load_config
+from dbsl_tf.config import Config
+from dbsl_tf.config.registries import MODELS
+from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
 from dbsl_tf.resolved import ResolvedRun, RunSettings, resolve, settings_of
+from dbsl_tf.resolved.images import with_images
 from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import first_of
 from dbsl_tf.results.resuming import changes, check_same_classes, check_same_held_out
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_object, read_precision_choice
 
 
@@ -105,7 +109,7 @@ def begin_or_resume(
         run = _begin_or_resume(
             config, source, directory, facts, history, partial(print_line, console)
         )
-        directory.write_json(directory.data, facts)
+        directory.write_json(directory.data, {**facts, **_transform(run, data)})
         directory.write_configuration(run.to_yaml())
         directory.write_json(directory.plan, run.plan_as_dict())
         # An earlier summary is out of date once the run is resumed.
@@ -127,10 +131,12 @@ def _begin_or_resume(
     samples = config.data.train_samples or facts["train_samples"]
     checkpoints = Checkpoints(directory.checkpoints, config.checkpoint.keep)
     checkpoint, changed, choice = None, [], None
-    if directory.resumes(config.run.resume):
+    resumes = directory.resumes(config.run.resume)
+    before = stored_config(directory) if resumes else None
+    config = with_images(config, before)
+    if before is not None:
         if remark := directory.remark_on_configuration():
             report(remark)
-        before = load_config(directory.configuration)
         if config.time_model == type(config.time_model)():
             config = config.model_copy(update={"time_model": before.time_model})
         changed = [str(change) for change in changes(before, config)]
@@ -155,13 +161,25 @@ def _begin_or_resume(
         choice = None
     config = _with_time_model(config, samples, source, report)
     kept = None
-    if checkpoint is not None and _time_source(before) == _time_source(config):
+    if before is not None and checkpoint and _time_source(before) == _time_source(config):
         kept = {
             resolution: [TimeModel(*coefficients) for coefficients in models]
             for resolution, models in checkpoint.time_models.items()
         }
     resolved = resolve(config, samples, kept)
     return Run(config, resolved, directory, checkpoints, checkpoint, history, changed, choice)
+
+
+def _transform(run: Run, data: TrainingData) -> dict[str, Any]:
+    """Returns how test images become what model.keras takes, as data.json has it.
+
+    Other data say it themselves.
+    """
+    if not isinstance(data, ImageClassificationData):
+        return {}
+    resolution = run.resolved.settings.highest.resolution
+    standardized = not MODELS.is_builtin(run.config.model.name)
+    return {"transform": data.transform(resolution, standardized)}
 
 
 def _check_workers(config: Config, directory: RunDirectory, checkpoint: Checkpoint | None) -> None:

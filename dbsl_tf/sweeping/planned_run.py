@@ -12,8 +12,10 @@ from dbsl_tf.config import Config, load_config
 from dbsl_tf.config.catalogue import DATASETS
 from dbsl_tf.config.overrides import override
 from dbsl_tf.resolved import settings_of, time_models_of
+from dbsl_tf.resolved.images import with_images
 from dbsl_tf.results.resuming import changes
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_summary
 from dbsl_tf.sweeping.grid import Point
 
@@ -64,7 +66,8 @@ class PlannedRun:
         """
         if not self.directory.configuration.exists():
             return
-        before, now = load_config(self.directory.configuration), self.config
+        before = stored_config(self.directory)
+        now = with_images(self.config, before)
         if now.time_model == type(now.time_model)():
             # It was measured then and will not be measured again.
             now = now.model_copy(update={"time_model": before.time_model})

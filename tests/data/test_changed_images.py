@@ -33,7 +33,8 @@ def test_they_are_named(images) -> None:
         list(data.test_batches(Share(start=0, stop=6, batch=6)))
     assert str(caught.value) == (
         f"data.dir is {images}: 1 image(s) changed after they were checked and cannot be read: "
-        "val/bee/photo1.png (neither JPEG nor PNG); restore or remove them, and start again"
+        "val/bee/photo1.png (not a JPEG, PNG or WebP image); restore or remove them, and start "
+        "again"
     )
     removed.unlink()
     both = re.escape(

@@ -22,6 +22,12 @@ def encoded(kind: str, mode: str) -> bytes:
     return content.getvalue()
 
 
+def animated(frames: list[Image.Image]) -> bytes:
+    content = io.BytesIO()
+    frames[0].save(content, "WEBP", save_all=True, append_images=frames[1:])
+    return content.getvalue()
+
+
 def damaged(whole: bytes) -> Iterator[bytes]:
     """The content with its end missing, with zeros in it, with other bits, with more behind it."""
     draw = random.Random(0)
@@ -51,6 +57,7 @@ class ImageCheckTest(tf.test.TestCase):
         for kind, mode in (
             *(("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK")),
             *(("PNG", "RGB"), ("PNG", "P"), ("PNG", "1")),
+            ("WEBP", "RGB"),
         ):
             whole = encoded(kind, mode)
             for number, content in enumerate([whole, *damaged(whole)]):
@@ -64,6 +71,17 @@ class ImageCheckTest(tf.test.TestCase):
         path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "image.png"
         path.write_bytes(encoded("PNG", "RGB")[:-12])
         self.assertEqual(fault(path), "damaged; TensorFlow cannot decode it")
+
+    def test_webp_that_workers_do_not_decode_is_told_as_that(self):
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "image.webp"
+        frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
+        noise = np.random.default_rng(0).integers(0, 256, (40, 50, 4), dtype=np.uint8)
+        transparent = io.BytesIO()
+        Image.fromarray(noise).save(transparent, "WEBP")
+        for content in (transparent.getvalue(), animated(frames)):
+            path.write_bytes(content)
+            self.assertFalse(decodes(content))
+            self.assertIn("WebP image with transparency or several frames", fault(path))
 
 
 if __name__ == "__main__":

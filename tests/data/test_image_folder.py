@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from dbsl_tf.data.image_folder import (
     count_training_images,
     leave_out,
     prepare_image_folder,
+    usual_size,
 )
 from tests.data.small_images import (
     BAD,
@@ -57,7 +59,7 @@ class ImageFolderCase:
 class TestPrepared(ImageFolderCase):
     def test_counts_and_lists_every_image_with_the_label_of_its_folder(self):
         data = self.prepare()
-        assert (data.spec.classes, data.spec.image_size) == (3, 224)
+        assert data.spec.classes == 3
         assert (data.spec.train_samples, data.spec.test_samples) == (12, 6)
         for split, path in (("train", data.train_list), ("val", data.test_list)):
             expected = [
@@ -88,7 +90,7 @@ class TestPrepared(ImageFolderCase):
         write_photo(train / "ant" / "more" / "again" / "photo.JPG", 9)
         (train / "ant" / "more" / "notes.txt").touch()
         for number in range(7):
-            (train / "bee" / f"photo{number}.webp").touch()
+            (train / "bee" / f"photo{number}.bmp").touch()
         (train / "bee" / "README").touch()
         for _ in range(2):
             data = self.prepare()
@@ -96,9 +98,9 @@ class TestPrepared(ImageFolderCase):
                 "3 broken symbolic link(s): train/ant/gone, train/dog, val/dog",
                 "1 image(s) in no class folder: train/photo.jpg",
                 "1 image(s) in subfolders of class folders: train/ant/more/again/photo.JPG",
-                "8 file(s) of types that are not read (.webp 7, none 1): train/bee/README, "
-                "train/bee/photo0.webp, train/bee/photo1.webp, train/bee/photo2.webp, "
-                "train/bee/photo3.webp, …",
+                "8 file(s) of types that are not read (.bmp 7, none 1): train/bee/README, "
+                "train/bee/photo0.bmp, train/bee/photo1.bmp, train/bee/photo2.bmp, "
+                "train/bee/photo3.bmp, …",
             )
             told = "\n  ".join([f"in {self.directory}, left out:", *data.left_out])
             assert f"{told}\n" in self.output.getvalue()
@@ -113,6 +115,32 @@ class TestPrepared(ImageFolderCase):
         write_bad_images(self.directory)
         counts = {"ant": (4, 2), "bee": (4, 1), "cat": (4, 2)}
         assert self.prepare(max_bad_files=3).class_counts == counts
+
+    def test_classes_without_test_images_are_told(self):
+        shutil.rmtree(self.directory / "val" / "bee")
+        for path in (self.directory / "val" / "cat").iterdir():
+            path.unlink()
+        data = self.prepare()
+        line = "class(es) without images in val, which are not tested: bee, cat"
+        assert data.left_out == (line,)
+        assert line in self.output.getvalue()
+        assert (data.spec.classes, data.spec.test_samples) == (3, 2)
+
+    def test_the_usual_size_is_the_median_of_the_shorter_sides_and_at_most_224(self):
+        # 30, 32, 34 and 36 pixels in each class.
+        assert self.prepare().spec.image_size == 32
+        (self.directory / "train" / "ant" / "text.jpg").write_text("no image")
+        assert usual_size(self.directory, self.cache) == 32
+        for split in ("train", "val"):
+            for name in CLASSES:
+                for path in (self.directory / split / name).iterdir():
+                    path.unlink()
+                write_photo(self.directory / split / name / "wide.png", 9, size=(400, 5))
+        assert usual_size(self.directory, self.cache) == 8
+        for name in CLASSES:
+            for number in range(2):
+                write_photo(self.directory / "train" / name / f"{number}.png", 9, size=(300, 500))
+        assert usual_size(self.directory, self.cache) == 224
 
     def test_names_in_any_case_with_blanks_and_tabs(self):
         write_photo(self.directory / "train" / "ant" / "a b.jpg", 9)
@@ -133,7 +161,7 @@ class TestUnreadable(ImageFolderCase):
             self.assert_refused(
                 f"3 unreadable image.*max_bad_files={admitted}.*"
                 r"train/ant/cut.jpg \(image file is truncated.*\), "
-                r"train/bee/text.jpg \(neither JPEG nor PNG\), "
+                r"train/bee/text.jpg \(not a JPEG, PNG or WebP image\), "
                 r"val/cat/empty.png \(empty file\)",
                 max_bad_files=admitted,
             )
@@ -244,6 +272,8 @@ class TestRefused(ImageFolderCase):
         (self.directory / "val").rename(self.directory / "validation")
         self.assert_refused("images, which has no folder val; image_folder needs")
         self.directory = self.directory / "nothing"
+        self.assert_refused("nothing, which does not exist; give the folder with train and val")
+        self.directory.mkdir()
         self.assert_refused("nothing, which has no folder train")
 
     def test_no_folder_given(self):
@@ -271,6 +301,7 @@ class TestRefused(ImageFolderCase):
         write_photo(self.directory / "train" / "ant " / "photo.jpg", 9)
         assert self.prepare().left_out == (
             "classes that look alike, but are different: 'ant' and 'ant ' in train",
+            "class(es) without images in val, which are not tested: ant ",
         )
 
     def test_a_class_without_images(self):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dbsl_tf.config import AUGMENTATIONS, AugmentStep
 from dbsl_tf.data import pipeline
+from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.image_folder import ImageData, prepare_image_folder
 from dbsl_tf.data.sample_stream import mini_epoch_batches
 from dbsl_tf.data.training_data import Share
@@ -152,6 +153,8 @@ class EveryKindOfFileTest(ImageSourceTest):
             "palette.png": "P",
             "deep.png": "I;16",
             "line.png": "1",
+            "colour.webp": "RGB",
+            "grey.webp": "L",
         }
         for name, mode in kinds.items():
             path = self.directory / "val" / "ant" / name
@@ -192,3 +195,24 @@ class TestDatasetTest(ImageSourceTest):
                 self.assertEqual(images.shape[1:], (20, 20, 3))
                 found += zip(self.shades(images), np.argmax(labels, axis=1).tolist())
         self.assertEqual(found, expected)
+
+    def test_only_a_part_of_the_middle_is_tested_where_it_is_asked_for(self):
+        # White at the edge of the square in the middle, 4 pixels wide.
+        image = np.full((32, 48, 3), 255, np.uint8)
+        image[4:28, 12:36] = 0
+        for split in ("train", "val"):
+            for path in (self.directory / split).rglob("*.*"):
+                path.unlink()
+            for name in CLASSES:
+                for number in range(2):
+                    Image.fromarray(image).save(self.directory / split / name / f"{number}.png")
+        data = self.prepare()
+        held_out = HeldOut(2, data.spec.train_samples, seed=0)
+        for share, edge in ((1.0, 255), (0.75, 0)):
+            for dataset in (
+                pipeline.test_dataset(data, Share(0, 2, 2), 24, share),
+                pipeline.validation_dataset(data, held_out, Share(0, 2, 2), 24, share),
+            ):
+                ((images, _),) = dataset.as_numpy_iterator()
+                self.assertEqual(self.shades(images[:, :1]), [edge, edge])
+                self.assertEqual(self.shades(images[:, 6:18, 6:18]), [0, 0])

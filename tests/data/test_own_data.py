@@ -125,6 +125,10 @@ class EveryKindTest(tf.test.TestCase):
             self.assertEqual([len(batch) for batch in drawn], [3, 3, 1, 1, 3, 3, 3, 3])
             self.assertEqual(sum(drawn, []), list(range(TRAIN, TRAIN + TEST)))
 
+    def test_facts_say_whether_there_is_something_to_apply(self):
+        for data in self.each(preprocess=preprocess):
+            self.assertEqual(data.facts()["transform"], {"steps": "preprocess"})
+
     def test_specs_and_facts(self):
         for data in self.each():
             x, y = data.element_spec()
@@ -138,6 +142,7 @@ class EveryKindTest(tf.test.TestCase):
                     "test_samples": TEST,
                     "x": "float32 [None, 2]",
                     "y": "int64 [None]",
+                    "transform": {"steps": "none"},
                 },
             )
             self.assertIsNone(data.classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbsl_tf.reporting.reading import read_run
-from dbsl_tf.reporting.run_tables import compute_part
+from dbsl_tf.reporting.run_tables import compute_part, data_table
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.support.run_directories import make_run
 
@@ -43,3 +43,14 @@ def test_nothing_is_promised_of_a_run_that_has_ended_without_it(tmp_path: Path) 
     summary = older.read_json(older.summary)
     older.write_json(older.summary, {**summary, "compute": {"precision": "float32", "xla": False}})
     assert "is not recorded" in _told(older)
+
+
+def test_how_test_images_are_prepared_is_told(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", commits=2)
+    facts = directory.read_json(directory.data)
+    transform = {"image_size": 28, "test_crop": 0.875, "steps": "cut and resize"}
+    directory.write_json(directory.data, {**facts, "transform": transform})
+    rows = [tuple(row) for row in data_table(read_run(directory.path)).rows]
+    assert ("test images: image_size", "28") in rows
+    assert ("test images: test_crop", "0.875") in rows
+    assert ("test images: steps", "cut and resize") in rows
