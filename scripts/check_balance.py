@@ -6,7 +6,7 @@ On one cluster, mini-epochs of the plan and of the plan without small workers fo
 the order dual, all-large, all-large, dual, so that both experience the same speeds of the machine.
 In each, all workers begin together and do the same as in training: pull the weights, train their
 samples in their batches, push. Nothing is merged. The output is the median mini-epoch seconds of
-small and large workers and of the all-large workers, and the imbalance and the realised k that
+small and large workers and of the all-large workers, and the imbalance and the measured k that
 follow; the quartiles are those of the four mini-epochs of each repeat.
 """
 
@@ -112,7 +112,7 @@ def show(plan: DualBatchPlan, repeats: Sequence[dict[str, list[float]]]) -> None
     print(f"imbalance, small over large: {_ratio(repeats, ('small',), ('large',))}")
     print(
         f"k requested {plan.extra_time_ratio}, planned {plan.realised_extra_time_ratio:.4f}, "
-        f"realised {_ratio(repeats, ('small', 'large'), ('all-large',))}"
+        f"measured {_ratio(repeats, ('small', 'large'), ('all-large',))}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
@@ -14,6 +15,8 @@ from dbsl_tf.reporting.recorded_run import RecordedRun
 NOT_RECORDED = "not recorded"
 # The keys that a label names first; others follow in the order of the configuration.
 _SYMBOLS = {
+    "data.name": "data",
+    "model.name": "model",
     "dual_batch.small_workers": "n_S",
     "dual_batch.extra_time_ratio": "k",
     "cluster.workers": "n",
@@ -22,12 +25,14 @@ _SYMBOLS = {
     "dual_batch.merge": "merge",
     "sync.mode": "sync",
     "progressive.mode": "progressive",
-    "model.name": "model",
-    "data.name": "data",
     "optimizer.base_lr": "learning rate",
     "schedule.epochs": "epochs",
 }
 _MOST_KEYS = 3  # that a label names if fewer do not distinguish the groups
+# Without these, a label would be of something else than what it seems.
+_ALWAYS_NAMED = ("data.name", "model.name")
+# What data.json has of data that may be elsewhere than those of another run, and yet the same.
+_FACTS = ("classes", "train_samples", "test_samples", "class_names", "class_counts")
 _LONGEST_VALUE = 24
 
 
@@ -59,7 +64,7 @@ def spread_of(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in the seed.
+    """Runs of one configuration and the same data, with different seeds or repeated.
 
     Attributes:
         label: how it differs from the other groups; with one group, the name of its first run.
@@ -81,8 +86,16 @@ class Group:
 
     @property
     def seeds(self) -> str:
-        """The seeds of its runs as text."""
-        return ", ".join("?" if run.seed is None else str(run.seed) for run in self.runs)
+        """The seeds of its runs as text; those of several runs with their number."""
+        counts = Counter("?" if run.seed is None else str(run.seed) for run in self.runs)
+        return ", ".join(
+            seed if count == 1 else f"{seed} ({count} runs)" for seed, count in counts.items()
+        )
+
+    @property
+    def spread_over(self) -> str:
+        """What its values spread over: seeds, or runs where a seed has several."""
+        return "seeds" if len({run.seed for run in self.runs}) == len(self.runs) else "runs"
 
 
 @dataclass(frozen=True)
@@ -99,11 +112,14 @@ class Difference:
 
 
 def group_runs(runs: Sequence[RecordedRun]) -> tuple[Group, ...]:
-    """Groups runs that differ only in the seed, in the order in which they were given."""
+    """Groups runs that differ only in the seed, in the order in which they were given.
+
+    Without small workers, what is for these makes no difference.
+    """
     found: list[list[RecordedRun]] = []
     for run in runs:
         for together in found:
-            if _compared(together[0].config) == _compared(run.config) and run.config:
+            if _are_alike(together[0], run):
                 together.append(run)
                 break
         else:
@@ -113,12 +129,32 @@ def group_runs(runs: Sequence[RecordedRun]) -> tuple[Group, ...]:
 
 
 def differences(groups: Sequence[Group]) -> tuple[Difference, ...]:
-    """Returns the keys in which the configurations of groups are not all the same."""
-    return _differences([group.config for group in groups])
+    """Returns the keys in which the configurations of groups, or their data, are not the same."""
+    facts = [group.runs[0].data for group in groups]
+    data = [{f"data.json: {key}": of[key] for key in _FACTS if key in of} for of in facts]
+    of_data = [d for d in _differences(data) if recorded_values_differ(d)]
+    return (*_differences([group.config for group in groups]), *of_data)
+
+
+def _are_alike(one: RecordedRun, other: RecordedRun) -> bool:
+    """Whether they have one configuration but for the seed, and the same data as far as known."""
+    # What is null now was no key in earlier versions.
+    configs = [
+        {key: value for key, value in _compared(run.config).items() if value is not None}
+        for run in (one, other)
+    ]
+    known = [key for key in _FACTS if key in one.data and key in other.data]
+    same_data = all(one.data[key] == other.data[key] for key in known)
+    return bool(other.config) and configs[0] == configs[1] and same_data
 
 
 def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if effect_of(key) is Effect.RESULT}
+    left_out = tagged(OfSmallWorkers) if config.get("dual_batch.small_workers") == 0 else {}
+    return {
+        key: value
+        for key, value in config.items()
+        if effect_of(key) is Effect.RESULT and key not in left_out
+    }
 
 
 def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]:
@@ -132,25 +168,32 @@ def _differences(configs: Sequence[Mapping[str, Any]]) -> tuple[Difference, ...]
 
 
 def _labels(runs: Sequence[RecordedRun]) -> list[str]:
-    """Returns a label for each run: the fewest keys that distinguish the runs, or else names."""
+    """Returns a label for each run: the fewest keys that distinguish the runs, or else names.
+
+    A label ends in … where further keys differ.
+    """
     if len(runs) == 1:
         return [runs[0].name]
     configs = [_compared(run.config) for run in runs]
-    found = {difference.key: difference.values for difference in _differences(configs)}
+    found = {
+        difference.key: difference.values
+        for difference in _differences(configs)
+        if recorded_values_differ(difference)
+    }
     keys = [key for key in _SYMBOLS if key in found]
     keys += [key for key in found if key not in _SYMBOLS]
-    small = [config.get("dual_batch.small_workers") for config in configs]
     named = keys if len(keys) <= _MOST_KEYS else _fewest(keys, found, len(runs))
-    of_small_workers = tagged(OfSmallWorkers)
-    labels = [
-        ", ".join(
+    more = ", …" if len(named) < len(keys) else ""
+    parts = [
+        [
             f"{_symbol(key, named)} = {_value(found[key][index])}"
             for key in named
             if found[key][index] != NOT_RECORDED
-            and not (key in of_small_workers and small[index] == 0)
-        )
-        or runs[index].name
+        ]
         for index in range(len(runs))
+    ]
+    labels = [
+        ", ".join(told) + more if told else run.name for told, run in zip(parts, runs, strict=True)
     ]
     if len(set(labels)) == len(labels):
         return labels
@@ -160,16 +203,24 @@ def _labels(runs: Sequence[RecordedRun]) -> list[str]:
 
 def _fewest(keys: Sequence[str], values: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
     """Returns the first keys that distinguish all runs, without those that do not help."""
-    chosen: list[str] = []
-    kinds = 1
+    chosen = [key for key in _ALWAYS_NAMED if key in keys]
+    kinds = len({tuple(_value(values[k][i]) for k in chosen) for i in range(runs)})
     for key in keys:
+        if kinds == runs:
+            break
+        if key in chosen:
+            continue
         now = len({tuple(_value(values[k][i]) for k in (*chosen, key)) for i in range(runs)})
         if now > kinds:
             chosen.append(key)
             kinds = now
-        if kinds == runs:
-            break
     return chosen
+
+
+def recorded_values_differ(difference: Difference) -> bool:
+    """Whether groups have different values, beside those that have none."""
+    recorded = [value for value in difference.values if value != NOT_RECORDED]
+    return any(value != recorded[0] for value in recorded)
 
 
 def _symbol(key: str, among: Sequence[str]) -> str:

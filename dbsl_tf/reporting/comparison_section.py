@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
+from textwrap import shorten
 
 from dbsl_tf.reporting.comparison import (
-    NOT_RECORDED,
-    Difference,
     Group,
     differences,
+    recorded_values_differ,
     spread,
     value_text,
 )
@@ -21,6 +21,8 @@ from dbsl_tf.reporting.measures import Measures, measures, time_against_all_larg
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.recorded_run import Evaluation
 from dbsl_tf.reporting.wording import mean_and_deviation, number
+
+_LONGEST = 120  # of a value, in characters
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,18 @@ def _summary_table(groups: Sequence[Group]) -> Table:
     first = ACCURACY if has_accuracy(runs) else LOSS
     others = other_metrics(runs)
     columns = [_summary_of(group, ratio, first, others) for group, ratio in zip(groups, ratios)]
-    spreads = any(len(group.runs) > 1 for group in groups)
-    caption = "Mean ± sample standard deviation over the seeds. " if spreads else ""
+    over = {group.spread_over for group in groups if len(group.runs) > 1}
+    caption = ""
+    if over:
+        what = "seeds" if over == {"seeds"} else "runs, some of which have the same seed"
+        caption = f"Mean ± sample standard deviation over the {what}. "
+    if any("…" in group.label for group in groups):
+        caption += "… stands for other keys that differ, see below. "
     caption += (
         f"The best {first} is picked on the test set itself and is therefore optimistic. "
-        "Realised k is at the large workers' speed; time relative to all-large compares whole "
-        "runs."
+        "Measured k is the time of a run over that of the run without small workers, evaluations "
+        "included, if there is such a run among these; estimated k is worked out from one run, at "
+        "the speed that its large workers have beside small ones."
     )
     return Table(
         caption,
@@ -121,10 +129,10 @@ def _summary_of(
         "time, evaluations included (s)": mean_and_deviation(
             spread(m.wall_seconds for m in counted), 1
         ),
-        "time relative to all-large": number(time_ratio),
         "images/s": mean_and_deviation(spread(m.images_per_second for m in counted), 0),
         "extra time ratio k, planned": mean_and_deviation(spread(m.planned_ratio for m in counted)),
-        "extra time ratio k, realised": mean_and_deviation(
+        "extra time ratio k, measured": number(time_ratio),
+        "extra time ratio k, estimated": mean_and_deviation(
             spread(m.realised_ratio for m in counted)
         ),
         "load imbalance, small over large": mean_and_deviation(
@@ -177,8 +185,8 @@ def _differences(groups: Sequence[Group]) -> list[Part]:
     """Returns the keys whose recorded values differ, and how many others only some runs have."""
     found = differences(groups)
     if not found:
-        return ["None: the runs differ only in run.seed."]
-    told = [d for d in found if _recorded_values_differ(d)]
+        return ["None: the runs differ only in run.seed, or repeat it."]
+    told = [d for d in found if recorded_values_differ(d)]
     parts: list[Part] = []
     if told:
         parts.append(
@@ -186,7 +194,7 @@ def _differences(groups: Sequence[Group]) -> list[Part]:
                 "Keys whose values differ. run.dir, run.resume, data.dir and run.seed are left "
                 "out.",
                 ("key", *(group.label for group in groups)),
-                [[d.key, *map(value_text, d.values)] for d in told],
+                [[d.key, *(shorten(value_text(v), _LONGEST) for v in d.values)] for d in told],
                 texts=len(groups) + 1,
                 keys=True,
             )
@@ -197,8 +205,3 @@ def _differences(groups: Sequence[Group]) -> list[Part]:
             "same value in all of them."
         )
     return parts
-
-
-def _recorded_values_differ(difference: Difference) -> bool:
-    recorded = [value for value in difference.values if value != NOT_RECORDED]
-    return any(value != recorded[0] for value in recorded)

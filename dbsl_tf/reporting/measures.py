@@ -135,8 +135,8 @@ class Measures:
             loss, which the test set itself selects.
         wall_seconds: see `RecordedRun.wall_seconds`.
         samples: number of samples trained.
-        planned_ratio, realised_ratio: extra time ratio k with whole steps, from the plan and from
-            summary.json.
+        planned_ratio: extra time ratio k with whole steps, from the plan.
+        realised_ratio: what k was by the estimate in summary.json.
         load_imbalance: median mini-epoch of the small workers over that of the large ones, at the
             highest resolution.
         mean_staleness: commits merged between a mini-epoch's pull and its own merge.

@@ -154,7 +154,7 @@ def _summary(run: RecordedRun) -> Table:
         ("time, evaluations included", seconds(found.wall_seconds)),
         ("images/s", number(found.images_per_second, 0)),
         ("extra time ratio k, planned", number(found.planned_ratio)),
-        ("extra time ratio k, realised at the large workers' speed", number(found.realised_ratio)),
+        ("extra time ratio k, estimated at the large workers' speed", number(found.realised_ratio)),
         ("load imbalance, small over large", number(found.load_imbalance)),
         ("workers busy with mini-epochs", percent(found.busy)),
         ("staleness, mean", number(found.mean_staleness, 2)),

@@ -24,7 +24,7 @@ def print_outcome(
     console.print(_table(plan, summary))
     line(
         f"extra time ratio k: planned {plan.realised_extra_time_ratio:.3f}, "
-        f"realised {_number(summary['realised_extra_time_ratio'])} at the large workers' speed; "
+        f"estimated {_number(summary['realised_extra_time_ratio'])} at the large workers' speed; "
         f"load imbalance (small over large): {_number(summary['load_imbalance'])}"
     )
     line(

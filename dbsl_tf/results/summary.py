@@ -27,12 +27,12 @@ def summarize(
     - `planned_seconds` includes neither evaluations nor changes of resolution.
     - Medians and ratios are over all mini-epochs of a role at the highest resolution, under
       whichever plan, provided that the present plan has that role.
-    - The realised extra time ratio is the slower role's median mini-epoch over the time that a
-      mini-epoch of the all-large baseline (d/n samples with B_L) takes at the observed speed of the
-      large workers. That time is the baseline's predicted time, times the median ratio of observed
-      to predicted time over the large workers' mini-epochs. None if no large worker ran. As large
-      workers may run at another speed beside small ones than in an all-large run, compare with a
-      run without small workers for the true ratio.
+    - `realised_extra_time_ratio` is an estimate of k from this run alone: the slower role's median
+      mini-epoch over the time that a mini-epoch of the all-large baseline (d/n samples with B_L)
+      takes at the observed speed of the large workers. That time is the baseline's predicted time,
+      times the median ratio of observed to predicted time over the large workers' mini-epochs. None
+      if no large worker ran. As large workers may run at another speed beside small ones than in an
+      all-large run, only the times of two runs give the true ratio.
     - `test_accuracy` and `best_test_accuracy` are None if the objective has no accuracy; then there
       is `best_test_loss`. There is `test_metrics` if there are other metrics.
     - There is the same with `validation` for `test` if samples are held out for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
@@ -10,6 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dbsl_tf.config.flat import flat
+from dbsl_tf.config.keys import effect_of, tagged
+from dbsl_tf.config.tags import Effect, OfSmallWorkers
 from dbsl_tf.sweeping.grid import Point
 from dbsl_tf.sweeping.planned_run import PlannedRun
 
@@ -17,8 +21,9 @@ _FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("test accuracy", "test_accuracy", lambda value: f"{100 * value:.2f}"),
     ("test loss", "test_loss", lambda value: f"{value:.4f}"),
     ("seconds", "wall_seconds", lambda value: f"{value:.1f}"),
-    ("k realised", "realised_extra_time_ratio", lambda value: f"{value:.3f}"),
+    ("k estimated", "realised_extra_time_ratio", lambda value: f"{value:.3f}"),
 )
+_MEASURED = "measured_extra_time_ratio"
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,14 @@ class Row:
         point: the point.
         planned: how many runs were planned there.
         summaries: the summaries of the finished runs, see `dbsl_tf.results.summary`.
+        measured: the measured extra time ratio k of each run that has a baseline: its time over
+            that of the run without small workers with the same seed, evaluations included.
     """
 
     point: Point
     planned: int
     summaries: tuple[dict[str, Any], ...]
+    measured: tuple[float, ...] = ()
 
     def statistics(self, figure: str) -> tuple[float, float | None] | None:
         """Returns the mean and sample standard deviation over the seeds.
@@ -47,6 +55,11 @@ class Row:
         """Returns the same of one of `test_metrics`."""
         return self._statistics([s.get("test_metrics", {}).get(metric) for s in self.summaries])
 
+    @property
+    def measured_statistics(self) -> tuple[float, float | None] | None:
+        """The same of the measured extra time ratio k."""
+        return self._statistics(self.measured)
+
     @staticmethod
     def _statistics(found: Iterable[float | None]) -> tuple[float, float | None] | None:
         values = [value for value in found if value is not None]
@@ -58,12 +71,38 @@ class Row:
 def rows_of(runs: Iterable[PlannedRun]) -> list[Row]:
     """Returns a row for each point, in order."""
     by_point: dict[Point, list[PlannedRun]] = {}
+    seconds: dict[str, list[float]] = {}
     for run in runs:
         by_point.setdefault(run.point, []).append(run)
-    return [
-        Row(point, len(group), tuple(s for run in group if (s := run.summary()) is not None))
-        for point, group in by_point.items()
-    ]
+        summary = run.summary()
+        if summary is not None and run.config.dual_batch.small_workers == 0:
+            if taken := summary.get("wall_seconds"):
+                seconds.setdefault(_work(run), []).append(taken)
+    rows = []
+    for point, group in by_point.items():
+        finished = [(run, s) for run in group if (s := run.summary()) is not None]
+        measured = tuple(
+            taken / mean(seconds[_work(run)])
+            for run, summary in finished
+            if (taken := summary.get("wall_seconds")) and _work(run) in seconds
+        )
+        rows.append(Row(point, len(group), tuple(s for _, s in finished), measured))
+    return rows
+
+
+def _work(run: PlannedRun) -> str:
+    """Returns what a run has in common with its baseline, as text: all that changes its result.
+
+    But not what is about small workers, of which the baseline has none.
+    """
+    left_out = {*tagged(OfSmallWorkers), "dual_batch.small_workers"}
+    values = flat(run.config.model_dump(mode="json"))
+    kept = {
+        key: value
+        for key, value in values.items()
+        if effect_of(key) in (Effect.RESULT, Effect.REPETITION) and key not in left_out
+    }
+    return json.dumps(kept, sort_keys=True)
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
@@ -78,7 +117,11 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
     table = Table(title="mean ± standard deviation over the seeds")
     for key, _ in rows[0].point.values:
         table.add_column(key.rpartition(".")[2])
-    headings = [*(heading for heading, _, _ in figures), *(f"test {name}" for name in metrics)]
+    headings = [heading for heading, _, _ in figures]
+    compared = any(row.measured for row in rows)
+    if compared:
+        headings.append("k measured")
+    headings += [f"test {name}" for name in metrics]
     for heading in ("runs", *headings):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
@@ -86,6 +129,7 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
             *(value for _, value in row.point.values),
             f"{len(row.summaries)}/{row.planned}",
             *(_text(row.statistics(figure), form) for _, figure, form in figures),
+            *([_text(row.measured_statistics, "{:.3f}".format)] if compared else []),
             *(_text(row.metric_statistics(name), "{:.4g}".format) for name in metrics),
         )
     console.print(table)
@@ -98,6 +142,7 @@ def rows_as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
         figures: dict[str, Any] = {
             figure: _as_json(row.statistics(figure)) for _, figure, _ in _FIGURES
         }
+        figures[_MEASURED] = _as_json(row.measured_statistics)
         if metrics := _metrics(rows):
             figures["test_metrics"] = {
                 name: _as_json(row.metric_statistics(name)) for name in metrics
