@@ -1,6 +1,16 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/quickstart.sh [key.sub=value ...]
-# Trains on the digits with a small parameter-server cluster on this machine; see
-# configs/quickstart.yaml.
+#
+# Trains on the digits with a small parameter-server cluster on this machine: half a minute, after
+# making .venv if it is missing. Further arguments are those of the training command, such as
+# schedule.epochs=4: overrides of configs/quickstart.yaml. All keys:
+#
+#   bash scripts/quickstart.sh && .venv/bin/python -m dbsl_tf.train --help
+case "${1:-}" in
+    -h | --help)
+        awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+esac
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements.txt
 exec .venv/bin/python -m dbsl_tf.train --config configs/quickstart.yaml "$@"

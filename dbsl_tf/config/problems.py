@@ -14,6 +14,8 @@ from dbsl_tf.config.section import Section
 from dbsl_tf.config.yaml_text import written
 
 _LONGEST_KEY = 60
+# For keys of other sections, some of which are always a little alike.
+_CLOSE = 0.8
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,16 @@ def unknown_key(key: str) -> str:
     section, _, name = key.rpartition(".")
     known = [description.key for description in describe_keys()]
     same_name = [other for other in known if other.endswith(f".{name}")]
-    if section in sections() and not same_name:
+    if same_name and (not section or len(same_name) == 1):
+        return f"{shown} is not a key; did you mean {' or '.join(same_name)}?"
+    if section in sections():
         fields = list(sections()[section].model_fields)
         close = difflib.get_close_matches(name, fields, n=1)
         if not close:
             return f"{shown} is not a key; {section} has {', '.join(fields)}"
         return f"{shown} is not a key; did you mean {section}.{close[0]}?"
     candidates = known if section else [*sections(), *known]
-    close = same_name or difflib.get_close_matches(key, candidates, n=1)
+    close = difflib.get_close_matches(key, candidates, n=1, cutoff=_CLOSE)
     if close:
         return f"{shown} is not a key; did you mean {close[0]}?"
     return f"{shown} is not a key; the sections are {', '.join(sections())}"

@@ -34,7 +34,9 @@ class RunSection(Section):
         "or must (stop if it has none)",
     )
     tensorboard: Annotated[bool, Effect.PLACE] = Field(
-        True, description="also write event files for TensorBoard, to the folder tensorboard"
+        True,
+        description="also write event files to the folder tensorboard, for TensorBoard, which "
+        "pip install tensorboard gets",
     )
     seed: Annotated[
         int,

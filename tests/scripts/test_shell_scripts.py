@@ -11,7 +11,10 @@ import pytest
 from tests.support.launching import ROOT
 
 SCRIPTS = sorted([*ROOT.glob("scripts/*.sh"), *ROOT.glob("scripts/*.sbatch")])
-WITH_HELP = ["launch_local.sh", "launch_ssh.sh", "slurm.sbatch", "until_eof.sh"]
+WITH_HELP = [
+    *("launch_local.sh", "launch_ssh.sh", "slurm.sbatch", "until_eof.sh"),
+    *("quickstart.sh", "test.sh"),
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
