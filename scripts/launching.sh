@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # An interrupted chief takes as long as it needs to save, and then ends; only one that hangs is
-# killed, after this many seconds. A second Ctrl-C ends it without saving.
+# killed, after this many seconds. A later Ctrl-C ends it without saving.
 # shellcheck disable=SC2034 # the launchers read it
 saving_seconds=900
 

@@ -6,16 +6,17 @@ import argparse
 import os
 import select
 import shutil
-import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dbsl_tf import __version__
 from dbsl_tf.cli.commands import COMMANDS
 from dbsl_tf.common.errors import ClusterError, UserError, fault_of_the_machine
 from dbsl_tf.common.installed_packages import prefer_installed_packages
+from dbsl_tf.common.interruptions import HungUp, Terminated, handle_interruptions
 from dbsl_tf.common.output import escape_what_cannot_be_encoded
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
@@ -32,14 +33,6 @@ INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells report it
 TERMINATED_STATUS = 143  # 128 + SIGTERM
 HUNG_UP_STATUS = 129  # 128 + SIGHUP
 BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
-
-
-class Terminated(KeyboardInterrupt):
-    """Raised by SIGTERM, which gets the same clean-up as Ctrl-C."""
-
-
-class HungUp(Terminated):
-    """Raised by SIGHUP: the terminal, or the connection to it, was closed."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,6 +60,12 @@ class CommandParser(Parser):
     def __init__(self, name: str, description: str = "") -> None:
         summary = COMMANDS[name].summary if name in COMMANDS else ""
         super().__init__(prog=typed(name), description=f"{summary} {description}".strip())
+        self.add_argument(
+            "--version",
+            action="version",
+            version=f"dbsl_tf {__version__}",
+            help="print the version and stop",
+        )
 
 
 class _ConfigParser(CommandParser):
@@ -170,9 +169,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """
     escape_what_cannot_be_encoded()
     prefer_installed_packages()
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _hang_up)
+    handle_interruptions()
     try:
         try:
             status = main(sys.argv[1:])
@@ -206,14 +203,6 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         _complain(f"error: {visible(fault)}")
         status = USER_ERROR_STATUS
     _leave(status)
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
-
-
-def _hang_up(*_: object) -> NoReturn:
-    raise HungUp
 
 
 def _complain(line: str) -> None:

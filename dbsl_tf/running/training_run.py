@@ -17,6 +17,7 @@ from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.restarting import restarts_so_far
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.interruptions import ends_at_once, uninterrupted
 from dbsl_tf.common.patience import Limits, communicate
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.processor import WorkerProcessor
@@ -50,8 +51,19 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
         ParameterServerLost: another process can resume from the last checkpoint.
         ClusterError: the cluster is lost.
         UserError: training diverged, or the results cannot be written.
+        KeyboardInterrupt: it was interrupted; how to resume it has been told.
     """
+    ending = _Ending(run, console)
+    try:
+        _train(run, data, task, console, ending)
+    except KeyboardInterrupt:
+        ending.tell("interrupted")
+        raise
 
+
+def _train(
+    run: Run, data: TrainingData, task: Task | None, console: Console, ending: _Ending
+) -> None:
     report = partial(print_line, console)
     settings, schedule = run.resolved.settings, run.resolved.schedule
     directory = run.directory
@@ -96,7 +108,7 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
             with naming_changed_images(data, elsewhere), display:
                 trainer.run(evaluate_first=_missing_evaluations(run, history))
         except KeyboardInterrupt:
-            _save_and_tell(run, trainer, cluster, console)
+            ending.tell(_saved(trainer, cluster, console))
             raise
         summary = summarize(schedule, history.commits, history.evaluations, trainer.wall_seconds)
         summary["compute"] = compute_record(settings.compute, processors, run.precision_choice)
@@ -250,25 +262,49 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
         )
 
 
-def _save_and_tell(run: Run, trainer: Trainer, cluster: ReadyCluster, console: Console) -> None:
-    """Saves the weights while the parameter servers answer, or until the second Ctrl-C."""
-    trainer.stop()
-    holders = [s for s in cluster.task.addresses.servers() if s.role == PARAMETER_SERVER]
-    silence = SilenceWatch(holders, cluster.limits.answer)
-    what = "saved"
+class _Ending:
+    """Says once how an interrupted run is resumed.
+
+    Args:
+        run: that is interrupted.
+        console: where to say it.
+    """
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run = run
+        self._console = console
+        self._told = False
+
+    def tell(self, what: str) -> None:
+        """Prints it after `what` has happened, even if the run is interrupted again."""
+        if self._told:
+            return
+        with uninterrupted():
+            print_line(self._console, f"{what}: {_continuing(self._run)}")
+            self._told = True
+
+
+def _saved(trainer: Trainer, cluster: ReadyCluster, console: Console) -> str:
+    """Saves the weights while the parameter servers answer, or until another Ctrl-C.
+
+    Returns what came of it.
+    """
+    kept = "not saved; the last checkpoint remains"
     try:
+        trainer.stop()
+        if ends_at_once():
+            return kept
+        holders = [s for s in cluster.task.addresses.servers() if s.role == PARAMETER_SERVER]
+        silence = SilenceWatch(holders, cluster.limits.answer)
         with waiting(
             console, "saving the weights (Ctrl-C again: keep the last checkpoint instead)"
         ):
             trainer.save_now(silence.check)
     except (ClusterError, UserError) as error:
-        what = f"not saved; the last checkpoint remains ({error})"
+        return f"{kept} ({error})"
     except KeyboardInterrupt:
-        what = "not saved; the last checkpoint remains"
-    print_line(
-        console,
-        f"{what}: {_continuing(run)}",
-    )
+        return kept
+    return "saved"
 
 
 def _last_words(run: Run) -> str:

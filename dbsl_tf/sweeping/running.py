@@ -80,3 +80,4 @@ def _stop(process: subprocess.Popen[str]) -> None:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         process.kill()
         process.wait()
+        sys.stderr.write("not saved; the same sweep resumes the run from its last checkpoint\n")

@@ -41,6 +41,12 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_tells_the_version(name: str) -> None:
+    result = _dbsl(name, "--version")
+    assert (result.returncode, result.stdout) == (0, f"dbsl_tf {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_the_same_help_by_either_way(name: str) -> None:
     result = _dbsl(name, "--help")
     assert (result.returncode, result.stderr) == (0, "")
