@@ -121,7 +121,9 @@ def installed_modules() -> Iterator[str]:
         distribution = importlib.metadata.distribution(requirement.name)
         pending += distribution.requires or []
         for file in distribution.files or []:
-            if file.suffix in (".py", ".so") and file.parts[0] != "..":
+            # A package installed the old way lists the files it was made of, too.
+            installed = Path(str(file.locate())).exists()
+            if installed and file.suffix in (".py", ".so") and file.parts[0] != "..":
                 name = file.parts[0].partition(".")[0]
                 # What no program imports.
                 if name != "_distutils_hack" and not file.parts[0].endswith(".libs"):
