@@ -77,6 +77,7 @@ class ChangedOnAWorkerTest(TinyRunCase):
         )
         self.assertNotIn("Traceback", errors)
 
+    @pytest.mark.slow
     def test_it_is_left_out_if_so_many_may_be_bad(self):
         chief = self.start_all("data.max_bad_files=1")
         self.wait_for_commits(4, chief)

@@ -51,10 +51,12 @@ class FullDiskTest(TinyRunCase):
         self.assertEqual((status, errors), (0, ""), output)
         self.check_every_commit_counts_once(2 * EPOCHS)
 
+    @pytest.mark.slow
     def test_one_under_everything(self):
         self.run = self.disk.path / "run"
         self.check_it_is_told_and_resumed(r"history\.jsonl|commit-\d+\.npz")
 
+    @pytest.mark.slow
     def test_one_under_the_checkpoints(self):
         self.put_on_disk("checkpoints")
         self.check_it_is_told_and_resumed(r"commit-\d+\.npz")
@@ -74,6 +76,7 @@ class FullDiskTest(TinyRunCase):
         self.assertTrue((self.run / "model.keras").exists())
         return output
 
+    @pytest.mark.slow
     def test_one_under_the_event_files_ends_them_alone(self):
         self.put_on_disk("tensorboard")
         output = self.check_it_goes_on()
@@ -81,6 +84,7 @@ class FullDiskTest(TinyRunCase):
         self.assertLen(warnings, 1)
         self.assertRegex(warnings[0], rf"events\.out\S+ cannot be written \({FULL}\): TensorBoard")
 
+    @pytest.mark.slow
     def test_one_that_is_full_from_the_start_is_no_hindrance_to_the_training(self):
         self.put_on_disk("tensorboard")
         self.disk.fill()
@@ -88,6 +92,7 @@ class FullDiskTest(TinyRunCase):
         status, output, errors = self.finish(run)
         self.assertEqual((status, errors, output.count("TensorBoard")), (0, "", 1), output)
 
+    @pytest.mark.slow
     def test_one_under_the_logs_costs_nothing_else(self):
         self.put_on_disk("logs")
         self.check_it_goes_on()

@@ -54,6 +54,7 @@ class HostsTest(TinyRunCase):
     def wait_for_fault(self, kind, process):
         self.wait_until(lambda: kind in [e["kind"] for e in self.events("fault")], process)
 
+    @pytest.mark.slow
     def test_a_worker_that_is_cut_off_from_a_parameter_server_is_left_out_until_it_is_not(self):
         chief = self.start_all(*ENDLESS)
         self.wait_for_commits(10, chief)
@@ -73,6 +74,7 @@ class HostsTest(TinyRunCase):
         self.assertEqual(self.events("resume"), [])
         self.check_every_commit_counts_once(len(self.events("commit")))
 
+    @pytest.mark.slow
     def test_a_worker_that_is_started_again_while_it_is_cut_off_takes_part_again(self):
         chief = self.start_all(*ENDLESS)
         self.wait_for_commits(10, chief)
@@ -96,6 +98,7 @@ class HostsTest(TinyRunCase):
         self.assertEqual(self.events("resume"), [])
         self.check_every_commit_counts_once(len(self.events("commit")))
 
+    @pytest.mark.slow
     def test_a_worker_whose_packets_to_a_parameter_server_are_lost_is_left_out(self):
         chief = self.start_all(*ENDLESS, f"cluster.worker_timeout={3 * slowness()}")
         self.wait_for_commits(10, chief)

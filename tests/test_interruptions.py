@@ -14,6 +14,7 @@ from tests.support.tiny_runs import TinyRunCase
 
 @pytest.mark.cluster
 class RequestTest(TinyRunCase):
+    @pytest.mark.slow
     def test_two_requests_at_the_same_time_are_one(self):
         """As of a terminal and `timeout`: it saves, and goes on from there."""
         commits = 0

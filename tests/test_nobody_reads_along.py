@@ -17,6 +17,7 @@ SMALL = ("data.train_samples=100", "dual_batch.large_batch=20")
 
 @pytest.mark.cluster
 class OutputTest(TinyRunCase):
+    @pytest.mark.slow
     def test_a_run_goes_on_when_nobody_reads_its_output(self):
         reading, writing = os.pipe()
         process = subprocess.Popen(
@@ -45,6 +46,7 @@ class OutputTest(TinyRunCase):
         self.assertIn("saved: resume with", output)
         self.check_nothing_is_left()
 
+    @pytest.mark.slow
     def test_brackets_in_a_path_are_no_markup(self):
         self.run = self.folder / "a[/b] [bold]c"
         status, output, errors = self.finish(self.start(*SMALL, "schedule.epochs=1"))

@@ -22,6 +22,7 @@ METRICS = (
 
 @pytest.mark.cluster
 class OwnObjectiveTest(TinyRunCase):
+    @pytest.mark.slow
     def test_a_run_without_accuracy_from_training_to_report(self):
         options = ("training.loss=mean_squared_error", METRICS)
         status, output, errors = self.finish(self.start(*options, "schedule.epochs=2"))

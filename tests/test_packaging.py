@@ -94,6 +94,7 @@ def test_the_configurations_are_found_by_name(installed: Path, tmp_path: Path) -
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_it_trains_and_reports_in_any_folder(installed: Path, tmp_path: Path) -> None:
     """All processes that it starts are of the installed package."""
     result = _dbsl(installed, tmp_path, "train", "--config", "quickstart.yaml", *SHORT)

@@ -95,10 +95,12 @@ class TrainedModelTest(TinyRunCase):
         name, folder = "data.name=image_folder", self.folder / "images"
         return name, f"data.dir={folder}", "data.train_samples=null", *overrides
 
+    @pytest.mark.slow
     def test_digits(self):
         self.train(f"data.dir={self.folder / 'data'}")
         self.check(RECORDS, self.folder / "data" / "digits-bin" / "test.bin")
 
+    @pytest.mark.slow
     def test_cifar_that_is_resized(self):
         spec = dataset_spec("cifar10")
         folder = self.folder / "data" / spec.folder
@@ -117,6 +119,7 @@ class TrainedModelTest(TinyRunCase):
         self.assertEqual(self.transform()["test_crop"], 1.0)
         self.check(FILES, self.folder / "images" / "val")
 
+    @pytest.mark.slow
     def test_images_of_many_sizes_cut_as_for_imagenet(self):
         self.write_images((28, 28), (45, 33), (31, 50))
         overrides = ("data.augment=[random_resized_crop, random_flip]", "data.image_size=24")
@@ -124,6 +127,7 @@ class TrainedModelTest(TinyRunCase):
         self.assertEqual(self.transform()["test_crop"], 0.875)
         self.check(FILES, self.folder / "images" / "val")
 
+    @pytest.mark.slow
     def test_images_that_grow_during_the_training_cut_by_a_key(self):
         self.write_images((40, 30))
         progressive = ("progressive.mode=single", "progressive.resolutions=[12,24]")
@@ -133,6 +137,7 @@ class TrainedModelTest(TinyRunCase):
         self.assertEqual(self.transform()["image_size"], 24)
         self.check(FILES, self.folder / "images" / "val")
 
+    @pytest.mark.slow
     def test_arrays(self):
         self.train("data.name=tests.support.flowers:flowers", "data.train_samples=null")
         # As tests.support.flowers makes them.

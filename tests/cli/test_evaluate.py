@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.data.pipeline import test_dataset as images_and_labels
@@ -44,6 +45,7 @@ class EvaluateCommandTest(tf.test.TestCase):
             text=True,
         )
 
+    @pytest.mark.slow
     def test_everything_of_the_newest_checkpoint(self):
         weights = initial_weights(self.settings)
         # All kernels 0 and one offset of the classifier: all images are taken for class 7.

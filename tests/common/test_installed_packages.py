@@ -67,6 +67,7 @@ def test_they_are_not_imported(
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_they_are_not_imported_in_any_process_of_a_run(shadows: Path, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(CONFIGURATION)
     train = ("train", "--config", str(tmp_path / "own.yaml"), "cluster.isolation=off")

@@ -27,6 +27,7 @@ def directory_of(folder: Path, old: str, new: str) -> RunDirectory:
     return directory
 
 
+@pytest.mark.slow
 def test_records_come_in_and_requests_are_met(tmp_path: Path) -> None:
     directory = directory_of(tmp_path, "epochs: 1", "epochs: 1000")
     kinds, rates = [], []

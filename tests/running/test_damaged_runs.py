@@ -25,6 +25,7 @@ class DamagedRunTest(TinyRunCase):
         self.assertEqual((status, errors), (0, ""))
         return output
 
+    @pytest.mark.slow
     def test_a_run_whose_history_lost_lines_is_trained_again_from_before_them(self):
         history = self.run / "history.jsonl"
         self.train()
@@ -63,6 +64,7 @@ class DamagedRunTest(TinyRunCase):
         self.assertIn("resuming after commit 4 of 8", output)
         self.check_every_commit_counts_once(8)
 
+    @pytest.mark.slow
     def test_a_run_of_before_files_had_checksums_goes_on(self):
         self.run = unpack_older_run(self.folder)
         self.config = self.run / "config.yaml"
