@@ -4,6 +4,7 @@
 # project's folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/help.sh
 
 # An interrupted chief takes as long as it needs to save, and then ends; only one that hangs is
 # killed, after this many seconds. A later Ctrl-C ends it without saving.
@@ -22,17 +23,12 @@ warn() {
     echo "warning: $*" >&2
 }
 
-# The first comment of the launcher.
-show_help() {
-    awk 'NR > 1 { if (!/^#/) exit; if (!/^#SBATCH/) { sub(/^# ?/, ""); print } }' "$launcher"
-}
-
 # Reads an option that all launchers have; sets `taken` to the number of words it took.
 read_option() {
     taken=2
     case "$1" in
         -h | --help)
-            show_help
+            show_help "$launcher"
             exit 0
             ;;
         --dry-run)

@@ -6,11 +6,7 @@
 # schedule.epochs=4: overrides of configs/quickstart.yaml. All keys:
 #
 #   bash scripts/quickstart.sh && .venv/bin/python -m dbsl_tf.train --help
-case "${1:-}" in
-    -h | --help)
-        awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "${BASH_SOURCE[0]}"
-        exit 0
-        ;;
-esac
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+help_if_asked "${BASH_SOURCE[0]}" "$@"
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements.txt
 exec .venv/bin/python -m dbsl_tf.train --config configs/quickstart.yaml "$@"
