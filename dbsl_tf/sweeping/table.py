@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
@@ -70,23 +71,28 @@ class Row:
 
 def rows_of(runs: Iterable[PlannedRun]) -> list[Row]:
     """Returns a row for each point, in order."""
-    by_point: dict[Point, list[PlannedRun]] = {}
-    seconds: dict[str, list[float]] = {}
+    planned: Counter[Point] = Counter()
+    finished: dict[Point, list[tuple[str, dict[str, Any]]]] = {}
+    baselines: dict[str, list[float]] = {}
     for run in runs:
-        by_point.setdefault(run.point, []).append(run)
+        planned[run.point] += 1
         summary = run.summary()
-        if summary is not None and run.config.dual_batch.small_workers == 0:
-            if taken := summary.get("wall_seconds"):
-                seconds.setdefault(_work(run), []).append(taken)
+        if summary is None:
+            continue
+        work = _work(run)
+        finished.setdefault(run.point, []).append((work, summary))
+        taken = summary.get("wall_seconds")
+        if taken and run.config.dual_batch.small_workers == 0:
+            baselines.setdefault(work, []).append(taken)
     rows = []
-    for point, group in by_point.items():
-        finished = [(run, s) for run in group if (s := run.summary()) is not None]
+    for point, count in planned.items():
+        found = finished.get(point, [])
         measured = tuple(
-            taken / mean(seconds[_work(run)])
-            for run, summary in finished
-            if (taken := summary.get("wall_seconds")) and _work(run) in seconds
+            taken / mean(baselines[work])
+            for work, summary in found
+            if (taken := summary.get("wall_seconds")) and work in baselines
         )
-        rows.append(Row(point, len(group), tuple(s for _, s in finished), measured))
+        rows.append(Row(point, count, tuple(summary for _, summary in found), measured))
     return rows
 
 
