@@ -19,7 +19,6 @@ from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
 from dbsl_tf.resolved import ResolvedRun, RunSettings, resolve, settings_of
-from dbsl_tf.resolved.images import with_images
 from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
@@ -88,7 +87,8 @@ def begin_or_resume(
     Configuration, plan and facts about the data are written last, after everything that can fail.
 
     Args:
-        config: as parsed; if it has no time model, the hardware is profiled first.
+        config: of `dbsl_tf.resolved.images.with_images`; if it has no time model, the hardware is
+            profiled first.
         source: where the configuration came from.
         directory: the run's directory.
         data: the data to train on.
@@ -133,7 +133,6 @@ def _begin_or_resume(
     checkpoint, changed, choice = None, [], None
     resumes = directory.resumes(config.run.resume)
     before = stored_config(directory) if resumes else None
-    config = with_images(config, before)
     if before is not None:
         if remark := directory.remark_on_configuration():
             report(remark)

@@ -18,8 +18,10 @@ from dbsl_tf.data.configured import training_data
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.measuring import precision as measuring
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
+from dbsl_tf.resolved.images import with_images
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_precision_choice
 from dbsl_tf.results.stored_run import StoredRun
 from dbsl_tf.running.begun_run import Run, Source, begin_or_resume
@@ -43,6 +45,8 @@ class TrainingRunCase:
         console = Console(file=self.output, width=500)
         source = Source(str(self.folder / "tiny.yaml"), overrides)
         config = tiny_config(self.folder, *overrides)
+        resumes = self.directory.resumes(config.run.resume)
+        config = with_images(config, stored_config(self.directory) if resumes else None)
         return begin_or_resume(config, source, self.directory, data, console)
 
     def checkpoint(self, commit: int, records: bool = True, **changes: object) -> None:
