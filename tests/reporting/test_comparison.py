@@ -25,6 +25,19 @@ def _run(name: str, data: dict[str, Any] | None = None, **config: Any) -> Record
     return RecordedRun(path=Path(name), workers=2, config=keys, data=data or {})
 
 
+def _dual_batch_runs(settings: list[tuple[int, float]]) -> list[RecordedRun]:
+    """A run for each n_S and k, with a seed of its own."""
+    return [
+        _run(
+            f"run{i}",
+            dual_batch__small_workers=small,
+            dual_batch__extra_time_ratio=ratio,
+            run__seed=i,
+        )
+        for i, (small, ratio) in enumerate(settings)
+    ]
+
+
 def test_runs_that_differ_in_the_seed_only_are_one_group() -> None:
     runs = [
         _run("a", run__seed=1, run__dir="a", dual_batch__small_workers=0),
@@ -126,15 +139,7 @@ def test_runs_with_the_same_seed_are_told_as_what_they_are() -> None:
 
 
 def test_without_small_workers_k_makes_no_difference() -> None:
-    runs = [
-        _run(
-            f"run{i}",
-            dual_batch__small_workers=small,
-            dual_batch__extra_time_ratio=ratio,
-            run__seed=i,
-        )
-        for i, (small, ratio) in enumerate(((0, 1.05), (0, 1.1), (1, 1.05), (1, 1.1)))
-    ]
+    runs = _dual_batch_runs([(0, 1.05), (0, 1.1), (1, 1.05), (1, 1.1)])
     groups = group_runs(runs)
     assert [len(group.runs) for group in groups] == [2, 1, 1]
     assert [g.label for g in groups] == ["n_S = 0", "n_S = 1, k = 1.05", "n_S = 1, k = 1.1"]
@@ -160,15 +165,7 @@ def test_labels_that_would_be_the_same_are_names() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([1.05, 1.1])), min_size=1))
 def test_every_run_is_in_one_group_and_labels_differ(settings: list[tuple[int, float]]) -> None:
-    runs = [
-        _run(
-            f"run{i}",
-            dual_batch__small_workers=small,
-            dual_batch__extra_time_ratio=ratio,
-            run__seed=i,
-        )
-        for i, (small, ratio) in enumerate(settings)
-    ]
+    runs = _dual_batch_runs(settings)
     groups = group_runs(runs)
     assert sorted(run.name for group in groups for run in group.runs) == sorted(
         run.name for run in runs
