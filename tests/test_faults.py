@@ -47,12 +47,17 @@ class FaultTest(TinyRunCase):
         return output, commits
 
     def test_workers_killed_at_every_moment_of_their_work(self):
-        process = self.start_injected(*ENDLESS, "schedule.eval_every=2")
+        # A worker that dies after it has pushed its optimiser's state must train again too.
+        process = self.start_injected(*ENDLESS, "schedule.eval_every=2", "optimizer.state=keep")
         for number, point in enumerate(FAULT_POINTS):
             self.wait_for_commits(4, process)
             self.kill_at(point, number % 2, self.faults, process)
-        done = len(self.events("evaluation"))
+        done, merged = len(self.events("evaluation")), len(self.events("commit"))
         self.wait_until(lambda: len(self.events("evaluation")) > done + 1, process)
+        self.wait_until(
+            lambda: {commit["worker"] for commit in self.events("commit")[merged:]} == {0, 1},
+            process,
+        )
         output, _ = self.interrupt(process)
         self.assertEqual(output.count("ended with SIGKILL"), len(FAULT_POINTS))
         self.assertIn(f"restarted ({len(FAULT_POINTS)} of 10 times)", output)

@@ -28,6 +28,7 @@ class Assignments(NamedTuple):
     learning_rates: Any  # float32
     seeds: Any  # int64, for dropout
     allowed: Any  # bool, whether it may begin
+    attempts: Any  # int64, `Slot.attempt`, the same for all; 0: nothing of it will be merged
 
     @classmethod
     def of(
@@ -36,6 +37,7 @@ class Assignments(NamedTuple):
         learning_rates: Sequence[float],
         seeds: Sequence[int],
         allowed: Sequence[bool],
+        attempt: int = 0,
     ) -> Assignments:
         """Returns the assignments as arrays, from one value of each for every worker."""
         return cls(
@@ -43,6 +45,7 @@ class Assignments(NamedTuple):
             np.array(learning_rates, np.float32),
             np.array(seeds, np.int64),
             np.array(allowed, bool),
+            np.full(len(allowed), attempt, np.int64),
         )
 
     @classmethod
@@ -60,12 +63,14 @@ class MiniEpochResult(NamedTuple):
 
     All but the sums are scalars.
 
-    If it was not trained, because the worker was not allowed to begin or its initial weights were
-    overwritten, only `worker` has a meaning.
+    If it was not trained, because the worker was not allowed to begin, its initial weights were
+    overwritten or its optimiser state is not merged yet, only `worker` and `unmerged` have a
+    meaning.
     """
 
     trained: Any  # bool
     worker: Any  # int64, index of the worker
+    unmerged: Any  # int64, the attempt of this worker whose optimiser state is not merged; 0: none
     sums: Sums  # of the objective over the samples, during training
     finite: Any  # bool, whether loss and weights are finite
     started: Any  # float64, start of the pull, Unix time in seconds by the worker's clock
@@ -84,7 +89,8 @@ def mini_epoch_closure(
 
     See Lu et al., COMPSAC 2022, section III. The closure takes the per-worker iterator of batches,
     the variables of the slot to push into and the `Assignments`, and returns a `MiniEpochResult`.
-    A worker that is not allowed to begin returns at once, as does one whose slot is not intact.
+    A worker that is not allowed to begin returns at once, as does one whose slot is not intact, or
+    whose own last result is not merged yet, if it would need the optimiser state of that one.
     """
 
     @engine.closure
@@ -98,18 +104,19 @@ def mini_epoch_closure(
             pulled = exchange.pull(slot, worker)
 
         def nothing() -> MiniEpochResult:
-            return _nothing(worker, objective.zero())
+            return _nothing(worker, pulled.unmerged, objective.zero())
 
         def train() -> MiniEpochResult:
             loop = _train(network, objective, optimizer, batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.optimizer_state)
-            with tf.control_dependencies([exchange.push(slot, pieces)]):
+            with tf.control_dependencies([exchange.push(slot, pieces, worker, own.attempts)]):
                 finished = tf.timestamp()
             sums = loop.trained.sums
             return MiniEpochResult(
                 trained=tf.constant(True),
                 worker=worker,
+                unmerged=pulled.unmerged,
                 sums=sums,
                 finite=_all_finite([sums.loss, *pieces]),
                 started=started,
@@ -117,7 +124,8 @@ def mini_epoch_closure(
                 loop_seconds=loop.finished - loop.started,
             )
 
-        return tf.cond(tf.logical_and(own.allowed, pulled.intact), train, nothing)
+        begins = own.allowed & pulled.intact & (pulled.unmerged == 0)
+        return tf.cond(begins, train, nothing)
 
     return mini_epoch
 
@@ -156,11 +164,12 @@ def _train(
     return _Loop(started, trained, finished)
 
 
-def _nothing(worker: tf.Tensor, none: Sums) -> MiniEpochResult:
+def _nothing(worker: tf.Tensor, unmerged: tf.Tensor, none: Sums) -> MiniEpochResult:
     no_time = tf.constant(0.0, tf.float64)
     return MiniEpochResult(
         trained=tf.constant(False),
         worker=worker,
+        unmerged=unmerged,
         sums=none,
         finite=tf.constant(True),
         started=no_time,

@@ -203,7 +203,9 @@ class MiniEpochs:
         rates = [rate * self.learning_rate_factor for rate in rates]
         seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
         seeds = [(self._settings.seed * total + seed) % _SEEDS for seed in seeds]
-        assignments = Assignments.of(active.steps, rates, seeds, self._dispatcher.allowed())
+        assignments = Assignments.of(
+            active.steps, rates, seeds, self._dispatcher.allowed(), slot.attempt
+        )
         return MiniEpoch(number, slot, start, active, rates, assignments)
 
     def _activate(self, plan: DualBatchPlan, part: ResolutionSettings) -> ActivePlan:
@@ -249,8 +251,15 @@ class MiniEpochs:
                 self._reject(completed)
             self._dispatcher.requeue(mini_epoch.number)
             if not result.trained:
+                self._allow_again(worker, int(result.unmerged))
                 time.sleep(_PAUSE)
         return None
+
+    def _allow_again(self, worker: int, unmerged: int) -> None:
+        """Lets a worker begin that was lost, or discarded, after it had pushed its state."""
+        if unmerged and not self._slots.is_lent(unmerged):
+            with self._stalls.bounded("clear a discarded state"):
+                self._components.shared_model.forget(worker, unmerged)
 
     def _reject(self, completed: CompletedMiniEpoch) -> None:
         number, plan = completed.mini_epoch.number, completed.plan

@@ -18,12 +18,15 @@ class Pulled:
     Attributes:
         intact: whether these are the weights that the slot was filled with, bool scalar; if not,
             the worker that had this mini-epoch before died after it had begun to push.
+        unmerged: the attempt of this worker whose optimiser state is not merged yet, so that
+            `optimizer_state` may be old, int64 scalar; 0: none.
         pieces: the weights as they were sent, [size] each, float32.
         weights: in the model's order.
         optimizer_state: of the worker; empty if it is not kept.
     """
 
     intact: tf.Tensor
+    unmerged: tf.Tensor
     pieces: list[tf.Tensor]
     weights: list[tf.Tensor]
     optimizer_state: list[tf.Tensor]
@@ -58,17 +61,20 @@ class Exchange:
             self._on_server(piece.read_value, weight.device, stored.transfer_dtype)
             for piece, weight in zip(slot.start, stored.weights)
         ]
+        unmerged = self._unmerged(worker)
         # Only the merge of a mini-epoch of this worker changes its state.
-        optimizer_state = [
-            tf.cast(
-                self._on_server(partial(piece.sparse_read, worker), piece.device, dtype),
-                tf.float32,
-            )
-            for piece, dtype in zip(stored.optimizer_state, stored.sent_as[len(sent) :])
-        ]
+        with tf.control_dependencies([unmerged]):
+            optimizer_state = [
+                tf.cast(
+                    self._on_server(partial(piece.sparse_read, worker), piece.device, dtype),
+                    tf.float32,
+                )
+                for piece, dtype in zip(stored.optimizer_state, stored.sent_as[len(sent) :])
+            ]
         pieces = [tf.cast(piece, tf.float32) for piece in sent]
         return Pulled(
             self._is_intact(slot, sent),
+            unmerged,
             pieces,
             stored.packing.unpack(pieces),
             stored.state_packing.unpack(optimizer_state),
@@ -94,17 +100,38 @@ class Exchange:
         kept = optimizer_state if self._stored.optimizer_state else ()
         return pieces + (self._stored.state_packing.pack(kept) if kept else [])
 
-    def push(self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor]) -> tf.Operation:
+    def push(
+        self,
+        variables: Sequence[tf.Variable],
+        pieces: Sequence[tf.Tensor],
+        worker: tf.Tensor,
+        attempt: tf.Tensor,
+    ) -> tf.Operation:
         """Writes pieces into the slot.
 
         Args:
             variables: of the slot, as `Slot.variables` lists them.
             pieces: from `pack`.
+            worker: its index, int64 scalar.
+            attempt: `Slot.attempt`, int64 scalar.
 
         Returns:
             The operation that ends when all have arrived.
         """
-        return self._write(variables, pieces, range(len(pieces)))
+        written = self._write(variables, pieces, range(len(pieces)))
+        return tf.group(written, *self._mark_unmerged(worker, attempt))
+
+    def _mark_unmerged(self, worker: tf.Tensor, attempt: tf.Tensor) -> list[tf.Tensor]:
+        if not self._stored.optimizer_state:
+            return []
+        with tf.device(self._stored.unmerged.device):
+            return [self._stored.unmerged.scatter_nd_update([[worker]], [attempt])]
+
+    def _unmerged(self, worker: tf.Tensor) -> tf.Tensor:
+        if not self._stored.optimizer_state:
+            return tf.constant(0, tf.int64)
+        with tf.device(self._stored.unmerged.device):
+            return self._stored.unmerged.sparse_read(worker)
 
     def _write(
         self, variables: Sequence[tf.Variable], pieces: Sequence[tf.Tensor], indices: Iterable[int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 
@@ -55,6 +56,8 @@ class SharedModel:
         self._merge_round_on_servers = tf.function(self._merge_round, autograph=False)
         self._snapshot_on_servers = tf.function(self._take_snapshot, autograph=False)
         self._read_on_servers = tf.function(self._read_state, autograph=False)
+        self._forget_on_servers = tf.function(self._forget, autograph=False)
+        self._forgotten: set[int] = set()
         self._read = tf.function(
             lambda variables: [v.read_value() for v in variables], autograph=False
         )
@@ -84,6 +87,7 @@ class SharedModel:
                 tf.fill([count], worker),
                 tf.fill([count], factor),
             )
+        self._forget_on_servers.get_concrete_function(worker)
         self.take_snapshot()
         self.read_snapshot()
         self.state()
@@ -152,6 +156,22 @@ class SharedModel:
             for slot in slots:
                 slot.filled = self._commit
             return self._commit
+
+    def forget(self, worker: int, attempt: int) -> None:
+        """Lets a worker begin again whose state of an attempt will never be merged.
+
+        Args:
+            worker: its index.
+            attempt: what it pulled as `unmerged`.
+
+        Raises:
+            ParameterServerLost: a parameter server was lost.
+        """
+        with self._lock, naming_lost_servers():
+            # It may have begun another by now.
+            if attempt not in self._forgotten:
+                self._forgotten.add(attempt)
+                self._forget_on_servers(np.int64(worker))
 
     def take_snapshot(self) -> int:
         """Copies the global weights on the servers, for evaluation; returns their commit."""
@@ -235,7 +255,15 @@ class SharedModel:
                         updates=mine.read_value()[tf.newaxis],
                     )
                 )
-        return adopted
+        if not adopted:
+            return []
+        with tf.control_dependencies(adopted):
+            return [self._forget(worker)]
+
+    def _forget(self, worker: tf.Tensor) -> tf.Operation | tf.Tensor:
+        with tf.device(self._stored.unmerged.device):
+            none = tf.zeros([1], tf.int64)
+            return self._stored.unmerged.scatter_nd_update(tf.reshape(worker, [1, 1]), none)
 
     def _count(self, merged: Sequence[tf.Operation], count: int) -> tf.Tensor:
         """Adds `count` commits once `merged` is done; returns the number of the last one."""
@@ -267,14 +295,25 @@ class SlotPool:
     def __init__(self, shared_model: SharedModel, count: int) -> None:
         self._shared_model = shared_model
         self._free = [shared_model.new_slot() for _ in range(count)]
+        self._attempts = itertools.count(1)
+        self._lent: set[int] = set()
         self._lock = threading.Lock()
 
     def take(self) -> Slot:
-        """Returns a slot that is not in use."""
+        """Returns a slot that is not in use, for another attempt at a mini-epoch."""
         with self._lock:
-            return self._free.pop() if self._free else self._shared_model.new_slot()
+            slot = self._free.pop() if self._free else self._shared_model.new_slot()
+            slot.attempt = next(self._attempts)
+            self._lent.add(slot.attempt)
+            return slot
 
     def release(self, slot: Slot) -> None:
         """Takes back a slot that no closure will write to any more."""
         with self._lock:
+            self._lent.discard(slot.attempt)
             self._free.append(slot)
+
+    def is_lent(self, attempt: int) -> bool:
+        """Returns whether the slot of this attempt has not been released yet."""
+        with self._lock:
+            return attempt in self._lent

@@ -150,6 +150,7 @@ class Slot:
         pushed: for each server, whether a push has begun to overwrite the initial weights, bool
             scalars; empty if that never happens.
         filled: the commit whose weights the slot holds; None: not known.
+        attempt: number of the attempt at a mini-epoch that uses the slot; 0: none does.
     """
 
     weights: list[tf.Variable]
@@ -157,6 +158,7 @@ class Slot:
     pulled: list[tf.Variable]
     pushed: list[tf.Variable]
     filled: int | None = None
+    attempt: int = 0
 
     def variables(self) -> list[tf.Variable]:
         """Returns all of them in one list, as closures get them, in the order of `Attributes`."""
@@ -198,6 +200,8 @@ class StoredModel:
         commit: number of the commit that the weights belong to.
         weights: the global weights, g.
         optimizer_state: [workers, piece] each; empty if it is not kept.
+        unmerged: for each worker, the attempt that it pushed a state for which is not merged yet,
+            int64 [workers]; 0: none. It says nothing if no state is kept.
         snapshot: a copy of the weights.
         servers: the devices that hold weights.
         transfer_dtype: as given.
@@ -221,6 +225,7 @@ class StoredModel:
         self.optimizer_state = engine.variables(
             self.state_packing.pack_arrays(state.optimizer_state)
         )
+        self.unmerged = engine.variables([np.zeros(engine.workers, np.int64)])[0]
         self.sent_as = [transfer_dtype] * len(self.weights) + [
             tf.float32 if exact else transfer_dtype for exact in self.state_packing.exact
         ]

@@ -88,6 +88,7 @@ def no_work(engine: Any):
         return MiniEpochResult(
             trained=tf.constant(True),
             worker=engine.worker_index(),
+            unmerged=none,
             sums=sums,
             finite=tf.constant(True),
             started=tf.timestamp(),

@@ -32,6 +32,7 @@ class Case:
     Attributes:
         replan: the time model is far off, and the plan for k = 1.3 is the one that fits.
         slow: worker 1 takes several times as long as worker 0.
+        merge_seconds: by how much every fill and every merge is slowed down.
     """
 
     merge: str = "average"
@@ -41,6 +42,7 @@ class Case:
     staleness: int | None = None
     keep_momentum: bool = False
     slow: bool = False
+    merge_seconds: float = 0.0
 
 
 def plan(extra_time_ratio: float = 1.1):
@@ -120,7 +122,13 @@ def train(engine, case: Case):
     class NotedModel(SharedModel):
         """Keeps the weights of every commit."""
 
+        def fill(self, slot):
+            commit = super().fill(slot)
+            time.sleep(case.merge_seconds)
+            return commit
+
         def merge(self, slot, worker, update_factor):
+            time.sleep(case.merge_seconds)
             commit = super().merge(slot, worker, update_factor)
             self.note(1)
             return commit
@@ -307,6 +315,10 @@ class TrainerTest(tf.test.TestCase):
 
     def test_momentum_that_stays_with_the_worker(self):
         self.check_history(Case(keep_momentum=True, epochs=5))
+
+    def test_momentum_of_a_worker_that_is_free_before_its_result_is_merged(self):
+        case = Case(keep_momentum=True, epochs=8, merge_seconds=0.1)
+        self.check_history(case)
 
     def test_bsp_averages_a_mini_epoch_of_every_worker(self):
         case = Case(mode="bsp", keep_momentum=True, epochs=4)

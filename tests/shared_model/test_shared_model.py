@@ -14,6 +14,7 @@ ROUNDS, VARIABLES = 30, 12
 DIFFERENCE = 1e-4
 # Which bfloat16 does not have.
 COUNT = 257.0
+ATTEMPT = 5
 
 
 def rounded(weight, transfer_type):
@@ -45,7 +46,7 @@ def hammer(engine, killed_after, transfer_type):
         stacked = tf.stack(weights)
         with tf.control_dependencies(weights):
             pieces = model.exchange.pack(pulled, [tf.ones_like(w) for w in weights], [])
-            pushed = model.exchange.push(slot, pieces)
+            pushed = model.exchange.push(slot, pieces, engine.worker_index(), ATTEMPT)
         with tf.control_dependencies([pushed]):
             return {
                 "intact": pulled.intact,
@@ -96,23 +97,32 @@ def push_a_small_difference(engine, transfer_type):
 
     @engine.closure
     def closure(variables):
-        pulled = model.exchange.pull(variables, engine.worker_index())
+        worker = tf.constant(0, tf.int64)
+        pulled = model.exchange.pull(variables, worker)
         trained = [weight + DIFFERENCE * tf.sign(weight) for weight in pulled.weights]
         count = pulled.optimizer_state[0] + COUNT
         pieces = model.exchange.pack(pulled, trained, [count, pulled.weights[0]])
-        pushed = model.exchange.push(variables, pieces)
+        pushed = model.exchange.push(variables, pieces, worker, ATTEMPT)
         with tf.control_dependencies([pushed]):
             return {"intact": pulled.intact, "first": tf.identity(pulled.weights[0])}
 
     @engine.closure
     def pull_again(variables):
-        return model.exchange.pull(variables, engine.worker_index()).intact
+        pulled = model.exchange.pull(variables, tf.constant(0, tf.int64))
+        return {"intact": pulled.intact, "unmerged": pulled.unmerged}
 
     start = model.fill(slot)
     result = engine.call(closure, slot.variables())
     # As it is run again after its worker died.
-    result["intact again"] = engine.call(pull_again, slot.variables())
+    again = engine.call(pull_again, slot.variables())
+    result["intact again"] = again["intact"]
     commit = model.merge(slot, 0, 1.0)
+    merged = engine.call(pull_again, slot.variables())
+    engine.call(closure, slot.variables())
+    for attempt in (ATTEMPT, ATTEMPT):
+        model.forget(0, attempt)
+    forgotten = engine.call(pull_again, slot.variables())
+    result["unmerged"] = [int(each["unmerged"]) for each in (again, merged, forgotten)]
     elements = sum(int(v.shape.num_elements()) for v in slot.variables() if v.dtype == tf.float32)
     return weights, {"start": start, **result}, commit, model.state(), elements
 
@@ -128,6 +138,7 @@ class TransferTest(tf.test.TestCase):
         self.assertTrue(result["intact"])
         # Where a push overwrites what it began with, that is gone then.
         self.assertEqual(result["intact again"], transfer_type != "float32")
+        self.assertEqual(result["unmerged"], [ATTEMPT, 0, 0])
         self.assertAllEqual(result["first"], rounded(weights[0], transfer_type))
         for before, after in zip(weights, state.weights, strict=True):
             # Half of it, as the journal's rule with f = 1 takes the mean.

@@ -45,9 +45,10 @@ class FaultyExchange(Exchange):
         with tf.control_dependencies([self._pass(DURING_EVALUATION, Engine.worker_index())]):
             return super().pull_snapshot()
 
-    def push(self, variables, pieces):
+    def push(self, variables, pieces, worker, attempt):
         half = len(pieces) // 2
-        with tf.control_dependencies([self._write(variables, pieces, range(half))]):
+        marked = self._mark_unmerged(worker, attempt)
+        with tf.control_dependencies([self._write(variables, pieces, range(half)), *marked]):
             passed = self._pass(DURING_PUSH, self._worker)
         with tf.control_dependencies([passed]):
             pushed = self._write(variables, pieces, range(half, len(pieces)))
