@@ -4,7 +4,8 @@
 # Trains on a cluster on this machine whose processes are started separately, each with its
 # TF_CONFIG as on many machines: cluster.workers workers, cluster.parameter_servers parameter
 # servers, and the chief, whose output is shown and whose status is returned. All end when the chief
-# does, or on Ctrl-C. File names are relative to the project's folder.
+# does, or on Ctrl-C. File names are relative to the project's folder. The workers take the GPUs of
+# CUDA_VISIBLE_DEVICES, or of the machine, in turn; the other processes use none.
 #
 #   --logs DIR      folder for the output of the servers (default: runs/launch-TIME)
 #   --port PORT     the first of as many ports as processes (default: any free ones)
@@ -19,24 +20,10 @@ check_options
 logs="${logs:-runs/launch-$(date +%Y%m%d-%H%M%S)}"
 lay_out_cluster --hosts-pattern 127.0.0.1 --port "${port:-0}"
 
-# The GPUs in the numbering of CUDA, which counts those it can see from 0.
-if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
-    IFS=, read -r -a gpus <<< "$CUDA_VISIBLE_DEVICES"
-else
-    mapfile -t gpus < <(find /dev -maxdepth 1 -name 'nvidia[0-9]*' | awk '{ print NR - 1 }')
-fi
-
 # Makes `command` for the process with number $1.
 make_command() {
-    local gpu
-    command=(env "TF_CONFIG=${tf_configs[$1]}")
-    gpu="$(gpu_of "$1")"
-    if [ "$gpu" = -1 ]; then
-        command+=(CUDA_VISIBLE_DEVICES=-1)
-    elif [ -n "$gpu" ] && [ ${#gpus[@]} -gt 0 ]; then
-        command+=("CUDA_VISIBLE_DEVICES=${gpus[gpu % ${#gpus[@]}]}")
-    fi
-    command+=("$python" -m dbsl_tf.train --config "$config" "${overrides[@]}")
+    command=(env "TF_CONFIG=${tf_configs[$1]}"
+        "$python" -m dbsl_tf.train --config "$config" "${overrides[@]}")
 }
 
 if [ -n "$dry_run" ]; then

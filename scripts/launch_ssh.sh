@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/launch_ssh.sh --hosts FILE --config FILE [options] [key=value ...]
 #
-# Trains on the machines of a hosts file, which has one line for each process,
+# Trains on the machines of a hosts file, which says where each process runs:
 #
 #   chief  host0          # a port may follow, as in host0:2222
 #   ps     host0
-#   worker host1
-#   worker host2
+#   worker host1 slots=4  # four workers, such as one for each GPU
+#   worker host2          # one worker
 #
-# as many as cluster.workers and cluster.parameter_servers say. Servers are started over ssh; the
-# chief is started here or, if its host is another machine, over ssh too. All end when the chief
-# does, or on Ctrl-C. Every machine needs the project in the same folder, the same configuration, and
-# a key that lets ssh log in without a password; user names belong in ~/.ssh/config. File names are
-# relative to the project's folder.
+# There are as many as cluster.workers and cluster.parameter_servers say. The workers of a machine
+# take its GPUs in turn; the other processes use none. Servers are started over ssh; the chief is
+# started here or, if its host is another machine, over ssh too. All end when the chief does, or on
+# Ctrl-C. Every machine needs the project in the same folder, the same configuration, and a key that
+# lets ssh log in without a password; user names belong in ~/.ssh/config. File names are relative to
+# the project's folder.
 #
 #   --chief HOW       local or ssh (default: local if its host is this machine)
 #   --directory DIR   project folder on the other machines (default: the same as here)
@@ -79,12 +80,8 @@ over_ssh() {
 # Makes `command` for the process with number $1 over ssh; it gets signal $2 and has $3 seconds
 # to end.
 make_command() {
-    local gpu words
-    words=(env "TF_CONFIG=${tf_configs[$1]}")
-    gpu="$(gpu_of "$1")"
-    [ -z "$gpu" ] || words+=("CUDA_VISIBLE_DEVICES=$gpu")
-    words+=("$python" -m dbsl_tf.train --config "$config" "${overrides[@]}")
-    over_ssh "$(host_of "$1")" bash scripts/until_eof.sh "$2" "$3" "${words[@]}"
+    over_ssh "$(host_of "$1")" bash scripts/until_eof.sh "$2" "$3" env "TF_CONFIG=${tf_configs[$1]}" \
+        "$python" -m dbsl_tf.train --config "$config" "${overrides[@]}"
 }
 
 make_chief_command() {

@@ -71,24 +71,6 @@ lay_out_cluster() {
     done <<< "$listing"
 }
 
-# Prints which of its machine's GPUs process number $1 of `names` may see: one each if workers share
-# a machine, none for a parameter server. Prints nothing if it may see them all.
-gpu_of() {
-    local i host="${addresses[$1]%:*}" before=0 together=0
-    case "${names[$1]}" in
-        ps-*) echo -1 ;;
-        worker-*)
-            for i in "${!names[@]}"; do
-                if [[ "${names[i]}" = worker-* && "${addresses[i]%:*}" = "$host" ]]; then
-                    together=$((together + 1))
-                    [ "$i" -ge "$1" ] || before=$((before + 1))
-                fi
-            done
-            [ "$together" -eq 1 ] || echo "$before"
-            ;;
-    esac
-}
-
 # Servers and chief live as long as the launcher holds the writing ends of these two pipes.
 open_lifelines() {
     exec {servers_lifeline}<> <(:)

@@ -1,12 +1,14 @@
-"""Prints the TF_CONFIG of one process of a cluster, or of all of them.
+"""Prints the TF_CONFIG of one process of a cluster, or of all of them, or their firewall rules.
 
     python -m scripts.tf_config --chief a --ps a --worker b,c --role worker --index 1
     python -m scripts.tf_config --hosts-file hosts.txt --role chief
+    python -m scripts.tf_config --hosts-file hosts.txt --firewall nft
     python -m scripts.tf_config --hosts-pattern 'train-{role}-{index}.train' --workers 4 --role ps
 
 With --config FILE [key=value ...] the numbers of workers and parameter servers are those of the
 configuration; listed hosts must agree with it. Without --role it prints one line for every process:
-its name, its address and its TF_CONFIG. TensorFlow is not needed.
+its name, its address and its TF_CONFIG. With --firewall it prints rules that admit only machines of
+the cluster to its ports: for the machine of --role, or for each of them. TensorFlow is not needed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbsl_tf.cli.command_line import run
+from dbsl_tf.cluster.firewall import FIREWALLS, machines_of
 from dbsl_tf.cluster.layout import (
     Hosts,
     hosts_of_file,
@@ -28,7 +31,7 @@ from dbsl_tf.cluster.layout import (
     tasks,
 )
 from dbsl_tf.cluster.local import free_ports
-from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, checked_task
+from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, Task, checked_task
 from dbsl_tf.common.errors import UserError
 
 _SOURCES = "--chief with --ps and --worker, --hosts-file, --hosts-pattern or --nodes"
@@ -68,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         "--hosts-file",
         metavar="FILE",
         type=Path,
-        help="file with a line 'ROLE HOST[:PORT]' for each process",
+        help="file with a line 'ROLE HOST[:PORT]' for each process; 'worker HOST[:PORT] slots=N' "
+        "stands for N workers on a host",
     )
     where.add_argument(
         "--hosts-pattern", metavar="TEXT", help="pattern of host names, with {role} and {index}"
@@ -77,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         "--nodes",
         metavar="HOST,...",
         type=_hosts,
-        help="one server on each: parameter servers, then workers; the chief shares the first",
+        help="hosts for as many servers: parameter servers, then workers, or only the workers, and "
+        "the parameter servers share the first host; so does the chief. A host for several servers "
+        "is named as often",
     )
     counts = parser.add_argument_group("how many (for --hosts-pattern and --nodes)")
     counts.add_argument("--workers", metavar="N", type=_count)
@@ -98,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         "--role", choices=(CHIEF, PARAMETER_SERVER, WORKER), help="print the TF_CONFIG of this role"
     )
     parser.add_argument("--index", metavar="I", type=int, help="index within the role (default: 0)")
+    parser.add_argument(
+        "--firewall",
+        choices=FIREWALLS,
+        help="print rules instead: commands for ufw, or a file for nft -f",
+    )
     return parser
 
 
@@ -150,12 +161,22 @@ def main(arguments: Sequence[str]) -> int:
         from dbsl_tf.cluster.connecting import check_size
 
         check_size(config.cluster, task)
-    if options.role:
+    if options.firewall:
+        _print_rules(options, task)
+    elif options.role:
         print(task.to_json())
-        return 0
-    for task in tasks(addresses):
-        print(task.name, task.address, task.to_json())
+    else:
+        for task in tasks(addresses):
+            print(task.name, task.address, task.to_json())
     return 0
+
+
+def _print_rules(options: argparse.Namespace, task: Task) -> None:
+    machines = machines_of(task.addresses)
+    for machine in machines:
+        if not options.role or task in machine.tasks:
+            others = [other for other in machines if other is not machine]
+            print(FIREWALLS[options.firewall](machine, others), end="")
 
 
 def _with_free_ports(hosts: Hosts) -> Hosts:

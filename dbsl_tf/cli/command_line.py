@@ -133,8 +133,11 @@ def parse_config(
 
     config = load_config(options.config, options.overrides)
     if config.run.dir is not None:
+        from dbsl_tf.cluster.gpus import claim_gpu
         from dbsl_tf.results.run_directory import RunDirectory
 
+        # None of these commands computes in its own process.
+        claim_gpu(None)
         use_program_of(config, RunDirectory(config.run.dir))
     if options.print_config:
         print(config.to_yaml(), end="")

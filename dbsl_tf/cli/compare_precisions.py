@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dbsl_tf.cli.command_line import config_parser, parse_config, run
 from dbsl_tf.cluster.connecting import check_size, ready_cluster
+from dbsl_tf.cluster.gpus import claim_gpu
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.checksums import with_checksum
 from dbsl_tf.common.files import write_whole_text
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     from dbsl_tf.common.terminal import Terminal
 
     task = task_from_environment(os.environ)
+    claim_gpu(task)
     if task is not None:
         check_size(config.cluster, task)
     data = training_data(config.data, seed=config.run.seed)

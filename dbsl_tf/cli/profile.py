@@ -97,6 +97,7 @@ def _measured(
 ) -> tuple[Profile, Path]:
     _, config = parse_config(parser, arguments)
     from dbsl_tf.cluster.crowding import warn_of_crowding
+    from dbsl_tf.cluster.gpus import claim_gpu
     from dbsl_tf.cluster.isolation import isolate
     from dbsl_tf.cluster.task import task_from_environment
     from dbsl_tf.common.files import check_writable
@@ -105,7 +106,9 @@ def _measured(
 
     output = options.output or DEFAULT_OUTPUT
     check_writable(output)
-    if task_from_environment(os.environ) is None:
+    task = task_from_environment(os.environ)
+    claim_gpu(task)
+    if task is None:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
     warn_of_crowding(config.cluster.workers)
     from dbsl_tf.measuring.profile_cluster import profile_cluster

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.cluster.gpus import claim_gpu
 from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
 from dbsl_tf.common import onednn
@@ -60,6 +61,7 @@ def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
     from dbsl_tf.cluster.server_library import load_server_library
 
     wait_for_names(task, connect_timeout)
+    gpu = claim_gpu(task)
     check_own_port(task)
     if not is_here(task.address):
         print(
@@ -70,5 +72,6 @@ def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
     onednn.apply(setting)
     with loading_tensorflow_quietly():
         load_server_library()
-    print(f"{task.name} serves at {task.address} until it is stopped (Ctrl-C)", flush=True)
+    where = task.address if gpu is None else f"{task.address} with GPU {gpu}"
+    print(f"{task.name} serves at {where} until it is stopped (Ctrl-C)", flush=True)
     serve_task(task)

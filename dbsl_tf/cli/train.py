@@ -17,6 +17,7 @@ from rich.console import Console
 from dbsl_tf.cli.command_line import config_parser, parse_config
 from dbsl_tf.cli.serve import serve
 from dbsl_tf.cluster.connecting import check_size
+from dbsl_tf.cluster.gpus import claim_gpu
 from dbsl_tf.cluster.isolation import isolate
 from dbsl_tf.cluster.restarting import restart, restarts_so_far
 from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = config_parser("train")
     options, config = parse_config(parser, arguments)
     task = task_from_environment(os.environ)
+    # Before a module of a user's makes tensors.
+    claim_gpu(task)
     if task is not None:
         check_size(config.cluster, task)
         if task.role != CHIEF:

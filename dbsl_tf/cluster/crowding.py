@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 
-from dbsl_tf.cluster.local import visible_gpus
+from dbsl_tf.cluster.gpus import visible_gpus
 from dbsl_tf.cluster.probing import is_here
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.cores import core_count

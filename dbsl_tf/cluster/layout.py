@@ -20,6 +20,8 @@ from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 
 _ROLES = (CHIEF, PARAMETER_SERVER, WORKER)
 _WITH_PORT = re.compile(r".+:[^:\]]*")
+_SLOTS = re.compile(r"slots=([1-9][0-9]{0,3})")
+_LINE = "'ROLE HOST' or 'ROLE HOST:PORT', for several workers on a host with 'slots=N' behind it"
 
 
 @dataclass(frozen=True)
@@ -91,30 +93,38 @@ def hosts_of_pattern(pattern: str, workers: int, parameter_servers: int) -> Host
 
 
 def hosts_of_nodes(nodes: Sequence[str], workers: int, parameter_servers: int) -> Hosts:
-    """Puts a server on each node: parameter servers on the first, then workers. The chief
-    shares the first node.
+    """Puts a process in each place; the chief shares the first host.
+
+    If there is a place for every parameter server and every worker, they are filled in this order.
+    If there are only as many as workers, the parameter servers share the first host too.
 
     Args:
-        nodes: hosts, all different.
+        nodes: the host of each place; a host with several places occurs as often.
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
 
     Raises:
-        UserError: there are more or fewer nodes than servers.
+        UserError: the number of places is another one.
     """
-    if len(nodes) != workers + parameter_servers:
-        raise UserError(
-            f"there are {len(nodes)} node(s), but cluster.parameter_servers={parameter_servers} "
-            f"and cluster.workers={workers} need {workers + parameter_servers}, one each: ask for "
-            "that many nodes, or change the configuration"
-        )
-    return Hosts((nodes[0],), tuple(nodes[parameter_servers:]), tuple(nodes[:parameter_servers]))
+    if len(nodes) == workers:
+        return Hosts((nodes[0],), tuple(nodes), (nodes[0],) * parameter_servers)
+    if len(nodes) == workers + parameter_servers:
+        servers, others = nodes[:parameter_servers], nodes[parameter_servers:]
+        return Hosts((nodes[0],), tuple(others), tuple(servers))
+    raise UserError(
+        f"there are {len(nodes)} place(s) for processes (nodes times tasks per node), but "
+        f"cluster.workers={workers} and cluster.parameter_servers={parameter_servers} need "
+        f"{workers}, one for each worker, or {workers + parameter_servers}, one for each parameter "
+        "server too: ask for that many, or change the configuration"
+    )
 
 
 def hosts_of_file(path: Path) -> Hosts:
     """Reads a hosts file, with a line `ROLE HOST` or `ROLE HOST:PORT` for each process.
 
-    The order of the lines of a role gives the indices; `#` begins a comment.
+    A line `worker HOST slots=N` stands for N workers on a host, each with its own port: those from
+    PORT on, if there is one. The order of the lines of a role gives the indices; `#` begins a
+    comment.
 
     Raises:
         UserError: the file cannot be read, or a line has another form.
@@ -132,16 +142,31 @@ def hosts_of_file(path: Path) -> Hosts:
         words = line.partition("#")[0].split()
         if not words:
             continue
-        if len(words) != 2 or words[0] not in _ROLES:
+        slots = _SLOTS.fullmatch(words[2]) if len(words) == 3 else None
+        if not (len(words) == 2 or slots) or words[0] not in _ROLES:
             raise UserError(
-                f"hosts file {path} line {number}: {line.strip()!r} must be 'ROLE HOST' or "
-                f"'ROLE HOST:PORT', where ROLE is one of {', '.join(_ROLES)}"
+                f"hosts file {path} line {number}: {line.strip()!r} must be {_LINE}, where ROLE is "
+                f"one of {', '.join(_ROLES)}"
             )
-        found[words[0]].append(words[1])
+        role, host = words[:2]
+        if slots and role != WORKER:
+            raise UserError(
+                f"hosts file {path} line {number}: {line.strip()!r} has slots, which are for "
+                f"workers: leave them out, and give every {role} a line of its own"
+            )
+        found[role].extend(_in_slots(host, int(slots[1])) if slots else [host])
     for role, hosts in found.items():
         if not hosts:
             raise UserError(f"hosts file {path} names no {role}: add a line '{role} HOST'")
     return Hosts(tuple(found[CHIEF]), tuple(found[WORKER]), tuple(found[PARAMETER_SERVER]))
+
+
+def _in_slots(host: str, slots: int) -> list[str]:
+    """Returns `host` or `host:port` of each worker of a host."""
+    given, _, port = host.rpartition(":")
+    if not _WITH_PORT.fullmatch(host) or not (port.isascii() and port.isdigit()):
+        return [host] * slots
+    return [f"{given}:{int(port) + slot}" for slot in range(slots)]
 
 
 def tasks(addresses: ClusterAddresses) -> list[Task]:

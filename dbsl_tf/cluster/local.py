@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from dbsl_tf.cluster.gpus import VISIBLE, gpu_of
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, WORKER, ClusterAddresses, Task
 from dbsl_tf.common.cores import available_cores, core_count
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
@@ -158,7 +159,7 @@ class LocalCluster:
             "PYTHONPATH": python_path(),
             CORES: ",".join(map(str, self._cores_of(task))),
             THREADS: str(self.threads_per_worker) if task.role == WORKER else "",
-            "CUDA_VISIBLE_DEVICES": _gpus_of(task),
+            VISIBLE: gpu_of(task) or "-1",
         }
         with ExitStack() as stack:
             log = stack.enter_context(open_to_append(self._log(task.name)))
@@ -198,21 +199,6 @@ def free_ports(count: int) -> list[int]:
         for opened in sockets:
             opened.bind(("127.0.0.1", 0))
         return [opened.getsockname()[1] for opened in sockets]
-
-
-def visible_gpus() -> list[str]:
-    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        # CUDA numbers the GPUs it can see from 0, whatever their device files are called.
-        return [str(i) for i, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-    return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-
-
-def _gpus_of(task: Task) -> str:
-    """Returns CUDA_VISIBLE_DEVICES of a server: workers take the GPUs in turn, others get none."""
-    devices = visible_gpus() if task.role == WORKER else []
-    return devices[task.index % len(devices)] if devices else "-1"
 
 
 def _exit_text(code: int) -> str:

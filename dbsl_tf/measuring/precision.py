@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dbsl_tf.cluster.local import visible_gpus
+from dbsl_tf.cluster.gpus import visible_gpus
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.checksums import verified
 from dbsl_tf.common.errors import ClusterError

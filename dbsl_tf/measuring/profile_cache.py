@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from dbsl_tf.cluster.gpus import given_gpus
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.common.versions import package_versions
 from dbsl_tf.config.registries import MODELS
@@ -33,7 +33,7 @@ def cache_path(
     key = {
         **known,
         "device": device,
-        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "visible_gpus": given_gpus(),
         "servers": [*known["servers"], *servers],
         "threads_per_worker": threads_per_worker,
         "versions": package_versions("tensorflow", "tensorflow-cpu"),

@@ -47,9 +47,28 @@ def test_a_hosts_file_is_read_in_its_order(tmp_path: Path):
     assert hosts_of_file(path) == Hosts(("c",), ("w1", "w0:99"), ("p",))
 
 
+def test_a_node_may_hold_several():
+    nodes = ["n1", "n1", "n2", "n2"]
+    assert hosts_of_nodes(nodes, 3, 1) == Hosts(("n1",), ("n1", "n2", "n2"), ("n1",))
+    # Without places of their own, parameter servers are beside the chief.
+    assert hosts_of_nodes(nodes, 4, 2) == Hosts(("n1",), tuple(nodes), ("n1", "n1"))
+
+
+def test_a_line_of_a_hosts_file_may_stand_for_several_workers(tmp_path: Path):
+    path = tmp_path / "hosts"
+    path.write_text("chief a\nps a\nworker b slots=3 # GPUs\nworker c:70  slots=2\nworker [::1]\n")
+    hosts = hosts_of_file(path)
+    assert hosts.workers == ("b", "b", "b", "c:70", "c:71", "[::1]")
+    assert hosts.addresses(5).workers == ("b:5", "b:6", "b:7", "c:70", "c:71", "[::1]:5")
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [
+        (b"chief a\nworker b slots=0\n", "line 2: 'worker b slots=0'"),
+        (b"chief a\nworker b slots\n", "line 2: 'worker b slots'"),
+        (b"chief a\nworker b slots=2 x\n", "line 2: 'worker b slots=2 x'"),
+        (b"chief a\nps b slots=2\n", "has slots, which are for workers"),
         (b"chief a\nmaster b\n", "line 2: 'master b'"),
         (b"chief a\nps b c\n", "line 2: 'ps b c'"),
         (b"chief\n", "line 1: 'chief'"),

@@ -94,16 +94,27 @@ def test_a_dry_run_prints_what_ssh_would_run(tmp_path: Path, training):
     assert found == ["ps-0", "worker-0", "worker-1"]
 
 
-def test_workers_of_one_machine_get_gpus_of_their_own(tmp_path: Path, training):
-    (tmp_path / "hosts").write_text("chief a\nps b\nworker b\nworker c\nworker b\n")
+def test_a_machine_with_several_workers_has_a_port_for_each(tmp_path: Path, training):
+    (tmp_path / "hosts").write_text("chief a\nps b\nworker b slots=2\nworker c:7 slots=2\n")
     result = run(
-        "launch_ssh.sh", *training, "--dry-run", "cluster.workers=3", env=ssh_environment(tmp_path)
+        "launch_ssh.sh", *training, "--dry-run", "cluster.workers=4", env=ssh_environment(tmp_path)
     )
-    gpus = []
+    assert (result.returncode, result.stderr) == (0, "")
+    found = []
     for line in result.stdout.splitlines():
-        words = shlex.split(shlex.split(line)[-1])
-        gpus.append([w.partition("=")[2] for w in words if w.startswith("CUDA_VISIBLE_DEVICES=")])
-    assert gpus == [[], ["-1"], ["0"], [], ["1"]]
+        *_, host, text = shlex.split(line)
+        (word,) = [word for word in shlex.split(text) if word.startswith("TF_CONFIG=")]
+        task = task_from_environment(dict([word.split("=", 1)]))
+        assert task.address.startswith(f"{host}:")
+        found.append((task.name, task.address))
+    assert found == [
+        ("chief-0", "a:2222"),
+        ("ps-0", "b:2222"),
+        ("worker-0", "b:2223"),
+        ("worker-1", "b:2224"),
+        ("worker-2", "c:7"),
+        ("worker-3", "c:8"),
+    ]
 
 
 def test_a_machine_that_cannot_be_reached_is_named_before_anything_starts(tmp_path, training):

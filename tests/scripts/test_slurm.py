@@ -28,6 +28,7 @@ case "$3" in
     'node[9-11]') printf 'node9\\nnode10\\nnode11\\n' ;;
     'node[1-4]') printf 'node1\\nnode2\\nnode3\\nnode4\\n' ;;
     here) printf 'localhost\\nlocalhost\\nlocalhost\\n' ;;
+    one) printf 'localhost\\n' ;;
     *) echo "Invalid hostlist: $3" >&2 ;;
 esac
 """
@@ -42,7 +43,7 @@ while [[ "$1" = --* ]]; do
 done
 trap 'kill $(jobs -p)' TERM
 for ((rank = 0; rank < tasks; rank++)); do
-    SLURM_PROCID=$rank SLURM_STEP_NODELIST=here SLURM_STEP_NUM_TASKS=$tasks \\
+    SLURM_PROCID=$rank SLURM_STEP_NODELIST=$SLURM_JOB_NODELIST SLURM_STEP_NUM_TASKS=$tasks \\
         SLURMD_NODENAME=localhost "$@" > "${output/\\%t/$rank}" 2>&1 &
 done
 wait
@@ -110,7 +111,7 @@ def step(folder: Path, rank: int | str, node: str, nodes: str = NODES) -> dict[s
     )
 
 
-EXPECTED = ClusterAddresses("node9:20014", ("node10:20014", "node11:20014"), ("node9:20015",))
+EXPECTED = ClusterAddresses("node9:20112", ("node10:20112", "node11:20112"), ("node9:20113",))
 
 
 @pytest.mark.parametrize(
@@ -139,15 +140,94 @@ def test_the_batch_script_is_the_chief_and_starts_a_task_on_each_node(tmp_path: 
     assert str(ROOT / "scripts" / "slurm.sbatch") in tasks
 
 
+# Six tasks on three nodes: all of them workers, or a parameter server and five workers.
+SHARED = {
+    6: ClusterAddresses(
+        "node9:20112",
+        (
+            *("node9:20114", "node9:20115", "node10:20112", "node10:20113"),
+            *("node11:20112", "node11:20113"),
+        ),
+        ("node9:20113",),
+    ),
+    5: ClusterAddresses(
+        "node9:20112",
+        ("node9:20114", "node10:20112", "node10:20113", "node11:20112", "node11:20113"),
+        ("node9:20113",),
+    ),
+}
+
+
+@pytest.mark.parametrize("workers", SHARED)
+def test_a_node_with_several_tasks_has_a_port_for_each(tmp_path: Path, training, workers):
+    env = job(tmp_path, SLURM_NTASKS_PER_NODE="2", SLURM_CPUS_PER_TASK="8")
+    result = run("slurm.sbatch", "--dry-run", *training, f"cluster.workers={workers}", env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    *here, tasks = map(shlex.split, result.stdout.splitlines())
+    found = [task_from_environment(dict([words[1].split("=", 1)])) for words in here]
+    # The processes of the batch script.
+    assert [task.name for task in found] == ["chief-0"] + ["ps-0"] * (workers == 6)
+    assert {task.addresses for task in found} == {SHARED[workers]}
+    expected = {"--nodes=3", "--ntasks=6", "--ntasks-per-node=2", "--cpus-per-task=8"}
+    assert expected < set(tasks)
+
+
+@pytest.mark.parametrize(
+    ("workers", "rank", "node", "name"),
+    [
+        (6, 0, "node9", "worker-0"),
+        (6, 3, "node10", "worker-3"),
+        (5, 0, "node9", "ps-0"),
+        (5, 1, "node9", "worker-0"),
+        (5, 5, "node11", "worker-4"),
+    ],
+)
+def test_a_task_beside_others_has_its_role(tmp_path, training, workers, rank, node, name):
+    env = step(tmp_path, rank, node)
+    env |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_NUM_TASKS": "6"}
+    result = run(
+        "slurm.sbatch", "--step", "--dry-run", *training, f"cluster.workers={workers}", env=env
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    task = task_from_environment(dict([shlex.split(result.stdout)[1].split("=", 1)]))
+    assert (task.name, task.addresses) == (name, SHARED[workers])
+
+
+@pytest.mark.parametrize(
+    ("per_node", "workers", "nodes"),
+    [("1", 2, ["node1", "node2", "node3"]), ("2", 2, ["node1"]), ("4", 8, ["node1", "node2"])],
+)
+def test_a_dry_run_needs_no_slurm(tmp_path: Path, training, per_node, workers, nodes):
+    (tmp_path / "bin" / "scontrol").unlink()
+    env = environment(tmp_path, SLURM_NTASKS_PER_NODE=per_node)
+    result = run("slurm.sbatch", "--dry-run", *training, f"cluster.workers={workers}", env=env)
+    assert result.returncode == 0
+    (warning,) = result.stderr.splitlines()
+    assert warning.startswith("warning: there is no Slurm job here")
+    chief, *_, tasks = map(shlex.split, result.stdout.splitlines())
+    task = task_from_environment(dict([chief[1].split("=", 1)]))
+    servers = {server.address.rpartition(":")[0] for server in task.addresses.servers()}
+    assert sorted(servers) == nodes
+    assert f"--nodes={len(nodes)}" in tasks
+
+
+def test_a_dry_run_without_slurm_names_a_mistake(tmp_path: Path, training):
+    result = run("slurm.sbatch", "--dry-run", *training, "a.b=1", env=environment(tmp_path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "a.b" in result.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("variables", "arguments", "named"),
     [
         ({"SLURM_JOB_ID": ""}, [], "SLURM_JOB_ID"),
         ({"SLURM_JOB_NODELIST": ""}, [], "list of nodes ''"),
-        ({"SLURM_JOB_NODELIST": "node[1-4]"}, [], "4 node(s)"),
+        ({"SLURM_JOB_NODELIST": "node[1-4]"}, [], "4 place(s)"),
         ({}, ["cluster.workers=7"], "cluster.workers=7"),
         ({}, ["--port", "x"], "'x'"),
         ({}, ["--step"], "SLURM_PROCID=''"),
+        ({"SLURM_NTASKS_PER_NODE": "2(x3)"}, [], "SLURM_NTASKS_PER_NODE='2(x3)'"),
+        ({"SLURM_NTASKS_PER_NODE": "2"}, [], "6 place(s)"),
         ({"SLURM_SUBMIT_DIR": "/tmp"}, [], "/tmp is not the project's folder"),
     ],
 )
@@ -165,7 +245,7 @@ def test_a_mistake_of_the_job_is_named(tmp_path: Path, training, variables, argu
         (3, "node11", NODES, "task 3 has no node"),
         (1, "node11", NODES, "task 1 runs on node11 instead of node10"),
         ("x", "node9", NODES, "SLURM_PROCID='x'"),
-        (0, "node1", "node[1-4]", "4 node(s)"),
+        (0, "node1", "node[1-4]", "4 place(s)"),
     ],
 )
 def test_a_mistake_of_the_step_is_named(tmp_path: Path, training, rank, node, nodes, named):
@@ -175,11 +255,25 @@ def test_a_mistake_of_the_step_is_named(tmp_path: Path, training, rank, node, no
 
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_it_trains_and_ends_the_step(tmp_path: Path, training):
-    env = job(tmp_path, SLURM_JOB_NODELIST="here", SLURM_JOB_ID=str(os.getpid()))
+@pytest.mark.parametrize(("nodes", "per_node"), [("here", 1), ("one", 2)])
+def test_it_trains_and_ends_the_step(tmp_path: Path, training, nodes: str, per_node: int):
+    env = job(
+        tmp_path,
+        SLURM_JOB_NODELIST=nodes,
+        SLURM_NTASKS_PER_NODE=str(per_node),
+        SLURM_JOB_ID=str(os.getpid()),
+        CUDA_VISIBLE_DEVICES="4,7",
+    )
     result = run("slurm.sbatch", *training, env=env)
     assert result.returncode == 0, result.stderr
     events = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").open()]
     assert [line["commit"] for line in events if line["event"] == "commit"] == [1, 2]
-    assert "worker-1 serves" in (tmp_path / "logs" / "task-2.log").read_text()
+    # The parameter server is a task, or runs in the batch script.
+    first = 1 if per_node == 1 else 0
+    for worker, gpu in enumerate("47"):
+        log = (tmp_path / "logs" / f"task-{first + worker}.log").read_text()
+        assert f"worker-{worker} serves" in log
+        assert f"with GPU {gpu} until" in log
+    log = (tmp_path / "logs" / ("task-0.log" if first else "ps-0.log")).read_text()
+    assert "ps-0 serves" in log and "GPU" not in log
     wait_until_gone(tmp_path)

@@ -67,6 +67,29 @@ def test_free_ports_are_all_different():
     assert len(set(addresses)) == 5
 
 
+FIREWALLED = [
+    *("--chief", "10.0.0.1", "--ps", "10.0.0.1", "--worker", "10.0.0.2,10.0.0.2"),
+    *("--firewall", "ufw"),
+]
+
+
+def test_it_prints_the_firewall_rules_of_every_machine():
+    result = tf_config(*FIREWALLED)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if line.startswith("#")] == [
+        "# on 10.0.0.1, for chief-0, ps-0",
+        "# on 10.0.0.2, for worker-0, worker-1",
+    ]
+    assert sum("allow proto tcp from 10.0.0.2 " in line for line in lines) == 1
+
+
+def test_of_a_role_it_prints_the_rules_of_its_machine():
+    result = tf_config(*FIREWALLED, "--role", "worker", "--index", "1")
+    assert result.stdout.startswith("# on 10.0.0.2, for worker-0, worker-1\nufw ")
+    assert result.stdout.count("#") == 1
+
+
 def test_it_needs_no_tensorflow():
     program = (
         "import runpy, sys; sys.argv = ['tf_config.py', '--help']\n"
@@ -90,13 +113,15 @@ def test_it_needs_no_tensorflow():
         ([*LISTED, "--index", "1"], "--role"),
         ([*LISTED, "--port", "70000"], "--port 70000"),
         ([*LISTED, "--port", "x"], "'x'"),
+        ([*LISTED, "--firewall", "iptables"], "'iptables'"),
+        (["--hosts-pattern", "a.invalid", "--workers", "1", "--firewall", "nft"], "'a.invalid'"),
         ([*LISTED, "a.b=1"], "--config"),
         (["--chief", "a", "--ps", "b", "--worker", "c,,d"], "':2222'"),
         (["--chief", "a:1", "--ps", "b:2", "--worker", "A:1"], "A:1 more than once"),
         (["--hosts-pattern", "a"], "--workers"),
         (["--hosts-pattern", "a-{rank}", "--workers", "2"], "{rank}"),
         (["--hosts-pattern", "a", "--workers", "0"], "'0'"),
-        (["--nodes", "a,b", "--workers", "2"], "2 node(s)"),
+        (["--nodes", "a", "--workers", "2"], "1 place(s)"),
         (["--hosts-file", "/nowhere/hosts"], "/nowhere/hosts"),
         ([*LISTED, "--config", "/nowhere.yaml"], "/nowhere.yaml"),
         ([*LISTED, "--config", "configs/cifar100_compsac.yaml"], "cluster.workers=4"),
