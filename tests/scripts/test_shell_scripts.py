@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.launching import ROOT
 
-SCRIPTS = sorted([*ROOT.glob("scripts/*.sh"), *ROOT.glob("scripts/*.sbatch")])
+SCRIPTS = sorted([*ROOT.glob("scripts/**/*.sh"), *ROOT.glob("scripts/*.sbatch")])
 WITH_HELP = [
     *("launch_local.sh", "launch_ssh.sh", "slurm.sbatch", "until_eof.sh"),
     *("quickstart.sh", "test.sh"),
