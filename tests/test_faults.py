@@ -87,6 +87,18 @@ class FaultTest(TinyRunCase):
         self.assertIn("worker 1 is left out (no answer for", output)
 
     @pytest.mark.slow
+    def test_a_time_model_that_is_too_fast_by_far_throws_no_worker_out(self):
+        """Nor does a time limit that is set by it: mini-epochs take a second or more."""
+        process = self.start(
+            "data.train_samples=1200", "time_model.a=1e-6", "time_model.b=1e-5",
+            "cluster.worker_timeout=0.01", "schedule.epochs=6",
+        )  # fmt: skip
+        status, output, errors = self.finish(process)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertGreater(min(commit["seconds"] for commit in self.events("commit")), 0.5)
+        self.assertEqual((self.events("fault"), output.count("is left out")), ([], 0))
+
+    @pytest.mark.slow
     def test_a_barrier_does_not_hang_when_a_worker_does(self):
         process = self.start_injected(
             *SMALL, "schedule.epochs=12", "schedule.eval_every=12", "sync.mode=bsp",

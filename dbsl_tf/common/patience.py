@@ -11,9 +11,10 @@ import math
 import subprocess
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
+from typing import TypeAlias
 
 import psutil
 
@@ -66,6 +67,10 @@ class Limits:
         """The patience with a call about which nothing else is known."""
         return Patience(self.call, self.standstill)
 
+    def patience_with(self, worker: int) -> Patience:
+        """Returns the same for any worker."""
+        return self.patience
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -80,14 +85,21 @@ class Patience:
     most: float
 
 
+# The patience with a worker of this index.
+PatienceWith: TypeAlias = Callable[[int], Patience]
+
+
 class UsualTimes:
     """How long calls of one kind usually take here; thread-safe.
 
-    The slowest worker is the yardstick: if all are equally slow, none of them is hung.
+    Each worker is judged by its own calls. What is expected of a call counts only until one has
+    been observed: it may be wrong for this machine. A worker that answers is therefore never given
+    up for its first call, and later ones have 10 times as long as is usual for it.
 
     Args:
         limits: the limits of this machine.
-        fixed: seconds of `cluster.worker_timeout`; None: calls are judged by the usual time.
+        fixed: seconds of `cluster.worker_timeout`, the least a worker has for a call; None: calls
+            are judged by the usual time alone.
         ratio: observed over expected time of a call, assumed until one has been observed.
     """
 
@@ -105,14 +117,25 @@ class UsualTimes:
         with self._lock:
             self._recent[worker].append(seconds / expected)
 
-    def patience(self, expected: float) -> Patience:
-        """Returns the patience with a call of `expected` duration, in the unit of `observe`."""
-        if self._fixed is not None:
-            return Patience(self._fixed, self._fixed)
+    def patience(self, expected: Sequence[float]) -> PatienceWith:
+        """Returns the patience with each worker that may run a call.
+
+        Args:
+            expected: duration of the call on each worker, in the unit of `observe`, [workers].
+        """
+        return lambda worker: self._patience(worker, expected[worker])
+
+    def _patience(self, worker: int, expected: float) -> Patience:
         with self._lock:
-            ratio = max(map(median, self._recent.values()), default=self._ratio)
-        seconds = max(self._limits.call, _SUSPECT * ratio * expected)
-        return Patience(seconds, max(self._limits.standstill, _HOPELESS * seconds))
+            # The lower one of two: the first call includes one-time costs.
+            ratios = {index: median_low(recent) for index, recent in self._recent.items()}
+        observed = worker in ratios
+        ratio = ratios[worker] if observed else max(ratios.values(), default=self._ratio)
+        usual = _SUSPECT * ratio * expected
+        if self._fixed is not None and observed:
+            return Patience(self._fixed, max(self._fixed, usual))
+        seconds = max(self._limits.call, usual) if self._fixed is None else self._fixed
+        return Patience(seconds, max(self._limits.standstill, seconds, _HOPELESS * usual))
 
 
 class Idle:

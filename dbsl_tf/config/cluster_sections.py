@@ -46,9 +46,10 @@ class ClusterSection(Section):
         None,
         gt=0,
         le=LONGEST_WAIT,
-        description="seconds after which an unfinished mini-epoch is given to another "
-        "worker; null: 10 times as long as mini-epochs take here, at least 20 s, if the worker "
-        "does not answer, or 10 times that if it does",
+        description="seconds after which an unfinished mini-epoch is given to another worker, "
+        "or 10 times as long as those of its worker take here if that is longer; the first of a "
+        "worker is waited for while it answers; null: 10 times as long as its mini-epochs take, "
+        "at least 20 s, if the worker does not answer, or 10 times that if it does",
     )
     max_restarts: Annotated[int, Effect.CONDUCT] = Field(
         10,

@@ -96,7 +96,7 @@ def _of_every_worker(
     results: dict[int, np.ndarray] = {}
     for _ in range(_TRIES):
         calls = [arguments] * engine.workers
-        for result in engine.call_each(closure, calls, engine.limits.patience):
+        for result in engine.call_each(closure, calls, engine.limits.patience_with):
             results[int(result.worker)] = np.asarray(result.value)
         if results.keys() >= set(engine.membership.present):
             break

@@ -116,9 +116,12 @@ class Evaluator:
         bounds = np.linspace(0, evaluated.samples, self._engine.workers + 1).astype(np.int64)
         shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
         times = self._times[split, resolution]
-        sums = self._engine.call_each(closure, shares, times.patience(expected=1.0))
+        workers = self._engine.workers
+        sums = self._engine.call_each(closure, shares, times.patience([1.0] * workers))
         seconds = time.monotonic() - began
-        times.observe(0, seconds, expected=1.0)
+        # No share took longer, whoever evaluated it.
+        for worker in range(workers):
+            times.observe(worker, seconds, expected=1.0)
         samples = sum(int(part.samples) for part in sums)
         if samples != evaluated.samples:
             raise RuntimeError(f"evaluated {samples} samples of {evaluated.samples}")

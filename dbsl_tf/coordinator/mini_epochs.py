@@ -125,8 +125,11 @@ class MiniEpochs:
         )
         self._shutdown.subscribe(self._dispatcher.stop)
         self._in_rounds = settings.synchronization.in_rounds
-        # Until one has finished, the plan says how long a mini-epoch takes.
-        self._times = UsualTimes(engine.limits, settings.cluster.worker_timeout, ratio=1.0)
+        # The plan of one resolution may fit this machine, and that of another not.
+        self._times = {
+            resolution: UsualTimes(engine.limits, settings.cluster.worker_timeout, ratio=1.0)
+            for resolution in settings.by_resolution
+        }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
         # BSP: results of the present round; resumed in mid-epoch, the first round is shorter.
@@ -226,11 +229,10 @@ class MiniEpochs:
         call = self._engine.start(
             active.mini_epoch, active.batches, mini_epoch.slot.variables(), mini_epoch.assignments
         )
+        times = self._times[active.settings.resolution]
         hung = False
         try:
-            # Any worker may take it, even the slowest.
-            expected = max(worker.predicted_seconds for worker in active.plan.workers)
-            result = call.result(self._times.patience(expected))
+            result = call.result(times.patience([w.predicted_seconds for w in active.plan.workers]))
         except WorkerHung:
             self._dispatcher.requeue(mini_epoch.number)
             # A worker that recovers may still write to the slot.
@@ -241,8 +243,9 @@ class MiniEpochs:
         worker = completed.plan.index
         counts = not hung or self._dispatcher.reclaim(mini_epoch.number)
         self._engine.membership.mark_alive(worker)
-        if result.trained and not hung:
-            self._times.observe(worker, float(result.seconds), completed.plan.predicted_seconds)
+        if result.trained:
+            # Late ones too: it may be the expectation that is wrong.
+            times.observe(worker, float(result.seconds), completed.plan.predicted_seconds)
         if counts and result.trained and result.finite:
             return completed
         self._slots.release(mini_epoch.slot)

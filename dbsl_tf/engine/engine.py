@@ -16,7 +16,7 @@ from dbsl_tf.cluster.liveness import Liveness
 from dbsl_tf.cluster.probing import probe
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common import awake
-from dbsl_tf.common.patience import Limits, Patience
+from dbsl_tf.common.patience import Limits, PatienceWith
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.cut_off_workers import CutOffWorkers
@@ -62,11 +62,11 @@ class Call:
         self.ticket = 0
         self.future: Future = Future()
 
-    def result(self, patience: Patience | None = None) -> Any:
+    def result(self, patience: PatienceWith | None = None) -> Any:
         """Waits for the result; returns it as numpy values.
 
         Args:
-            patience: how long a worker may take for it; None: for ever.
+            patience: how long each worker may take for it; None: for ever.
 
         Raises:
             WorkerHung: the worker that runs it hangs. The call is still running, and may be
@@ -78,7 +78,7 @@ class Call:
         with naming_lost_servers():
             return self.future.result()
 
-    def is_done(self, patience: Patience | None = None) -> bool:
+    def is_done(self, patience: PatienceWith | None = None) -> bool:
         """Waits for a moment; returns whether there is a result or an error. See `result`."""
         if wait([self.future], _PATIENCE).done:
             return True
@@ -253,7 +253,7 @@ class Engine:
         self,
         closure: Closure,
         argument_lists: Sequence[Sequence[Any]],
-        patience: Patience | None = None,
+        patience: PatienceWith | None = None,
     ) -> list[Any]:
         """Runs a closure for several sets of arguments at once; returns their results in order.
 
@@ -277,7 +277,7 @@ class Engine:
         latest: Call,
         closure: Closure,
         arguments: Sequence[Any],
-        patience: Patience | None,
+        patience: PatienceWith | None,
     ) -> Any:
         hung: list[Call] = []
         while True:
@@ -333,12 +333,12 @@ class Engine:
         address = self._worker_addresses[worker]
         return self._liveness.silence(address) > self.limits.answer
 
-    def check_for_hang(self, ticket: int, patience: Patience) -> None:
+    def check_for_hang(self, ticket: int, patience: PatienceWith) -> None:
         """Marks the worker that runs a call as lost if it hangs; see `Call.result`.
 
         Args:
             ticket: of the call.
-            patience: how long a worker may take for it.
+            patience: how long each worker may take for it.
 
         Raises:
             WorkerHung: it hangs.

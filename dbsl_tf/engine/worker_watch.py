@@ -11,7 +11,7 @@ from typing import Any
 
 from dbsl_tf.cluster.probing import reachable
 from dbsl_tf.common import awake
-from dbsl_tf.common.patience import Patience
+from dbsl_tf.common.patience import PatienceWith
 from dbsl_tf.engine.membership import Membership
 
 # Maximum age of what is known about the calls that workers have begun, in seconds.
@@ -72,7 +72,7 @@ class CallWatch:
             return awake.seconds() - self._last_sign(worker)
 
     def hang(
-        self, ticket: int, patience: Patience, is_silent: Callable[[int], bool]
+        self, ticket: int, patience: PatienceWith, is_silent: Callable[[int], bool]
     ) -> Hang | None:
         """Returns the worker that hangs in the call with this ticket, if any.
 
@@ -82,17 +82,19 @@ class CallWatch:
 
         Args:
             ticket: of the call.
-            patience: how long a worker may take for it.
+            patience: how long each worker may take for it.
             is_silent: probes a worker; returns whether it has not answered for too long.
 
         Returns:
             None if no worker hangs, or all are busy with other calls.
         """
-        suspects = [hang for hang in self._suspects(ticket) if hang.seconds > patience.seconds]
+        suspects = [
+            hang for hang in self._suspects(ticket) if hang.seconds > patience(hang.worker).seconds
+        ]
         for hang in suspects:
             if is_silent(hang.worker):
                 return hang
-        return next((hang for hang in suspects if hang.seconds > patience.most), None)
+        return next((hang for hang in suspects if hang.seconds > patience(hang.worker).most), None)
 
     def _suspects(self, ticket: int) -> list[Hang]:
         """Returns the workers that may be running this call, the likeliest first."""

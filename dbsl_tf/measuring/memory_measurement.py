@@ -126,4 +126,4 @@ class MemoryMeasurement:
         if self._on_gpu:
             return []
         calls = [()] * self._runs.workers
-        return self._engine.call_each(self._read_memory, calls, self._engine.limits.patience)
+        return self._engine.call_each(self._read_memory, calls, self._engine.limits.patience_with)

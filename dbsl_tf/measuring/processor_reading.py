@@ -20,7 +20,8 @@ def read_processors(engine: Engine) -> list[WorkerProcessor]:
     closure = engine.closure(worker_processor)
     found: dict[int, WorkerProcessor] = {}
     for _ in range(_TRIES):
-        for reading in engine.call_each(closure, [()] * engine.workers, engine.limits.patience):
+        calls = [()] * engine.workers
+        for reading in engine.call_each(closure, calls, engine.limits.patience_with):
             read = _read(reading)
             found[read.worker] = read
         if len(found) == engine.workers:

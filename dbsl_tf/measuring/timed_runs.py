@@ -140,7 +140,7 @@ class TimedRuns:
                 (self._batches, slot.variables(), Assignments.same(steps, self._learning_rate))
                 for slot in self._slots
             ],
-            self._components.engine.limits.patience,
+            self._components.engine.limits.patience_with,
         )
 
     def time_rounds(

@@ -43,7 +43,7 @@ def slow_and_hung(engine):
 
     def seconds_of(rounds):
         began = time.monotonic()
-        engine.start(multiply, np.int32(rounds)).result(PATIENCE)
+        engine.start(multiply, np.int32(rounds)).result(lambda worker: PATIENCE)
         return time.monotonic() - began
 
     seconds_of(1)
@@ -55,7 +55,7 @@ def slow_and_hung(engine):
     time.sleep(1)
     signal_own_worker(0, signal.SIGSTOP)
     try:
-        call.result(PATIENCE)
+        call.result(lambda worker: PATIENCE)
     except WorkerHung as hung:
         return seconds, hung.worker, engine.membership.present
     return seconds, None, engine.membership.present

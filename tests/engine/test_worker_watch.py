@@ -35,7 +35,7 @@ class TestCallWatch:
         return self.now
 
     def hang(self, ticket, patience=PATIENCE, silent=()):
-        return self.watch.hang(ticket, patience, lambda worker: worker in silent)
+        return self.watch.hang(ticket, lambda worker: patience, lambda worker: worker in silent)
 
     def look(self):
         for ticket in (1, 2, 3, 4, 5):
