@@ -108,8 +108,8 @@ class DualBatchSection(Section):
     )
     replan: bool = Field(
         False,
-        description="make a new plan at the end of an epoch if the observed time of a batch "
-        "differs from the planned one by more than 10 %",
+        description="divide an epoch anew at its beginning if workers turn out more than 10 % "
+        "slower or faster than one another, other than planned; batches stay",
     )
 
     @field_validator("merge", mode="before")

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from dbsl_tf.common.errors import UserError
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.planning import DualBatchPlan, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
-from dbsl_tf.resolved import ResolvedRun
+from dbsl_tf.resolved import ResolvedRun, RunSettings
 from dbsl_tf.results.records import CommitRecord, DriftRecord
 from dbsl_tf.schedules.progressive import ResolutionSettings
 
@@ -74,7 +73,7 @@ class ActivePlans:
     """Finds the plan in force in each epoch, and reports if workers are not as fast as planned.
 
     With `dual_batch.replan` a plan that no longer fits is replaced at the start of an epoch;
-    without, the drift is reported once. Not thread-safe.
+    without, the drift is reported, and so is its end. Not thread-safe.
 
     Args:
         run: whose schedule is followed.
@@ -89,15 +88,14 @@ class ActivePlans:
         report: Callable[[DriftRecord], None],
     ) -> None:
         self._schedule = run.schedule
-        self._plans = dict(run.schedule.plans)
         self._watches = {
-            resolution: DriftWatch(models, partial(run.settings.plan, resolution=resolution))
-            for resolution, models in run.time_models.items()
+            resolution: DriftWatch(plan, partial(_rebalanced, run.settings, resolution))
+            for resolution, plan in run.schedule.plans.items()
         }
+        self._batches = dict(run.batches)
         self._activate = activate
         self._replan = run.settings.dual_batch.replan
         self._report = report
-        self._reported = False
         self._active: dict[int, ActivePlan] = {}
         self._newest_epoch = 0
         self._newest: ActivePlan | None = None
@@ -107,15 +105,21 @@ class ActivePlans:
         """Time model of each worker for each resolution, as used for the plans in force."""
         return {resolution: watch.time_models for resolution, watch in self._watches.items()}
 
+    @property
+    def batches(self) -> dict[int, tuple[int, ...]]:
+        """Batch of each worker for each resolution whose shares alone follow from `time_models`."""
+        return dict(self._batches)
+
     def observe(self, record: CommitRecord, active: ActivePlan) -> None:
         """Compares a merged mini-epoch of `active` with its plan; ignored once that is replaced."""
         if active is not self._newest:
             return
         watch = self._watches[record.resolution]
         watch.observe(record.worker, record.samples, record.steps, record.loop_seconds)
-        if not (self._replan or self._reported) and watch.drifted:
-            self._reported = True
-            self._report_drift(watch, record.commit, adopted=False)
+        if not self._replan and (news := watch.news()) is not None:
+            plan = watch.fitting_plan() if news == "drift" else None
+            self._tell(watch, record.commit, plan, fits=news == "fits")
+            watch.tell(news)
 
     def at(self, epoch: int, commit: int, may_replan: bool = True) -> ActivePlan:
         """Returns the plan in force in an epoch; a resolution keeps the same one until replanned.
@@ -129,43 +133,48 @@ class ActivePlans:
             may_replan: whether the plan may be replaced now, if the epoch is a new one.
         """
         settings = self._schedule.at(epoch).sub_stage.settings
-        watch = self._watches[settings.resolution]
+        resolution = settings.resolution
+        watch = self._watches[resolution]
         is_new = epoch > self._newest_epoch
         if is_new and self._replan and may_replan and watch.drifted:
-            plan = self._report_drift(watch, commit, adopted=True)
+            plan = watch.fitting_plan()
             if plan is not None:
-                watch.adopt()
-                self._plans[settings.resolution] = plan
-                self._active.pop(settings.resolution, None)
-        if settings.resolution not in self._active:
-            plan = self._plans[settings.resolution]
-            self._active[settings.resolution] = self._activate(plan, settings)
-        active = self._active[settings.resolution]
+                self._tell(watch, commit, plan, adopted=True)
+                watch.adopt(plan)
+                self._batches[resolution] = tuple(worker.batch for worker in plan.workers)
+                self._active.pop(resolution, None)
+        if resolution not in self._active:
+            self._active[resolution] = self._activate(watch.plan, settings)
+        active = self._active[resolution]
         if is_new:
             self._newest_epoch, self._newest = epoch, active
         return active
 
-    def _report_drift(self, watch: DriftWatch, commit: int, adopted: bool) -> DualBatchPlan | None:
-        """Reports a drift; returns the plan that fits the observed speeds, None if there is none.
-
-        Args:
-            watch: whose workers drifted.
-            commit: the latest one.
-            adopted: whether that plan is going to replace the present one.
-        """
-        factors = watch.factors
-        try:
-            plan, problem = watch.fitting_plan(), None
-        except UserError as error:
-            plan, problem = None, str(error)
-            # It would fail in every epoch: one report is enough.
-            self._replan, self._reported = False, True
-        record = DriftRecord(
-            commit=commit,
-            factors=tuple(factors),
-            adopted=adopted and plan is not None,
-            plan=None if plan is None else plan.as_dict(),
-            problem=problem,
+    def _tell(
+        self,
+        watch: DriftWatch,
+        commit: int,
+        plan: DualBatchPlan | None,
+        *,
+        adopted: bool = False,
+        fits: bool = False,
+    ) -> None:
+        self._report(
+            DriftRecord(
+                commit=commit,
+                factors=tuple(watch.factors or ()),
+                adopted=adopted,
+                plan=None if plan is None else plan.as_dict(),
+                problem=None if plan or fits else "no shares bring them closer together",
+                fits=fits,
+            )
         )
-        self._report(record)
-        return plan
+
+
+def _rebalanced(
+    settings: RunSettings,
+    resolution: int,
+    time_models: Sequence[TimeModel],
+    batches: Sequence[int],
+) -> DualBatchPlan:
+    return settings.plan(time_models, resolution, batches)

@@ -20,6 +20,7 @@ class Progress:
     clocks: Sequence[int]
     samples: Mapping[int, tuple[int, ...]]
     time_models: Mapping[int, Sequence[TimeModel]]
+    batches: Mapping[int, Sequence[int]]
 
 
 class Checkpointer:
@@ -107,6 +108,7 @@ class Checkpointer:
             },
             weights=state.weights,
             optimizer_state=state.optimizer_state,
+            batches={resolution: tuple(sizes) for resolution, sizes in progress.batches.items()},
         )
 
     def wait(self, timeout: float | None = None) -> None:

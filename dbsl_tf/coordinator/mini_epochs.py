@@ -157,7 +157,10 @@ class MiniEpochs:
     @property
     def progress(self) -> Progress:
         """What a checkpoint stores of them; to be read while `ordering` is held."""
-        return Progress(self._dispatcher.clocks, self._cursors.samples, self._plans.time_models)
+        plans = self._plans
+        return Progress(
+            self._dispatcher.clocks, self._cursors.samples, plans.time_models, plans.batches
+        )
 
     def load(self) -> None:
         """Makes every worker load the closure of the next mini-epochs; nothing is trained."""

@@ -3,7 +3,7 @@
 from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
 from dbsl_tf.planning.progressive import PlannedSubStage, TrainingSchedule
 from dbsl_tf.planning.request import PlanRequest
-from dbsl_tf.planning.solving import plan_dual_batch
+from dbsl_tf.planning.solving import plan_dual_batch, plan_with_batches
 from dbsl_tf.planning.time_model import TimeModel
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "TrainingSchedule",
     "WorkerPlan",
     "plan_dual_batch",
+    "plan_with_batches",
 ]

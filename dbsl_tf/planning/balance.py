@@ -93,7 +93,7 @@ def whole_shares(shares: Sequence[float], samples: int) -> tuple[int, ...]:
 
 def equal_batches(models: tuple[TimeModel, ...], batch: int, samples: int) -> Balance:
     """Returns the balance of workers that all have the same batch."""
-    return _balance(models, (batch,) * len(models), batch, samples)
+    return with_batches(models, (batch,) * len(models), batch, samples)
 
 
 def idle_worker(models: tuple[TimeModel, ...], batch: int, samples: int) -> int | None:
@@ -109,7 +109,7 @@ def dual_batches(
     """Returns the balance whose first workers have the batches `small`, made whole."""
     batches = [_nearest_in_time(batch, large_batch) for batch in small]
     batches += [large_batch] * (len(models) - len(small))
-    return _balance(models, tuple(batches), large_batch, samples)
+    return with_batches(models, tuple(batches), large_batch, samples)
 
 
 def small_batches(
@@ -158,9 +158,10 @@ def _nearest_in_time(batch: float, large_batch: int) -> int:
     return min(large_batch, below if batch < harmonic_mean else below + 1)
 
 
-def _balance(
+def with_batches(
     models: tuple[TimeModel, ...], batches: tuple[int, ...], large_batch: int, samples: int
 ) -> Balance:
+    """Returns the balance of workers whose batches are settled: only the shares follow."""
     seconds = finishing_seconds(models, batches, samples)
     return Balance(
         batches,

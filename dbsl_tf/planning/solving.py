@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -54,12 +54,37 @@ def plan_dual_batch(
     return DualBatchPlan(workers, baseline, request.samples, float(extra_time_ratio))
 
 
+def plan_with_batches(
+    request: PlanRequest,
+    batches: Sequence[int],
+    extra_time_ratio: float,
+    update_factor: str = "linear",
+) -> DualBatchPlan:
+    """Divides an epoch between workers whose batches are settled, so that all finish together.
+
+    Unlike the batches of `plan_dual_batch`, the shares depend on nothing but how long each worker
+    takes for a sample in such batches, which is observed in any run: a and b need not be known.
+    They take as long as they take, whatever k.
+
+    Args:
+        request: as for `plan_dual_batch`, with time models that hold for these batches.
+        batches: samples in a batch of each worker, 1 to B_L.
+        extra_time_ratio: k as asked for.
+        update_factor: as for `plan_dual_batch`.
+
+    Raises:
+        UserError: there are fewer samples than workers.
+    """
+    _check_samples(request)
+    solution = balance.with_batches(
+        request.time_models, tuple(batches), request.large_batch, request.samples
+    )
+    workers, baseline = _plans_of(request, solution, _UPDATE_FACTORS[update_factor])
+    return DualBatchPlan(workers, baseline, request.samples, float(extra_time_ratio))
+
+
 def _check(request: PlanRequest) -> None:
-    if request.samples < request.workers:
-        raise UserError(
-            f"cluster.workers is {request.workers} and exceeds the number of training samples, "
-            f"{request.samples}; use at most {request.samples}, or raise data.train_samples"
-        )
+    _check_samples(request)
     if request.equal_workers:
         return
     idle = balance.idle_worker(request.time_models, request.large_batch, request.samples)
@@ -69,6 +94,14 @@ def _check(request: PlanRequest) -> None:
             f"worker {idle} needs {model.mini_epoch_seconds(1, 1):.3g} s for a mini-epoch of one "
             f"sample, longer than the others need for all {request.samples}; lower cluster.workers "
             "so that it is left out, raise data.train_samples, or measure the time model again"
+        )
+
+
+def _check_samples(request: PlanRequest) -> None:
+    if request.samples < request.workers:
+        raise UserError(
+            f"cluster.workers is {request.workers} and exceeds the number of training samples, "
+            f"{request.samples}; use at most {request.samples}, or raise data.train_samples"
         )
 
 
@@ -96,14 +129,21 @@ def _balanced(
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans with which all finish together, and the baseline."""
     models = request.time_models
+    small = _small_batches(request, ratio) if request.small_workers > 0 else []
+    solution = balance.dual_batches(models, small, request.large_batch, request.samples)
+    return _plans_of(request, solution, factor)
+
+
+def _plans_of(
+    request: PlanRequest, solution: balance.Balance, factor: Callable[[float], float]
+) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
+    """Returns the workers' plans of a balance, and the baseline."""
+    models = request.time_models
     all_large = balance.equal_batches(models, request.large_batch, request.samples)
-    solution = all_large
-    if request.small_workers > 0:
-        small = _small_batches(request, ratio)
-        solution = balance.dual_batches(models, small, request.large_batch, request.samples)
 
     def worker(of: balance.Balance, index: int, small: bool) -> WorkerPlan:
-        part = min(1.0, of.shares[index] / of.full_shares[index])
+        # A worker too slow for a single sample has one nevertheless.
+        part = min(1.0, of.shares[index] / max(of.full_shares[index], 1.0))
         return WorkerPlan(
             index,
             "small" if small else "large",

@@ -135,6 +135,8 @@ def event_table(run: RecordedRun) -> Table | None:
 def _drift_text(drift: DriftRecord) -> str:
     told = ", ".join(f"worker {w} {f:.2f}" for w, f in enumerate(drift.factors))
     what = "planned anew" if drift.adopted else "the plan was kept"
+    if drift.fits:
+        what = "the plan fits again"
     return f"step times relative to the time model: {told}; {what}"
 
 

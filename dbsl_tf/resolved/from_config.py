@@ -32,6 +32,7 @@ def resolve(
     config: Config,
     samples: int | None = None,
     kept: Mapping[int, Sequence[TimeModel]] | None = None,
+    batches: Mapping[int, tuple[int, ...]] | None = None,
 ) -> ResolvedRun:
     """Returns the run that a configuration describes, with the plans of all its epochs.
 
@@ -40,14 +41,17 @@ def resolve(
         samples: in an epoch; None: those of its data, see `epoch_samples`.
         kept: time models from a checkpoint, used if they are for the run's resolutions; None: those
             of the configuration.
+        batches: of each worker, from a checkpoint, for resolutions at which they are settled; used
+            with `kept` only.
 
     Raises:
         UserError: the data cannot be counted, there are no time models, or no plan satisfies it.
     """
     settings = settings_of(config, samples)
     if kept is None or kept.keys() != settings.by_resolution.keys():
-        kept = time_models_of(settings)
-    return ResolvedRun(settings, kept, settings.schedule(kept))
+        kept, batches = time_models_of(settings), None
+    settled = dict(batches or {})
+    return ResolvedRun(settings, kept, settings.schedule(kept, settled), settled)
 
 
 def settings_of(config: Config, samples: int | None = None) -> RunSettings:

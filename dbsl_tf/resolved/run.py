@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dbsl_tf.planning import TimeModel, TrainingSchedule
 from dbsl_tf.resolved.settings import RunSettings
@@ -17,8 +17,11 @@ class ResolvedRun:
         settings: what it does.
         time_models: of each worker, for each resolution, as used for the plans.
         schedule: what every worker trains in every epoch.
+        batches: of each worker, for each resolution at which they are settled, so that its time
+            models decide on the shares alone.
     """
 
     settings: RunSettings
     time_models: Mapping[int, Sequence[TimeModel]]
     schedule: TrainingSchedule
+    batches: Mapping[int, tuple[int, ...]] = field(default_factory=dict)

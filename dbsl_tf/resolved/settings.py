@@ -20,6 +20,7 @@ from dbsl_tf.planning import (
     TimeModel,
     TrainingSchedule,
     plan_dual_batch,
+    plan_with_batches,
 )
 from dbsl_tf.schedules import LearningRates, ResolutionSettings, SubStage, scale_factor
 from dbsl_tf.schedules.calendar import Calendar
@@ -164,31 +165,44 @@ class RunSettings:
         )
 
     def plan(
-        self, time_models: Sequence[TimeModel], resolution: int | None = None
+        self,
+        time_models: Sequence[TimeModel],
+        resolution: int | None = None,
+        batches: Sequence[int] | None = None,
     ) -> DualBatchPlan:
-        """Returns the plan of an epoch. Arguments: see `plan_request`.
+        """Returns the plan of an epoch.
+
+        Args:
+            time_models, resolution: see `plan_request`.
+            batches: of each worker, if they are settled; None: they follow from the time models.
 
         Raises:
             UserError: there is none, as `plan_dual_batch`.
             ValueError: no part of the run has this resolution.
         """
-        return plan_dual_batch(
-            self.plan_request(time_models, resolution),
-            extra_time_ratio=self.dual_batch.extra_time_ratio,
-            update_factor=self.dual_batch.update_factor,
-        )
+        request = self.plan_request(time_models, resolution)
+        ratio, factor = self.dual_batch.extra_time_ratio, self.dual_batch.update_factor
+        if batches is not None:
+            return plan_with_batches(request, batches, ratio, factor)
+        return plan_dual_batch(request, ratio, factor)
 
-    def schedule(self, time_models: Mapping[int, Sequence[TimeModel]]) -> TrainingSchedule:
+    def schedule(
+        self,
+        time_models: Mapping[int, Sequence[TimeModel]],
+        batches: Mapping[int, Sequence[int]] | None = None,
+    ) -> TrainingSchedule:
         """Returns the plan of the whole run; with one resolution all epochs have one plan.
 
         Args:
             time_models: of each worker, for each resolution of the run.
+            batches: of each worker, for each resolution at which they are settled; None: nowhere.
 
         Raises:
             UserError: a resolution has no plan, as `plan_dual_batch`.
         """
+        settled = batches or {}
         plans = {
-            resolution: self.plan(time_models[resolution], resolution)
+            resolution: self.plan(time_models[resolution], resolution, settled.get(resolution))
             for resolution in self.by_resolution
         }
         return TrainingSchedule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ class Checkpoint:
         wall_seconds: seconds trained so far.
         time_models: a, b and c of every worker, from which the current plan was made, for each
             resolution.
+        batches: samples in a batch of every worker, for each resolution whose shares have been
+            planned anew; elsewhere they follow from the time models.
         weights: in the model's order.
         optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
     """
@@ -45,6 +47,7 @@ class Checkpoint:
     time_models: dict[int, tuple[tuple[float, float, float], ...]]
     weights: list[np.ndarray]
     optimizer_state: list[np.ndarray]
+    batches: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Checkpoints:
@@ -74,6 +77,7 @@ class Checkpoints:
             "samples": checkpoint.samples,
             "wall_seconds": checkpoint.wall_seconds,
             "time_models": checkpoint.time_models,
+            "batches": checkpoint.batches,
         }
         arrays = {f"{_WEIGHT}{i:05d}": array for i, array in enumerate(checkpoint.weights)}
         arrays |= {
@@ -208,10 +212,16 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     if wall_seconds < 0:
         raise ValueError(f"wall_seconds is {wall_seconds}")
     samples, time_models = progress["samples"], progress["time_models"]
+    # Earlier versions had none.
+    batches = progress.get("batches", {})
     weights, optimizer_state = (_series(name, arrays) for name in (_WEIGHT, _OPTIMIZER_STATE))
     if len(weights) + len(optimizer_state) != len(arrays) or not weights:
         raise ValueError("it lacks weights, or has other arrays")
-    for lists, what in ((samples, "samples"), (time_models, "time models")):
+    for lists, what in (
+        (samples, "samples"),
+        (time_models, "time models"),
+        (batches, "batches"),
+    ):
         if any(len(values) != workers for values in lists.values()):
             raise ValueError(f"it has {what} for a number of workers other than {workers}")
     for array in optimizer_state:
@@ -231,7 +241,18 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         },
         weights=weights,
         optimizer_state=optimizer_state,
+        batches={
+            int(resolution): tuple(_batch(value) for value in sizes)
+            for resolution, sizes in batches.items()
+        },
     )
+
+
+def _batch(value: Any) -> int:
+    size = whole_number(value, "a batch")
+    if size < 1:
+        raise ValueError(f"a batch is {size}")
+    return size
 
 
 def _series(name: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:

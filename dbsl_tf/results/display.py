@@ -133,7 +133,9 @@ class Display:
 
     def drifted(self, record: DriftRecord) -> None:
         factors = ", ".join(f"worker {w}: {f:.2f}" for w, f in enumerate(record.factors))
-        if record.plan is None:
+        if record.fits:
+            advice = "the plan fits them again"
+        elif record.plan is None:
             advice = f"no plan fits them: {record.problem}"
         else:
             shares = "; ".join(

@@ -138,14 +138,16 @@ class EvaluationRecord(RecordedEvaluation):
 
 @dataclass(frozen=True)
 class DriftRecord:
-    """Workers turned out slower or faster than the time model says.
+    """Workers turned out slower or faster than one another, other than planned.
 
     Attributes:
         commit: number of commits by then.
         factors: observed over expected time of a step, for each worker.
         adopted: whether `plan` is used from the next epoch on.
-        plan: the plan that fits the observed times; None if there is none.
+        plan: the plan that fits the observed times; None if there is none, or it is not needed.
         problem: why there is none.
+        fits: whether the plan in force fits them after all, so that an earlier record no longer
+            holds.
     """
 
     commit: int
@@ -153,6 +155,7 @@ class DriftRecord:
     adopted: bool
     plan: dict[str, Any] | None
     problem: str | None
+    fits: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""

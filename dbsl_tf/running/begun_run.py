@@ -159,13 +159,15 @@ def _begin_or_resume(
     else:
         choice = None
     config = _with_time_model(config, samples, source, report)
-    kept = None
+    kept = batches = None
     if before is not None and checkpoint and _time_source(before) == _time_source(config):
         kept = {
             resolution: [TimeModel(*coefficients) for coefficients in models]
             for resolution, models in checkpoint.time_models.items()
         }
-    resolved = resolve(config, samples, kept)
+        if before.dual_batch == config.dual_batch:
+            batches = checkpoint.batches
+    resolved = resolve(config, samples, kept, batches)
     return Run(config, resolved, directory, checkpoints, checkpoint, history, changed, choice)
 
 

@@ -9,6 +9,7 @@ import pytest
 from dbsl_tf.config import load_config
 from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
 from dbsl_tf.resolved import resolve
+from dbsl_tf.results.records import DriftRecord
 from tests.support.records import commit_record
 
 CONFIG = Path(__file__).parents[2] / "configs" / "cifar100_hybrid.yaml"
@@ -18,10 +19,11 @@ class TestActivePlans:
     @pytest.fixture(autouse=True)
     def _set_up(self):
         self.made: list[int] = []
+        self.told: list[DriftRecord] = []
 
     def plans(self, replan: bool) -> ActivePlans:
         run = resolve(load_config(CONFIG, [f"dual_batch.replan={str(replan).lower()}"]))
-        return ActivePlans(run, self.make, lambda record: None)
+        return ActivePlans(run, self.make, self.told.append)
 
     def make(self, plan, settings) -> ActivePlan:
         self.made.append(settings.resolution)
@@ -47,24 +49,62 @@ class TestActivePlans:
     def resolution(self, plans: ActivePlans, epoch: int) -> int:
         return plans.at(epoch, 4 * (epoch - 1)).settings.resolution
 
+    def observe(self, plans: ActivePlans, active: ActivePlan, slow: float, times: int = 4) -> None:
+        """Mini-epochs of all workers, of which worker 0 takes `slow` times as long as planned."""
+        for worker in active.plan.workers:
+            for _ in range(times):
+                seconds = worker.predicted_seconds * (slow if worker.index == 0 else 1.0)
+                record = commit_record(
+                    commit=8, worker=worker.index, resolution=24, samples=worker.samples,
+                    steps=worker.steps, loop_seconds=seconds,
+                )  # fmt: skip
+                plans.observe(record, active)
+
     def test_a_new_plan_replaces_the_one_of_its_resolution(self):
         plans = self.plans(replan=True)
         before = plans.at(1, 0)
-        for worker in before.plan.workers:
-            for _ in range(20):
-                slow = 2 * worker.predicted_seconds if worker.index == 0 else None
-                seconds = slow or worker.predicted_seconds
-                record = commit_record(
-                    worker=worker.index, resolution=24, samples=worker.samples,
-                    steps=worker.steps, loop_seconds=seconds,
-                )  # fmt: skip
-                plans.observe(record, before)
+        assert plans.batches == {}
+        self.observe(plans, before, slow=2.0)
         # A mini-epoch of the epoch before that begins late replaces nothing.
         assert plans.at(1, 0) is before
         after = plans.at(2, 4)
         assert after is not before
         assert after.plan.workers[0].samples < before.plan.workers[0].samples
         assert self.made == [24, 24]
+        (told,) = self.told
+        assert told.adopted and told.plan == after.plan.as_dict()
+        # What a checkpoint stores of it leads to the same plan again.
+        config = load_config(CONFIG)
+        run = resolve(config, kept=plans.time_models, batches=plans.batches)
+        assert run.schedule.plans[24] == after.plan
+        assert run.schedule.plans[32] == resolve(config).schedule.plans[32]
+
+    def test_workers_that_are_all_slow_alike_keep_their_plan(self):
+        plans = self.plans(replan=True)
+        before = plans.at(1, 0)
+        for worker in before.plan.workers:
+            for _ in range(6):
+                record = commit_record(
+                    worker=worker.index, resolution=24, samples=worker.samples,
+                    steps=worker.steps, loop_seconds=4.6 * worker.predicted_seconds,
+                )  # fmt: skip
+                plans.observe(record, before)
+        assert plans.at(2, 4) is before
+        assert self.told == []
+
+    def test_a_plan_that_stays_is_told_of_and_so_is_its_fitting_again(self):
+        plans = self.plans(replan=False)
+        active = plans.at(1, 0)
+        self.observe(plans, active, slow=2.0)
+        self.observe(plans, active, slow=2.0)
+        (drift,) = self.told
+        assert not drift.adopted and not drift.fits
+        assert drift.factors == pytest.approx((2.0, 1.0, 1.0, 1.0))
+        assert drift.plan["per_worker"][0]["samples"] < active.plan.workers[0].samples
+        self.observe(plans, active, slow=1.0, times=8)
+        assert len(self.told) == 2
+        assert self.told[1].fits and self.told[1].plan is None
+        assert plans.at(2, 4) is active
 
 
 class TestStreamCursors:

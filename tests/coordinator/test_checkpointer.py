@@ -16,7 +16,7 @@ from dbsl_tf.results.history import History
 from dbsl_tf.shared_model.stored_model import ModelState
 from tests.support.records import commit_record
 
-PROGRESS = Progress([4, 3], {8: (10, 20)}, {})
+PROGRESS = Progress([4, 3], {8: (10, 20)}, {}, {})
 
 
 class FailingDisk(Checkpoints):

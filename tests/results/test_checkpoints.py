@@ -28,11 +28,12 @@ def checkpoint(commit: int) -> Checkpoint:
             np.ones(2, np.float32),
             *(random.normal(size=(2, 3, 4)).astype(np.float32) for _ in range(24)),
         ],
+        batches={24: (20, 100)},
     )
 
 
 def check_equal(one: Checkpoint, other: Checkpoint) -> None:
-    for name in ("commit", "clocks", "samples", "wall_seconds", "time_models"):
+    for name in ("commit", "clocks", "samples", "wall_seconds", "time_models", "batches"):
         assert getattr(one, name) == getattr(other, name)
     for mine, theirs in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)

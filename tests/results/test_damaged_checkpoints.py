@@ -132,6 +132,8 @@ class TestWithoutChecksum(DamagedCase):
             ({"samples": {"32": [45, 5.5]}}, "samples is 5.5, not a count"),
             ({"time_models": {"32": [[1e-3, 1e-2, 0.0]]}}, "time models for a number of workers"),
             ({"time_models": {"32": [[1e-3, 1e-2]] * 2}}, "not enough values"),
+            ({"batches": {"32": [5]}}, "batches for a number of workers other than 2"),
+            ({"batches": {"32": [5, 0]}}, "a batch is 0"),
             ({"time_models": {"32": [[-1e-3, 1e-2, 0.0]] * 2}}, r"a time model is \(-0.001"),
             *(
                 ({"time_models": {"32": [model] * 2}}, "time model")

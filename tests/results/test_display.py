@@ -9,6 +9,7 @@ from rich.console import Console
 
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
+from dbsl_tf.results.records import DriftRecord
 from tests.support.records import commit_record, evaluation_record
 
 PLAN = plan_dual_batch(
@@ -66,6 +67,19 @@ class TestDisplay:
             display.evaluated(evaluation_record(split="validation"))
         expected = "epoch   1/2  validation accuracy  50.00%  validation loss 1.5000\n"
         assert console.file.getvalue() == expected
+
+    def test_a_drift_is_told_with_what_would_fit_and_its_end_without(self):
+        drift = DriftRecord(4, (2.0, 1.0), adopted=False, plan=PLAN.as_dict(), problem=None)
+        over = DriftRecord(9, (1.01, 1.0), adopted=False, plan=None, problem=None, fits=True)
+        console = Console(file=io.StringIO(), width=200)
+        with Display(console, PLAN, epochs=2) as display:
+            display.drifted(drift)
+            display.drifted(over)
+        first, second = console.file.getvalue().splitlines()
+        small = PLAN.workers[0]
+        assert "worker 0: 2.00, worker 1: 1.00; a plan that fits: worker 0 " in first
+        assert f"worker 0 {small.samples} samples in batches of {small.batch}" in first
+        assert second.endswith("worker 0: 1.01, worker 1: 1.00; the plan fits them again")
 
     def test_a_terminal_shows_progress_of_both_roles(self):
         shown = show(terminal=True)
