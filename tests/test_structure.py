@@ -12,8 +12,8 @@ from dbsl_tf.cli.commands import COMMANDS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dbsl_tf"
 WITHOUT_TENSORFLOW = (
-    *("authors_files", "config", "planning", "profiling", "reporting", "resolved", "results"),
-    *("schedules", "simulation", "sweeping"),
+    *("authors_files", "config", "operating", "planning", "profiling", "reporting"),
+    *("resolved", "results", "schedules", "simulation", "sweeping"),
 )
 
 

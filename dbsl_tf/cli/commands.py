@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             ("train", "Train a network with small- and large-batch workers."),
             ("run", "Run a program that trains with dbsl_tf.Trainer."),
             ("serve", "Run a worker or a parameter server of a cluster."),
+            ("status", "Say how far a run is, how it goes, and what its workers do."),
+            ("stop", "End a run in order, so that it can be resumed."),
             ("plan", "Print what every worker trains in an epoch, and how long that takes."),
             ("profile", "Measure how long training steps take, and fit the time model."),
             ("simulate", "Predict how a cluster of any size would perform, without using one."),

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from socket import socket
 
 from rich.console import Console
 
@@ -24,6 +26,7 @@ from dbsl_tf.cluster.task import CHIEF, WORKER, Task, task_from_environment
 from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import ParameterServerLost
 from dbsl_tf.common.output import go_on_without_output
+from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.quiet import import_tensorflow_quietly
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.config import Config
@@ -55,31 +58,42 @@ def main(arguments: Sequence[str]) -> int:
                 prepare_on_worker(config.data)
             serve(task, config.cluster.connect_timeout, config.compute.onednn)
             return 0
-    else:
+    listening = None
+    if config.run.metrics_port is not None:
+        from dbsl_tf.operating.metrics import listen
+
+        listening = listen(config.run.metrics_address, config.run.metrics_port, os.environ)
+    if task is None:
         isolate(config.cluster.isolation, lambda: prepare_missing(config.data))
     # Training continues even if nobody can read the output any more.
     go_on_without_output()
     console = Terminal()
     directory = RunDirectory.of(config.run.dir, Path(options.config))
     try:
-        coordinate(config, options, directory, task, console)
-    except ParameterServerLost as lost:
-        if restarts_so_far(os.environ) >= config.cluster.max_restarts:
+        coordinate(config, options, directory, task, console, listening)
+    except (ParameterServerLost, ChangedImages) as error:
+        if not begins_again(config, error):
             raise
-        console.print(f"{lost}; resuming from the last checkpoint", soft_wrap=True)
-        restart(override("run.dir", str(directory.path)), "run.resume=auto")
-    except ChangedImages as changed:
-        # Which samples are held out depends on how many there are.
-        must_stay = config.data.validation_samples
-        if must_stay or restarts_so_far(os.environ) >= config.cluster.max_restarts:
-            raise
-        leave_out_changed(config.data, changed)
-        console.print("images have changed: resuming without them from the last checkpoint")
+        if isinstance(error, ChangedImages):
+            leave_out_changed(config.data, error)
+            what = "images have changed: resuming without them from the last checkpoint"
+        else:
+            what = f"{error}; resuming from the last checkpoint"
+        console.print(what, soft_wrap=True)
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     finally:
         if config.run.dir is None:
             release_folder(directory.path)
     return 0
+
+
+def begins_again(config: Config, error: BaseException) -> bool:
+    """Whether a run that ends with this error is resumed by this process."""
+    if restarts_so_far(os.environ) >= config.cluster.max_restarts:
+        return False
+    # Which samples are held out depends on how many there are.
+    without_them = isinstance(error, ChangedImages) and not config.data.validation_samples
+    return without_them or isinstance(error, ParameterServerLost)
 
 
 def check_imported(config: Config) -> None:
@@ -133,8 +147,10 @@ def coordinate(
     directory: RunDirectory,
     task: Task | None,
     console: Console,
+    listening: socket | None,
 ) -> None:
     """Runs the chief: begins or resumes the run and trains to its end."""
+    from dbsl_tf.operating.live_run import LiveRun
     from dbsl_tf.resolved.images import filled_in, with_images
     from dbsl_tf.results.stored_config import stored_config
     from dbsl_tf.running.begun_run import Source, begin_or_resume
@@ -149,6 +165,14 @@ def coordinate(
     onednn.apply(config.compute.onednn)
     data = training_data(config.data, directory.arrays, config.run.seed)
     source = Source(options.config, [*options.overrides, *filled_in(asked, config)])
-    run = begin_or_resume(config, source, directory, data, console)
-    with naming_changed_images(data):
-        train(run, data, task, console)
+    report = partial(print_line, console)
+    metrics = None
+    if listening:
+        from dbsl_tf.operating.metrics import Metrics
+
+        metrics = Metrics(listening)
+        report(f"metrics: {metrics.url}")
+    live = LiveRun(directory, report, partial(begins_again, config), metrics)
+    run = begin_or_resume(config, source, directory, data, console, live)
+    with live, naming_changed_images(data):
+        train(run, data, task, console, live)

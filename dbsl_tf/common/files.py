@@ -97,12 +97,18 @@ def open_to_append(path: Path) -> TextIO:
         raise
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object], durable: bool = True) -> None:
     """Calls `write` with the path of a temporary file, then moves that file to `path`.
 
     The content is on the disk before the name is, so `path` is never half a file, even after a
     power failure. The temporary file lies beside `path`, whose folder is made if needed, and has
     the same suffix.
+
+    Args:
+        path: the file.
+        write: writes the file that it is given.
+        durable: whether to wait for the disk; without that, a power failure may leave an empty or
+            an earlier file.
 
     Raises:
         UserError: it cannot be written. An earlier file at `path` is left unchanged.
@@ -114,9 +120,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             # A pipe may have this name, and writing to it would block.
             partial.unlink(missing_ok=True)
             write(partial)
-            _flush(partial)
+            if durable:
+                _flush(partial)
             os.replace(partial, path)
-            _flush(path.parent)
+            if durable:
+                _flush(path.parent)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -126,13 +134,13 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         ) from error
 
 
-def write_whole_text(path: Path, text: str) -> None:
+def write_whole_text(path: Path, text: str, durable: bool = True) -> None:
     """Writes `text` as UTF-8; see `write_whole`.
 
     Halves of surrogate pairs, which JSON can escape and UTF-8 cannot encode, become escapes.
     """
     content = text.encode(errors="backslashreplace")
-    write_whole(path, lambda partial: partial.write_bytes(content))
+    write_whole(path, lambda partial: partial.write_bytes(content), durable)
 
 
 def check_writable(path: Path) -> None:

@@ -23,9 +23,9 @@ _PACKAGES = frozenset(
     "fontTools gast google grpc h5py idna immutabledict jinja2 joblib kagglehub kagglesdk keras "
     "keras_core keras_cv kiwisolver markdown_it markupsafe matplotlib mdurl ml_dtypes "
     "mpl_toolkits namex narwhals numpy opt_einsum optree packaging pasta platformdirs pooch "
-    "promise psutil pyarrow pydantic pydantic_core pygments pylab pyparsing regex requests rich "
-    "ruamel scipy setuptools simple_parsing simpy six sklearn tensorboard tensorflow "
-    "tensorflow_datasets tensorflow_metadata termcolor threadpoolctl toml tqdm tree "
+    "prometheus_client promise psutil pyarrow pydantic pydantic_core pygments pylab pyparsing "
+    "regex requests rich ruamel scipy setuptools simple_parsing simpy six sklearn tensorboard "
+    "tensorflow tensorflow_datasets tensorflow_metadata termcolor threadpoolctl toml tqdm tree "
     "typing_extensions typing_inspection tzdata urllib3 wheel wrapt yaml".split()
 )
 _COMMAND = "dbsl"

@@ -24,6 +24,7 @@ from dbsl_tf.engine.failures import is_retriable, naming_lost_servers, server_wa
 from dbsl_tf.engine.membership import Membership
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.engine.worker_watch import CallWatch, PresenceWatch
+from dbsl_tf.results.worker_state import WorkerState
 
 # Seconds between two checks whether the worker of a call hangs.
 _PATIENCE = 0.5
@@ -290,6 +291,11 @@ class Engine:
             except WorkerHung:
                 hung.append(latest)
                 latest = self.start(closure, *arguments)
+
+    def worker_states(self) -> list[WorkerState]:
+        """Returns what every worker is doing, as far as it is known without asking it."""
+        absent, seconds = self.membership.absent, self._watch.task_seconds()
+        return [WorkerState(w, absent.get(w), seconds.get(w)) for w in range(self.workers)]
 
     @property
     def unanswered_seconds(self) -> float:

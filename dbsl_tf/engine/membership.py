@@ -37,6 +37,12 @@ class Membership:
         with self._lock:
             return tuple(w for w in range(self._workers) if w not in self._absent)
 
+    @property
+    def absent(self) -> dict[int, str]:
+        """Why workers do not take part, by their indices."""
+        with self._lock:
+            return dict(self._absent)
+
     def mark_lost(self, worker: int, reason: str) -> None:
         """Records that `worker` was found dead or hung."""
         with self._lock:

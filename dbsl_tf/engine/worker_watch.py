@@ -66,6 +66,16 @@ class CallWatch:
         since = self._reading_since
         return 0.0 if since is None else awake.seconds() - since
 
+    def task_seconds(self) -> dict[int, float]:
+        """Returns for how many seconds workers have been running a call, by their indices.
+
+        Those are left out that run none, or have begun one in the last moments.
+        """
+        with self._lock:
+            now = awake.seconds()
+            begun = self._begun.items()
+            return {w: now - since for w, (ticket, since) in begun if ticket in self._started}
+
     def quiet_seconds(self, worker: int) -> float:
         """Returns for how many seconds a worker has shown no sign of life."""
         with self._lock:

@@ -63,6 +63,9 @@ class RunDirectory:
         self.summary = path / "summary.json"
         self.model = path / "model.keras"
         self.report = path / "report.html"
+        # What the run is doing, and a request to stop it; see `dbsl_tf.operating`.
+        self.live = path / "live.json"
+        self.stop_request = path / "stop.json"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
@@ -140,6 +143,8 @@ class RunDirectory:
             self.data,
             self.arrays,
             self.report,
+            self.live,
+            self.stop_request,
             self.logs,
             self.history,
             self.checkpoints,
@@ -189,9 +194,9 @@ class RunDirectory:
                 "run.dir of a run of dbsl_tf.train"
             )
 
-    def write_text(self, file: Path, text: str) -> None:
+    def write_text(self, file: Path, text: str, durable: bool = True) -> None:
         """Writes a whole file or nothing; see `dbsl_tf.common.files.write_whole`."""
-        write_whole_text(file, text)
+        write_whole_text(file, text, durable)
 
     def write_configuration(self, text: str) -> None:
         """Writes config.yaml with a checksum as its last line; see `write_text`."""
@@ -210,9 +215,10 @@ class RunDirectory:
             return ""
         return f"warning: {self.configuration} was edited or damaged after the run wrote it"
 
-    def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
+    def write_json(self, file: Path, content: Mapping[str, Any], durable: bool = True) -> None:
         """Writes `content` as indented JSON with a checksum; see `write_text`."""
-        self.write_text(file, json.dumps(with_checksum(content), indent=2, allow_nan=False) + "\n")
+        text = json.dumps(with_checksum(content), indent=2, allow_nan=False) + "\n"
+        self.write_text(file, text, durable)
 
     def read_json(self, file: Path) -> Any:
         """Reads a JSON file of the run.

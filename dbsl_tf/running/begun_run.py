@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -81,6 +81,7 @@ def begin_or_resume(
     directory: RunDirectory,
     data: TrainingData,
     console: Console,
+    live: AbstractContextManager[object] | None = None,
 ) -> Run:
     """Returns the new or resumed run, and locks its directory against other processes.
 
@@ -93,6 +94,7 @@ def begin_or_resume(
         directory: the run's directory.
         data: the data to train on.
         console: shows what takes long, and what has changed.
+        live: entered once the directory is this process's own, and left if the run cannot begin.
 
     Raises:
         UserError: the directory holds something else, cannot be written or is in use, or the run
@@ -105,6 +107,7 @@ def begin_or_resume(
         made = directory.make()
         history = undoing.enter_context(History(directory.history))
         undoing.callback(directory.unmake, made)
+        undoing.enter_context(live or nullcontext())
         facts = data.facts()
         run = _begin_or_resume(
             config, source, directory, facts, history, partial(print_line, console)

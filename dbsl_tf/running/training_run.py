@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,9 @@ from rich.console import Console
 
 from dbsl_tf.cluster.connecting import ReadyCluster, ready_cluster
 from dbsl_tf.cluster.crowding import warn_of_crowding
-from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.restarting import restarts_so_far
-from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
-from dbsl_tf.common.errors import ClusterError, UserError
-from dbsl_tf.common.interruptions import ends_at_once, uninterrupted
+from dbsl_tf.cluster.task import Task
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.patience import Limits, communicate
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.common.processor import WorkerProcessor
@@ -25,10 +23,10 @@ from dbsl_tf.common.program import python_module, typed
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.common.waiting import waiting
-from dbsl_tf.config.overrides import override
 from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.training_data import TrainingData
+from dbsl_tf.operating.live_run import LiveRun
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
@@ -37,6 +35,7 @@ from dbsl_tf.results.records import TEST, VALIDATION, Observer, Split
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.running.begun_run import Run
+from dbsl_tf.running.ending import Ending, last_words
 from dbsl_tf.running.last_resort import LastResort
 from dbsl_tf.running.remote_control import RemoteControl
 
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from dbsl_tf.coordinator.trainer import Trainer
 
 
-def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> None:
+def train(run: Run, data: TrainingData, task: Task | None, console: Console, live: LiveRun) -> None:
     """Trains as the chief, writes the results to the run's directory and closes its history.
 
     Raises:
@@ -53,25 +52,35 @@ def train(run: Run, data: TrainingData, task: Task | None, console: Console) -> 
         UserError: training diverged, or the results cannot be written.
         KeyboardInterrupt: it was interrupted; how to resume it has been told.
     """
-    ending = _Ending(run, console)
+    ending = Ending(run, console, live)
     try:
-        _train(run, data, task, console, ending)
+        _train(run, data, task, console, live, ending)
     except KeyboardInterrupt:
         ending.tell("interrupted")
         raise
 
 
 def _train(
-    run: Run, data: TrainingData, task: Task | None, console: Console, ending: _Ending
+    run: Run,
+    data: TrainingData,
+    task: Task | None,
+    console: Console,
+    live: LiveRun,
+    ending: Ending,
 ) -> None:
     report = partial(print_line, console)
+
+    def step(what: str, at_the_end: bool = False) -> AbstractContextManager[None]:
+        live.doing(what, at_the_end=at_the_end)
+        return waiting(console, what)
+
     settings, schedule = run.resolved.settings, run.resolved.schedule
     directory = run.directory
     report(_introduction(run, task))
     warn_of_crowding(settings.cluster.workers)
     restarts = max(0, settings.cluster.max_restarts - restarts_so_far(os.environ))
     with run.history as history, ExitStack() as stack:
-        with waiting(console, "waiting for the servers"):
+        with step("waiting for the servers"):
             cluster = stack.enter_context(
                 ready_cluster(
                     settings.cluster,
@@ -82,7 +91,7 @@ def _train(
                     report,
                 )
             )
-        stack.enter_context(LastResort(cluster.limits.call, _last_words(run)))
+        stack.enter_context(LastResort(cluster.limits.call, last_words(run)))
         if run.checkpoint is not None:
             run.checkpoints.set_aside_after(run.checkpoint.commit)
             discarded = history.resume(run.checkpoint.commit, run.changes).discarded
@@ -90,10 +99,14 @@ def _train(
                 report(f"training {discarded} commit(s) after the checkpoint again")
         display = Display(console, schedule.plain, schedule.epochs, history.commits)
         observers: list[Observer] = [history, display, *_event_files(run, stack, report)]
+        merged = run.checkpoint.commit if run.checkpoint else 0
+        if live.metrics:
+            live.metrics.begin(directory.path, schedule.plain, schedule.epochs, merged)
+            observers.append(live.metrics)
         remote = RemoteControl.from_environment(os.environ)
         if remote:
             observers.append(remote)
-        with waiting(console, "loading the network on the workers"):
+        with step("loading the network on the workers"):
             check = partial(cluster.check, report)
             look = cluster.watch(report)
             trainer = _ready_trainer(run, data, cluster, observers, check, look)
@@ -101,19 +114,20 @@ def _train(
         if remark := onednn_remark(settings.compute, processors):
             report(remark)
         if remote:
-            remote.begin(trainer, run.checkpoint.commit if run.checkpoint else 0)
+            remote.begin(trainer, merged)
+        live.doing("training", trainer.engine.worker_states)
         # Workers of a local cluster read the files of this machine.
         elsewhere = None if task is None else partial(_undecodable, trainer, look, report)
         try:
             with naming_changed_images(data, elsewhere), display:
                 trainer.run(evaluate_first=_missing_evaluations(run, history))
         except KeyboardInterrupt:
-            ending.tell(_saved(trainer, cluster, console))
+            ending.save(trainer, cluster)
             raise
         summary = summarize(schedule, history.commits, history.evaluations, trainer.wall_seconds)
         summary["compute"] = compute_record(settings.compute, processors, run.precision_choice)
         directory.write_json(directory.summary, summary)
-    with waiting(console, f"writing {directory.model.name}"):
+    with step(f"writing {directory.model.name}", at_the_end=True):
         _export(directory, cluster.limits)
     print_outcome(console, schedule.plain, summary, directory)
 
@@ -260,61 +274,3 @@ def _export(directory: RunDirectory, limits: Limits) -> None:
             f"{directory.model} could not be written, but everything else was: {problem}; try "
             f"{typed('export', str(directory.path))}"
         )
-
-
-class _Ending:
-    """Says once how an interrupted run is resumed.
-
-    Args:
-        run: that is interrupted.
-        console: where to say it.
-    """
-
-    def __init__(self, run: Run, console: Console) -> None:
-        self._run = run
-        self._console = console
-        self._told = False
-
-    def tell(self, what: str) -> None:
-        """Prints it after `what` has happened, even if the run is interrupted again."""
-        if self._told:
-            return
-        with uninterrupted():
-            print_line(self._console, f"{what}: {_continuing(self._run)}")
-            self._told = True
-
-
-def _saved(trainer: Trainer, cluster: ReadyCluster, console: Console) -> str:
-    """Saves the weights while the parameter servers answer, or until another Ctrl-C.
-
-    Returns what came of it.
-    """
-    kept = "not saved; the last checkpoint remains"
-    try:
-        trainer.stop()
-        if ends_at_once():
-            return kept
-        holders = [s for s in cluster.task.addresses.servers() if s.role == PARAMETER_SERVER]
-        silence = SilenceWatch(holders, cluster.limits.answer)
-        with waiting(
-            console, "saving the weights (Ctrl-C again: keep the last checkpoint instead)"
-        ):
-            trainer.save_now(silence.check)
-    except (ClusterError, UserError) as error:
-        return f"{kept} ({error})"
-    except KeyboardInterrupt:
-        return kept
-    return "saved"
-
-
-def _last_words(run: Run) -> str:
-    return (
-        "error: the process did not respond and was ended; the last checkpoint remains: "
-        + _continuing(run)
-    )
-
-
-def _continuing(run: Run) -> str:
-    directory = run.directory
-    run_dir = override("run.dir", str(directory.path))
-    return f"resume with {typed('train', '--config', str(directory.configuration), run_dir)}"

@@ -67,7 +67,7 @@ def test_a_command_has_the_same_help_by_either_way(name: str) -> None:
     [
         ((), f"name a command: {', '.join(COMMANDS)}; as in python -m dbsl_tf.train --help"),
         (("trian",), "there is no command 'trian'; did you mean train? "),
-        (("x",), "there is no command 'x'; the commands are train, run, serve, plan, "),
+        (("x",), "there is no command 'x'; the commands are train, run, serve, status, "),
         (("--quick",), "--quick; see python -m dbsl_tf --help"),
         (("plan",), "--config is missing"),
         (("plan", "--config", "none.yaml"), "none.yaml: no such configuration file"),

@@ -35,7 +35,9 @@ def test_no_key_says_two_things_of_one_kind() -> None:
 
 def test_where_a_run_lies_and_how_it_is_shown_is_no_change_of_it() -> None:
     found = {key for key, effect in tagged(Effect).items() if effect is Effect.PLACE}
-    assert found == {"run.dir", "run.resume", "run.tensorboard"}
+    assert found == {
+        *("run.dir", "run.resume", "run.tensorboard", "run.metrics_port", "run.metrics_address")
+    }
 
 
 def test_how_a_run_is_carried_out_is_not_compared() -> None:

@@ -1,0 +1,49 @@
+"""`python -m dbsl_tf.stop` as a person runs it, on runs that do not go on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dbsl_tf.operating.live_state import write_live_state
+from tests.operating.test_live_state import ELSEWHERE, GONE, state
+from tests.support.commands import check_one_line_mistake
+from tests.support.run_directories import make_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def stop(*arguments: object) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "dbsl_tf.stop"]
+    return subprocess.run(
+        [*program, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_what_does_not_go_on(tmp_path: Path) -> None:
+    directory = make_run(tmp_path, commits=2)
+    check_one_line_mistake(stop(tmp_path), "nothing trains it, or an earlier version does")
+    check_one_line_mistake(stop(tmp_path / "none"), "is not a run directory")
+    for live, said in (
+        (state(GONE), ": not going on: process "),
+        (state(outcome="interrupted", message="saved"), " has ended already: interrupted: saved\n"),
+    ):
+        write_live_state(directory, live)
+        done = stop(tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"{tmp_path}{said}")
+        assert not directory.stop_request.exists()
+    write_live_state(directory, state(ELSEWHERE, age=200))
+    done = stop(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no sign of life for 20" in done.stderr
+
+
+def test_it_need_not_wait(tmp_path: Path) -> None:
+    directory = make_run(tmp_path, commits=2)
+    write_live_state(directory, state())
+    done = stop(tmp_path, "--no-wait")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{tmp_path} is asked to stop: training (process ")
+    assert directory.stop_request.exists()

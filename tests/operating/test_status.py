@@ -1,0 +1,144 @@
+"""What a status says of runs that go on, have ended or are not known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.operating.live_state import LiveState, write_live_state
+from dbsl_tf.operating.status import RunStatus, read_status
+from dbsl_tf.operating.status_text import status_text
+from dbsl_tf.results.history import History
+from dbsl_tf.results.records import FaultRecord
+from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.results.worker_state import WorkerState
+from tests.operating.test_live_state import ELSEWHERE, GONE, state
+from tests.support.run_directories import HYBRID, make_run
+
+TEN_OF_TWENTY = ("schedule.epochs=10",)
+
+
+def text_of(status: RunStatus) -> str:
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))
+    console.print(status_text(status))
+    return console.export_text()
+
+
+def part_run(path: Path, live: LiveState | None, *overrides: str, **options: object) -> RunStatus:
+    directory = make_run(path, *(overrides or TEN_OF_TWENTY), commits=10, **options)
+    if live is not None:
+        write_live_state(directory, live)
+    return read_status(path)
+
+
+class TestProgress:
+    def test_a_run_that_goes_on(self, tmp_path: Path) -> None:
+        workers = (WorkerState(0, None, 12.5), WorkerState(1, "its port is closed"))
+        fault = FaultRecord(7, "absent", 1, "worker 1 is left out")
+        live = state(workers=workers, metrics="http://127.0.0.1:9100/metrics")
+        status = part_run(tmp_path / "run", live, faults=[fault])
+        assert (status.condition, status.goes_on) == ("running", True)
+        assert (status.commits, status.of_commits, status.epoch, status.epochs) == (10, 20, 6, 10)
+        # Half of it is left.
+        assert status.seconds_left == pytest.approx(status.seconds, rel=0.1)
+        assert status.images_per_second == pytest.approx(5 * 1437 / status.seconds, rel=0.1)
+        assert status.evaluation.commit == 10
+        assert [w.state for w in status.workers] == ["present", "absent"]
+        assert [w.mini_epochs for w in status.workers] == [5, 5]
+        assert [w.role for w in status.workers] == ["small", "large"]
+        text = text_of(status)
+        for part in (
+            f"{tmp_path}/run: training (process ",
+            "epoch 6/10, commit 10 of 20 (50 %)",
+            "last evaluation: epoch 5, test accuracy",
+            "metrics: http://127.0.0.1:9100/metrics",
+            "12.5 s at its present task",
+            "left out: its port is closed",
+            "faults: 1\n  after commit 7: worker 1 is left out",
+        ):
+            assert part in text
+
+    def test_the_time_left_follows_the_plan_of_what_remains(self, tmp_path: Path) -> None:
+        """Its last epochs have larger images than those trained so far."""
+        directory = make_run(tmp_path / "run", *HYBRID, commits=2, evaluate=False)
+        write_live_state(directory, state())
+        status = read_status(directory.path)
+        plan = json.loads(directory.plan.read_text())
+        first, *rest = (part["predicted_seconds"] for part in plan["schedule"])
+        assert (status.commits, status.of_commits) == (2, 8)
+        assert first < min(rest) or len(set(rest)) > 1
+        assert status.seconds_left == pytest.approx(status.seconds * sum(rest) / first, rel=0.01)
+
+    def test_the_pace_is_that_since_the_run_was_resumed(self, tmp_path: Path) -> None:
+        directory = make_run(tmp_path / "run", *TEN_OF_TWENTY, commits=10)
+        before = read_status(directory.path)
+        with History(directory.history) as history:
+            history.resume(10)
+        assert before.images_per_second
+        assert read_status(directory.path).images_per_second is None
+
+    def test_nothing_trained_yet(self, tmp_path: Path) -> None:
+        directory = RunDirectory(tmp_path / "run")
+        directory.make()
+        write_live_state(directory, state(phase="preparing the run"))
+        status = read_status(directory.path)
+        assert (status.commits, status.epochs, status.seconds_left) == (0, None, None)
+        assert "preparing the run (process " in text_of(status)
+
+
+class TestConditions:
+    @pytest.mark.parametrize(
+        ("live", "condition", "text"),
+        [
+            ({"process": GONE}, "gone", "not going on: process "),
+            ({"process": ELSEWHERE, "age": 7200}, "silent", "no sign of life for 720"),
+            ({"process": ELSEWHERE, "age": 20}, "running", " on here; 2"),
+            ({"outcome": "failed", "message": "lost"}, "failed", "run: failed: lost\n"),
+            ({"outcome": "interrupted", "message": "saved"}, "interrupted", ": saved\n"),
+            (None, None, "it is not recorded whether it goes on"),
+        ],
+    )
+    def test_what_is_said(
+        self, live: dict[str, Any] | None, condition: str | None, text: str, tmp_path: Path
+    ) -> None:
+        status = part_run(tmp_path / "run", None if live is None else state(**live))
+        assert status.condition == condition
+        assert status.goes_on == (condition == "running")
+        assert text in text_of(status)
+
+    def test_a_finished_run_of_an_earlier_version(self, tmp_path: Path) -> None:
+        make_run(tmp_path / "run")
+        status = read_status(tmp_path / "run")
+        assert (status.condition, status.seconds_left) == ("finished", None)
+
+    def test_workers_of_a_run_that_has_ended_do_nothing(self, tmp_path: Path) -> None:
+        live = state(GONE, workers=(WorkerState(0), WorkerState(1)))
+        status = part_run(tmp_path / "run", live)
+        assert [worker.state for worker in status.workers] == [None, None]
+
+
+def test_the_last_faults_are_shown(tmp_path: Path) -> None:
+    faults = [FaultRecord(n, "absent", 1, f"fault {n}") for n in range(1, 8)]
+    text = text_of(part_run(tmp_path / "run", state(), faults=faults))
+    assert "faults: 7, the last 5\n" in text
+    assert "fault 2" not in text
+    assert "fault 3" in text
+
+
+def test_it_is_json(tmp_path: Path) -> None:
+    status = part_run(tmp_path / "run", state(workers=(WorkerState(0),)))
+    values = json.loads(json.dumps(status.as_dict(), allow_nan=False))
+    assert values["condition"] == "running"
+    assert values["live"]["workers"][0] == {"worker": 0, "absent": None, "task_seconds": None}
+    assert values["evaluation"]["commit"] == 10
+    assert values["workers"][1]["role"] == "large"
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run directory"):
+        read_status(tmp_path)
