@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             ("serve", "Run a worker or a parameter server of a cluster."),
             ("status", "Say how far a run is, how it goes, and what its workers do."),
             ("stop", "End a run in order, so that it can be resumed."),
+            ("watch", "Show the report of a run as a page that renews itself."),
             ("plan", "Print what every worker trains in an epoch, and how long that takes."),
             ("profile", "Measure how long training steps take, and fit the time model."),
             ("simulate", "Predict how a cluster of any size would perform, without using one."),

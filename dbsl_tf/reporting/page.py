@@ -1,4 +1,7 @@
-"""The report: one self-contained HTML page, without other files, scripts or network access."""
+"""The report: one self-contained HTML page, without other files, scripts or network access.
+
+The live page of `dbsl watch` is the same with a script that renews it.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,18 @@ from dbsl_tf.reporting.comparison_section import comparison_section
 from dbsl_tf.reporting.run_section import run_section
 
 
-def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda name: None) -> str:
+def render_page(
+    groups: Sequence[Group],
+    drawn: Callable[[str], None] = lambda name: None,
+    live: int = 0,
+) -> str:
     """Returns the page about one run, or about several side by side.
 
     Args:
         groups: the runs to report on, see `comparison.group_runs`.
         drawn: called with the name of each finished part: the comparison and every run.
+        live: the number of the drawing, of a page that renews itself; see
+            `dbsl_tf.operating.live_page`. 0: it does not.
     """
     runs = [run for group in groups for run in group.runs]
     single = len(runs) == 1
@@ -41,6 +50,7 @@ def render_page(groups: Sequence[Group], drawn: Callable[[str], None] = lambda n
             runs=sections,
             version=__version__,
             palette=palette,
+            live=live,
         )
     )
 
