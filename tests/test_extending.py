@@ -1,4 +1,4 @@
-"""The programs and settings in README and docs/extending.md."""
+"""The programs and settings in README, docs/tutorial.md and docs/extending.md."""
 
 from __future__ import annotations
 
@@ -102,6 +102,19 @@ def test_the_program_of_the_readme_describes_a_run() -> None:
     names = {"__name__": "__main__", "x_train": x, "y_train": y, "x_test": x, "y_test": y}
     exec(described, names)
     assert names["trainer"].build_model().output_shape == (None, 10)
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_the_program_of_the_tutorial_learns(tmp_path: Path) -> None:
+    (program,) = blocks("python", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
+    # As measured before.
+    program = program.replace("large_batch=64", "large_batch=64, time_model=(1e-5, 1e-3)")
+    (tmp_path / "mine.py").write_text(program)
+    result = run(tmp_path, "mine.py")
+    assert result.returncode == 0, result.stderr
+    accuracies = re.findall(r"\[(.*)\]$", result.stdout.strip())[-1].split(", ")
+    assert float(accuracies[-1]) > 0.8
 
 
 @pytest.mark.cluster

@@ -123,7 +123,8 @@ def arrays(
     Args:
         x_train: an array [samples, …], or a dict or tuple of them, for models of several inputs.
         y_train: likewise, with as many samples.
-        x_test, y_test: as those for training, with another number of samples.
+        x_test: as x_train, with another number of samples.
+        y_test: as y_train, with as many as x_test.
         preprocess: from (x, y) of a batch to (x, y), in TensorFlow's operations; of training and
             test batches, on the worker. Small types, such as uint8, are best converted here.
         augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`; see

@@ -215,7 +215,8 @@ class Data(IndexedData):
     Args:
         load: from sample numbers, int64 [B], to (x, y). Training samples have the numbers
             0 … train_samples − 1, and test sample i has the number train_samples + i.
-        train_samples, test_samples: how many there are, at least 1 each.
+        train_samples: how many there are, at least 1.
+        test_samples: likewise.
         preprocess: from (x, y) of a batch to (x, y); of training and test batches.
         augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`. The seed is
             int64 [2], another for every batch: give it to the operations of `tf.random.stateless_…`

@@ -146,8 +146,8 @@ def stream(
             to pass and worker to worker, for the order of files for example. It runs where the
             workers are, so no Python runs in it: no `from_generator`, no `py_function`.
         make_test: likewise, without an argument; always the same samples in the same order.
-        train_samples, test_samples: how many samples to use. A pipeline with fewer is an error
-            that ends the run.
+        train_samples: how many samples to use. A pipeline with fewer is an error that ends the run.
+        test_samples: likewise.
         shuffle_buffer: of how many training samples the next one is drawn; they are kept in memory.
         preprocess: from (x, y) of a batch to (x, y); of training and test batches.
         augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`; see
