@@ -18,6 +18,7 @@ from dbsl_tf.common.errors import ClusterError, UserError, fault_of_the_machine
 from dbsl_tf.common.installed_packages import prefer_installed_packages
 from dbsl_tf.common.interruptions import HungUp, Terminated, handle_interruptions
 from dbsl_tf.common.output import escape_what_cannot_be_encoded
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.program import typed
 from dbsl_tf.common.quiet import remove_generated_files
 from dbsl_tf.common.registry import OWN
@@ -211,7 +212,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
 def _complain(line: str) -> None:
     # There may be no standard error left to write to.
     with suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        tell(line)
 
 
 def _leave(status: int) -> NoReturn:

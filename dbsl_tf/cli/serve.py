@@ -7,7 +7,6 @@ program. The chief sends them what to compute.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 
 from dbsl_tf.cli.command_line import CommandParser
@@ -17,6 +16,7 @@ from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
 from dbsl_tf.common import onednn
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.onednn import OneDnn
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.quiet import loading_tensorflow_quietly
 from dbsl_tf.config.cluster_sections import ClusterSection
 
@@ -64,10 +64,9 @@ def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
     gpu = claim_gpu(task)
     check_own_port(task)
     if not is_here(task.address):
-        print(
+        tell(
             f"warning: {task.address} of {task.name} is not an address of this machine; unless "
-            "it is forwarded here, TF_CONFIG gives this process another machine's task",
-            file=sys.stderr,
+            "it is forwarded here, TF_CONFIG gives this process another machine's task"
         )
     onednn.apply(setting)
     with loading_tensorflow_quietly():

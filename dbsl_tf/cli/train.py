@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
             what = "images have changed: resuming without them from the last checkpoint"
         else:
             what = f"{error}; resuming from the last checkpoint"
-        console.print(what, soft_wrap=True)
+        print_line(console, what)
         restart(override("run.dir", str(directory.path)), "run.resume=auto")
     finally:
         if config.run.dir is None:

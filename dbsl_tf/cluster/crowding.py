@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 
 from dbsl_tf.cluster.gpus import visible_gpus
@@ -11,6 +10,7 @@ from dbsl_tf.cluster.probing import is_here
 from dbsl_tf.cluster.task import task_from_environment
 from dbsl_tf.common.cores import core_count
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import tell
 
 # Environment variable, set once the warning was given; child processes and restarts inherit it.
 CROWDING_IS_KNOWN = "DBSL_TF_CROWDING_IS_KNOWN"
@@ -31,13 +31,11 @@ def warn_of_crowding(workers: int) -> None:
     if workers <= cores:
         return
     os.environ[CROWDING_IS_KNOWN] = "1"
-    print(
+    tell(
         f"warning: {workers} workers share {cores} core(s) of this machine: mini-epochs take "
         "longer than in a plan that assumes one core each, and its k and balance do not hold; "
         f"use at most {cores} here (cluster.workers), or start the cluster on more machines "
-        "(TF_CONFIG)",
-        file=sys.stderr,
-        flush=True,
+        "(TF_CONFIG)"
     )
 
 

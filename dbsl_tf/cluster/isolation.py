@@ -7,11 +7,11 @@ them. Only a network of their own keeps others out.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 
 from dbsl_tf.cluster import namespaces
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.program import is_a_command, python_module, start_again
 from dbsl_tf.config.names import Isolation
 
@@ -48,12 +48,10 @@ def isolate(mode: Isolation, prepare: Callable[[], object]) -> None:
                 f"({refusal}): have it allowed, or give auto or off and protect this machine with "
                 "a firewall"
             ) from refusal
-        print(
+        tell(
             "warning: anyone who can reach this machine over the network can run code in this "
             f"run, as the system refuses it a network namespace ({refusal}): protect the machine "
-            "with a firewall; cluster.isolation=off confirms that you have",
-            file=sys.stderr,
-            flush=True,
+            "with a firewall; cluster.isolation=off confirms that you have"
         )
         namespaces.settle()
 

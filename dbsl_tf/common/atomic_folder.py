@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from dbsl_tf.common.printing import tell
 
 _PARTIAL_SUFFIX = ".partial"
 
@@ -73,11 +74,7 @@ def _lock(target: Path) -> Iterator[bool]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            print(
-                f"Waiting for another process that is creating {target}",
-                file=sys.stderr,
-                flush=True,
-            )
+            tell(f"Waiting for another process that is creating {target}")
             lock.acquire()
     except OSError:
         pass

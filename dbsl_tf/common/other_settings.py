@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dbsl_tf.common.printing import tell
+
 _KERAS = ("keras", "keras_core")
 _OF_KERAS = (
     "KERAS_MAX_EPOCHS",
@@ -70,11 +72,9 @@ def leave_out_unknown_xla_flags() -> None:
         unknown = _not_in_tensorflow(set(names.values()))
         if unknown:
             os.environ[variable] = " ".join(f for f in flags if names[f] not in unknown)
-            print(
+            tell(
                 f"warning: {variable} has {', '.join(sorted(unknown))}, which the installed "
-                "TensorFlow does not know; left out",
-                file=sys.stderr,
-                flush=True,
+                "TensorFlow does not know; left out"
             )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from dbsl_tf.common.printing import is_terminal
+
 
 class Terminal(Console):
     """A Rich console that shows text unchanged: nothing in it is taken for markup or coloured.
@@ -24,13 +26,5 @@ class Terminal(Console):
     def __init__(self, **options: Any) -> None:
         # Variables such as FORCE_COLOR do not make a file a screen to draw upon.
         stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
-        options.setdefault("force_terminal", _is_terminal(stream))
+        options.setdefault("force_terminal", is_terminal(stream))
         super().__init__(markup=False, emoji=False, highlight=False, **options)
-
-
-def _is_terminal(stream: Any) -> bool:
-    # A program may have put anything in the place of its streams, or closed them.
-    try:
-        return stream.isatty()
-    except (AttributeError, ValueError):
-        return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbsl_tf.common.printing import tell
 from dbsl_tf.config.catalogue import Archive
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def download_archive(archive: Archive, folder: Path) -> Path:
 
     from dbsl_tf.common.progress import LateProgress
 
-    print(f"Downloading {archive.url}", file=sys.stderr, flush=True)
+    tell(f"Downloading {archive.url}")
     pooch.get_logger().setLevel("WARNING")
     try:
         with LateProgress("bytes") as progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import read_bytes
+from dbsl_tf.common.printing import tell
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
 from dbsl_tf.config.ranges import SMALLEST_IMAGE
 from dbsl_tf.data.image_index import (
@@ -177,5 +177,5 @@ def _find(directory: Path | None, cache: Path, quiet: bool = False) -> tuple[Pat
             "permissions, or free some space in the cache folder"
         ) from error
     if index["left_out"] and not quiet:
-        print(f"in {directory}, left out:", *index["left_out"], sep="\n  ", file=sys.stderr)
+        tell("\n  ".join([f"in {directory}, left out:", *index["left_out"]]))
     return directory, index

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.checksums import KEY as CHECKSUM
 from dbsl_tf.common.checksums import verified, with_checksum
 from dbsl_tf.common.files import TABLE, read_bytes, read_text
+from dbsl_tf.common.printing import tell
 from dbsl_tf.config.catalogue import IMAGE_FOLDER_SIZE
 from dbsl_tf.data.image_check import check_images
 from dbsl_tf.data.image_listing import (
@@ -47,7 +47,7 @@ def image_index(directory: Path, cache: Path) -> dict:
             index = _read(folder, cache)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             reason = " ".join(str(error).split())[:100]
-            print(f"{folder} is damaged ({reason}); making it again", file=sys.stderr, flush=True)
+            tell(f"{folder} is damaged ({reason}); making it again")
         else:
             # One that was mended has the same name as before.
             if index["states"] == states(directory, index["unreadable"]):

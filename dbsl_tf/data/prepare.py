@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dbsl_tf.common.atomic_folder import make_folder
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.user_cache import user_cache_folder
 from dbsl_tf.config.catalogue import DATASETS, RecordDataset, dataset_spec
 from dbsl_tf.data.archive import extract_members
@@ -56,7 +56,7 @@ def prepare_dataset(spec: RecordDataset, directory: Path | None = None) -> Recor
     directory = user_cache_folder() if directory is None else Path(directory).expanduser()
     try:
         if given and not directory.exists():
-            _announce(f"data.dir is {directory}, which does not exist; making it")
+            tell(f"data.dir is {directory}, which does not exist; making it")
         if directory.exists() and not directory.is_dir():
             raise UserError(
                 f"data.dir is {directory}, which is not a folder; give the path of a folder."
@@ -98,12 +98,12 @@ def _source(spec: RecordDataset, directory: Path) -> Callable[[Path], None]:
 
 
 def _convert(spec: RecordDataset, source: Path, target: Path) -> None:
-    _announce(f"Converting {source} to record files, once")
+    tell(f"Converting {source} to record files, once")
     convert_python_layout(spec, source, target)
 
 
 def _extract(spec: RecordDataset, archive: Path, target: Path) -> None:
-    _announce(f"Extracting {archive}, once")
+    tell(f"Extracting {archive}, once")
     train_bytes = spec.train_records_per_file * spec.record_bytes
     test_bytes = spec.test_records_per_file * spec.record_bytes
     assert spec.archive is not None
@@ -113,7 +113,7 @@ def _extract(spec: RecordDataset, archive: Path, target: Path) -> None:
 
 
 def _extract_and_convert(spec: RecordDataset, archive: Path, target: Path) -> None:
-    _announce(f"Extracting and converting {archive}, once")
+    tell(f"Extracting and converting {archive}, once")
     layout = spec.python_layout
     assert layout is not None
     train_bytes = largest_pickle(spec.train_records_per_file)
@@ -136,7 +136,3 @@ def _download(spec: RecordDataset, directory: Path, target: Path) -> None:
         ) from error
     _extract(spec, archive, target)
     archive.unlink()
-
-
-def _announce(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)

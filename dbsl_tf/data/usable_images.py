@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.visible import visible
 from dbsl_tf.data.image_listing import TEST, TRAIN
 
@@ -25,12 +25,12 @@ def check_unreadable(directory: Path, unreadable: Mapping[str, str], max_bad_fil
         return
     named = [visible(f"{name} ({reason})") for name, reason in sorted(unreadable.items())]
     if len(named) <= max_bad_files:
-        print(f"{len(named)} unreadable image(s) left out:", *named, sep="\n  ", file=sys.stderr)
+        tell("\n  ".join([f"{len(named)} unreadable image(s) left out:", *named]))
         return
     rest = len(named) - _NAMED_AT_MOST
     more = f" and {rest} more, listed above" if rest > 0 else ""
     if rest > 0:
-        print(*named, sep="\n", file=sys.stderr)
+        tell("\n".join(named))
     raise UserError(
         f"data.dir is {directory}, which has {len(named)} unreadable image(s), more than "
         f"data.max_bad_files={max_bad_files}: {', '.join(named[:_NAMED_AT_MOST])}{more}; replace "

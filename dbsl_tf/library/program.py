@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ import cloudpickle
 from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import CHECKPOINT, read_bytes, write_whole
 from dbsl_tf.common.import_path import search_also, search_path
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.config.registries import (
     DATA,
@@ -98,11 +98,10 @@ class Program:
                     "or open files from outside"
                 ) from error
             if len(parts[part.name]) > _LARGE_BYTES:
-                print(
+                tell(
                     f"warning: {name} takes "
                     f"{len(parts[part.name]) >> 20} MiB along to the process that trains: let it "
-                    "read large arrays from a file instead of using them from outside",
-                    file=sys.stderr,
+                    "read large arrays from a file instead of using them from outside"
                 )
         content = pickle.dumps(parts)
         digest = hashlib.sha256(content).digest()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.files import write_whole_text
+from dbsl_tf.common.printing import fitted
 from dbsl_tf.common.program import python_module
 from dbsl_tf.common.registry import OWN
 from dbsl_tf.config import Config, config_of
@@ -143,7 +144,8 @@ class Trainer:
             return Path(self.run_dir)
         interrupted = _interrupted.get(self._name)
         if interrupted is not None:
-            print(f"resuming {interrupted}, which was interrupted; give run_dir for another run")
+            line = f"resuming {interrupted}, which was interrupted; give run_dir for another run"
+            print(fitted(line, sys.stdout))
             return interrupted
         script = Path(getattr(sys.modules["__main__"], "__file__", None) or "notebook").stem
         return claim_folder(script).absolute()

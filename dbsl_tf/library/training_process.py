@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dbsl_tf.common.errors import ClusterError, UserError
+from dbsl_tf.common.printing import fitted
 from dbsl_tf.common.program import python_module, python_path
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.running.remote_control import CONTROL
@@ -184,7 +185,7 @@ class TrainingProcess:
     def _write(stream: Any, text: str) -> None:
         # A notebook, or a program that has closed it, may have any stream or none.
         with suppress(Exception):
-            stream.write(text)
+            stream.write(fitted(text, stream))
             stream.flush()
 
     def _ask_to_end(self) -> None:

@@ -9,5 +9,10 @@ from dbsl_tf.results.run_directory import RunDirectory
 
 def how_to_resume(directory: RunDirectory) -> str:
     """Returns what to do to resume a run, in words."""
+    return f"resume with {resuming_command(directory)}"
+
+
+def resuming_command(directory: RunDirectory) -> str:
+    """Returns the command that resumes a run."""
     run_dir = override("run.dir", str(directory.path))
-    return f"resume with {typed('train', '--config', str(directory.configuration), run_dir)}"
+    return typed("train", "--config", str(directory.configuration), run_dir)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dbsl_tf.common.printing import tell
 from dbsl_tf.config.catalogue import IMAGE_FOLDER, IMAGE_FOLDER_SIZE
 from dbsl_tf.config.loading import config_of
 from dbsl_tf.config.registries import MODELS
@@ -87,4 +87,4 @@ def _filled(config: Config, values: Mapping[str, Any]) -> Config:
 
 @cache
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    tell(line)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from dbsl_tf.common.printing import tell
 from dbsl_tf.common.program import typed
 from dbsl_tf.config.keys import tagged
 from dbsl_tf.config.tags import Timed
@@ -27,7 +27,7 @@ def warn_of_unsuitable_profile(settings: RunSettings) -> None:
 
     remark = unsuitable(load_profile(path).settings, settings)
     if remark is not None:
-        print(f"warning: time_model.profile={path} {remark}", file=sys.stderr, flush=True)
+        tell(f"warning: time_model.profile={path} {remark}")
 
 
 def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None:

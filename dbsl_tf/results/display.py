@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -15,14 +16,19 @@ from rich.progress import (
     Task,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
+from dbsl_tf.results.pace import Pace
 from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
+
+_WIDEST_BAR = 24
+# Narrower ones have notes of several lines; in others the bars give way.
+_USUAL_WIDTH = 80
 
 
 class _Note(ProgressColumn):
@@ -30,18 +36,32 @@ class _Note(ProgressColumn):
         return Text(task.fields.get("note", ""))
 
 
+class _TimeLeft(ProgressColumn):
+    """The time until `task.fields["ends"]`, a time of `time.monotonic`."""
+
+    def render(self, task: Task) -> Text:
+        if "ends" not in task.fields:
+            return Text("")
+        ends = task.fields["ends"]
+        left = None if ends is None else max(0, round(ends - time.monotonic()))
+        return Text(
+            "-:--:--" if left is None else str(timedelta(seconds=left)), "progress.remaining"
+        )
+
+
 class Display:
     """Shows a run's progress; a context manager and an observer of the run.
 
-    In a terminal there is one bar for the run, with epoch, images per second, test accuracy (the
-    test loss if there is none) and the time left, and one bar for each role with its loss.
-    Elsewhere, one line is printed for each epoch and each evaluation.
+    In a terminal there is one bar for the run, with epoch, time left, images per second and test
+    accuracy (the test loss if there is none), and one bar for each role with its loss. Elsewhere,
+    one line is printed for each epoch and each evaluation.
 
     Args:
         console: where to show it.
         plan: the plan, which says what roles there are.
         epochs: epochs of the run.
         before: commits of the run from before this process started.
+        evaluated: its last evaluation from before then; None: there is none.
     """
 
     def __init__(
@@ -50,27 +70,34 @@ class Display:
         plan: DualBatchPlan,
         epochs: int,
         before: Sequence[CommitRecord] = (),
+        evaluated: EvaluationRecord | None = None,
     ) -> None:
         self._console = console
         self._workers = len(plan.workers)
         self._epochs = epochs
-        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
+        self._pace = Pace(self._workers, before)
+        self._commits = len(before)
         in_mid_epoch = len(before) % self._workers
         self._epoch_records = list(before[len(before) - in_mid_epoch :])
         self._done: dict[str, int] = {role: sum(r.role == role for r in before) for role in ROLES}
-        self._tested = ""
+        self._tested = "" if evaluated is None else _in_short(evaluated)
         self._resolutions: set[int] = set()
+        whole = console.width >= _USUAL_WIDTH
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            _Note(),
-            TimeRemainingColumn(),
+            BarColumn(None, table_column=Column(max_width=_WIDEST_BAR)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            _TimeLeft(table_column=Column(no_wrap=True)),
+            _Note(table_column=Column(no_wrap=whole)),
             console=console,
             disable=not console.is_terminal,
         )
+        epoch = min(epochs, len(before) // self._workers + 1)
         self._total = self._progress.add_task(
-            f"epoch 1/{epochs}", total=epochs * self._workers, completed=len(before)
+            f"epoch {epoch}/{epochs}",
+            total=epochs * self._workers,
+            completed=len(before),
+            **self._run_fields(),
         )
         self._bars: dict[str, TaskID] = {
             role: self._progress.add_task(
@@ -83,7 +110,7 @@ class Display:
         }
 
     def __enter__(self) -> Display:
-        self._recent[0] = (time.monotonic(), 0)
+        self._pace.begin()
         self._progress.start()
         return self
 
@@ -91,14 +118,15 @@ class Display:
         self._progress.stop()
 
     def committed(self, record: CommitRecord) -> None:
-        self._recent.append((time.monotonic(), record.samples))
+        self._pace.committed(record.samples)
+        self._commits = record.commit
         self._epoch_records.append(record)
         self._done[record.role] += 1
         self._progress.update(
             self._total,
             completed=record.commit,
             description=f"epoch {record.epoch}/{self._epochs}",
-            note=self._run_note(),
+            **self._run_fields(),
         )
         self._progress.update(
             self._bars[record.role],
@@ -111,12 +139,8 @@ class Display:
             self._epoch_records = []
 
     def evaluated(self, record: EvaluationRecord) -> None:
-        self._tested = (
-            f", {record.split} loss {record.test_loss:.4g}"
-            if record.test_accuracy is None
-            else f", {record.split} accuracy {record.test_accuracy:.2%}"
-        )
-        self._progress.update(self._total, note=self._run_note())
+        self._tested = _in_short(record)
+        self._progress.update(self._total, **self._run_fields())
         print_line(
             self._console,
             f"epoch {record.epoch:>3}/{self._epochs}  {_evaluation_text(record)}"
@@ -152,23 +176,30 @@ class Display:
             if (mine := [record.train_loss for record in records if record.role == role])
         )
         last = records[-1]
-        left = self._seconds_left(last.commit)
+        speed, left = self._pace.images_per_second, self._seconds_left()
         return (
             f"epoch {last.epoch:>3}/{self._epochs}  {losses}  lr {last.learning_rate:.3g}  "
-            f"{self._images_per_second():,.0f} images/s  {left:.0f} s left"
+            f"{speed or 0.0:,.0f} images/s  {'-' if left is None else format(left, '.0f')} s left"
         )
 
-    def _run_note(self) -> str:
-        return f"{self._images_per_second():,.0f} images/s{self._tested}"
+    def _run_fields(self) -> dict[str, Any]:
+        """Returns what is shown beside the bar of the run."""
+        speed, left = self._pace.images_per_second, self._seconds_left()
+        facts = ["" if speed is None else f"{speed:,.0f} images/s", self._tested]
+        return {
+            "note": ", ".join(filter(None, facts)),
+            "ends": None if left is None else time.monotonic() + left,
+        }
 
-    def _images_per_second(self) -> float:
-        seconds = self._recent[-1][0] - self._recent[0][0]
-        return sum(samples for _, samples in list(self._recent)[1:]) / max(seconds, 1e-9)
+    def _seconds_left(self) -> float | None:
+        return self._pace.seconds_left(self._epochs * self._workers - self._commits)
 
-    def _seconds_left(self, commit: int) -> float:
-        seconds = self._recent[-1][0] - self._recent[0][0]
-        per_commit = seconds / max(1, len(self._recent) - 1)
-        return per_commit * (self._epochs * self._workers - commit)
+
+def _in_short(record: EvaluationRecord) -> str:
+    """Returns the accuracy of an evaluation, or else its loss."""
+    if record.test_accuracy is None:
+        return f"{record.split} loss {record.test_loss:.4g}"
+    return f"{record.split} accuracy {record.test_accuracy:.2%}"
 
 
 def _evaluation_text(record: EvaluationRecord) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import TracebackType
 from dbsl_tf.common.checksums import line_with_checksum
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import open_to_append
+from dbsl_tf.common.printing import tell
 from dbsl_tf.results.history_lines import problem_of, read_lines, record_of
 from dbsl_tf.results.records import (
     CommitRecord,
@@ -150,10 +150,9 @@ class History:
         except FileNotFoundError:
             alone = False
         except OSError as error:
-            print(
+            tell(
                 f"warning: {self._path} cannot be locked ({error.strerror}): make sure that no "
-                "other process continues this run",
-                file=sys.stderr,
+                "other process continues this run"
             )
             return
         if not alone:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.printing import tell
 from dbsl_tf.config import Config
 from dbsl_tf.results.checked_values import damaged, finite_number, whole_number
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
@@ -51,7 +51,7 @@ class StoredRun:
                 "history; name the directory of a run of dbsl_tf.train"
             )
         if remark := directory.remark_on_configuration():
-            print(remark, file=sys.stderr)
+            tell(remark)
         config = stored_config(directory)
         if config.compute.precision == "auto":
             choice = read_precision_choice(directory)
@@ -69,7 +69,7 @@ class StoredRun:
         checkpoints = Checkpoints(self.directory.checkpoints, self.config.checkpoint.keep)
         if commit is not None:
             return checkpoints.at(commit)
-        newest = checkpoints.latest(lambda line: print(line, file=sys.stderr))
+        newest = checkpoints.latest(tell)
         if newest is None:
             raise UserError(
                 f"{self.directory.path} has no checkpoint to take the weights from; name a run "

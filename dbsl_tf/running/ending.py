@@ -11,10 +11,10 @@ from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.task import PARAMETER_SERVER
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.interruptions import ends_at_once, uninterrupted
-from dbsl_tf.common.printing import print_line
+from dbsl_tf.common.printing import print_command
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.operating.live_run import LiveRun
-from dbsl_tf.operating.resuming import how_to_resume
+from dbsl_tf.operating.resuming import how_to_resume, resuming_command
 from dbsl_tf.running.begun_run import Run
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ class Ending:
         if self._told:
             return
         with uninterrupted():
-            line = f"{what}: {how_to_resume(self._run.directory)}"
-            self._live.tell(line)
-            print_line(self._console, line)
+            directory = self._run.directory
+            self._live.tell(f"{what}: {how_to_resume(directory)}")
+            command = resuming_command(directory)
+            print_command(self._console, f"{what}: resume with", command)
             self._told = True
 
     def save(self, trainer: Trainer, cluster: ReadyCluster) -> None:

@@ -97,7 +97,8 @@ def _train(
             discarded = history.resume(run.checkpoint.commit, run.changes).discarded
             if discarded:
                 report(f"training {discarded} commit(s) after the checkpoint again")
-        display = Display(console, schedule.plain, schedule.epochs, history.commits)
+        last = history.evaluations[-1] if history.evaluations else None
+        display = Display(console, schedule.plain, schedule.epochs, history.commits, last)
         observers: list[Observer] = [history, display, *_event_files(run, stack, report)]
         merged = run.checkpoint.commit if run.checkpoint else 0
         if live.metrics:

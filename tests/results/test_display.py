@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.records import DriftRecord
 from tests.support.records import commit_record, evaluation_record
+from tests.support.screens import COLUMNS, shown_of
 
 PLAN = plan_dual_batch(
     PlanRequest(TimeModel(0.001, 0.02), 1000, 2, 1, 100, "nearest"), extra_time_ratio=1.2
@@ -53,7 +55,7 @@ class TestDisplay:
         )
         for terminal, expected in (
             (False, "epoch   1/2  test loss 1.2500  auc 0.9877  f -\n"),
-            (True, "images/s, test loss 1.25"),
+            (True, "test loss 1.25"),
         ):
             console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
             with Display(console, PLAN, epochs=2) as display:
@@ -85,3 +87,31 @@ class TestDisplay:
         shown = show(terminal=True)
         for text in ("epoch 1/2", "small workers", "large workers", "2/4", "1/2", "loss 1.500"):
             assert text in shown
+
+    @pytest.mark.parametrize("epochs", [2, 1000])
+    def test_a_small_terminal_shows_a_line_for_each_bar(self, epochs: int) -> None:
+        console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS)
+        with Display(console, PLAN, epochs) as display:
+            for role, batch in (("small", 11), ("large", 1024)):
+                display.committed(
+                    commit_record(role=role, batch=batch, train_loss=12.345, learning_rate=0.00123)
+                )
+            display.evaluated(evaluation_record(split="validation", test_accuracy=0.4321))
+        *_, run, small, large = shown_of(console.file.getvalue()).shown
+        assert re.search(r"^epoch 1/\d+ .*━{4,}.* images/s, validation accuracy 43.21%$", run)
+        assert re.search(r"^small workers .* B=11 loss 12.345 lr 0.00123$", small)
+        assert re.search(r"^large workers .* B=1024 loss 12.345 lr 0.00123$", large)
+
+    def test_a_resumed_run_begins_where_it_is(self) -> None:
+        before = [
+            commit_record(commit=n, epoch=(n + 1) // 2, role=("large", "small")[n % 2], seconds=20)
+            for n in range(1, 12)
+        ]
+        console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS)
+        with Display(console, PLAN, 40, before, evaluation_record(test_accuracy=0.4321)):
+            pass
+        run, small, large = shown_of(console.file.getvalue()).shown
+        # 69 commits of 20 s on two workers.
+        assert re.search(r"^epoch 6/40 .* 11/80 0:11:(30|29) test accuracy 43.21%$", run)
+        assert re.search(r"^small workers .*  6/40$", small)
+        assert re.search(r"^large workers .*  5/40$", large)
