@@ -47,16 +47,22 @@ def gpu_of(task: Task | None) -> str | None:
 
 
 def claim_gpu(task: Task | None) -> str | None:
-    """Hides all GPUs but its own from this process; returns that one.
+    """Hides all GPUs but its own from this process; returns that one, None if none is known.
 
     Call it before TensorFlow is imported: a process that sees a GPU reserves memory on it.
 
     Args:
         task: as for `gpu_of`.
     """
-    gpu = gpu_of(task)
-    os.environ.setdefault(_GIVEN, json.dumps(os.environ.get(VISIBLE)))
-    os.environ[VISIBLE] = gpu or _NO_GPU
+    gpu, given = gpu_of(task), given_gpus()
+    os.environ[_GIVEN] = json.dumps(given)
+    if gpu is None and task is not None and task.role == WORKER:
+        # There may be one that is no device file, as under WSL.
+        os.environ.pop(VISIBLE, None)
+        if given is not None:
+            os.environ[VISIBLE] = given
+    else:
+        os.environ[VISIBLE] = gpu or _NO_GPU
     return gpu
 
 

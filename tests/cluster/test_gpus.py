@@ -63,6 +63,19 @@ def test_a_process_sees_its_own_alone():
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
 
 
+@pytest.mark.parametrize("given", [None, "-1"])
+def test_a_worker_without_a_known_gpu_sees_what_it_was_given(monkeypatch, given):
+    if given is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        monkeypatch.setattr("dbsl_tf.cluster.gpus.visible_gpus", list)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    # Code of the user's is imported as in a chief.
+    claim_gpu(None)
+    assert claim_gpu(Task(ELSEWHERE, WORKER, 0)) is None
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == given
+
+
 def test_a_chief_sees_none_and_knows_what_it_was_given():
     """Its local workers get them; a restart, which inherits the environment, does the same."""
     for _ in range(2):
