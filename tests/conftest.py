@@ -55,11 +55,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item) -> int:
-    """What needs no server comes first; of the rest whole runs, which take longest."""
+    """What needs no server comes first; of the rest what takes longest in one piece."""
     if item.get_closest_marker("cluster") is None:
         return 0
+    if item.get_closest_marker("xdist_group"):
+        return 1
     tests = Path(__file__).parent
-    return 1 if item.path.parent in (tests, tests / "cli", tests / "library") else 2
+    return 2 if item.path.parent in (tests, tests / "cli", tests / "library") else 3
 
 
 def pytest_sessionfinish() -> None:

@@ -64,6 +64,7 @@ class ChangedOnAWorkerTest(TinyRunCase):
     def damage(self):
         (self.folder / "worker-1" / "images" / BAD).write_text("no image")
 
+    @pytest.mark.slow
     def test_it_is_named(self):
         chief = self.start_all()
         self.wait_for_commits(4, chief)

@@ -67,6 +67,7 @@ class FaultTest(TinyRunCase):
         evaluated = [evaluation["commit"] for evaluation in self.events("evaluation")]
         self.assertEqual(evaluated, list(range(4, evaluated[-1] + 1, 4)))
 
+    @pytest.mark.slow
     def test_a_hung_worker_is_left_alone_and_taken_back(self):
         process = self.start_injected(*ENDLESS, "schedule.eval_every=10000", self.short_timeout)
         self.wait_for_commits(5, process)

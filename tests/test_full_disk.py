@@ -61,6 +61,7 @@ class FullDiskTest(TinyRunCase):
         self.put_on_disk("checkpoints")
         self.check_it_is_told_and_resumed(r"commit-\d+\.npz")
 
+    @pytest.mark.slow
     def test_one_under_the_history(self):
         self.run.mkdir()
         (self.run / "history.jsonl").symlink_to(self.disk.path / "history")

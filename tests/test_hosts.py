@@ -115,6 +115,7 @@ class HostsTest(TinyRunCase):
         self.assertEqual(self.events("resume"), [])
         self.check_every_commit_counts_once(len(self.events("commit")))
 
+    @pytest.mark.slow
     def test_a_worker_whose_host_vanishes_costs_no_commit(self):
         timeout = f"cluster.worker_timeout={3 * slowness()}"
         chief = self.start_all(*SMALL, f"schedule.epochs={EPOCHS}", timeout)

@@ -59,6 +59,7 @@ class InterruptionTest(TinyRunCase):
         self.wait_until(lambda: "saving the weights" in self.printed(process)[0], process)
         return process
 
+    @pytest.mark.slow
     def test_a_second_interrupt_ends_it_at_once(self):
         process = self.interrupted()
         process.send_signal(signal.SIGTERM)  # At once: the same request.

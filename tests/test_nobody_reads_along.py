@@ -37,6 +37,7 @@ class OutputTest(TinyRunCase):
         self.check_every_commit_counts_once(12)
         self.assertTrue((self.run / "summary.json").exists())
 
+    @pytest.mark.slow
     def test_a_run_whose_terminal_is_closed_saves_and_ends(self):
         process = self.start(*SMALL, "schedule.epochs=10000", "checkpoint.every=10000")
         self.wait_for_commits(6, process)

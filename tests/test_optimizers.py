@@ -25,6 +25,7 @@ class OptimizersTest(TinyRunCase):
         self.assertIsNotNone(checkpoint)
         return checkpoint
 
+    @pytest.mark.slow
     def test_one_of_another_module_trains_and_keeps_its_state(self):
         status, _, errors = self.finish(
             self.start(
@@ -65,6 +66,7 @@ class OptimizersTest(TinyRunCase):
         steps = [sum(c["steps"] for c in commits if c["worker"] == worker) for worker in (0, 1)]
         self.assertAllEqual(self.last().optimizer_state[0], steps)
 
+    @pytest.mark.slow
     def test_a_path_that_leads_nowhere_is_one_line_before_anything_is_begun(self):
         status, output, errors = self.finish(self.start(f"{OWN}s"))
         self.assertEqual((status, output), (2, ""))

@@ -70,6 +70,7 @@ class OwnObjectiveTest(TinyRunCase):
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         return result.stdout
 
+    @pytest.mark.slow
     def test_what_does_not_fit_is_one_line(self):
         for option, expected in (
             ("training.metrics=[SparseCategoricalAccuracy]", "metric sparse_categorical_accuracy"),

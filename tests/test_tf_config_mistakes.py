@@ -93,7 +93,11 @@ def test_a_server_on_another_machine_is_warned(tmp_path: Path, cluster):
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:1", "nowhere.invalid:2222"], ids=["refused", "unknown"]
+    "address",
+    [
+        pytest.param("127.0.0.1:1", id="refused"),
+        pytest.param("nowhere.invalid:2222", id="unknown", marks=pytest.mark.slow),
+    ],
 )
 def test_a_chief_names_the_server_it_cannot_reach(tmp_path: Path, cluster, address):
     cluster["ps"][0] = address

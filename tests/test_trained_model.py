@@ -113,6 +113,7 @@ class TrainedModelTest(TinyRunCase):
         self.train("data.name=cifar10", f"data.dir={folder.parent}", "data.image_size=12")
         self.check(RECORDS, folder / "test_batch.bin")
 
+    @pytest.mark.slow
     def test_whole_images(self):
         self.write_images((28, 28))
         self.train(*self.images("data.image_size=28", "model.stem=cifar"))

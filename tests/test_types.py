@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_type_checker_finds_nothing() -> None:
     """As `python -m mypy` does in the project's folder; pyproject.toml says how strictly."""
     found = subprocess.run(

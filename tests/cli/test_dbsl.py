@@ -14,6 +14,10 @@ from dbsl_tf.cli.commands import COMMANDS
 from tests.support.commands import check_one_line_mistake
 
 ROOT = Path(__file__).parents[2]
+# What holds for one command holds for the others: the fastest one is tried always.
+EVERY_COMMAND = [
+    pytest.param(name, marks=() if name == "plan" else pytest.mark.slow) for name in COMMANDS
+]
 
 
 def _dbsl(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -40,13 +44,13 @@ def test_version() -> None:
     assert (result.returncode, result.stdout) == (0, f"dbsl_tf {__version__}\n")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", EVERY_COMMAND)
 def test_every_command_tells_the_version(name: str) -> None:
     result = _dbsl(name, "--version")
     assert (result.returncode, result.stdout) == (0, f"dbsl_tf {__version__}\n")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", EVERY_COMMAND)
 def test_a_command_has_the_same_help_by_either_way(name: str) -> None:
     result = _dbsl(name, "--help")
     assert (result.returncode, result.stderr) == (0, "")

@@ -110,6 +110,7 @@ class EvaluateCommandTest(tf.test.TestCase):
         ):
             check_one_line_mistake(self.command(*arguments), expected)
 
+    @pytest.mark.slow
     def test_images_of_another_folder_must_have_the_same_classes(self):
         write_image_folder(self.folder / "images")
         overrides = ["data.name=image_folder", f"data.dir={self.folder / 'gone'}"]
@@ -121,6 +122,7 @@ class EvaluateCommandTest(tf.test.TestCase):
         self.assertIn("images has 3 classes, but the run was trained on 10", result.stderr)
         check_one_line_mistake(self.command(), "gone")
 
+    @pytest.mark.slow
     def test_damaged_files_are_told_in_a_line(self):
         # One block of the network is missing.
         run = write_run(self.run, self.settings, {2: initial_weights(self.settings)[:-3]})

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.common.checksums import verified
@@ -72,6 +73,7 @@ class ExportCommandTest(tf.test.TestCase):
         check_one_line_mistake(self.command(), "nothing holds no run")
         check_one_line_mistake(self.command("--format", "npz"), "is not a run directory")
 
+    @pytest.mark.slow
     def test_damaged_files_are_told_in_a_line(self):
         data, history = self.run / "data.json", self.run / "history.jsonl"
         facts = verified(json.loads(data.read_text()))

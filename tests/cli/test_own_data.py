@@ -61,6 +61,7 @@ class OwnDataTest(TinyRunCase):
         model = keras.saving.load_model(self.run / "model.keras")
         self.assertEqual(model(np.zeros((2, 32, 32, 3), np.float32)).shape, (2, 4))
 
+    @pytest.mark.slow
     def test_data_that_cannot_be_used_are_one_line(self):
         process = self.start("data.name=tests.support.flowers:nothing", FLOWERS[1])
         status, _, errors = self.finish(process)

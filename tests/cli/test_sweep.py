@@ -120,6 +120,7 @@ class TestSweepCommand:
         other = self.sweep("--launcher", PRETENDED, "schedule.epochs=2")
         check_one_line_mistake(other, "holds a run in which schedule.epochs was 3, now 2")
 
+    @pytest.mark.slow
     def test_a_damaged_summary_is_told_before_anything_runs(self, subtests):
         assert self.sweep("--launcher", PRETENDED, "--seeds", "1").returncode == 0
         folder = self.output / "configuration" / "seed-0"

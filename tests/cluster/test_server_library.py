@@ -27,7 +27,9 @@ print(server.target, "tensorflow.python.data" in sys.modules)
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(("when", "whole"), [("alone", False), ("after", True)])
+@pytest.mark.parametrize(
+    ("when", "whole"), [("alone", False), pytest.param("after", True, marks=pytest.mark.slow)]
+)
 def test_a_server_starts(when: str, whole: bool) -> None:
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, when], cwd=ROOT, capture_output=True, text=True

@@ -78,6 +78,7 @@ def test_they_are_not_imported_in_any_process_of_a_run(shadows: Path, tmp_path: 
     assert (run / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_modules_of_a_user_are_still_found(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def build(classes, **_):\n    raise SystemExit('found')\n")
     (tmp_path / "own.yaml").write_text(CONFIG.replace("resnet8", "mine:missing"))

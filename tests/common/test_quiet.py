@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.launching import ROOT
 
 PROGRAM = """
@@ -17,6 +19,7 @@ print("imported")
 """
 
 
+@pytest.mark.slow
 def test_what_keras_need_not_import_is_left_for_later() -> None:
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True

@@ -7,6 +7,7 @@ from functools import cache
 
 import keras_cv
 import numpy as np
+import pytest
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
@@ -103,6 +104,7 @@ class EveryAugmentationTest(tf.test.TestCase):
             self.assertGreaterEqual(_distinct(first), fewest, step.name)
             self.assertNotAllEqual(first, second)
 
+    @pytest.mark.slow
     def test_a_function_of_the_seed(self):
         """Whatever has been drawn before, and also when it is built anew."""
         for step in STEPS:

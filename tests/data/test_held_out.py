@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
@@ -51,6 +52,7 @@ class OwnKindsTest(tf.test.TestCase):
         super().setUp()
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
 
+    @pytest.mark.slow
     def test_every_kind_trains_on_the_others_and_evaluates_the_rest(self):
         chosen = HeldOut(HELD_OUT, TRAIN, SEED).numbers().numpy().tolist()
         for make in KINDS.values():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
@@ -174,6 +175,7 @@ class EveryKindTest(tf.test.TestCase):
             x, y = next(on_worker(data, TRAIN).as_numpy_iterator())
             self.assertAllClose(x[0, 0], y[y > 10].sum())
 
+    @pytest.mark.slow
     def test_goes_to_another_process(self):
         """As the public Trainer sends it: pickled, functions of the caller's own among it."""
         offset = 0.25

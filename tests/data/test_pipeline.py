@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,6 +139,7 @@ class TrainingDatasetTest(PipelineTest):
         self.assertNotEqual(flat[:100], flat[100:200])
         self.assertNotEqual(flat[:100], sorted(flat[:100]))
 
+    @pytest.mark.slow
     def test_seed_decides_every_batch_whatever_is_made_at_the_same_time(self):
         def maker(parallel_calls):
             """Builds the data set of a seed, as a worker does; traced once for all seeds."""
@@ -277,6 +279,7 @@ class TrainingDatasetTest(PipelineTest):
         """Closing an iterator could wait for the tuner, up to a minute."""
         self.assertFalse(self.training_dataset().options().autotune.enabled)
 
+    @pytest.mark.slow
     def test_every_augmentation_can_be_built_on_a_worker(self):
         for step in _all_steps():
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
@@ -29,6 +30,7 @@ assert not {"dbsl_tf", "keras_core"} & set(sys.modules), "the folder needs this 
 
 
 class SaveSavedModelTest(tf.test.TestCase):
+    @pytest.mark.slow
     def test_a_fresh_process_serves_raw_images_of_any_size(self):
         directory = Path(self.get_temp_dir())
         model = disturbed_model()

@@ -76,6 +76,12 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
     np.testing.assert_allclose(stored.get_weights()[0], run.model.get_weights()[0])
     rows = list(csv.DictReader(log.open()))
     assert [float(row["val_loss"]) for row in rows] == pytest.approx(run.history["val_loss"])
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_finished_run_serves_the_commands_and_is_trained_further(tmp_path: Path) -> None:
+    run = trainer(tmp_path).fit(epochs=4, verbose=False)
     # What the command line makes of a run it makes of this one.
     for command in ("report", "evaluate"):
         result = subprocess.run(

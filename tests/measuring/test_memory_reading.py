@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.measuring import memory_reading
@@ -37,6 +38,7 @@ class WorkerMemoryTest(tf.test.TestCase):
         self.assertAllClose(freed.peak_bytes, after.peak_bytes, rtol=0.02)
         self.assertLess(freed.resident_bytes, after.resident_bytes - 100 * 2**20)
 
+    @pytest.mark.slow
     def test_the_tightest_limit_of_a_container_counts(self):
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         gib = 1 << 30

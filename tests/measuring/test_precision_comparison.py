@@ -38,6 +38,7 @@ class PrecisionComparisonTest(TinyRunCase):
         if choice["precision"] == "mixed_bfloat16":
             self.assertGreater(speeds["mixed_bfloat16"], speeds["float32"])
 
+    @pytest.mark.slow
     def test_processors_without_bfloat16_are_not_measured(self):
         if this_processor().has_bfloat16:
             self.skipTest("this processor has bfloat16")

@@ -3,6 +3,7 @@
 import keras
 import keras_core
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.models import build_model, is_seed_state, model_weights
@@ -16,6 +17,7 @@ def trainable_parameters(model):
 
 
 class ResNetTest(tf.test.TestCase):
+    @pytest.mark.slow
     def test_published_parameter_counts(self):
         # ResNet-20…56: He et al., CVPR 2016, Table 6, in millions with two digits.
         for name, millions in [
@@ -55,6 +57,7 @@ class ResNetTest(tf.test.TestCase):
                 inner(tf.zeros([1, size, size, 3])).shape, (1, features, features, 512)
             )
 
+    @pytest.mark.slow
     def test_name_counts_the_layers_with_weights(self):
         for name in ARCHITECTURES:
             model = build_model(keras_core, name, 10, 0.0)

@@ -37,6 +37,7 @@ class DamagedRunTest(TinyRunCase):
         self.check_every_commit_counts_once(6)
         self.assertEqual(len(self.events("commit")), 7)
 
+    @pytest.mark.slow
     def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(self):
         self.train()
         newest = self.run / "checkpoints" / "commit-000000006.npz"

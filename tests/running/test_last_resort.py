@@ -63,6 +63,7 @@ def test_a_process_that_holds_the_lock_of_the_interpreter_is_ended(number):
     assert end_of(FREEZE, number) == (-signal.SIGKILL, "begun\n", "the last words\n")
 
 
+@pytest.mark.slow
 def test_a_main_thread_that_does_not_come_back_is_ended():
     status, _, errors = end_of(WAIT_IN_C, signal.SIGTERM)
     assert (status, errors) == (-signal.SIGKILL, "the last words\n")
@@ -82,6 +83,7 @@ def test_without_a_signal_it_is_left_alone():
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_process_that_it_watches():
     program = PROGRAM.replace("{what}", "os.kill(os.getpid(), signal.SIGKILL)")
     # Its error stream is inherited: this returns when nobody has it any more.

@@ -22,6 +22,7 @@ class TestBenchmarkCoordinator:
     def test_commits_of_no_work_are_counted_and_timed(self) -> None:
         self.check_figures()
 
+    @pytest.mark.slow
     @pytest.mark.cluster
     def test_servers_of_the_same_process(self) -> None:
         self.check_figures("--in-process")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.scenario import Randomness, Scenario
 from dbsl_tf.simulation.simulator import simulate
@@ -30,6 +32,7 @@ def commits_of(scenario: Scenario) -> list[dict]:
 
 
 class TestCheckSimulation:
+    @pytest.mark.slow
     def test_a_run_is_told_from_every_second_epoch(self):
         for rule in (Synchronization(), Synchronization(in_rounds=True), Synchronization(bound=1)):
             truth = Scenario(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras_core as keras
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.models import build_model, model_weights
@@ -10,6 +11,7 @@ from dbsl_tf.simulation.model_size import weight_counts
 
 
 class ModelSizeTest(tf.test.TestCase):
+    @pytest.mark.slow
     def test_those_of_the_real_models(self):
         for name, classes, stem in (
             ("resnet8", 10, "cifar"),

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.tensorboard.observer import TensorBoard
@@ -96,6 +97,7 @@ class TensorBoardTest(tf.test.TestCase):
         curve = curves(self.folder / "small")["loss"]
         self.assertEqual(curve, {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 2})
 
+    @pytest.mark.slow
     def test_no_operation_is_made(self):
         subprocess.run(
             [sys.executable, "-c", WITHOUT_OPERATIONS, str(self.folder)],

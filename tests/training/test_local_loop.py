@@ -142,6 +142,7 @@ class TrainStepsTest(tf.test.TestCase):
         sums = run_loop(network, SGD(), data, learning_rate=0.1).sums
         self.assertEqual(sums.metrics[0], np.sum(logits.argmax(1) == data[0][1].argmax(1)))
 
+    @pytest.mark.slow
     def test_a_large_model_takes_nesterov_steps(self):
         # Large enough for TensorFlow's memory optimiser to rewrite sums of three in the loop.
         network = Network(build_model(keras_core, "resnet18", 10, dropout=0.0))
@@ -207,6 +208,7 @@ def relative_difference(weights, expected, initial) -> float:
 
 
 class PrecisionTest(tf.test.TestCase):
+    @pytest.mark.slow
     def test_half_precision_takes_about_the_same_steps(self):
         data = photos([8] * 4)
         network = resnet("float32")
