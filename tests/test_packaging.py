@@ -76,6 +76,7 @@ def test_every_file_is_installed(installed: Path) -> None:
     assert others == {f"dbsl_tf-{__version__}.dist-info"}
 
 
+@pytest.mark.slow
 def test_its_command_has_the_name_dbsl(installed: Path, tmp_path: Path) -> None:
     result = _dbsl(installed, tmp_path, "--version")
     assert (result.returncode, result.stdout) == (0, f"dbsl_tf {__version__}\n")

@@ -18,6 +18,11 @@ from tests.support.launching import CONFIGURATION, ROOT
 CONNECT_TIMEOUT = 2.0
 
 
+def rarely(*values: str) -> list:
+    """Parameters that only `--all` tries."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 @pytest.fixture
 def cluster() -> dict[str, list[str]]:
     chief, server, *workers = [f"127.0.0.1:{port}" for port in free_ports(4)]
@@ -37,13 +42,13 @@ def train(folder: Path, cluster, role: str, index: int = 0) -> subprocess.Comple
     )
 
 
-@pytest.mark.parametrize("role", ["chief", "ps", "worker"])
+@pytest.mark.parametrize("role", [*rarely("chief", "ps"), "worker"])
 def test_every_role_refuses_an_address_that_is_there_twice(tmp_path: Path, cluster, role):
     twice = {**cluster, "worker": [cluster["ps"][0], cluster["worker"][1]]}
     check_one_line_mistake(train(tmp_path, twice, role), f"{cluster['ps'][0]} more than once")
 
 
-@pytest.mark.parametrize("role", ["ps", "worker"])
+@pytest.mark.parametrize("role", [*rarely("ps"), "worker"])
 def test_servers_refuse_a_cluster_without_a_chief(tmp_path: Path, cluster, role):
     del cluster["chief"]
     check_one_line_mistake(train(tmp_path, cluster, role), "cluster.chief=None")
@@ -54,7 +59,7 @@ def test_an_unknown_role_or_index_is_refused(tmp_path: Path, cluster, role, inde
     check_one_line_mistake(train(tmp_path, cluster, role, index), "TF_CONFIG task.")
 
 
-@pytest.mark.parametrize("role", ["chief", "ps", "worker"])
+@pytest.mark.parametrize("role", [*rarely("chief", "ps"), "worker"])
 def test_a_port_in_use_is_named(tmp_path: Path, cluster, role):
     host, _, port = cluster[role][0].rpartition(":")
     with socket.create_server((host, int(port))):
@@ -64,7 +69,7 @@ def test_a_port_in_use_is_named(tmp_path: Path, cluster, role):
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("wrong", ["ps", "worker"])
+@pytest.mark.parametrize("wrong", [*rarely("ps"), "worker"])
 def test_a_server_whose_cluster_has_no_such_host_says_so(tmp_path: Path, cluster, wrong):
     cluster[wrong][0] = "nowhere.invalid:2222"
     result = train(tmp_path, cluster, "worker")

@@ -110,14 +110,19 @@ def test_it_is_trained_evaluated_and_exported(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("model.name=my_models:missing", "model.name is 'my_models:missing'"),
+        pytest.param(
+            *("model.name=my_models:missing", "model.name is 'my_models:missing'"),
+            marks=pytest.mark.slow,
+        ),
         ("model.name=resnet9", "did you mean resnet8?"),
         pytest.param("model.name=own", "dbsl_tf.Trainer", marks=pytest.mark.slow),
         pytest.param(
             *("model.options={width: 6}", "model.options is {'width': 6}"), marks=pytest.mark.slow
         ),
         ("model.dropout=0.5", "model.dropout is 0.5; leave it out"),
-        ("model.weights=nowhere.keras", "there is no nowhere.keras"),
+        pytest.param(
+            *("model.weights=nowhere.keras", "there is no nowhere.keras"), marks=pytest.mark.slow
+        ),
     ],
 )
 @pytest.mark.cluster

@@ -69,8 +69,9 @@ class TestSweepCommand:
 
     @pytest.mark.parametrize(
         ("number", "status"),
-        [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+        [(signal.SIGINT, 130), (signal.SIGTERM, 143)],
     )
+    @pytest.mark.slow
     def test_an_interruption_stops_at_once_and_is_gone_on_from(self, number, status):
         grid = ["--launcher", PRETENDED, "--grid", "optimizer.momentum=0.5,0.6"]
         process = self.start(*grid)
@@ -100,6 +101,7 @@ class TestSweepCommand:
             assert word in words
         assert not self.output.exists()
 
+    @pytest.mark.slow
     def test_mistakes_are_told_before_anything_runs(self):
         for arguments, expected in (
             (["--grid", "optimizer.base_lr=0.1,-1"], "optimizer.base_lr is -1"),

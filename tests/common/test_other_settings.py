@@ -43,7 +43,8 @@ def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.parametrize("named", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [True, False])
 def test_keras_has_its_defaults_whatever_is_left_behind(tmp_path: Path, named: bool) -> None:
     folder = tmp_path / ("chosen" if named else ".keras")
     folder.mkdir()

@@ -116,6 +116,7 @@ class EveryAugmentationTest(tf.test.TestCase):
         self.assertAllEqual(first[0], again[0])
         self.assertAllEqual(first[1], again[1])
 
+    @pytest.mark.slow
     def test_no_variable_is_read_and_nothing_has_state(self):
         concrete = _traced(*STEPS).get_concrete_function()
         self.assertEmpty(concrete.variables)

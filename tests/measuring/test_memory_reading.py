@@ -19,6 +19,7 @@ class WorkerMemoryTest(tf.test.TestCase):
         with mock.patch.object(memory_reading.Engine, "worker_index", lambda: tf.constant(1)):
             return memory_reading.MemoryReading(*map(int, memory_reading.worker_memory()))
 
+    @pytest.mark.slow
     def test_the_peak_is_that_of_this_process(self):
         before = self.read()
         # The process may have been larger before, and other threads free memory meanwhile.

@@ -3,6 +3,7 @@
 import keras
 import keras_core
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.models import build_model
@@ -37,6 +38,7 @@ def mobilenet_v2_names():
 
 
 class KerasApplicationsTest(tf.test.TestCase):
+    @pytest.mark.slow
     def test_resnet50(self):
         # Theirs pads evenly where it halves the size, as "same" does where the size is odd.
         size = 65

@@ -109,6 +109,7 @@ class ResNetTest(tf.test.TestCase):
         kernel = model.get_layer("stage4_block2_2_convolution").kernel.numpy()
         self.assertNear(float(kernel.std()), (2 / (3 * 3 * 512)) ** 0.5, 1e-4)
 
+    @pytest.mark.slow
     def test_both_keras_have_the_same_weights_in_order(self):
         for name, stem in (
             ("resnet8", "cifar"),

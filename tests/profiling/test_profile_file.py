@@ -105,6 +105,7 @@ def test_the_resolution_chooses_the_fit() -> None:
 @given(seed=st.integers(0, 2**16))
 # Always the same seeds: two workers that are alike differ one time in ten, five times of nine with
 # one seed in a thousand.
+@pytest.mark.slow
 @settings(max_examples=20, derandomize=True)
 def test_workers_share_the_mean_unless_they_can_be_told_apart(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -141,6 +141,7 @@ class TestDamagedFiles:
             self.run.history, content, "line 1 is not a record of a run: its checksum"
         )
 
+    @pytest.mark.slow
     def test_history(self, subtests):
         counts = ("commit", "worker", "resolution", "batch", "samples", "steps", "staleness")
         numbers = ("started", "seconds", "loop_seconds", "learning_rate", "update_factor")

@@ -266,6 +266,7 @@ class TestInstructionSets:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_mistakes_are_told_in_one_line(self, subtests) -> None:
         for arguments, told in (
             (["--peers", "ceiling,mxnet"], "--peers is mxnet; give some of ceiling, dbsl_tf"),

@@ -44,6 +44,7 @@ class TestBenchmarkCoordinator:
         else:
             assert row["server_milliseconds"] >= 0
 
+    @pytest.mark.slow
     def test_mistakes_are_named(self) -> None:
         for mistake in (["--workers", "0"], ["--workers", "2;3"], ["--epochs", "9"]):
             done = run(*mistake)

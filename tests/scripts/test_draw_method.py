@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_both_drawings_are_svg_and_come_out_the_same_again(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         command = [sys.executable, "-m", "scripts.draw_method", "--output", str(tmp_path / folder)]

@@ -195,7 +195,11 @@ def test_a_task_beside_others_has_its_role(tmp_path, training, workers, rank, no
 
 @pytest.mark.parametrize(
     ("per_node", "workers", "nodes"),
-    [("1", 2, ["node1", "node2", "node3"]), ("2", 2, ["node1"]), ("4", 8, ["node1", "node2"])],
+    [
+        pytest.param("1", 2, ["node1", "node2", "node3"], marks=pytest.mark.slow),
+        pytest.param("2", 2, ["node1"], marks=pytest.mark.slow),
+        ("4", 8, ["node1", "node2"]),
+    ],
 )
 def test_a_dry_run_needs_no_slurm(tmp_path: Path, training, per_node, workers, nodes):
     (tmp_path / "bin" / "scontrol").unlink()

@@ -189,6 +189,7 @@ class LostWorkersTest(HammeredModelTest):
     def test_workers_killed_at_full_speed_cost_no_update_and_count_none_twice(self):
         self.check_with_kills("float32")
 
+    @pytest.mark.slow
     def test_so_it_is_with_differences(self):
         # Whole numbers below 256 are exact in bfloat16.
         self.check_with_kills("bfloat16")
