@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from dbsl_tf.common.errors import ClusterError, ParameterServerLost
+from dbsl_tf.common.patience import Limits
 from dbsl_tf.running.training_run import _processors
 
 
@@ -17,7 +18,7 @@ def engine():
     ended = threading.Event()
     yield SimpleNamespace(
         workers=1,
-        limits=SimpleNamespace(patience=None),
+        limits=Limits(),
         closure=lambda function: function,
         call_each=lambda *_: ended.wait() and [],
     )
