@@ -87,10 +87,10 @@ class Metrics:
         )
         self._staleness = self._summary("staleness", "Commits between pull and merge.", "role")
         handler = MetricsHandler.factory(self._registry)
-        server = ThreadingHTTPServer((address, port), handler, bind_and_activate=False)
-        server.socket.close()
-        server.socket = listening
-        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+        self._server = ThreadingHTTPServer((address, port), handler, bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = listening
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(f"dbsl_{name}", meaning, labels, registry=self._registry)
@@ -100,6 +100,10 @@ class Metrics:
 
     def _summary(self, name: str, meaning: str, *labels: str) -> Summary:
         return Summary(f"dbsl_{name}", meaning, labels, registry=self._registry)
+
+    def close(self) -> None:
+        """Answers nobody any more. Call it before the socket is closed, or its thread would spin."""
+        self._server.shutdown()
 
     def begin(self, run: Path, plan: DualBatchPlan, epochs: int, merged: int) -> None:
         """Tells the size of a run, and how far it was when it began or was resumed."""

@@ -41,6 +41,7 @@ def shown(directory: RunDirectory) -> LiveState:
 def test_it_is_renewed_and_says_what_the_run_is_at(directory: RunDirectory) -> None:
     with listen("127.0.0.1", 0, {}) as listening:
         metrics = Metrics(listening)
+        metrics.close()
     with LiveRun(directory, never, metrics=metrics) as live:
         wait_until(directory.live.exists, 1)
         first = shown(directory)

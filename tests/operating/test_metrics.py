@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
     with listen("127.0.0.1", 0, {}) as listening:
-        yield Metrics(listening)
+        metrics = Metrics(listening)
+        yield metrics
+        metrics.close()
 
 
 def scraped(url: str) -> dict[tuple[str, ...], float]:
@@ -75,8 +77,9 @@ def test_what_a_run_does_is_counted(metrics: Metrics) -> None:
 def test_only_this_machine_reaches_it_unless_asked(metrics: Metrics) -> None:
     assert metrics.url.startswith("http://127.0.0.1:")
     with listen("0.0.0.0", 0, {}) as listening:
-        url = Metrics(listening).url
-        assert url.startswith(f"http://{socket.gethostname()}:")
+        metrics = Metrics(listening)
+        assert metrics.url.startswith(f"http://{socket.gethostname()}:")
+        metrics.close()
 
 
 def test_a_port_that_is_taken() -> None:
