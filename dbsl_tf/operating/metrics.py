@@ -102,7 +102,7 @@ class Metrics:
         return Summary(f"dbsl_{name}", meaning, labels, registry=self._registry)
 
     def close(self) -> None:
-        """Answers nobody any more. Call it before the socket is closed, or its thread would spin."""
+        """Answers nobody any more; to be called before the socket is closed."""
         self._server.shutdown()
 
     def begin(self, run: Path, plan: DualBatchPlan, epochs: int, merged: int) -> None:
