@@ -24,6 +24,7 @@ class OperatingTest(TinyRunCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return json.loads(done.stdout)
 
+    @pytest.mark.slow
     def test_status_metrics_and_stop(self):
         process = self.start("schedule.epochs=1000", "run.metrics_port=0")
         self.wait_until(lambda: (self.run / "live.json").exists(), process)

@@ -93,6 +93,7 @@ class EveryAugmentationTest(tf.test.TestCase):
                 self.assertAllInRange(images, 0.0, 255.0)
                 self.assertAllClose(tf.reduce_sum(labels, axis=1), tf.ones(count))
 
+    @pytest.mark.slow
     def test_draws_anew_for_every_image_and_batch(self):
         images = np.repeat(_images(1), 64, axis=0)
         images[1::2] = 255 - images[1::2]  # Mixing needs two kinds of images.
@@ -131,6 +132,7 @@ class EveryAugmentationTest(tf.test.TestCase):
             plain = tf.function(layer).get_concrete_function(tf.TensorSpec([None, 32, 32, 3]))
             self.assertIn(operation, _stateful(plain))
 
+    @pytest.mark.slow
     def test_layers_built_outside_the_traced_function(self):
         augment = tf.function(build_augmentation(STEPS, 32))
         images, _ = augment(_images(8), _one_hot(8), _seed(0))

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -109,6 +110,7 @@ class TrainingTest(ImageSourceTest):
             images, _ = next(iter(self.training_dataset(resolution=resolution)))
             self.assertEqual(images.shape, (5, resolution, resolution, 3))
 
+    @pytest.mark.slow
     def test_built_on_a_worker(self):
         """As in a dataset_fn: no variable, no names and no pixels in the graph."""
 

@@ -99,6 +99,7 @@ class EveryKindTest(tf.test.TestCase):
             flat = sum(numbers(on_worker(data, TRAIN, sizes=[10]).take(10)), [])
             self.assertNotEqual(flat[:TRAIN], flat[TRAIN:])
 
+    @pytest.mark.slow
     def test_every_draw_is_another(self):
         for data in self.each(augment=add_noise):
             noise = [
@@ -153,6 +154,7 @@ class EveryKindTest(tf.test.TestCase):
             self.assertEqual((data.classes, data.facts()["classes"]), (3, 3))
             self.assertEqual(data.class_names, ["0", "1", "2"])
 
+    @pytest.mark.slow
     def test_x_of_several_parts(self):
         def parts(x, y):
             return {"number": x[:, 0], "both": x}, (y, y + 1)
@@ -163,6 +165,7 @@ class EveryKindTest(tf.test.TestCase):
             self.assertAllEqual(y[1], y[0] + 1)
             self.assertEqual(data.facts()["x"], "{number: float32 [None], both: float32 [None, 2]}")
 
+    @pytest.mark.slow
     def test_control_flow_that_depends_on_values(self):
         def halve_odd(x, y):
             total = tf.constant(0.0)

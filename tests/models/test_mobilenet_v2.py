@@ -3,6 +3,7 @@
 import keras
 import keras_core
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dbsl_tf.models import build_model, decayed_weights, model_weights
@@ -18,6 +19,7 @@ class MobileNetV2Test(tf.test.TestCase):
             self.assertEqual(sum(counts), 3_504_872)
             self.assertEqual(model.count_params() - sum(counts), 34_112)
 
+    @pytest.mark.slow
     def test_stems(self):
         for stem, size, features in (("imagenet", 224, 7), ("cifar", 32, 4)):
             model = build_model(keras_core, "mobilenet_v2", 5, 0.0, stem=stem)
@@ -40,6 +42,7 @@ class MobileNetV2Test(tf.test.TestCase):
         self.assertLen(activations, 35)
         self.assertEqual({layer.max_value for layer in activations}, {6.0})
 
+    @pytest.mark.slow
     def test_both_keras_have_the_same_weights_in_order(self):
         models = [build_model(module, "mobilenet_v2", 10, 0.1) for module in (keras_core, keras)]
         paths = [[(v.path, tuple(v.shape)) for v in model_weights(model)] for model in models]

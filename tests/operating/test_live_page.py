@@ -88,6 +88,7 @@ class TestServer:
         wait_until(lambda: "loading" in status(port)["lines"][0])
         assert status(port)["drawing"] == 2
 
+    @pytest.mark.slow
     def test_what_cannot_be_read_is_shown_until_it_can(
         self, directory: RunDirectory, port: int
     ) -> None:
@@ -98,6 +99,7 @@ class TestServer:
         directory.plan.write_bytes(before)
         wait_until(lambda: "training (process" in status(port)["lines"][0])
 
+    @pytest.mark.slow
     def test_pages_of_others_get_nothing(self, port: int) -> None:
         assert get(port, "/", Host=f"example.com:{port}") == (403, "only for this machine\n")
         assert get(port, "/", Host=f"localhost:{port}")[0] == 200

@@ -106,9 +106,8 @@ def test_it_trains_and_leaves_no_process(tmp_path: Path, training):
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(
-    "sent", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_signal_ends_everything(tmp_path: Path, training, sent):
     env = environment(tmp_path)
     process = start("launch_local.sh", *training, "schedule.epochs=1000", env=env)
