@@ -62,8 +62,8 @@ def machines_of(
         resolving: returns the IP addresses of a host.
 
     Raises:
-        UserError: a host cannot be resolved, or resolves to the loopback address although there
-            are other machines.
+        UserError: a host cannot be resolved, or resolves to the loopback address or to 0.0.0.0
+            although there are other machines.
     """
     machines: list[Machine] = []
     for task in (Task(addresses, CHIEF, 0), *addresses.servers()):
@@ -81,7 +81,7 @@ def machines_of(
         machines.insert(place, merged)
     if len(machines) > 1:
         for machine in machines:
-            if any(address.is_loopback for address in machine.addresses):
+            if any(address.is_loopback or address.is_unspecified for address in machine.addresses):
                 raise UserError(
                     f"the host {machine.names[0]!r} resolves to {machine.addresses[0]} here, which "
                     "other machines cannot reach: list its address in the network instead"

@@ -15,6 +15,8 @@ _ROLES = (CHIEF, WORKER, PARAMETER_SERVER)
 _HOST = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\]"
 )
+# Parts between dots that Python does not even look up: none, or too long.
+_NOT_RESOLVED = re.compile(r"\.\.|[^.]{64}")
 _EXAMPLE = (
     '{"cluster": {"chief": ["host0:2222"], "ps": ["host0:2223"], "worker": ["host1:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -169,7 +171,8 @@ def _addresses(cluster: object) -> ClusterAddresses:
 
 def _check_address(role: str, address: object) -> None:
     host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
-    if not (_HOST.fullmatch(host) and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
+    named = _HOST.fullmatch(host) and not _NOT_RESOLVED.search(host)
+    if not (named and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise UserError(
             f"TF_CONFIG cluster.{role} has {address!r}: write host:port with a name or an address "
             "(IPv6 in brackets) and a port of 1 to 65535"

@@ -40,11 +40,18 @@ def listen(address: str, port: int, environment: MutableMapping[str, str]) -> so
     try:
         family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         listening = socket.create_server((place[0], port), family=family, backlog=_BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # Not what `create_server` adds, which names the address again. Names have numbers of
+        # their own, and one with an empty or a long part is not looked up at all.
+        if isinstance(error, UnicodeError):
+            reason = "it is no name"
+        elif isinstance(error, socket.gaierror):
+            reason = error.strerror
+        else:
+            reason = os.strerror(error.errno or 0)
         raise UserError(
-            f"run.metrics_port={port}: nothing can listen at {address} "
-            f"({error.strerror or error}); give another port, 0 for any that is free, or another "
-            "run.metrics_address"
+            f"run.metrics_port={port}: nothing can listen at {address} ({reason}); give another "
+            "port, 0 for any that is free, or another run.metrics_address"
         ) from error
     listening.set_inheritable(True)
     environment[_LISTENING] = f"{os.getpid()}:{listening.fileno()}"

@@ -19,6 +19,7 @@ ADDRESSES = {
     "b": {"10.0.0.2"},
     "10.0.0.10": {"10.0.0.10"},
     "own": {"127.0.1.1"},
+    "0.0.0.0": {"0.0.0.0"},
 }
 CLUSTER = ClusterAddresses(
     "A:2222", ("b:2222", "b:2223", "b:2230", "10.0.0.10:7"), ("a.lan:2223", "a:9")
@@ -68,9 +69,10 @@ def test_a_cluster_on_one_machine_admits_nobody():
     assert "saddr" not in nft_rules(machine, [])
 
 
-def test_a_name_that_leads_back_to_this_machine_is_refused():
-    cluster = ClusterAddresses("own:1", ("b:2",), ("own:3",))
-    with pytest.raises(UserError, match=r"'own' resolves to 127\.0\.1\.1 here"):
+@pytest.mark.parametrize(("host", "address"), [("own", "127.0.1.1"), ("0.0.0.0", "0.0.0.0")])
+def test_a_name_that_leads_back_to_this_machine_is_refused(host: str, address: str):
+    cluster = ClusterAddresses(f"{host}:1", ("b:2",), (f"{host}:3",))
+    with pytest.raises(UserError, match=f"'{host}' resolves to {address} here"):
         machines_of(cluster, resolving)
 
 

@@ -67,6 +67,8 @@ def test_servers_are_everyone_but_the_chief():
         (environment({**CLUSTER, "worker": ["grpc://c:3"]}, type="ps", index=0), "'grpc://c:3'"),
         (environment({**CLUSTER, "worker": ["me@c:3"]}, type="ps", index=0), "'me@c:3'"),
         (environment({**CLUSTER, "worker": ["::1:3"]}, type="ps", index=0), "'::1:3'"),
+        (environment({**CLUSTER, "worker": ["c..d:3"]}, type="ps", index=0), "'c..d:3'"),
+        (environment({**CLUSTER, "worker": ["c" * 64 + ":3"]}, type="ps", index=0), "'cccc"),
         (environment({**CLUSTER, "worker": ["c:" + "1" * 5000]}, type="ps", index=0), "'c:1111"),
         (environment({**CLUSTER, "worker": "c:3"}, type="ps", index=0), "cluster.worker='c:3'"),
         (environment({**CLUSTER, "worker": [["c:3"]]}, type="ps", index=0), "['c:3']"),
