@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from http import HTTPStatus
@@ -21,7 +22,8 @@ from dbsl_tf.results.run_directory import RunDirectory
 
 ADDRESS = "127.0.0.1"
 # A page of another site that has got itself this machine's address is not answered.
-_HOSTS = (ADDRESS, "localhost", "[::1]")
+# Browsers leave out port 80.
+_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 # Seconds between two looks at the run; drawing the page takes at most this share of the time.
 _PERIOD = 2.0
 _SHARE = 0.25
@@ -121,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.headers.get("Host", "").rpartition(":")[0] not in _HOSTS:
+        if not _HOST.fullmatch(self.headers.get("Host", "")):
             self._answer(HTTPStatus.FORBIDDEN, "text/plain", "only for this machine\n")
         elif self.path == "/":
             self._answer(HTTPStatus.OK, "text/html", self.shown.html)

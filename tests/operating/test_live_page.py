@@ -102,7 +102,9 @@ class TestServer:
     @pytest.mark.slow
     def test_pages_of_others_get_nothing(self, port: int) -> None:
         assert get(port, "/", Host=f"example.com:{port}") == (403, "only for this machine\n")
-        assert get(port, "/", Host=f"localhost:{port}")[0] == 200
+        assert get(port, "/", Host="localhost.example.com")[0] == 403
+        for host in (f"localhost:{port}", f"[::1]:{port}", "LOCALHOST", "127.0.0.1"):
+            assert get(port, "/", Host=host)[0] == 200
         assert get(port, "/../config.yaml")[0] == 404
 
     @pytest.mark.parametrize("port", [-1, 65536])
