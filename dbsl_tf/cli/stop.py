@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.operating.live_state import read_live_state
-    from dbsl_tf.operating.resuming import how_to_resume
+    from dbsl_tf.operating.resuming import words_of
     from dbsl_tf.operating.stopping import ask_to_stop, going_on, wait_for_end
     from dbsl_tf.results.run_directory import RunDirectory
 
@@ -33,11 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     live = going_on(directory)
     if live is None:
         ended = read_live_state(directory)
-        if ended and ended.outcome is None:
-            print_line(console, f"{options.run}: {ended.words}; {how_to_resume(directory)}")
-        else:
-            how = ended.words if ended else "finished"
-            print_line(console, f"{options.run} has ended already: {how}")
+        how = words_of(directory, ended) if ended else "finished"
+        already = "" if ended and ended.outcome is None else " has ended already"
+        print_line(console, f"{options.run}{already}: {how}")
         return 0
     ask_to_stop(directory, live)
     if options.no_wait:
@@ -45,8 +43,12 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     with _showing(console) as show:
         last = wait_for_end(directory, live, show)
-    how = last.words if last else "it had not begun to train"
-    print_line(console, f"{options.run} has ended: {how}")
+    if last and last.process != live.process:
+        how = f"has ended, and was resumed by another process since: {last.words}"
+    else:
+        words = words_of(directory, last) if last else "it had not begun to train"
+        how = f"has ended: {words}"
+    print_line(console, f"{options.run} {how}")
     return 0
 
 

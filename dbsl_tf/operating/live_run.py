@@ -91,8 +91,10 @@ class LiveRun:
             self._phase = f"beginning again: {reason_of(error)}"
             self._write()
         elif not self._taken_over():
-            self._message = self._message or (reason_of(error) if error else "")
-            self._write(_outcome(error))
+            outcome = _outcome(error)
+            if error is not None and outcome == "failed":
+                self._message = self._message or reason_of(error)
+            self._write(outcome)
 
     def doing(
         self,

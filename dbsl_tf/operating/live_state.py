@@ -7,6 +7,7 @@ that is no longer renewed, is told from a run that goes on.
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,7 +43,8 @@ class LiveState(BaseModel):
         interval: seconds between two renewals.
         phase: what the run is at, in a few words.
         outcome: how it ended; None: it has not.
-        message: what the run said at its end, such as how it is resumed.
+        message: what the run said at its end, such as whether it was saved. How it is resumed
+            depends on where its directory is by then.
         workers: what the workers are doing; empty before they have loaded the network.
         metrics: where Prometheus finds the metrics; None: nowhere.
     """
@@ -66,9 +68,12 @@ class LiveState(BaseModel):
         """Seconds since it was renewed, by this machine's clock; at least 0."""
         return max(0.0, time.time() - self.renewed)
 
-    @property
+    @cached_property
     def condition(self) -> Condition:
-        """Whether the run goes on, or how it ended."""
+        """Whether the run goes on, or how it ended, when this was first asked.
+
+        Later its process may have ended in order, which is in the file alone.
+        """
         if self.outcome is not None:
             return self.outcome
         sight = self.process.sight()
@@ -100,9 +105,19 @@ class LiveState(BaseModel):
 def read_live_state(directory: RunDirectory) -> LiveState | None:
     """Returns live.json of a run; None if it has none, like those of earlier versions.
 
+    Its `condition` is that of now.
+
     Raises:
         UserError: it is damaged.
     """
+    state = _read(directory)
+    # It may have told its end after it was read, and before its process was looked for.
+    if state is not None and state.condition == "gone":
+        return _read(directory)
+    return state
+
+
+def _read(directory: RunDirectory) -> LiveState | None:
     if not directory.live.exists():
         return None
     content = read_object(directory, directory.live)

@@ -40,13 +40,13 @@ def listen(address: str, port: int, environment: MutableMapping[str, str]) -> so
     try:
         family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         listening = socket.create_server((place[0], port), family=family, backlog=_BACKLOG)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         # Not what `create_server` adds, which names the address again. Names have numbers of
         # their own, and one with an empty or a long part is not looked up at all.
-        if isinstance(error, UnicodeError):
+        if isinstance(error, ValueError):
             reason = "it is no name"
         elif isinstance(error, socket.gaierror):
-            reason = error.strerror
+            reason = str(error.strerror)
         else:
             reason = os.strerror(error.errno or 0)
         raise UserError(

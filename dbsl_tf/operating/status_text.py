@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dbsl_tf.operating.resuming import how_to_resume
+from dbsl_tf.operating.resuming import words_of
 from dbsl_tf.operating.status import RunStatus, WorkerStatus
 from dbsl_tf.reporting.recorded_run import Evaluation
 from dbsl_tf.reporting.wording import number, percent, seconds
@@ -20,8 +20,6 @@ def status_text(status: RunStatus) -> RenderableType:
     parts: list[RenderableType] = [Text(line) for line in head_lines(status)]
     if status.goes_on:
         parts.append(_workers(status))
-    if status.condition == "gone":
-        parts.append(Text(how_to_resume(RunDirectory(status.run))))
     if status.faults:
         shown = len(status.last_faults)
         more = f", the last {shown}" if shown < status.faults else ""
@@ -43,7 +41,7 @@ def head_lines(status: RunStatus) -> Iterator[str]:
 def condition_text(status: RunStatus) -> str:
     """Returns whether the run goes on, or how it ended, in words."""
     if status.live:
-        return status.live.words
+        return words_of(RunDirectory(status.run), status.live)
     return status.condition or "it is not recorded whether it goes on (there is no live.json)"
 
 

@@ -80,7 +80,8 @@ def wait_for_end(
         show: called with what it is at, over and over.
 
     Returns:
-        live.json at its end; None if it had not begun to train.
+        live.json at its end, or that of another process which has resumed it since; None if it had
+        not begun to train.
 
     Raises:
         ClusterError: it ended otherwise: it failed, or its process is gone.
@@ -88,7 +89,7 @@ def wait_for_end(
     while True:
         live = read_live_state(directory)
         if live is None or live.process != asked.process:
-            return None
+            return live if live and live.began > asked.began else None
         if live.condition in GOING_ON:
             show(live.words)
             time.sleep(_PERIOD)

@@ -27,7 +27,7 @@ class Ending:
     Args:
         run: that is interrupted.
         console: where to say it.
-        live: keeps what was said.
+        live: keeps what came of saving.
     """
 
     def __init__(self, run: Run, console: Console, live: LiveRun) -> None:
@@ -42,7 +42,6 @@ class Ending:
             return
         with uninterrupted():
             directory = self._run.directory
-            self._live.tell(f"{what}: {how_to_resume(directory)}")
             command = resuming_command(directory)
             print_command(self._console, f"{what}: resume with", command)
             self._told = True
@@ -50,7 +49,9 @@ class Ending:
     def save(self, trainer: Trainer, cluster: ReadyCluster) -> None:
         """Saves the weights, and prints what came of it."""
         self._live.doing("saving the weights")
-        self.tell(self._saved(trainer, cluster))
+        what = self._saved(trainer, cluster)
+        self._live.tell(what)
+        self.tell(what)
 
     def _saved(self, trainer: Trainer, cluster: ReadyCluster) -> str:
         """Saves the weights while the parameter servers answer, or until another Ctrl-C."""

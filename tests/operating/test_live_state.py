@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.operating import live_state
 from dbsl_tf.operating.live_state import LiveState, read_live_state, write_live_state
-from dbsl_tf.operating.processes import ProcessIdentity
+from dbsl_tf.operating.processes import ProcessIdentity, _stat
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.worker_state import WorkerState
 
@@ -54,6 +56,35 @@ def test_a_run_goes_on_only_as_long_as_its_process(
     process: ProcessIdentity, age: float, changes: dict[str, Any], condition: str
 ) -> None:
     assert state(process, age, **changes).condition == condition
+
+
+def test_what_is_seen_of_a_process_is_of_the_moment_of_reading(tmp_path: Path) -> None:
+    """Else a run that ends in order while its history is read would seem to have crashed."""
+    directory = RunDirectory(tmp_path)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        running = state(replace(OWN, number=process.pid, started=_stat(process.pid)[1]))
+        write_live_state(directory, running)
+        read = read_live_state(directory)
+        process.kill()
+    assert read is not None
+    assert (read.condition, read.words.split(" (")[0]) == ("running", "training")
+    assert read_live_state(directory).condition == "gone"
+
+
+def test_an_end_told_just_before_the_process_is_gone_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory(tmp_path)
+    write_live_state(directory, state(GONE))
+    reading = live_state.read_object
+
+    def reads_before_it_ends(*arguments: Any) -> dict[str, Any]:
+        content = reading(*arguments)
+        write_live_state(directory, state(GONE, outcome="finished"))
+        return content
+
+    monkeypatch.setattr(live_state, "read_object", reads_before_it_ends)
+    assert read_live_state(directory).condition == "finished"
 
 
 def test_a_clock_that_is_ahead_does_not_count() -> None:

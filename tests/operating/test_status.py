@@ -24,7 +24,7 @@ TEN_OF_TWENTY = ("schedule.epochs=10",)
 
 
 def text_of(status: RunStatus) -> str:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))
+    console = Console(width=400, record=True, file=open("/dev/null", "w"))
     console.print(status_text(status))
     return console.export_text()
 
@@ -99,7 +99,8 @@ class TestConditions:
             ({"process": ELSEWHERE, "age": 7200}, "silent", "no sign of life for 720"),
             ({"process": ELSEWHERE, "age": 20}, "running", " on here; 2"),
             ({"outcome": "failed", "message": "lost"}, "failed", "run: failed: lost\n"),
-            ({"outcome": "interrupted", "message": "saved"}, "interrupted", ": saved\n"),
+            ({"outcome": "interrupted", "message": "saved"}, "interrupted", ": saved: resume with"),
+            ({"outcome": "interrupted"}, "interrupted", ": interrupted: resume with "),
             (None, None, "it is not recorded whether it goes on"),
         ],
     )
@@ -110,6 +111,13 @@ class TestConditions:
         assert status.condition == condition
         assert status.goes_on == (condition == "running")
         assert text in text_of(status)
+
+    def test_a_run_that_was_moved_is_resumed_where_it_is_now(self, tmp_path: Path) -> None:
+        part_run(tmp_path / "run", state(outcome="interrupted", message="saved"))
+        moved = (tmp_path / "run").rename(tmp_path / "moved")
+        text = text_of(read_status(moved))
+        assert f"resume with python -m dbsl_tf.train --config {moved}/config.yaml" in text
+        assert str(tmp_path / "run/") not in text
 
     def test_a_finished_run_of_an_earlier_version(self, tmp_path: Path) -> None:
         make_run(tmp_path / "run")

@@ -143,6 +143,14 @@ class TestWaiting:
 
     def test_it_had_not_begun_to_train(self, directory: RunDirectory) -> None:
         assert wait_for_end(directory, state(), pytest.fail) is None
-        earlier = replace(OWN, number=1)
-        write_live_state(directory, state(earlier, outcome="interrupted"))
-        assert wait_for_end(directory, state(), pytest.fail) is None
+        earlier, asked = replace(OWN, number=1), state()
+        before = state(earlier, began=asked.began - 100, outcome="interrupted")
+        write_live_state(directory, before)
+        assert wait_for_end(directory, asked, pytest.fail) is None
+
+    def test_it_was_resumed_at_once(self, directory: RunDirectory) -> None:
+        """As by a supervisor: its end is no longer told, but it had begun."""
+        asked = state(replace(OWN, number=1))
+        resumed = state(began=asked.began + 5)
+        write_live_state(directory, resumed)
+        assert wait_for_end(directory, asked, pytest.fail) == resumed
