@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from dbsl_tf.common.temporary import temporary_folder
 # Keras imports these where they are installed, for parts of it that a training does not use. They
 # take two fifths of the time that importing TensorFlow takes.
 _UNUSED_BY_KERAS = ("matplotlib", "scipy", "sklearn")
+_holding_back = threading.RLock()
 
 
 def import_tensorflow_quietly() -> None:
@@ -91,7 +93,20 @@ def loading_tensorflow_quietly() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Has no effect if a configuration has decided it.
     onednn.apply("auto")
-    with tempfile.TemporaryFile(dir=temporary_folder()) as messages:
+    with _output_held_back():
+        yield
+
+
+@contextmanager
+def output_shown() -> Iterator[None]:
+    """Waits until output is not held back, so that what a thread prints in the context is shown."""
+    with _holding_back:
+        yield
+
+
+@contextmanager
+def _output_held_back() -> Iterator[None]:
+    with _holding_back, tempfile.TemporaryFile(dir=temporary_folder()) as messages:
         sys.stdout.flush()
         sys.stderr.flush()
         kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError, reason_of
+from dbsl_tf.common.quiet import output_shown
 from dbsl_tf.operating.live_state import (
     INTERVAL,
     LiveState,
@@ -95,6 +96,8 @@ class LiveRun:
             if error is not None and outcome == "failed":
                 self._message = self._message or reason_of(error)
             self._write(outcome)
+            # One that came too late is not left lying.
+            take_request(self._directory, self._process)
 
     def doing(
         self,
@@ -130,7 +133,8 @@ class LiveRun:
         # Another request is the same one, unlike a second Ctrl-C.
         self._deaf = True
         self._phase = "stopping"
-        self._report(f"{request.by} has asked the run to stop")
+        with output_shown():
+            self._report(f"{request.by} has asked the run to stop")
         main = threading.main_thread().ident
         assert main is not None
         # Not SIGINT, which is ignored in the background.
@@ -153,7 +157,10 @@ class LiveRun:
         except UserError as error:
             if not self._unwritable:
                 self._unwritable = True
-                self._report(f"warning: {error}: the run goes on, but its status cannot be seen")
+                with output_shown():
+                    self._report(
+                        f"warning: {error}: the run goes on, but its status cannot be seen"
+                    )
 
     def _undo(self) -> None:
         with suppress(OSError):

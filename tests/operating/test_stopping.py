@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dbsl_tf.common import quiet
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.operating import live_run, stopping
 from dbsl_tf.operating.live_run import LiveRun
@@ -80,6 +82,21 @@ class TestRequest:
         (line,) = lines
         assert line.endswith(" has asked the run to stop")
 
+    def test_it_is_told_even_while_output_is_held_back(
+        self,
+        directory: RunDirectory,
+        signals: list[int],
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        """TensorFlow is loaded in the first seconds of a run, and its messages are dropped."""
+        with LiveRun(directory, lambda line: os.write(1, line.encode())) as live:
+            live.doing("waiting for the servers")
+            with quiet._output_held_back():
+                ask_to_stop(directory, state(OWN))
+                wait_until(lambda: not directory.stop_request.exists(), 1)
+            wait_until(lambda: signals, 1)
+        assert " has asked the run to stop" in capfd.readouterr().out
+
     def test_a_run_that_ends_by_itself_does_not_hear_it(
         self, directory: RunDirectory, signals: list[int]
     ) -> None:
@@ -89,6 +106,7 @@ class TestRequest:
             wait_for_renewals(directory)
         assert signals == []
         assert read_live_state(directory).outcome == "finished"
+        assert not directory.stop_request.exists()
 
 
 class TestWhetherItGoesOn:
