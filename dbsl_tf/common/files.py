@@ -108,14 +108,15 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
         path: the file.
         write: writes the file that it is given.
         durable: whether to wait for the disk; without that, a power failure may leave an empty or
-            an earlier file.
+            an earlier file, and no folder is made.
 
     Raises:
         UserError: it cannot be written. An earlier file at `path` is left unchanged.
     """
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        _make_folder(path.parent)
+        if durable:
+            _make_folder(path.parent)
         try:
             # A pipe may have this name, and writing to it would block.
             partial.unlink(missing_ok=True)

@@ -73,6 +73,9 @@ class LiveRun:
         if self._thread is None:
             with suppress(OSError):
                 self._before = self._directory.live.read_bytes()
+            for left in self._directory.live_files_cut_short():
+                with suppress(OSError):
+                    left.unlink()
             self._thread = threading.Thread(target=self._keep, name="live state", daemon=True)
             self._thread.start()
         return self

@@ -34,6 +34,9 @@ def head_lines(status: RunStatus) -> Iterator[str]:
     yield _progress(status)
     if status.evaluation:
         yield f"last evaluation: {_evaluated(status.evaluation)}"
+    absent = [f"worker {w.worker} ({w.absent})" for w in status.workers if w.absent]
+    if absent:
+        yield f"left out: {', '.join(absent)}"
     if status.live and status.live.metrics and status.goes_on:
         yield f"metrics: {status.live.metrics}"
 

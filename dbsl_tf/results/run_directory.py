@@ -159,7 +159,8 @@ class RunDirectory:
                 f"run.dir={self.path} cannot be read ({error.strerror}); choose a directory of "
                 "your own"
             ) from error
-        results = [file for file in files if file not in started]
+        cut_short = set(self.live_files_cut_short())
+        results = [file for file in files if file not in started | cut_short]
         # The next checkpoint removes what a crash cut short.
         if self.checkpoints in files and not all(
             file.match(".*.commit-*.npz") for file in self.checkpoints.iterdir()
@@ -181,6 +182,12 @@ class RunDirectory:
             return True  # It was not written by a run.
         only_faults = all(event["event"] == "fault" for event in lines.events.values())
         return not (lines.events and only_faults) or bool(lines.damaged)
+
+    def live_files_cut_short(self) -> list[Path]:
+        """Returns what is left of live.json and of requests to stop that a crash cut short."""
+        return [
+            f for live in (self.live, self.stop_request) for f in self.path.glob(f".*.{live.name}")
+        ]
 
     def check_has_history(self) -> None:
         """Checks that this is the directory of a run.

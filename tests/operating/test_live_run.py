@@ -99,6 +99,16 @@ def test_a_run_that_cannot_begin_leaves_what_was_there(
     assert content() == before
 
 
+def test_what_a_crash_left_is_removed(directory: RunDirectory) -> None:
+    left = [directory.path / ".123.live.json", directory.path / ".123.stop.json"]
+    for file in left:
+        file.touch()
+    assert not directory.resumes("auto")  # It may be used for a new run.
+    with LiveRun(directory, never):
+        pass
+    assert not any(file.exists() for file in left)
+
+
 def test_the_process_that_took_the_run_over_has_the_last_word(directory: RunDirectory) -> None:
     live = LiveRun(directory, never)
     with live:
@@ -110,14 +120,21 @@ def test_the_process_that_took_the_run_over_has_the_last_word(directory: RunDire
     assert shown(directory) == other
 
 
-def test_a_folder_that_cannot_be_written_is_told_once(directory: RunDirectory) -> None:
+def test_a_file_that_cannot_be_written_is_told_once(directory: RunDirectory) -> None:
+    directory.live.mkdir()
+    lines: list[str] = []
+    with LiveRun(directory, lines.append) as live:
+        live.doing("training")
+        wait_until(lambda: lines, 1)
+    (line,) = lines
+    assert line.startswith(f"warning: {directory.live} cannot be written")
+
+
+def test_a_folder_that_was_removed_does_not_come_back(directory: RunDirectory) -> None:
     lines: list[str] = []
     with LiveRun(directory, lines.append) as live:
         live.doing("training")
         wait_until(directory.live.exists, 1)
-        # In one step: it is being written to.
         directory.path.rename(directory.path.with_name("elsewhere"))
-        directory.path.write_text("a file")
         wait_until(lambda: lines, 1)
-    (line,) = lines
-    assert line.startswith(f"warning: {directory.live} cannot be written")
+    assert not directory.path.exists()

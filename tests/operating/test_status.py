@@ -58,6 +58,7 @@ class TestProgress:
             "last evaluation: epoch 5, test accuracy",
             "metrics: http://127.0.0.1:9100/metrics",
             "12.5 s at its present task",
+            "left out: worker 1 (its port is closed)\n",
             "left out: its port is closed",
             "faults: 1\n  after commit 7: worker 1 is left out",
         ):
