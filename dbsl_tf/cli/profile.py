@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbsl_tf.cli.command_line import config_parser, parse_config
+from dbsl_tf.cli.command_line import CLUSTER_ERROR_STATUS, config_parser, parse_config
+from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.common.printing import print_line
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ DEFAULT_OUTPUT = Path("profile.json")
 def main(arguments: Sequence[str]) -> int:
     """Measures or reads step times, fits them, prints and saves the profile.
 
-    Returns the exit status.
+    A profile that no plan may rest on is not saved. Returns the exit status.
 
     Raises:
         UserError: the command line, the configuration or the CSV file is wrong, or a file
             cannot be written.
+        ClusterError: servers were lost, or what was measured leaves the time model in doubt.
     """
     parser = _parser()
     options = parser.parse_intermixed_args(arguments)
@@ -36,8 +38,10 @@ def main(arguments: Sequence[str]) -> int:
         from dbsl_tf.common.figure_files import check_figure_path
 
         check_figure_path(options.plot)
+    doubt = ""
     if options.from_csv is None:
-        profile, output = _measured(parser, arguments, options)
+        profile, doubt = _measured(parser, arguments, options)
+        output = None if doubt else options.output or DEFAULT_OUTPUT
     else:
         if options.config is not None or options.overrides or options.print_config:
             parser.error(
@@ -47,13 +51,19 @@ def main(arguments: Sequence[str]) -> int:
         from dbsl_tf.profiling.batch_times_file import profile_batch_times
 
         profile, output = profile_batch_times(options.from_csv, options.method), options.output
+    if doubt and options.for_training:
+        return CLUSTER_ERROR_STATUS
+    if profile is None:
+        raise ClusterError(doubt)
     if output is not None:
         profile.save(output)
     if options.plot is not None:
         from dbsl_tf.profiling.figures import plot_profile
 
         plot_profile(profile, options.plot)
-    _show(profile, output, options)
+    _show(profile, output, doubt, options)
+    if doubt:
+        raise ClusterError(doubt)
     return 0
 
 
@@ -88,13 +98,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="draw points and fits to a .png, .svg or .pdf file",
     )
+    # The training command measures with it: only what a plan needs, and it tells of a doubt itself.
+    parser.add_argument("--for-training", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print only one JSON object")
     return parser
 
 
 def _measured(
     parser: argparse.ArgumentParser, arguments: Sequence[str], options: argparse.Namespace
-) -> tuple[Profile, Path]:
+) -> tuple[Profile | None, str]:
+    """Returns the profile, if there is one, and why no plan may rest on it; empty: one may."""
     _, config = parse_config(parser, arguments)
     from dbsl_tf.cluster.crowding import warn_of_crowding
     from dbsl_tf.cluster.gpus import claim_gpu
@@ -104,8 +117,7 @@ def _measured(
     from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.data.configured import prepare_missing
 
-    output = options.output or DEFAULT_OUTPUT
-    check_writable(output)
+    check_writable(options.output or DEFAULT_OUTPUT)
     task = task_from_environment(os.environ)
     claim_gpu(task)
     if task is None:
@@ -121,10 +133,17 @@ def _measured(
 
         choice = settle_precision(settings, options.config, options.overrides, report)
         settings = settings.with_precision(choice.precision)
-    return profile_cluster(settings, report, method=options.method), output
+    outcome = profile_cluster(settings, report, options.method, options.for_training)
+    if outcome.doubt is None:
+        return outcome.profile, ""
+    return outcome.profile, (
+        f"no profile is written: {outcome.doubt}; what was measured is kept in {outcome.kept}, and "
+        "the next measurement goes on from it: measure on an idle machine, or for longer "
+        "(profile.seconds). Training without a time model begins with equal shares"
+    )
 
 
-def _show(profile: Profile, output: Path | None, options: argparse.Namespace) -> None:
+def _show(profile: Profile, output: Path | None, doubt: str, options: argparse.Namespace) -> None:
     if options.json:
         print(profile.to_json(), end="")
         return
@@ -136,6 +155,8 @@ def _show(profile: Profile, output: Path | None, options: argparse.Namespace) ->
     print_profile(profile, console)
     if options.plot is not None:
         print_line(console, f"figure: {options.plot}")
+    if doubt:
+        return
     if output is None:
         advice = "to use it in a configuration, add --output profile.json"
     else:

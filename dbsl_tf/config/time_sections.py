@@ -85,5 +85,9 @@ class ProfileSection(Section):
         },
     )
     seconds: float = Field(
-        120.0, gt=0, le=LONGEST_WAIT, description="seconds that measuring one resolution may take"
+        120.0,
+        gt=0,
+        le=LONGEST_WAIT,
+        description="most seconds to spend on measuring one resolution, once the workers have "
+        "loaded the network; what has been measured by then counts",
     )

@@ -72,8 +72,9 @@ class StreamCursors:
 class ActivePlans:
     """Finds the plan in force in each epoch, and reports if workers are not as fast as planned.
 
-    With `dual_batch.replan` a plan that no longer fits is replaced at the start of an epoch;
-    without, the drift is reported, and so is its end. Not thread-safe.
+    With `dual_batch.replan`, and in a run that has no time model to rely on, a plan that no longer
+    fits is replaced at the start of an epoch; else the drift is reported, and so is its end. Not
+    thread-safe.
 
     Args:
         run: whose schedule is followed.
@@ -94,7 +95,7 @@ class ActivePlans:
         }
         self._batches = dict(run.batches)
         self._activate = activate
-        self._replan = run.settings.dual_batch.replan
+        self._replan = run.settings.dual_batch.replan or run.provisional
         self._report = report
         self._active: dict[int, ActivePlan] = {}
         self._newest_epoch = 0

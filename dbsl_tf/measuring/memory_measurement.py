@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -10,13 +11,13 @@ from pydantic import ByteSize
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.engine.engine import Engine
+from dbsl_tf.measuring.affordable_sizes import thinned
 from dbsl_tf.measuring.memory_reading import MemoryReading, worker_memory
 from dbsl_tf.measuring.timed_runs import Report, TimedRuns
 from dbsl_tf.profiling.measurement import MemorySample
 from dbsl_tf.profiling.memory_growth import next_batch
 
 _WARM_UP_STEPS = 2
-_MOST_SECONDS = 20.0  # for the sizes beyond the timed ones
 # The share of the free memory to use; other programs need some of it.
 _SAFE_PART = 0.7
 
@@ -43,22 +44,42 @@ class MemoryMeasurement:
         self._seconds_per_sample = 1e-3  # until it is known
         self.samples: list[MemorySample] = []
 
-    def warm_up(self, sizes: Sequence[int]) -> dict[int, float]:
-        """Trains with each of `sizes`, in increasing order.
+    def warm_up(self, sizes: Sequence[int], most_seconds: float = math.inf) -> dict[int, float]:
+        """Trains with `sizes`, or with as many of them as there is time for.
+
+        The first steps with a size may cost seconds, however small it is. So the first size shows
+        how many others there is time for, which are spread over all.
+
+        Args:
+            sizes: in increasing order.
+            most_seconds: how long it may take; two sizes are trained with in any case.
 
         Returns:
             Approximate seconds of a step, by size.
         """
-        self._load([size for size in sizes for _ in range(2)])
-        return {size: self._train(size) for size in sizes}
+        began = time.monotonic()
+        self._load([sizes[0]] * 2)
+        seconds = {sizes[0]: self._train(sizes[0])}
+        each = time.monotonic() - began
+        others = thinned(sizes[1:], max(1, int(min(len(sizes), most_seconds / each - 1))))
+        if others:
+            self._load([size for size in others for _ in range(2)])
+        for size in others:
+            # A step takes longer by the number of samples at most.
+            expected = 2 * _WARM_UP_STEPS * size * self._seconds_per_sample
+            if len(seconds) > 1 and time.monotonic() - began + expected > most_seconds:
+                break
+            seconds[size] = self._train(size)
+        return seconds
 
-    def extend(self, budget: int | None, report: Report) -> None:
+    def extend(self, budget: int | None, most_seconds: float, report: Report) -> None:
         """Continues with larger sizes for some seconds, to check the prediction near the limit.
 
         It stops below the budget and below a safe share of the free memory.
 
         Args:
             budget: bytes that a worker may use in total; None: all that is free.
+            most_seconds: how long it may take.
             report: called with one line on each thing it does.
         """
         free = self.free_bytes()
@@ -71,7 +92,7 @@ class MemoryMeasurement:
         began = time.monotonic()
         while (size := next_batch(peaks, limit)) is not None:
             expected = 2 * _WARM_UP_STEPS * size * self._seconds_per_sample
-            if time.monotonic() - began + expected > _MOST_SECONDS:
+            if time.monotonic() - began + expected > most_seconds:
                 report(f"memory of batches from {size} up is predicted: no time to measure it")
                 return
             report(f"memory of batches of {size}, at most {limit.to('MiB'):,.0f} MiB a worker")

@@ -9,6 +9,7 @@ import numpy as np
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.measuring.operating_sizes import operating_mixes, operating_sizes
+from dbsl_tf.measuring.time_budget import TimeBudget
 from dbsl_tf.measuring.timed_runs import Report, Round, RunPair, TimedRuns, steps_of
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.fitting import combined, profile_measurements
@@ -28,7 +29,8 @@ def time_operating_points(
     settings: RunSettings,
     runs: TimedRuns,
     scan: Sequence[Round],
-    seconds: float,
+    before: Sequence[Round],
+    budget: TimeBudget,
     report: Report,
 ) -> tuple[list[Round], list[Round]]:
     """Times the batch sizes of the plan that follows from a scan, alternating in short rounds.
@@ -40,12 +42,13 @@ def time_operating_points(
         settings: the settings of the plan.
         runs: timed runs on the cluster, at one resolution.
         scan: the earlier measurements.
-        seconds: the time to spend.
+        before: rounds of such sizes from an earlier measurement.
+        budget: the time to spend, which has begun.
         report: called with one line on each thing it does.
 
     Returns:
         The scan, and the rounds with the final sizes; rounds with other sizes are added to the
-        scan. There are no rounds if there is only one size.
+        scan. There are no rounds if there is only one size, or no time for two of them.
 
     Raises:
         ClusterError: the workers would not run at the same time.
@@ -53,25 +56,34 @@ def time_operating_points(
     """
     scanned = sorted({step.batch for step in steps_of(scan)})
     if len(scanned) < 2:
-        return list(scan), []
+        return [*scan, *before], []
 
     def next_sizes(operating: Sequence[Round]) -> tuple[Profile, tuple[int, int]]:
         profile = profile_measurements({None: measurement_of(scan, operating)}, {}, {})
         models = _time_models(profile, runs.workers)
         return profile, operating_sizes(settings, models, scanned, runs.resolution)
 
-    def time_sizes(profile: Profile, sizes: tuple[int, int], seconds: float) -> list[Round]:
+    def time_sizes(profile: Profile, sizes: tuple[int, int], share: float) -> list[Round]:
         mixes = operating_mixes(runs.workers, settings.dual_batch.small_workers, sizes)
-        pairs = [_pair(profile, mix) for mix in mixes]
-        return runs.time_rounds(pairs, seconds, report, "batches of {} and {}".format(*sizes))
+        seconds = [_step_seconds(profile, mix) for mix in mixes]
+        pairs = [RunPair.lasting(_PAIR_SECONDS, *both) for both in zip(mixes, seconds)]
+        part = budget.part(share)
+        if sum(map(RunPair.double_round_seconds, pairs, seconds)) > part.left:
+            return []
+        return runs.time_rounds(pairs, part, report, "batches of {} and {}".format(*sizes))
 
-    profile, sizes = next_sizes([])
-    first = time_sizes(profile, sizes, _FIRST_PART * seconds)
+    first = list(before)
+    if not first:
+        profile, sizes = next_sizes([])
+        first = time_sizes(profile, sizes, _FIRST_PART)
+    else:
+        sizes = _sizes_of(first)
     profile, (small, large) = next_sizes(first)
-    if abs(small / sizes[0] - 1) <= _MOVED:
-        return list(scan), first + time_sizes(profile, sizes, (1 - _FIRST_PART) * seconds)
-    second = time_sizes(profile, (small, large), (1 - _FIRST_PART) * seconds)
-    return [*scan, *first], second
+    if large == sizes[1] and abs(small / sizes[0] - 1) <= _MOVED:
+        return list(scan), first + time_sizes(profile, sizes, 1.0)
+    second = time_sizes(profile, (small, large), 1.0)
+    # The rounds that there are count as such.
+    return ([*scan, *first], second) if second else (list(scan), first)
 
 
 def measurement_of(scan: Sequence[Round], operating: Sequence[Round]) -> Measurement:
@@ -83,12 +95,17 @@ def measurement_of(scan: Sequence[Round], operating: Sequence[Round]) -> Measure
     )
 
 
-def _pair(profile: Profile, mix: Sequence[int]) -> RunPair:
-    """Returns a pair of runs of a mix that all workers end together, by their times so far."""
+def _sizes_of(rounds: Sequence[Round]) -> tuple[int, int]:
+    batches = [step.batch for step in steps_of(rounds)]
+    return min(batches), max(batches)
+
+
+def _step_seconds(profile: Profile, mix: Sequence[int]) -> list[float]:
+    """Returns how long a step of each worker takes in a mix, by the times so far."""
     times = profile.fits[0]
     points = {worker.worker: worker.points for worker in times.workers}
     measured = [_seconds_at(points.get(i, times.points), size) for i, size in enumerate(mix)]
-    return RunPair.lasting(_PAIR_SECONDS, mix, plausible_seconds(mix, measured))
+    return plausible_seconds(mix, measured)
 
 
 def plausible_seconds(sizes: Sequence[int], measured: Sequence[float]) -> list[float]:

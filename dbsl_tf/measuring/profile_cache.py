@@ -48,6 +48,15 @@ def cache_path(
     return user_cache_folder() / "profiles" / name
 
 
+def measurements_path(profile: Path) -> Path:
+    """Returns the file for what was measured for a profile that could not be made yet.
+
+    Args:
+        profile: `cache_path` of the run.
+    """
+    return profile.parents[1] / "measurements" / profile.name
+
+
 def precision_path(profile: Path, large_batch: int) -> Path:
     """Returns the file for the precision that `compute.precision: auto` chose.
 

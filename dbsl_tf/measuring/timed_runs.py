@@ -11,6 +11,7 @@ from typing import Any
 from dbsl_tf.common.errors import ClusterError
 from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult
 from dbsl_tf.coordinator.components import Components
+from dbsl_tf.measuring.time_budget import TimeBudget
 from dbsl_tf.profiling.measurement import OverheadSample, StepSample
 
 Report = Callable[[str], None]
@@ -67,6 +68,17 @@ class RunPair:
             long_steps=tuple(2 * steps for steps in self.long_steps),
         )
 
+    def double_round_seconds(self, step_seconds: Sequence[float]) -> float:
+        """Returns about how long the pair takes twice, as often as it is timed at least.
+
+        Args:
+            step_seconds: approximate seconds of a step of each worker.
+        """
+        steps = zip(self.short_steps, self.long_steps)
+        return 2 * max(
+            (short + long) * seconds for (short, long), seconds in zip(steps, step_seconds)
+        )
+
     def sizes_of(self, worker: int) -> list[int]:
         """Returns the sizes of a worker's batches in both runs, one after the other."""
         return [self.batches[worker]] * (self.short_steps[worker] + self.long_steps[worker])
@@ -92,12 +104,20 @@ class TimedRuns:
         components: the components of the cluster.
         resolution: one of the run's resolutions.
         learning_rate: used in the steps; nothing is merged, so the weights do not change.
+        keep: called with the times of each pair of runs as soon as it is done.
     """
 
-    def __init__(self, components: Components, resolution: int, learning_rate: float) -> None:
+    def __init__(
+        self,
+        components: Components,
+        resolution: int,
+        learning_rate: float,
+        keep: Callable[[Sequence[StepSample], Sequence[OverheadSample]], None] = lambda *_: None,
+    ) -> None:
         self._components = components
         self.workers = components.engine.workers
         self._learning_rate = learning_rate
+        self._keep = keep
         self.resolution = resolution
         self._slots = [components.shared_model.new_slot() for _ in range(self.workers)]
         self._batches: Any = None
@@ -144,9 +164,9 @@ class TimedRuns:
         )
 
     def time_rounds(
-        self, pairs: Sequence[RunPair], seconds: float, report: Report, what: str
+        self, pairs: Sequence[RunPair], budget: TimeBudget, report: Report, what: str
     ) -> list[Round]:
-        """Times the pairs forwards, backwards, forwards and so on for about `seconds`.
+        """Times the pairs forwards, backwards, forwards and so on.
 
         Successive rounds run in opposite orders, so that a machine that gradually becomes slower or
         faster favours none of the pairs. There are at least two rounds. If many workers share
@@ -154,20 +174,22 @@ class TimedRuns:
         longer.
 
         Args:
-            pairs: the pairs of each round.
-            seconds: the time to spend.
+            pairs: the pairs of each round; see `double_round_seconds`.
+            budget: the time to spend, which has begun.
             report: called with one line at each forward round.
             what: what is timed, for `report`.
+
+        Returns:
+            The rounds; none if the workers did not run at the same time until the time was over.
 
         Raises:
             ClusterError: the workers would not run at the same time.
         """
         rounds: list[Round] = []
-        began, failures = time.monotonic(), 0
+        failures = 0
         self._load_there_and_back(pairs)
-        while not rounds or _another_fits(time.monotonic() - began, len(rounds) / 2, seconds):
-            passed = time.monotonic() - began
-            report(f"{what}, round {len(rounds) + 1}: {passed:.0f} of about {seconds:.0f} s")
+        while not rounds or _another_fits(budget.spent, len(rounds) / 2, budget.seconds):
+            report(f"{what}, round {len(rounds) + 1}")
             both = [
                 done for order in (pairs, pairs[::-1]) if (done := self._round(order)) is not None
             ]
@@ -178,6 +200,8 @@ class TimedRuns:
                         "the workers do not run at the same time: one is hung or dead; restart "
                         "its server, and measure again"
                     )
+                if budget.left == 0:
+                    return rounds
                 pairs = [pair.longer() for pair in pairs]
                 # The input pipelines are no longer at their start.
                 self._load_there_and_back(pairs)
@@ -205,6 +229,7 @@ class TimedRuns:
                 step, overhead = _samples(worker, pair, short[worker], long[worker])
                 steps.append(step)
                 overheads.append(overhead)
+            self._keep(steps[-self.workers :], overheads[-self.workers :])
         return Round(tuple(steps), tuple(overheads))
 
 

@@ -49,6 +49,8 @@ class Measurement:
             None: unknown.
         evaluation_seconds: an evaluation on the whole test set; None: not measured.
         merge_seconds: one merge into the global model; None: not measured.
+        warm_up: the first steps of each size, with what is paid once in them. Nothing is fitted to
+            them; where there is nothing else, they tell roughly how long steps take.
     """
 
     steps: tuple[StepSample, ...]
@@ -58,3 +60,4 @@ class Measurement:
     free_bytes: int | None = None
     evaluation_seconds: float | None = None
     merge_seconds: float | None = None
+    warm_up: tuple[StepSample, ...] = ()

@@ -154,22 +154,31 @@ class Profile:
             f"trained with {typed('profile')}"
         )
 
-    def time_models(self, workers: int, resolution: int | None = None) -> tuple[TimeModel, ...]:
-        """Returns the time model of each worker, by index.
+    def fits_of(
+        self, workers: int, resolution: int | None = None
+    ) -> tuple[WorkerTimes, ...] | tuple[ResolutionTimes, ...]:
+        """Returns the fit that counts for each worker, by index.
 
         Each has its own where the profile has as many workers and the lines of two of them differ
         by more than their confidence intervals at an end of `fitted_range`. Else they cannot be
         distinguished, and all have the mean, which more measurements support.
 
         Raises:
-            UserError: no fit for the resolution (as `resolution_times`), or one that no plan can
-                be made from, as its a or b is not above 0.
+            UserError: no fit for the resolution (as `resolution_times`).
         """
         all_workers = self.resolution_times(resolution)
         own = all_workers.workers
         unlike = len(own) == workers and any(_unlike(*pair) for pair in combinations(own, 2))
-        chosen = own if unlike else (all_workers,) * workers
-        return tuple(_time_model(times) for times in chosen)
+        return own if unlike else (all_workers,) * workers
+
+    def time_models(self, workers: int, resolution: int | None = None) -> tuple[TimeModel, ...]:
+        """Returns the time model of each worker, by index; see `fits_of`.
+
+        Raises:
+            UserError: no fit for the resolution (as `resolution_times`), or one that no plan can
+                be made from, as its a or b is not above 0.
+        """
+        return tuple(_time_model(times) for times in self.fits_of(workers, resolution))
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the JSON values of profile.json; seconds, samples and bytes throughout."""

@@ -10,6 +10,7 @@ from dbsl_tf.config.progressive_section import stage_ends
 from dbsl_tf.config.registries import LEARNING_RATES
 from dbsl_tf.data.configured import epoch_samples
 from dbsl_tf.planning import TimeModel
+from dbsl_tf.planning.cautious import CautiousStart
 from dbsl_tf.resolved.images import with_images
 from dbsl_tf.resolved.run import ResolvedRun
 from dbsl_tf.resolved.settings import ModelSettings, RunSettings, TimeSource
@@ -52,6 +53,45 @@ def resolve(
         kept, batches = time_models_of(settings), None
     settled = dict(batches or {})
     return ResolvedRun(settings, kept, settings.schedule(kept, settled), settled)
+
+
+def resolve_cautiously(
+    config: Config,
+    samples: int | None = None,
+    seconds_per_sample: Mapping[int, float] | None = None,
+    kept: Mapping[int, Sequence[TimeModel]] | None = None,
+    batches: Mapping[int, tuple[int, ...]] | None = None,
+) -> ResolvedRun:
+    """Returns the run that a configuration describes, where there is no time model to rely on.
+
+    Args:
+        config: the configuration.
+        samples: in an epoch; None: those of its data, see `epoch_samples`.
+        seconds_per_sample: about how long a sample takes at each resolution where that is known.
+        kept, batches: those that the run has come to, from a checkpoint; used together, and if they
+            are for the run's resolutions.
+
+    Raises:
+        UserError: the data cannot be counted, or there are fewer samples than workers.
+    """
+    settings = settings_of(config, samples)
+    starts = {
+        part.resolution: CautiousStart.of(
+            settings.cluster.workers,
+            settings.dual_batch.small_workers,
+            part.large_batch,
+            (seconds_per_sample or {}).get(part.resolution),
+        )
+        for part in settings.resolutions
+    }
+    models = {resolution: start.time_models for resolution, start in starts.items()}
+    settled = {resolution: start.batches for resolution, start in starts.items()}
+    if kept and batches and kept.keys() == batches.keys() == models.keys():
+        models = {resolution: tuple(mine) for resolution, mine in kept.items()}
+        settled = dict(batches)
+    return ResolvedRun(
+        settings, models, settings.schedule(models, settled), settled, provisional=True
+    )
 
 
 def settings_of(config: Config, samples: int | None = None) -> RunSettings:

@@ -19,9 +19,12 @@ class ResolvedRun:
         schedule: what every worker trains in every epoch.
         batches: of each worker, for each resolution at which they are settled, so that its time
             models decide on the shares alone.
+        provisional: whether there is no time model to rely on: `time_models` only serve for a
+            first plan, and the shares follow what is observed.
     """
 
     settings: RunSettings
     time_models: Mapping[int, Sequence[TimeModel]]
     schedule: TrainingSchedule
     batches: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    provisional: bool = False

@@ -16,9 +16,16 @@ from dbsl_tf.config import Config
 from dbsl_tf.config.registries import MODELS
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.training_data import TrainingData
+from dbsl_tf.measuring.found_times import FoundTimes, find_times
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.profiling.precision_choice import PrecisionChoice
-from dbsl_tf.resolved import ResolvedRun, RunSettings, resolve, settings_of
+from dbsl_tf.resolved import (
+    ResolvedRun,
+    RunSettings,
+    resolve,
+    resolve_cautiously,
+    settings_of,
+)
 from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
@@ -50,6 +57,7 @@ class Run:
         history: its records; while it is open, no other process can continue the run.
         changes: how the configuration has changed since the checkpoint, in words.
         precision_choice: what `compute.precision: auto` chose; None: the precision was given.
+        doubt: why there is no time model to rely on, in words; empty: there is one.
     """
 
     config: Config
@@ -60,6 +68,7 @@ class Run:
     history: History
     changes: Sequence[str]
     precision_choice: PrecisionChoice | None = None
+    doubt: str = ""
 
     def to_yaml(self) -> str:
         """Returns the configuration to store, in which auto stays auto."""
@@ -72,6 +81,8 @@ class Run:
         values = {**schedule.plain.as_dict(), **schedule.as_dict()}
         if self.precision_choice:
             values["precision_choice"] = self.precision_choice.as_dict()
+        if self.doubt:
+            values["without_time_model"] = self.doubt
         return values
 
 
@@ -161,7 +172,15 @@ def _begin_or_resume(
         config = config.with_precision(choice.precision)
     else:
         choice = None
-    config = _with_time_model(config, samples, source, report)
+    resumes_without = before is not None and checkpoint and not _times_are_known(before, samples)
+    if resumes_without and not _times_are_known(config, samples):
+        # It has come to know its workers.
+        times = FoundTimes(doubt="as when the run began")
+    else:
+        times = _times(config, samples, source, report)
+    if times.profile is not None:
+        section = config.time_model.model_copy(update={"profile": times.profile})
+        config = config.model_copy(update={"time_model": section})
     kept = batches = None
     if before is not None and checkpoint and _time_source(before) == _time_source(config):
         kept = {
@@ -170,8 +189,14 @@ def _begin_or_resume(
         }
         if before.dual_batch == config.dual_batch:
             batches = checkpoint.batches
-    resolved = resolve(config, samples, kept, batches)
-    return Run(config, resolved, directory, checkpoints, checkpoint, history, changed, choice)
+    if times.doubt:
+        resolved = resolve_cautiously(config, samples, times.seconds_per_sample, kept, batches)
+        report(_without_time_model(resolved, times.doubt))
+    else:
+        resolved = resolve(config, samples, kept, batches)
+    return Run(
+        config, resolved, directory, checkpoints, checkpoint, history, changed, choice, times.doubt
+    )
 
 
 def _transform(run: Run, data: TrainingData) -> dict[str, Any]:
@@ -223,17 +248,30 @@ def _settled_precision(
     return settle_precision(settings, source.file, source.overrides, report)
 
 
-def _with_time_model(
+def _times_are_known(config: Config, samples: int) -> bool:
+    return settings_of(config, samples).time_source.is_known
+
+
+def _times(
     config: Config, samples: int, source: Source, report: Callable[[str], None]
-) -> Config:
-    """Returns the configuration, with a profile of this hardware if it has no time model."""
+) -> FoundTimes:
+    """Returns where the time models are, after measuring them if the configuration has none."""
     settings = settings_of(config, samples)
     if settings.time_source.is_known:
         warn_of_unsuitable_profile(settings)
-        return config
-    from dbsl_tf.measuring.profile_cluster import cached_profile
+        return FoundTimes(config.time_model.profile)
+    found = find_times(settings, source.file, source.overrides, report)
+    if found.profile is not None:
+        warn_of_unsuitable_profile(settings.with_profile(found.profile))
+    return found
 
-    path = cached_profile(settings, source.file, source.overrides, report)
-    warn_of_unsuitable_profile(settings.with_profile(path))
-    section = config.time_model.model_copy(update={"profile": path})
-    return config.model_copy(update={"time_model": section})
+
+def _without_time_model(run: ResolvedRun, doubt: str) -> str:
+    """Returns how a run trains without a time model, in a line."""
+    sizes = ", ".join(
+        " and ".join(map(str, sorted(set(batches)))) for batches in run.batches.values()
+    )
+    return (
+        f"no time model ({doubt}): training begins with equal shares in batches of {sizes}, and "
+        "divides epochs anew by what it observes of the workers"
+    )

@@ -64,15 +64,18 @@ class TrainCommandTest(TinyRunCase):
         overrides = [
             "time_model.a=null",
             "time_model.b=null",
-            "profile.seconds=2",
-            "profile.memory_budget=400MiB",
+            "profile.seconds=60",
             "schedule.epochs=1",
             "dual_batch.extra_time_ratio=1.01",
             "compute.precision=auto",
         ]
         status, output, errors = self.finish(self.start(*overrides))
         self.assertEqual((status, errors), (0, ""))
-        self.assertIn("no time_model in the configuration: measuring it first, about 2 s", output)
+        self.assertIn(
+            "no time_model in the configuration: measuring it first, at most about", output
+        )
+        if "no time model (" in output:
+            self.skipTest("other work on this machine left the times in doubt")
         (profile,) = (self.folder / "cache" / "dbsl_tf" / "profiles").iterdir()
         kept = profile.read_bytes()
         plan = json.loads((self.run / "plan.json").read_text())
@@ -90,6 +93,32 @@ class TrainCommandTest(TinyRunCase):
         self.assertNotIn("measuring it", output)
         self.assertEqual(profile.read_bytes(), kept)
         self.assertEqual(json.loads((self.run / "plan.json").read_text()), plan)
+
+    @pytest.mark.slow
+    def test_without_a_time_model_and_without_the_time_to_measure_one_it_trains(self):
+        """In equal shares, also after it was interrupted; nothing is taken for a profile."""
+        overrides = [
+            "time_model.a=null",
+            "time_model.b=null",
+            "profile.seconds=0.5",
+            "schedule.epochs=3",
+        ]
+        status, output, errors = self.finish(self.start(*overrides))
+        self.assertEqual((status, errors), (0, ""))
+        self.assertRegex(output, "no time model [(].+[)]: training begins with equal shares in ba")
+        self.assertFalse((self.folder / "cache" / "dbsl_tf" / "profiles").exists())
+        plan = json.loads((self.run / "plan.json").read_text())
+        self.assertTrue(plan["without_time_model"])
+        self.assertEqual((plan["small_samples"], plan["large_samples"]), (150, 150))
+        self.assertEqual((plan["small_batch"], plan["large_batch"]), (12, 50))
+        self.check_every_commit_counts_once(6)
+
+        # Nothing is measured again where a run goes on.
+        status, output, errors = self.finish(self.start(*overrides, "schedule.epochs=4"))
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("no time model (as when the run began): training begins with equal", output)
+        self.assertNotIn("measuring it first", output)
+        self.check_every_commit_counts_once(8)
 
     def test_the_hybrid_changes_resolution_with_the_epochs_of_its_plan(self):
         progressive = [

@@ -8,7 +8,7 @@ import pytest
 
 from dbsl_tf.config import load_config
 from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
-from dbsl_tf.resolved import resolve
+from dbsl_tf.resolved import resolve, resolve_cautiously
 from dbsl_tf.results.records import DriftRecord
 from tests.support.records import commit_record
 
@@ -78,6 +78,22 @@ class TestActivePlans:
         run = resolve(config, kept=plans.time_models, batches=plans.batches)
         assert run.schedule.plans[24] == after.plan
         assert run.schedule.plans[32] == resolve(config).schedule.plans[32]
+
+    def test_a_run_without_a_time_model_follows_what_it_observes(self):
+        config = load_config(CONFIG, ["dual_batch.replan=false"])
+        run = resolve_cautiously(config, seconds_per_sample={24: 0.002})
+        plans = ActivePlans(run, self.make, self.told.append)
+        before = plans.at(1, 0)
+        assert {worker.samples for worker in before.plan.workers} == {12_500}
+        assert plans.batches == run.batches
+        self.observe(plans, before, slow=2.0)
+        after = plans.at(2, 4)
+        assert after.plan.workers[0].samples < 0.6 * after.plan.workers[1].samples
+        assert [w.batch for w in after.plan.workers] == [w.batch for w in before.plan.workers]
+        # So does the run that goes on from its checkpoint.
+        again = resolve_cautiously(config, kept=plans.time_models, batches=plans.batches)
+        assert again.schedule.plans[24] == after.plan
+        assert again.provisional
 
     def test_workers_that_are_all_slow_alike_keep_their_plan(self):
         plans = self.plans(replan=True)

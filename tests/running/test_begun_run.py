@@ -105,7 +105,7 @@ class TestFailure(TrainingRunCase):
         (self.folder / "file").touch()
         self.directory = RunDirectory(self.folder / "file" / "run")
         with (
-            mock.patch("dbsl_tf.running.begun_run._with_time_model") as measuring,
+            mock.patch("dbsl_tf.running.begun_run._times") as measuring,
             pytest.raises(UserError, match="cannot be created or written"),
         ):
             self.begin("time_model.a=null", "time_model.b=null")
@@ -114,7 +114,7 @@ class TestFailure(TrainingRunCase):
     def test_a_run_that_cannot_begin_leaves_nothing(self):
         for failure in (UserError("no"), KeyboardInterrupt()):
             with (
-                mock.patch("dbsl_tf.running.begun_run._with_time_model", side_effect=failure),
+                mock.patch("dbsl_tf.running.begun_run._times", side_effect=failure),
                 pytest.raises(type(failure)),
             ):
                 self.begin()
