@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,18 +20,20 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def check_figure_path(path: Path, option: str = "--plot") -> None:
+def check_figure_path(path: Path, option: str = "--plot", also: Sequence[str] = ()) -> None:
     """Checks that a figure can be written to `path`, before a long computation begins.
 
     Args:
         path: the file to check.
         option: the command-line option that gave it.
+        also: suffixes that are allowed beside those of figures.
 
     Raises:
         UserError: its suffix is not that of a known format, or it cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{option} is {path}; give a name that ends with {', '.join(FORMATS)}")
+    formats = (*FORMATS, *also)
+    if path.suffix.lower() not in formats:
+        raise UserError(f"{option} is {path}; give a name that ends with {', '.join(formats)}")
     check_writable(path)
 
 

@@ -11,7 +11,7 @@ from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.reporting.comparison import Group, spread_of
 from dbsl_tf.reporting.recorded_run import Evaluation, MiniEpoch, RecordedRun
 
-ACCURACY, LOSS = "accuracy", "loss"
+ACCURACY, LOSS, LEARNING_RATE = "accuracy", "loss", "learning rate"
 Against = Literal["epoch", "time"]
 
 
@@ -64,6 +64,8 @@ def drawn_metrics(runs: Sequence[RecordedRun]) -> list[str]:
 
 def run_curves(run: RecordedRun, metric: str, against: Against) -> list[Curve]:
     """Returns the curves of one run: of its evaluations, and during training for each role."""
+    if metric == LEARNING_RATE:
+        return _learning_rates(run, against)
     curves = []
     for label, evaluations in (("validation", run.validations), ("test", run.evaluations)):
         points = [
@@ -77,6 +79,37 @@ def run_curves(run: RecordedRun, metric: str, against: Against) -> list[Curve]:
         curve = _training_curve(run, role, metric, against)
         if curve.x:
             curves.append(curve)
+    return curves
+
+
+def _learning_rates(run: RecordedRun, against: Against) -> list[Curve]:
+    """Returns the learning rate from mini-epoch to mini-epoch; one curve if it is that of both."""
+    roles: dict[str, list[MiniEpoch]] = {
+        role: [m for m in run.mini_epochs if m.role == role] for role in ROLES
+    }
+    by_epoch = [{(m.epoch, m.learning_rate) for m in own} for own in roles.values() if own]
+    if all(found == by_epoch[0] for found in by_epoch):
+        roles = {"": list(run.mini_epochs)}
+    curves = []
+    for role, own in roles.items():
+        spans = sorted(
+            (m.begin, m.end, m.learning_rate)
+            if against == "time"
+            else ((m.commit - 1) / run.workers, m.commit / run.workers, m.learning_rate)
+            for m in own
+            if m.learning_rate is not None
+        )
+        if not spans:
+            continue
+        points: list[tuple[float, float]] = []
+        for begin, _, rate in spans:
+            if not points or points[-1][1] != rate:
+                # It holds up to the next one.
+                points += [(begin, points[-1][1])] if points else []
+                points.append((begin, rate))
+        points.append((max(end for _, end, _ in spans), points[-1][1]))
+        label = f"learning rate, {role} batches" if role else LEARNING_RATE
+        curves.append(Curve(label, tuple(x for x, _ in points), tuple(y for _, y in points)))
     return curves
 
 

@@ -49,3 +49,12 @@ def median_and_range(values: Range | None, digits: int = 3, factor: float = 1.0)
         f"{factor * v:.{digits}f}" for v in (values.median, values.low, values.high)
     )
     return f"{median} ({low} to {high})"
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Returns the seconds in a unit that suits a time span, and the unit's symbol."""
+    if seconds > 3 * 3600:
+        return 3600.0, "h"
+    if seconds > 5 * 60:
+        return 60.0, "min"
+    return 1.0, "s"

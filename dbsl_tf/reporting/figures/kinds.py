@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.curves import ACCURACY, LOSS, Against
+from dbsl_tf.reporting.curves import ACCURACY, LEARNING_RATE, LOSS, Against
 from dbsl_tf.reporting.figures.balance import draw_balance
 from dbsl_tf.reporting.figures.progress_curves import draw_progress
 from dbsl_tf.reporting.figures.time_model import draw_time_model
@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRIC = "metric"
-CURVES = (ACCURACY, LOSS, METRIC)
+_LEARNING_RATE = "learning-rate"
+CURVES = (ACCURACY, LOSS, _LEARNING_RATE, METRIC)
 KINDS = (*CURVES, "timeline", "time-model", "balance")
+
+
+def drawn(kind: str, metric: str) -> str:
+    """Returns what the curves of a kind of `CURVES` show; see `draw`."""
+    return {METRIC: metric, _LEARNING_RATE: LEARNING_RATE}.get(kind, kind)
 
 
 def draw(
@@ -35,8 +41,8 @@ def draw(
         UserError: the runs have not recorded what the figure shows.
     """
     match kind:
-        case "accuracy" | "loss" | "metric":
-            return draw_progress(groups, metric if kind == METRIC else kind, against)
+        case _ if kind in CURVES:
+            return draw_progress(groups, drawn(kind, metric), against)
         case "timeline":
             return draw_timeline(groups)
         case "time-model":

@@ -112,12 +112,3 @@ def finish_axes(axes: Axes) -> None:
     axes.grid(True, color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def time_unit(seconds: float) -> tuple[float, str]:
-    """Returns the seconds in a unit that suits a time span, and the unit's symbol."""
-    if seconds > 3 * 3600:
-        return 3600.0, "h"
-    if seconds > 5 * 60:
-        return 60.0, "min"
-    return 1.0, "s"

@@ -12,10 +12,10 @@ from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.figures.style import (
     COLUMN,
     add_legend,
-    time_unit,
     wrapped,
 )
 from dbsl_tf.reporting.recorded_run import RecordedRun
+from dbsl_tf.reporting.wording import time_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
