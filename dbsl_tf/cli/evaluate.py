@@ -1,7 +1,7 @@
 """Evaluates a run on its test set: `python -m dbsl_tf.evaluate RUN [--checkpoint N]`.
 
 It computes loss, top-1 and top-5 accuracy, the accuracy of each class and the confusion matrix in
-this process, without a cluster.
+this process, without a cluster. The run's report shows the accuracy of the classes from then on.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.cli.command_line import CommandParser, add_checkpoint_option, use_program_of
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.printing import print_line
+from dbsl_tf.common.printing import print_line, tell
 
 if TYPE_CHECKING:
     from dbsl_tf.data.training_data import TrainingData
     from dbsl_tf.evaluation.scores import ClassScores, Scores
     from dbsl_tf.results.checkpoints import Checkpoint
+    from dbsl_tf.results.run_directory import RunDirectory
     from dbsl_tf.results.stored_run import StoredRun
 
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         print_line(console, f"{options.run} after {checkpoint.commit} commits")
         print_scores(scores, console)
     _write(options, content, scores)
+    _keep(stored.directory, options, content)
     return 0
 
 
@@ -121,6 +123,17 @@ def _evaluate(
         done = progress.of("evaluating", data.test_samples)
         settings = settings_of(stored.config, data.train_samples)
         return evaluate_on_test_set(settings, data, checkpoint.weights, done)
+
+
+def _keep(directory: RunDirectory, options: argparse.Namespace, content: dict[str, Any]) -> None:
+    """Keeps the results in the run's directory, for its report."""
+    # With a thousand classes there would be a million confusions.
+    kept = {name: value for name, value in content.items() if name not in ("run", "confusion")}
+    data = None if options.data is None else str(options.data)
+    try:
+        directory.write_json(directory.evaluation, {**kept, "data": data})
+    except (OSError, UserError) as error:
+        tell(f"warning: the report of {options.run} cannot have these results ({error})")
 
 
 def _write(

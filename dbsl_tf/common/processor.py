@@ -60,11 +60,17 @@ class WorkerProcessor:
         worker: the worker's index.
         processor: the processor of its machine.
         onednn: whether TensorFlow's oneDNN operations are on in its process.
+        host: name of its machine; empty: not known.
+        cores: of its machine; 0: not known.
+        gpus: models of its machine's NVIDIA GPUs.
     """
 
     worker: int
     processor: Processor
     onednn: bool
+    host: str = ""
+    cores: int = 0
+    gpus: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as JSON values."""
@@ -73,6 +79,9 @@ class WorkerProcessor:
             "processor": self.processor.name,
             "instructions": self.processor.instructions,
             "onednn": self.onednn,
+            "host": self.host,
+            "cores": self.cores,
+            "gpus": list(self.gpus),
         }
 
 

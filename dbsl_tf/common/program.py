@@ -10,6 +10,8 @@ from typing import NoReturn
 
 _FOLDER = Path(__file__).resolve().parents[2]  # the one that holds the package
 _SCRIPT = "dbsl"
+# Environment variable: the command line of the program for which this process trains.
+STARTED_BY = "DBSL_TF_STARTED_BY"
 
 
 def typed(command: str = "", *arguments: str) -> str:
@@ -28,6 +30,19 @@ def typed(command: str = "", *arguments: str) -> str:
     else:
         started = f"python -m dbsl_tf.{command}".rstrip(".")
     return " ".join([started, *map(shlex.quote, arguments)])
+
+
+def command_line() -> str:
+    """Returns the command line of this process as a person typed it, quoted as a shell needs it.
+
+    In the process that trains for a user's program it is that of the program.
+    """
+    if STARTED_BY in os.environ:
+        return os.environ[STARTED_BY]
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    if _by_script() or module is None or not module.name.startswith("dbsl_tf."):
+        return shlex.join(sys.orig_argv if not _by_script() else [_SCRIPT, *sys.argv[1:]])
+    return typed(module.name.removeprefix("dbsl_tf."), *sys.argv[1:])
 
 
 def python_module(module: str) -> list[str]:

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.printing import fitted
-from dbsl_tf.common.program import python_module, python_path
+from dbsl_tf.common.program import STARTED_BY, command_line, python_module, python_path
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.running.remote_control import CONTROL
 
@@ -207,7 +207,7 @@ class TrainingProcess:
 def _environment() -> dict[str, str]:
     # Kernels of notebooks set FORCE_COLOR, but show no progress bar that is drawn upon itself.
     kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
-    return {**kept, "PYTHONPATH": python_path()}
+    return {**kept, "PYTHONPATH": python_path(), STARTED_BY: command_line()}
 
 
 def train_in_process(

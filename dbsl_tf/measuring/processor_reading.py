@@ -1,15 +1,21 @@
-"""Reads inside a closure which processor a worker has, and whether oneDNN is on."""
+"""Reads inside a closure what a worker computes on, and whether oneDNN is on."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.processor import CPU_INFO, Processor, WorkerProcessor
 from dbsl_tf.engine.engine import Engine
 
 _KEYS = r"(?i)(model name|flags|features)\s*:.*"
+_CORE = r"processor\s*:\s*\d+"
+_HOST = "/proc/sys/kernel/hostname"
+_GPUS = "/proc/driver/nvidia/gpus/*/information"
+_MODEL = r"Model:\s*(.*)"
 _BYTES = 16_384
 # As calls are short, one worker may take the call meant for another.
 _TRIES = 10
@@ -35,22 +41,46 @@ class ProcessorReading(NamedTuple):
     worker: Any  # int64, its index
     cpu_info: Any  # uint8 [bytes], lines about its first processors, padded with zeros
     onednn: Any  # bool, whether oneDNN operations are on
+    host: Any  # uint8 [bytes], its machine's name, likewise
+    cores: Any  # int64, processors in cpu_info's file
+    gpus: Any  # uint8 [bytes], lines with their models, likewise
 
 
 def worker_processor() -> ProcessorReading:
     """Returns the worker's processor; to be called inside a closure."""
-    return ProcessorReading(Engine.worker_index(), _cpu_info(), _onednn_is_on())
+    return ProcessorReading(Engine.worker_index(), *machine())
 
 
-def _cpu_info() -> tf.Tensor:
+def machine() -> tuple[tf.Tensor, ...]:
+    """Returns all of `ProcessorReading` but the worker, of the machine that runs it."""
+    return (
+        _lines(CPU_INFO, _KEYS, 2),
+        _onednn_is_on(),
+        _lines(_HOST, ".+", 1),
+        _cores(),
+        _lines(_GPUS, _MODEL, -1),
+    )
+
+
+def _lines(files: str, pattern: str, most: int) -> tf.Tensor:
+    """Returns the first lines of files that match a pattern, uint8 [bytes], padded with zeros."""
     text = (
-        tf.data.TextLineDataset(tf.io.matching_files(CPU_INFO))  # none where there is no such file
-        .filter(lambda line: tf.strings.regex_full_match(line, _KEYS))
-        .take(2)
+        _matching(files, pattern)
+        .take(most)
         .reduce(tf.constant(""), lambda text, line: tf.strings.join([text, line, "\n"]))
     )
     # The size of what a closure returns must be known in advance.
     return tf.ensure_shape(tf.io.decode_raw(text, tf.uint8, fixed_length=_BYTES), [_BYTES])
+
+
+def _cores() -> tf.Tensor:
+    return _matching(CPU_INFO, _CORE).reduce(tf.constant(0, tf.int64), lambda count, _: count + 1)
+
+
+def _matching(files: str, pattern: str) -> tf.data.Dataset:
+    lines = tf.data.TextLineDataset(tf.io.matching_files(files))  # none where there is no such file
+    # A file that may not be read is as good as none.
+    return lines.ignore_errors().filter(lambda line: tf.strings.regex_full_match(line, pattern))
 
 
 def _onednn_is_on() -> tf.Tensor:
@@ -69,6 +99,15 @@ def _onednn_is_on() -> tf.Tensor:
 
 
 def _read(reading: ProcessorReading) -> WorkerProcessor:
-    text = bytes(reading.cpu_info).rstrip(b"\0").decode(errors="replace")
-    processor = Processor.of(text.splitlines())
-    return WorkerProcessor(int(reading.worker), processor, bool(reading.onednn))
+    return WorkerProcessor(
+        int(reading.worker),
+        Processor.of(_text(reading.cpu_info).splitlines()),
+        bool(reading.onednn),
+        host=_text(reading.host).strip(),
+        cores=int(reading.cores),
+        gpus=tuple(re.findall(_MODEL, _text(reading.gpus))),
+    )
+
+
+def _text(content: np.ndarray) -> str:
+    return bytes(content).rstrip(b"\0").decode(errors="replace")

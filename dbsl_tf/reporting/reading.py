@@ -24,6 +24,7 @@ from dbsl_tf.results.checked_values import (
     whole_number,
 )
 from dbsl_tf.results.history_lines import records_of
+from dbsl_tf.results.origin import read_starts
 from dbsl_tf.results.records import HistoryRecord, RecordedCommit
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_config import unrecorded
@@ -95,6 +96,8 @@ def read_run(path: Path) -> RecordedRun:
         plan=plan,
         data=read_object(directory, directory.data) if directory.data.exists() else {},
         summary=read_summary(directory) if directory.summary.exists() else {},
+        starts=read_starts(directory),
+        by_class=_by_class(directory),
         mini_epochs=tuple(history.mini_epochs),
         evaluations=tuple(sorted(history.evaluations, key=lambda e: e.commit)),
         validations=tuple(sorted(history.validations, key=lambda e: e.commit)),
@@ -103,6 +106,19 @@ def read_run(path: Path) -> RecordedRun:
         drifts=tuple(history.drifts),
         time_models=time_models,
     )
+
+
+def _by_class(directory: RunDirectory) -> Mapping[str, Any]:
+    """Returns evaluation.json; empty if there is no such file."""
+    if not directory.evaluation.exists():
+        return {}
+    found = read_object(directory, directory.evaluation)
+    try:
+        check_known(found, ("commit", "samples"), ("loss", "accuracy", "top5_accuracy"))
+        _check_table(found, "classes", ("samples",), ("accuracy",))
+    except ValueError as error:
+        raise damaged(directory.evaluation, str(error)) from error
+    return found
 
 
 def _configuration(path: Path) -> tuple[str, dict[str, Any]]:

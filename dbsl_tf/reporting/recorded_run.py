@@ -101,6 +101,8 @@ class RecordedRun:
         plan: the content of plan.json; empty if there is none.
         data: the content of data.json, likewise.
         summary: the content of summary.json, likewise; finished and imported runs have one.
+        starts: how and where it was started, first to last; none if that is not recorded.
+        by_class: what `dbsl evaluate` found last; empty if it was never evaluated so.
         workers: number of workers, n.
         mini_epochs: in the order of their commits, without those that a resumption discarded.
         evaluations: on the test set, likewise.
@@ -118,6 +120,8 @@ class RecordedRun:
     plan: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    starts: Sequence[Mapping[str, Any]] = ()
+    by_class: Mapping[str, Any] = field(default_factory=dict)
     mini_epochs: tuple[MiniEpoch, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     validations: tuple[Evaluation, ...] = ()

@@ -6,24 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbsl_tf.reporting.comparison import Group
-from dbsl_tf.reporting.curves import has_accuracy, other_metrics
+from dbsl_tf.reporting.curves import LEARNING_RATE, has_accuracy, other_metrics
 from dbsl_tf.reporting.figures.balance import draw_balance
+from dbsl_tf.reporting.figures.progress_curves import draw_progress
 from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import PAGE
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
 from dbsl_tf.reporting.measures import Measures, measures
-from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
-from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
-from dbsl_tf.reporting.run_tables import (
+from dbsl_tf.reporting.origin_tables import (
+    accuracy_table,
     class_table,
     compute_part,
     data_table,
-    event_table,
-    happened_part,
-    plan_parts,
+    start_table,
     versions_part,
 )
+from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
+from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
+from dbsl_tf.reporting.run_tables import event_table, happened_part, plan_parts
 from dbsl_tf.reporting.wording import number, percent, seconds
 
 _OPTIMISTIC = "; picked on the test set itself and therefore optimistic"
@@ -51,8 +52,10 @@ class RunSection:
     timeline: FigurePart
     events: Table | None
     curves: Sequence[FigurePart]
+    accuracies: Table | None
     figures: Sequence[FigurePart]
     config_text: str
+    starts: Table | None
     data: Table | None
     classes: Table | None
     compute: Part
@@ -85,7 +88,8 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
             wide=True,
         ),
         events=event_table(run),
-        curves=progress_parts(alone, identifier),
+        curves=[*progress_parts(alone, identifier), _learning_rate(alone, identifier)],
+        accuracies=accuracy_table(run),
         figures=[
             figure_part(
                 lambda: draw_staleness(run),
@@ -104,10 +108,19 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
             ),
         ],
         config_text=run.config_text,
+        starts=start_table(run),
         data=data_table(run) if run.config_text else None,
         classes=class_table(run),
         compute=compute_part(run),
         versions=versions_part(run),
+    )
+
+
+def _learning_rate(alone: Sequence[Group], identifier: str) -> FigurePart:
+    return figure_part(
+        lambda: draw_progress(alone, LEARNING_RATE, "time"),
+        f"{identifier}-learning-rate-time",
+        "Learning rate over training time",
     )
 
 

@@ -1,20 +1,15 @@
-"""Tables about one run: plan, observed times, events, configuration, versions."""
+"""Tables about one run: its plan, observed times and events."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dbsl_tf.reporting.comparison import value_text
 from dbsl_tf.reporting.measures import worker_times
 from dbsl_tf.reporting.parts import Part, Table
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.wording import median_and_range, number
 from dbsl_tf.results.records import DriftRecord
-
-# What data.json has for every class.
-_BY_CLASS = ("class_names", "class_counts")
-_CLASSES_SHOWN = 50
 
 
 def plan_parts(run: RecordedRun) -> list[Part]:
@@ -138,80 +133,6 @@ def _drift_text(drift: DriftRecord) -> str:
     if drift.fits:
         what = "the plan fits again"
     return f"step times relative to the time model: {told}; {what}"
-
-
-def data_table(run: RecordedRun) -> Table | None:
-    """Returns a description of the data; None if it is not recorded."""
-    # A thousand names would crowd out everything else.
-    told = {key: value for key, value in run.data.items() if key not in _BY_CLASS}
-    transform = told.pop("transform", None)
-    if isinstance(transform, Mapping):
-        told |= {f"test images: {key}": value for key, value in transform.items()}
-    data = [(key, value_text(value)) for key, value in told.items()]
-    return Table("The data", (), data, texts=2) if data else None
-
-
-def class_table(run: RecordedRun) -> Table | None:
-    """Returns how many images the classes have, those with the fewest first; None if unknown."""
-    counts = run.data.get("class_counts")
-    if not isinstance(counts, Mapping):
-        return None
-    rows = [(name, *found) for name, found in counts.items() if _are_two_numbers(found)]
-    rows.sort(key=lambda row: row[1])
-    shown = rows[:_CLASSES_SHOWN]
-    fewest = f"; the {len(shown)} of {len(rows)} with the fewest" if len(shown) < len(rows) else ""
-    caption = f"Images of each class{fewest}"
-    return Table(caption, ("class", "training", "test"), shown) if shown else None
-
-
-def _are_two_numbers(value: Any) -> bool:
-    return isinstance(value, list) and [type(number) for number in value] == [int, int]
-
-
-def compute_part(run: RecordedRun) -> Part:
-    """Returns what the workers computed with, which is known for finished runs."""
-    compute = run.summary.get("compute")
-    if not isinstance(compute, Mapping) or "onednn" not in compute:
-        text = "is not recorded" if run.finished else "is recorded when a run is finished"
-        return f"What the workers computed with {text}."
-    rows = [
-        ("precision", str(compute.get("precision"))),
-        ("XLA", _on(compute.get("xla"))),
-        ("oneDNN", f"{_on(compute['onednn'])} ({_reason(compute.get('onednn_reason'))})"),
-    ]
-    workers = compute.get("workers")
-    for worker in workers if isinstance(workers, list) else ():
-        if isinstance(worker, Mapping):
-            facts = (worker.get("processor"), worker.get("instructions"))
-            text = ", ".join(str(fact) for fact in facts if fact) or "not known"
-            if compute["onednn"] is None:
-                text += f", oneDNN {_on(worker.get('onednn'))}"
-            rows.append((f"processor of worker {worker.get('worker')}", text))
-    return Table("Computing", (), rows, texts=2)
-
-
-def _on(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "not the same on all workers"
-
-
-def _reason(reason: Any) -> str:
-    """Returns why, in words; see `dbsl_tf.common.onednn.Decision`."""
-    known = {
-        "key": "compute.onednn",
-        "environment": "TF_ENABLE_ONEDNN_OPTS",
-        "auto": "automatic choice",
-    }
-    return known.get(str(reason), "TensorFlow's choice")
-
-
-def versions_part(run: RecordedRun) -> Part:
-    """Returns the versions of the software, which are known for finished runs."""
-    versions = run.summary.get("versions")
-    if not isinstance(versions, Mapping):
-        return "Versions are recorded when a run is finished."
-    return Table("Versions", ("package", "version"), list(versions.items()), texts=2)
 
 
 def _cell(value: Any) -> str | None:

@@ -58,6 +58,8 @@ class RunDirectory:
         self.configuration = path / "config.yaml"
         self.plan = path / "plan.json"
         self.data = path / "data.json"
+        self.origin = path / "origin.json"
+        self.evaluation = path / "evaluation.json"
         self.arrays = path / "data"
         self.history = path / "history.jsonl"
         self.summary = path / "summary.json"
@@ -141,6 +143,7 @@ class RunDirectory:
             self.configuration,
             self.plan,
             self.data,
+            self.origin,
             self.arrays,
             self.report,
             self.live,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -30,6 +31,7 @@ from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import first_of
+from dbsl_tf.results.origin import add_start
 from dbsl_tf.results.resuming import changes, check_same_classes, check_same_held_out
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_config import stored_config
@@ -125,6 +127,7 @@ def begin_or_resume(
         )
         directory.write_json(directory.data, {**facts, **_transform(run, data)})
         directory.write_configuration(run.to_yaml())
+        add_start(directory, Path(source.file), run.checkpoint.commit if run.checkpoint else 0)
         directory.write_json(directory.plan, run.plan_as_dict())
         # An earlier summary is out of date once the run is resumed.
         directory.summary.unlink(missing_ok=True)

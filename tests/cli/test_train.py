@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -49,6 +50,8 @@ class TrainCommandTest(TinyRunCase):
         self.assertEqual({line["samples"] for line in evaluations}, {360})
         self.assertEqual(summary["commits"], 6)
         self.check_what_it_computed_with(summary["compute"])
+        (start,) = json.loads((self.run / "origin.json").read_text())["starts"]
+        self.assertStartsWith(start["command"], "python -m dbsl_tf.train --config ")
         self.assertEqual(summary["samples"], sum(commit["samples"] for commit in commits))
         self.assertEqual(summary["test_accuracy"], evaluations[-1]["test_accuracy"])
         self.assertIn(f"{summary['test_accuracy']:.2%}", output)
@@ -177,6 +180,8 @@ class TrainCommandTest(TinyRunCase):
         for worker in workers:
             self.assertEqual(worker["processor"], here.name)
             self.assertEqual(worker["instructions"], here.instructions)
+            self.assertEqual(worker["host"], socket.gethostname())
+            self.assertEqual(worker["cores"], os.cpu_count())
         decision = decide("auto", os.environ)
         onednn = {worker["onednn"] for worker in workers}
         if decision.on is not None:

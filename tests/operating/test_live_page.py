@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -19,11 +18,10 @@ from dbsl_tf.operating.live_state import write_live_state
 from dbsl_tf.results.history import History
 from dbsl_tf.results.run_directory import RunDirectory
 from tests.operating.test_live_state import state
+from tests.support.browsers import headless_browser
 from tests.support.patience import at_most, wait_until
 from tests.support.records import commit_record
 from tests.support.run_directories import START, make_run
-
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture
@@ -115,16 +113,8 @@ class TestServer:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    """A real browser, of Debian's package chromium-headless-shell for example."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with headless_browser() as found:
+        yield found
 
 
 @pytest.mark.slow

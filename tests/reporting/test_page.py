@@ -1,15 +1,18 @@
-"""The page as a whole: what runs are called and tell does not become part of its markup."""
+"""The page as a whole: texts of runs do not become part of its markup, and it fits a window."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from dbsl_tf.reporting.comparison import group_runs
 from dbsl_tf.reporting.page import render_page
 from dbsl_tf.reporting.reading import read_runs
 from dbsl_tf.results.records import FaultRecord
-from tests.support.run_directories import START, make_run
+from tests.support.browsers import headless_browser
+from tests.support.run_directories import HYBRID, START, make_run
 
 HOSTILE = "<script>&amp;\"' onload='x' n_S{{ 7 * 7 }}"
 
@@ -55,3 +58,20 @@ def test_several_runs_are_told_by_name_and_by_their_symbols(tmp_path: Path) -> N
     text = "".join(page.texts)
     assert f"{HOSTILE} (nS = 0" in text and "other (nS = 1" in text
     assert ("sub", ()) in page.tags
+
+
+@pytest.mark.slow
+def test_tables_of_a_run_fit_a_window_of_1200_pixels(tmp_path: Path) -> None:
+    # Times of many digits.
+    times = ("progressive.a=[3.1,7.1]", "progressive.b=[100,120]")
+    make_run(tmp_path / "run", *HYBRID, *times)
+    page = tmp_path / "page.html"
+    page.write_text(render_page(group_runs(read_runs([tmp_path / "run"]))))
+    with headless_browser() as browser:
+        window = browser.new_page(viewport={"width": 1200, "height": 800})
+        window.goto(page.as_uri())
+        tables = window.locator(".table").all()
+        widths = [table.evaluate("e => [e.scrollWidth, e.clientWidth]") for table in tables]
+        assert len(widths) > 5
+        assert all(content <= room for content, room in widths)
+        assert window.evaluate("document.documentElement.scrollWidth") == 1200

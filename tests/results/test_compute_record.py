@@ -25,8 +25,16 @@ def test_what_held_is_recorded_beside_who_wanted_it() -> None:
         "onednn": False,
         "onednn_reason": "key",
         "workers": [
-            {"worker": 0, "processor": "AMD EPYC", "instructions": "AVX2", "onednn": False},
-            {"worker": 1, "processor": "AMD EPYC", "instructions": "AVX2", "onednn": False},
+            {
+                "worker": worker,
+                "processor": "AMD EPYC",
+                "instructions": "AVX2",
+                "onednn": False,
+                "host": "",
+                "cores": 0,
+                "gpus": [],
+            }
+            for worker in range(2)
         ],
     }
 

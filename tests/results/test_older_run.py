@@ -9,6 +9,8 @@ import pytest
 
 from dbsl_tf.authors_files.reading import read_history
 from dbsl_tf.cli import export
+from dbsl_tf.reporting.comparison import group_runs
+from dbsl_tf.reporting.page import render_page
 from dbsl_tf.reporting.reading import read_run
 from dbsl_tf.results.history import History
 from dbsl_tf.results.stored_run import StoredRun
@@ -42,6 +44,10 @@ class TestOlderRun:
         run = read_run(path)
         assert (run.status, len(run.mini_epochs)) == ("finished; resumed once", 6)
         assert run.data["classes"] == 10
+        assert (run.starts, run.by_class) == ([], {})
+        page = render_page(group_runs([run]))
+        assert "Learning rate over training time" in page
+        assert "How it was started" not in page and "Accuracy of each class" not in page
 
     def test_its_history_is_taken_away(self, path: Path, capsys):
         assert export.main([str(path), "--format", "npy"]) == 0
