@@ -31,8 +31,7 @@ class ProcessorReadingTest(tf.test.TestCase):
         return processor_reading._read(ProcessorReading(np.int64(3), *found))
 
     def test_of_this_machine(self):
-        # No files, and something that is no file.
-        worker = self.read(f"{self.enterContext(TemporaryDirectory())}*")
+        worker = self.read(f"{self.enterContext(TemporaryDirectory())}/*/information")
         self.assertEqual((worker.worker, worker.host), (3, socket.gethostname()))
         self.assertEqual(worker.processor, this_processor())
         cores = len(re.findall(r"(?m)^processor\s*:", Path(CPU_INFO).read_text()))
