@@ -244,6 +244,7 @@ class RefusalTest(tf.test.TestCase):
             r"mine: load returns a tensor of shape \[\] in y", lambda i: (i, tf.reduce_sum(i))
         )
 
+    @pytest.mark.slow
     def test_what_a_worker_cannot_do(self):
         def by_python(indices):
             return tf.ensure_shape(

@@ -63,6 +63,7 @@ def slow_and_hung(engine):
 
 @pytest.mark.cluster
 class HangTest(tf.test.TestCase):
+    @pytest.mark.slow
     def test_a_busy_worker_is_waited_for_and_a_stopped_one_is_not(self):
         seconds, hung, present = on_cluster(slow_and_hung, workers=1)
         self.assertGreater(seconds, 3 * Hurried.answer)

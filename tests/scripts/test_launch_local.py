@@ -76,7 +76,7 @@ def test_a_name_is_that_of_a_configuration_of_the_project(tmp_path: Path):
     [
         ([], "--config"),
         (["--config"], "--config needs a value"),
-        (["--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["--config", "/proc/nowhere.yaml"], "/proc/nowhere.yaml"),
         (["--config", "configs/quickstart.yaml", "--workers", "2"], "--workers"),
         (["--config", "configs/quickstart.yaml", "train"], "'train'"),
         (["--config", "configs/quickstart.yaml", "cluster.workers=0"], "cluster.workers"),

@@ -137,14 +137,15 @@ def test_another_configuration_on_a_machine_is_refused(tmp_path: Path, training)
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["--directory", "/nowhere"], "/nowhere"),
+        (["--directory", "FOLDER/missing"], "/missing"),
         (["--chief", "host0"], "--chief host0"),
-        (["--hosts", "/nowhere/hosts"], "/nowhere/hosts"),
+        (["--hosts", "FOLDER/missing/hosts"], "/missing/hosts"),
         (["cluster.workers=3"], "cluster.workers=3, but TF_CONFIG lists 2"),
         (["--hosts"], "--hosts needs a value"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, training, arguments, named):
+    arguments = [argument.replace("FOLDER", str(tmp_path)) for argument in arguments]
     result = run("launch_ssh.sh", *training, *arguments, env=ssh_environment(tmp_path))
     assert result.returncode == 2
     assert result.stdout == ""

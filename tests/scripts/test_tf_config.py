@@ -122,8 +122,8 @@ def test_it_needs_no_tensorflow():
         (["--hosts-pattern", "a-{rank}", "--workers", "2"], "{rank}"),
         (["--hosts-pattern", "a", "--workers", "0"], "'0'"),
         (["--nodes", "a", "--workers", "2"], "1 place(s)"),
-        (["--hosts-file", "/nowhere/hosts"], "/nowhere/hosts"),
-        ([*LISTED, "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["--hosts-file", "/proc/nowhere/hosts"], "/proc/nowhere/hosts"),
+        ([*LISTED, "--config", "/proc/nowhere.yaml"], "/proc/nowhere.yaml"),
         ([*LISTED, "--config", "configs/cifar100_compsac.yaml"], "cluster.workers=4"),
     ],
 )
