@@ -95,11 +95,14 @@ make_chief_command() {
 
 # Refuses a machine that cannot be used, before anything is started.
 check_machine() {
-    local answer expected
-    # shellcheck disable=SC2016 # to be expanded on the other machine
-    over_ssh "$1" sh -c \
-        'command -v "$1" > /dev/null || { echo "no $1"; exit 1; }; cksum < "$2"' \
-        check "$python" "$config"
+    local answer expected check
+    # In one line: quotes of several are bash's own. To be expanded on the other machine.
+    # shellcheck disable=SC2016
+    {
+        check='command -v "$1" > /dev/null || { echo "no $1"; exit 1; }; '
+        check+='[ -f scripts/until_eof.sh ] || { echo "no dbsl_tf in it"; exit 1; }; cksum < "$2"'
+    }
+    over_ssh "$1" sh -c "$check" check "$python" "$config"
     answer="$("${command[@]}" < /dev/null 2>&1)" ||
         fail "$1 cannot be used over ssh with folder $directory: ${answer//$'\n'/; }"
     expected="$(cksum < "$config")"

@@ -138,6 +138,7 @@ def test_another_configuration_on_a_machine_is_refused(tmp_path: Path, training)
     ("arguments", "named"),
     [
         (["--directory", "FOLDER/missing"], "/missing"),
+        (["--directory", "FOLDER"], "no dbsl_tf in it"),
         (["--chief", "host0"], "--chief host0"),
         (["--hosts", "FOLDER/missing/hosts"], "/missing/hosts"),
         (["cluster.workers=3"], "cluster.workers=3, but TF_CONFIG lists 2"),
