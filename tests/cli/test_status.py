@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from dbsl_tf.operating.live_state import write_live_state
 from tests.operating.test_live_state import GONE, state
-from tests.support.commands import check_one_line_mistake
+from tests.support.commands import ROOT, check_one_line_mistake, run_command
 from tests.support.run_directories import make_run
 
-ROOT = Path(__file__).parents[2]
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "dbsl_tf.status"]
-    return subprocess.run(
-        [*program, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
+command = partial(run_command, "status")
 
 
 def test_text_and_json(tmp_path: Path) -> None:

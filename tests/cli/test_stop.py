@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from dbsl_tf.operating.live_state import write_live_state
 from tests.operating.test_live_state import ELSEWHERE, GONE, state
-from tests.support.commands import check_one_line_mistake
+from tests.support.commands import ROOT, check_one_line_mistake, run_command
 from tests.support.patience import wait_until
 from tests.support.run_directories import make_run
 
-ROOT = Path(__file__).parents[2]
-
-
-def stop(*arguments: object) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "dbsl_tf.stop"]
-    return subprocess.run(
-        [*program, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
+stop = partial(run_command, "stop")
 
 
 def test_what_does_not_go_on(tmp_path: Path) -> None:

@@ -7,20 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
-from tests.support.commands import check_one_line_mistake
+from tests.support.commands import ROOT, check_one_line_mistake, run_command
 from tests.support.run_directories import make_run
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "dbsl_tf.watch"]
-
-
-def watch(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
+watch = partial(run_command, "watch")
 
 
 def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
