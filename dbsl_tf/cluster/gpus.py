@@ -42,8 +42,10 @@ def gpu_of(task: Task | None) -> str | None:
     Args:
         task: the process; None: the chief of a local cluster.
     """
-    gpus = visible_gpus() if task is not None and task.role == WORKER else []
-    return gpus[_place(task) % len(gpus)] if gpus and task is not None else None
+    if task is None or task.role != WORKER:
+        return None
+    gpus = visible_gpus()
+    return gpus[_place(task) % len(gpus)] if gpus else None
 
 
 def claim_gpu(task: Task | None) -> str | None:
