@@ -17,8 +17,8 @@ class PlanRequest:
         workers: all workers, n.
         small_workers: workers with the small batch, n_S.
         large_batch: B_L.
-        rounding: "nearest" (arXiv 2509.26092; halves go up) or "floor" (COMPSAC 2022); only for
-            `equal_workers`.
+        rounding: "nearest" (arXiv 2509.26092; halves go to the even number) or "floor" (COMPSAC
+            2022); only for `equal_workers`.
         resolution: pixels a side, where the run has several resolutions with a plan each;
             an error message then names it.
 

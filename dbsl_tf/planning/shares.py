@@ -2,7 +2,7 @@
 
 Sources: Lu et al., COMPSAC 2022; arXiv 2509.26092. Both publish the same equations and round
 differently, so the rule is an argument. All arithmetic is on fractions: in floating point
-1.1 x 50000 / 4 is 13750.000000000002, and a rule that truncates would see such noise.
+1.15 x 50000 / 4 is 14374.999999999998, and a rule that truncates would see such noise.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dbsl_tf.planning.request import PlanRequest
-
-_HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True)
@@ -38,41 +36,49 @@ def exact(value: float) -> Fraction:
 
 
 def rounding_rule(name: str) -> Callable[[Fraction], int]:
-    """Returns the function behind a `rounding` of `PlanRequest`."""
-    return {"floor": math.floor, "nearest": lambda value: math.floor(value + _HALF)}[name]
+    """Returns the function behind a `rounding` of `PlanRequest`.
+
+    "floor" truncates. "nearest" takes the even one of two whole numbers that are equally near, as
+    the program that the journal article's results come from does.
+    """
+    return {"floor": math.trunc, "nearest": lambda value: round(value)}[name]
 
 
 def divide(request: PlanRequest, extra_time_ratio: Fraction) -> Shares:
     """Solves Eq. 4-8 for an extra training time ratio k >= 1; time models are taken as equal.
 
-    d_L = k d / n,  d_S = (d - n_L d_L) / n_S,  B_S = b / ((a + b / B_L) d_L / d_S - a).
+    With R, the rounding rule, and in this order:
 
-    "floor" truncates each quantity and goes on with the truncated one; "nearest" rounds the
-    three exact results. Truncation can leave d_S a little above d_L, hence B_S above B_L, when k
-    is close to 1: B_S is then B_L. Without small workers d_L is d / n, whatever k.
+        d_L = R(k d / n)
+        d_S = R((d - n_L d_L) / n_S), of the rounded d_L
+        B_S = R(b / ((a + b / B_L) (k d / n) / d_S - a)), of the rounded d_S, but not of d_L
+
+    Rounding can leave d_S a little above k d / n, hence B_S above B_L, when k is close to 1: B_S is
+    then B_L. k = 1, which asks for no more time, always has a solution: d_S and B_S are at least 1
+    then, though data sets of a few samples for each worker can round to less. Without small workers
+    d_L is d / n, whatever k.
     """
     whole = rounding_rule(request.rounding)
     workers, small_workers = request.workers, request.small_workers
     if small_workers == 0:
         return Shares(whole(Fraction(request.samples, workers)), 0, 0)
-    large = extra_time_ratio * request.samples / workers
-    if request.rounding == "floor":
-        large = Fraction(whole(large))
-    small = (request.samples - (workers - small_workers) * large) / small_workers
-    if request.rounding == "floor":
-        small = Fraction(whole(small))
-    batch = min(Fraction(request.large_batch), _small_batch(request, large, small))
-    return Shares(whole(large), whole(small), whole(batch))
+    least = 1 if extra_time_ratio == 1 else 0
+    large_share = extra_time_ratio * request.samples / workers
+    large = whole(large_share)
+    left = request.samples - (workers - small_workers) * large
+    small = max(least, whole(Fraction(left, small_workers)))
+    batch = max(least, whole(_small_batch(request, large_share, small)))
+    return Shares(large, small, min(request.large_batch, batch))
 
 
-def _small_batch(request: PlanRequest, large: Fraction, small: Fraction) -> Fraction:
+def _small_batch(request: PlanRequest, large: Fraction, small: int) -> Fraction:
     """Returns the batch size that makes `small` samples take as long as `large` with B_L."""
     if small <= 0:
         return Fraction(0)
     time_model = request.time_models[0]
     a, b = exact(time_model.seconds_per_sample), exact(time_model.seconds_per_batch)
     per_batch_sample = (a + b / request.large_batch) * large / small - a
-    # Not positive only when truncation put `small` above `large`; any batch is then fast enough.
+    # Not positive only when rounding put `small` above `large`; any batch is then fast enough.
     return b / per_batch_sample if per_batch_sample > 0 else Fraction(request.large_batch)
 
 

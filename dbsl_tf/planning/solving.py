@@ -185,8 +185,8 @@ def solvable(request: PlanRequest, ratio: Fraction) -> bool:
 def largest_extra_time_ratio(request: PlanRequest, decimals: int = 4) -> Fraction:
     """Returns the largest k of so many decimals that has a solution, with small workers.
 
-    k = 1 always has one (B_S = B_L), and both d_S and B_S fall as k grows, so the solvable k
-    are an interval that begins at 1.
+    k = 1 always has one, and both d_S and B_S fall as k grows, so the solvable k are an interval
+    that begins at 1.
     """
     unit = 10**decimals
     works, fails = unit, 2 * unit

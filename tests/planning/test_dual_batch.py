@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
@@ -46,6 +48,30 @@ JOURNAL_TABLE_6 = [
 ]
 
 
+IMAGENET_160 = TimeModel(0.0003013537830804257, 0.012036769987567586)
+IMAGENET_288 = TimeModel(0.0009387165655225843, 0.016659967832795497)
+
+# Rounding, time model, B_L, d, n, k, n_S, B_S, d_S, d_L; neither share divides evenly. From the
+# published order of rounding: d_S from the rounded d_L, B_S from the unrounded k d / n.
+UNEVEN = [
+    ("nearest", IMAGENET_160, 2330, 1_281_167, 4, 1.05, 1, 156, 272_249, 336_306),
+    ("nearest", IMAGENET_160, 2330, 1_281_167, 4, 1.05, 2, 322, 304_278, 336_306),
+    ("nearest", IMAGENET_160, 2330, 1_281_167, 4, 1.05, 3, 464, 314_954, 336_306),
+    ("nearest", IMAGENET_160, 2330, 1_281_167, 4, 1.05, 4, 587, 320_292, None),
+    ("nearest", IMAGENET_288, 740, 1_281_167, 4, 1.05, 3, 190, 314_954, 336_306),
+    ("nearest", RESOLUTION_32, 560, 50_000, 3, 1.05, 2, 226, 16_250, 17_500),
+    ("nearest", RESOLUTION_32, 560, 49_999, 7, 1.05, 1, 53, 4_999, 7_500),
+    ("nearest", RESOLUTION_32, 560, 49_999, 7, 1.02, 3, 292, 6_952, 7_286),
+    ("nearest", RESOLUTION_32, 560, 49_999, 7, 1.02, 7, 405, 7_143, None),
+    ("floor", COMPSAC, 500, 50_000, 3, 1.1, 1, 55, 13_334, 18_333),
+    ("floor", COMPSAC, 500, 50_000, 3, 1.1, 3, 160, 16_666, None),
+    ("floor", COMPSAC, 500, 49_999, 7, 1.05, 1, 43, 5_005, 7_499),
+    ("floor", COMPSAC, 500, 49_999, 7, 1.05, 4, 171, 6_875, 7_499),
+    ("floor", COMPSAC, 500, 1_281_167, 8, 1.05, 1, 35, 104_096, 168_153),
+    ("floor", COMPSAC, 500, 1_281_167, 8, 1.05, 5, 182, 155_341, 168_153),
+]
+
+
 def _plan(
     k: float,
     *,
@@ -78,6 +104,46 @@ def test_plans_of_journal_table_6(
     time_model, large_batch, small_workers, batch, small_samples, large_samples
 ) -> None:
     plan = _plan(1.05, small_workers=small_workers, large_batch=large_batch, time_model=time_model)
+    assert (plan.small_batch, plan.small_samples) == (batch, small_samples)
+    assert plan.large_samples == large_samples
+
+
+@pytest.mark.parametrize(
+    (
+        "rounding",
+        "time_model",
+        "large_batch",
+        "samples",
+        "workers",
+        "k",
+        "small_workers",
+        "batch",
+        "small_samples",
+        "large_samples",
+    ),
+    UNEVEN,
+)
+def test_shares_that_do_not_divide_evenly(
+    rounding,
+    time_model,
+    large_batch,
+    samples,
+    workers,
+    k,
+    small_workers,
+    batch,
+    small_samples,
+    large_samples,
+) -> None:
+    plan = _plan(
+        k,
+        small_workers=small_workers,
+        workers=workers,
+        samples=samples,
+        large_batch=large_batch,
+        time_model=time_model,
+        rounding=rounding,
+    )
     assert (plan.small_batch, plan.small_samples) == (batch, small_samples)
     assert plan.large_samples == large_samples
 
@@ -209,10 +275,26 @@ def _solved(request: PlanRequest, k: float) -> DualBatchPlan | None:
         return None
 
 
+@given(_requests(), _ratios)
+def test_rounding_in_the_published_order(request: PlanRequest, k: float) -> None:
+    plan = _solved(request, k)
+    assume(plan is not None and k > 1)
+    whole = round if request.rounding == "nearest" else math.floor
+    model, d, n = request.time_model, request.samples, request.workers
+    a, b = Fraction(str(model.seconds_per_sample)), Fraction(str(model.seconds_per_batch))
+    share = Fraction(str(k)) * d / n
+    small = whole(Fraction(d - plan.count("large") * whole(share), request.small_workers))
+    assert plan.large_samples in (whole(share), None)
+    assert plan.small_samples == small
+    divisor = (a + b / request.large_batch) * share / small - a
+    batch = whole(b / divisor) if divisor > 0 else request.large_batch
+    assert plan.small_batch == min(batch, request.large_batch)
+
+
 @given(_requests())
 def test_ratio_one_gives_the_large_batch(request: PlanRequest) -> None:
-    plan = plan_dual_batch(request, 1.0)
-    assert plan.small_batch == request.large_batch
+    even = replace(request, samples=request.samples * request.workers)
+    assert plan_dual_batch(even, 1.0).small_batch == request.large_batch
 
 
 @given(_requests(), _ratios)
@@ -232,12 +314,16 @@ def test_a_plan_is_within_its_bounds(request: PlanRequest, k: float) -> None:
         assert (worker.steps - 1) * worker.batch + worker.last_batch == worker.samples
         assert sum(worker.batch_sizes) == worker.samples
         assert len(worker.batch_sizes) == worker.steps
-    # A half for each rounded share; truncation loses less than one for each small worker.
+    # Only the share of small workers leaves a rest. One small worker leaves none.
     lost = request.samples - plan.epoch_samples
+    if k == 1:
+        return  # tiny sets have more samples in their plan than there are
     if request.rounding == "nearest":
-        assert abs(lost) <= request.workers / 2
-    elif plan.count("large"):
+        assert abs(lost) <= request.small_workers / 2
+    else:
         assert 0 <= lost < request.small_workers
+    if request.small_workers == 1:
+        assert lost == 0
 
 
 @given(_requests(), _ratios, _ratios)
@@ -262,13 +348,12 @@ def test_both_kinds_finish_together(request: PlanRequest, k: float) -> None:
     def seconds(samples: float, batch: float) -> float:
         return (a + b / batch) * samples
 
-    # Before rounding both take the same time. Rounding moves a share by at most a half (or goes
-    # on with the truncated one) and the batch by less than one.
+    # With B_S as it was before rounding, d_S samples take as long as k d / n with B_L. Rounding
+    # moves B_S by less than one.
     noise = 1 + 1e-9
-    earliest = seconds(small.samples - 0.5, small.batch + 1)
-    latest = seconds(small.samples + 0.5, small.batch - 0.5)
-    assert earliest <= seconds(large.samples + 0.5, large.batch) * noise
-    assert seconds(large.samples - 0.5, large.batch) <= latest * noise
+    both = seconds(k * request.samples / request.workers, request.large_batch)
+    assert seconds(small.samples, small.batch + 1) <= both * noise
+    assert both <= seconds(small.samples, small.batch - 0.5) * noise
     # A short last batch costs less than one overhead more than its part of a batch.
     for worker in (small, large):
         overhead = worker.predicted_seconds - seconds(worker.samples, worker.batch)
