@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
+    from dbsl_tf.planning import TimeModel, TrainingSchedule
+    from dbsl_tf.planning.within import Choice
+    from dbsl_tf.resolved.settings import RunSettings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     options, config = parse_config(_parser(), arguments)
     if options.sweep or options.sweep_ratios is not None or options.plot is not None:
         _sweep(options, config)
+    elif options.within is not None:
+        _plan_within(options, config)
     else:
         _plan(options, config)
     return 0
@@ -49,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         help="the values of k to sweep over, such as 1.01,1.05 (implies --sweep)",
     )
     parser.add_argument(
+        "--within",
+        metavar="TIME",
+        help="choose the largest k with which all epochs take at most so long, such as 2h, 90m, "
+        "1h30m or 5400 (seconds); with --sweep, the number of small workers too",
+    )
+    parser.add_argument(
         "--plot",
         metavar="FILE",
         type=Path,
@@ -59,19 +70,46 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(options: argparse.Namespace, config: Config) -> None:
     run = resolve(config)
-    settings, schedule = run.settings, run.schedule
+    _print_schedule(options, run.settings, run.schedule)
+
+
+def _plan_within(options: argparse.Namespace, config: Config) -> None:
+    from dbsl_tf.resolved.within import choices_within
+
+    settings = settings_of(config)
+    small_workers = settings.dual_batch.small_workers
+    if small_workers == 0:
+        raise UserError(
+            "--within chooses k for small workers, but dual_batch.small_workers is 0; set it, or "
+            "add --sweep, which chooses it too"
+        )
+    choice = choices_within(settings, time_models_of(settings), [small_workers], options.within)[
+        small_workers
+    ]
+    _print_schedule(options, settings, choice.schedule, choice)
+
+
+def _print_schedule(
+    options: argparse.Namespace,
+    settings: RunSettings,
+    schedule: TrainingSchedule,
+    choice: Choice | None = None,
+) -> None:
     warn_of_crowding(settings.cluster.workers)
     warn_of_unsuitable_profile(settings)
     if options.json:
-        _print_json({**schedule.plain.as_dict(), **schedule.as_dict()})
-    elif not settings.progressive:
-        from dbsl_tf.planning.report import print_plan
-
-        print_plan(schedule.plain)
-    else:
+        _print_json({**schedule.plain.as_dict(), **schedule.as_dict(), **_as_values(choice)})
+        return
+    if settings.progressive:
         from dbsl_tf.planning.schedule_report import print_schedule
 
         print_schedule(schedule)
+    else:
+        from dbsl_tf.planning.report import print_plan
+
+        print_plan(schedule.plain)
+    if choice is not None:
+        _print_choice(choice, options.within)
 
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:
@@ -84,9 +122,16 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
         check_figure_path(options.plot)
     ratios = RATIOS if options.sweep_ratios is None else parse_ratios(options.sweep_ratios)
     settings = settings_of(config)
-    request = settings.plan_request(time_models_of(settings)[settings.highest.resolution])
+    time_models = time_models_of(settings)
+    request = settings.plan_request(time_models[settings.highest.resolution])
     section = settings.dual_batch
-    cells = sweep(request, ratios, section.update_factor)
+    choices, choice = _choose(options.within, settings, time_models)
+    cells = sweep(
+        request,
+        ratios,
+        section.update_factor,
+        {number: each.extra_time_ratio for number, each in choices.items()},
+    )
     warn_of_crowding(settings.cluster.workers)
     warn_of_unsuitable_profile(settings)
     if options.json:
@@ -97,13 +142,45 @@ def _sweep(options: argparse.Namespace, config: Config) -> None:
             ).as_dict()
         except UserError as error:
             plan = {"problem": str(error)}
-        _print_json({**plan, "sweep": [cell.as_dict() for cell in cells]})
+        _print_json({**plan, "sweep": [cell.as_dict() for cell in cells], **_as_values(choice)})
     else:
         from dbsl_tf.planning.sweep_report import print_sweep
 
-        print_sweep(cells, request.small_workers)
+        print_sweep(cells, request.small_workers, choice)
+        if choice is not None:
+            _print_choice(choice, options.within)
     if options.plot is not None:
         plot_sweep(cells, options.plot)
+
+
+def _choose(
+    within: str | None, settings: RunSettings, time_models: Mapping[int, Sequence[TimeModel]]
+) -> tuple[dict[int, Choice], Choice | None]:
+    """Returns the largest k that fits for each n_S, and which to take; none if not asked for."""
+    if within is None:
+        return {}, None
+    from dbsl_tf.planning.within import best_of
+    from dbsl_tf.resolved.within import choices_within
+
+    workers = settings.cluster.workers
+    choices = choices_within(settings, time_models, range(1, workers + 1), within)
+    return choices, best_of(choices, workers)
+
+
+def _as_values(choice: Choice | None) -> dict[str, Any]:
+    return {} if choice is None else {"within": choice.as_dict()}
+
+
+def _print_choice(choice: Choice, asked: str) -> None:
+    from dbsl_tf.common.printing import print_command
+    from dbsl_tf.common.terminal import Terminal
+    from dbsl_tf.planning.report import WIDEST
+    from dbsl_tf.planning.within import choice_sentence
+
+    console = Terminal()
+    console.width = min(console.width, WIDEST)
+    console.print(choice_sentence(choice, asked))
+    print_command(console, "Keys to set:", choice.keys)
 
 
 def _print_json(values: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ def warn_of_crowding(workers: int) -> None:
         return
     os.environ[CROWDING_IS_KNOWN] = "1"
     tell(
-        f"warning: {workers} workers share {cores} core(s) of this machine: mini-epochs take "
-        "longer than in a plan that assumes one core each, and its k and balance do not hold; "
+        f"warning: {workers} workers share {cores} core(s) of this machine: the time model does "
+        "not hold, as it assumes one core each, and neither do k and the balance of the plan; "
         f"use at most {cores} here (cluster.workers), or start the cluster on more machines "
         "(TF_CONFIG)"
     )

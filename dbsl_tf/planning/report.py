@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.planning.advice import few_small_workers
 from dbsl_tf.planning.dual_batch import ROLES, DualBatchPlan, WorkerPlan
 
 WIDEST = 100
@@ -70,8 +71,9 @@ def _figures(plan: DualBatchPlan) -> list[tuple[str, str, Callable[[WorkerPlan],
 
 
 def plan_sentences(plan: DualBatchPlan) -> list[str]:
-    """Returns the result of the plan in plain sentences."""
-    return [_time_sentence(plan), _samples_sentence(plan)]
+    """Returns the result of the plan, and what there is to say against it, in plain sentences."""
+    few = few_small_workers(plan.count("small"), len(plan.workers))
+    return [_time_sentence(plan), _samples_sentence(plan), *([few] if few else [])]
 
 
 def _time_sentence(plan: DualBatchPlan) -> str:

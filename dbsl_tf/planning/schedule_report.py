@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.planning.advice import few_small_workers
 from dbsl_tf.planning.progressive import PlannedSubStage, TrainingSchedule
 from dbsl_tf.planning.report import WIDEST
 
@@ -105,4 +106,5 @@ def _sentences(schedule: TrainingSchedule) -> list[str]:
     plans = schedule.plans.values()
     if any(len({worker.time_model for worker in plan.workers}) > 1 for plan in plans):
         sentences.append("Workers differ; the first of each kind is shown.")
-    return sentences
+    few = few_small_workers(schedule.plain.count("small"), len(schedule.plain.workers))
+    return [*sentences, *([few] if few else [])]

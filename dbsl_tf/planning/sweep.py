@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.planning.advice import LEAST_ADVISED_BATCH
 from dbsl_tf.planning.dual_batch import DualBatchPlan
 from dbsl_tf.planning.request import PlanRequest
 from dbsl_tf.planning.shares import exact
 from dbsl_tf.planning.solving import largest_extra_time_ratio, plan_dual_batch, solvable
 
 RATIOS = (1.01, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3)
-LEAST_ADVISED_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ class SweepCell:
 
 
 def sweep(
-    request: PlanRequest, ratios: Sequence[float] = RATIOS, update_factor: str = "linear"
+    request: PlanRequest,
+    ratios: Sequence[float] = RATIOS,
+    update_factor: str = "linear",
+    also: Mapping[int, float] | None = None,
 ) -> tuple[SweepCell, ...]:
     """Plans for every n_S from 1 to n and every k of `ratios`, n_S by n_S.
 
@@ -72,16 +76,18 @@ def sweep(
         request: what the plans are for; its `small_workers` has no effect.
         ratios: values of k, each at least 1.
         update_factor: as in `plan_dual_batch`.
+        also: one more k for some n_S.
 
     Raises:
         UserError: no n_S and k could have a plan; as `plan_dual_batch`.
     """
+    added = defaultdict(list, {number: [ratio] for number, ratio in (also or {}).items()})
     cells = []
     for small_workers in range(1, request.workers + 1):
         split = replace(request, small_workers=small_workers)
         plan_dual_batch(split, 1.0)  # refuses what no k can solve
         largest = float(largest_extra_time_ratio(split))
-        for ratio in ratios:
+        for ratio in sorted({*ratios, *added[small_workers]}):
             works = solvable(split, exact(ratio))
             plan = plan_dual_batch(split, ratio, update_factor) if works else None
             cells.append(SweepCell(small_workers, ratio, largest, plan))
@@ -109,31 +115,39 @@ def parse_ratios(text: str) -> tuple[float, ...]:
     return tuple(sorted(ratios))
 
 
-def advice(cells: Sequence[SweepCell], small_workers: int) -> str:
-    """Returns one sentence that helps to choose k.
+def advised(cells: Sequence[SweepCell], small_workers: int) -> SweepCell | None:
+    """Returns the plan with the largest k whose small batch is not below `LEAST_ADVISED_BATCH`.
 
     Args:
         cells: of one `sweep`.
-        small_workers: n_S of the configuration; with 0 it is about n_S = 1.
+        small_workers: n_S of the configuration; with 0 it is one with n_S = 1.
+
+    Returns:
+        The plan; None if there is none.
     """
-    small_workers = max(1, small_workers)
-    rows = [cell for cell in cells if cell.small_workers == small_workers]
     enough = [
-        (cell.extra_time_ratio, cell.plan)
-        for cell in rows
-        if cell.plan is not None and cell.plan.small_batches[0] >= LEAST_ADVISED_BATCH
+        cell
+        for cell in cells
+        if cell.small_workers == max(1, small_workers)
+        and cell.small_batches is not None
+        and cell.small_batches[0] >= LEAST_ADVISED_BATCH
     ]
-    where = f"With dual_batch.small_workers {small_workers}"
-    if not enough:
+    return max(enough, key=lambda cell: cell.extra_time_ratio, default=None)
+
+
+def advice(cells: Sequence[SweepCell], small_workers: int) -> str:
+    """Returns one sentence that helps to choose k; see `advised`."""
+    cell = advised(cells, small_workers)
+    where = f"With dual_batch.small_workers {max(1, small_workers)}"
+    if cell is None or (plan := cell.plan) is None:
         return (
             f"{where} every k of the sweep gives a small batch below {LEAST_ADVISED_BATCH}, whose "
             "steps are mostly fixed cost and whose batch statistics are noisy: try a k closer to "
             "1, or more small workers."
         )
-    ratio, plan = max(enough, key=lambda found: found[0])
     return (
         f"{where} the largest k of the sweep that keeps the small batch at "
-        f"{LEAST_ADVISED_BATCH} or more is {ratio:g}: batch "
+        f"{LEAST_ADVISED_BATCH} or more is {cell.extra_time_ratio:g}: batch "
         f"{plan.small_batches[0]}, {plan.small_fraction:.0%} of the data in small batches, "
         f"{plan.realised_extra_time_ratio - 1:.1%} more time."
     )

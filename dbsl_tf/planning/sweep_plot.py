@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.figure_files import save_figure
 from dbsl_tf.common.palette import FAINT, limit_style, line_style
+from dbsl_tf.planning.advice import LEAST_ADVISED_BATCH
 from dbsl_tf.planning.dual_batch import DualBatchPlan
-from dbsl_tf.planning.sweep import LEAST_ADVISED_BATCH, SweepCell
+from dbsl_tf.planning.sweep import SweepCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,28 +8,51 @@ from rich.console import Console
 from rich.table import Table
 
 from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.planning.advice import few_small_workers
 from dbsl_tf.planning.report import WIDEST
-from dbsl_tf.planning.sweep import SweepCell, advice
+from dbsl_tf.planning.sweep import SweepCell, advice, advised
+from dbsl_tf.planning.within import Choice
 
 
 def print_sweep(
-    cells: Sequence[SweepCell], small_workers: int, console: Console | None = None
+    cells: Sequence[SweepCell],
+    small_workers: int,
+    choice: Choice | None = None,
+    console: Console | None = None,
 ) -> None:
     """Prints a sweep and its advice, at most `WIDEST` columns wide.
 
     Args:
         cells: of `sweep`.
         small_workers: n_S of the configuration.
+        choice: a plan of the sweep, which is marked; None: the advised one, which is put in words.
         console: where to; None: standard output.
     """
     console = console or Terminal()
     console.width = min(console.width, WIDEST)
-    console.print(sweep_table(cells))
-    console.print(advice(cells, small_workers))
+    if choice is None:
+        console.print(sweep_table(cells, advised(cells, small_workers)))
+        console.print(advice(cells, small_workers))
+    else:
+        small_workers, ratio = choice.small_workers, choice.extra_time_ratio
+        marked = next(
+            cell
+            for cell in cells
+            if (cell.small_workers, cell.extra_time_ratio) == (small_workers, ratio)
+        )
+        console.print(sweep_table(cells, marked))
+    few = few_small_workers(small_workers, max(cell.small_workers for cell in cells))
+    if few:
+        console.print(few)
 
 
-def sweep_table(cells: Sequence[SweepCell]) -> Table:
-    """Returns a table with a row for each n_S and k; where there is no plan it says so."""
+def sweep_table(cells: Sequence[SweepCell], marked: SweepCell | None = None) -> Table:
+    """Returns a table with a row for each n_S and k; where there is no plan it says so.
+
+    Args:
+        cells: of `sweep`.
+        marked: one of them.
+    """
     table = Table()
     for heading in (
         "small workers",
@@ -39,6 +62,7 @@ def sweep_table(cells: Sequence[SweepCell]) -> Table:
         "small data",
         "seconds",
         "real k",
+        "choice",
     ):
         table.add_column(heading, justify="right")
     table.columns[2].no_wrap = True  # it also tells why there is no plan
@@ -48,7 +72,12 @@ def sweep_table(cells: Sequence[SweepCell]) -> Table:
             table.add_section()
         number = "" if shown == cell.small_workers else str(cell.small_workers)
         shown = cell.small_workers
-        table.add_row(number, f"{cell.extra_time_ratio:g}", *_results(cell))
+        table.add_row(
+            number,
+            f"{cell.extra_time_ratio:g}",
+            *_results(cell),
+            *(["*"] if cell is marked else []),
+        )
     return table
 
 

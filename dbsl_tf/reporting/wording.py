@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dbsl_tf.common.durations import duration_text
 from dbsl_tf.reporting.comparison import Spread
 from dbsl_tf.reporting.measures import Range
 
@@ -18,15 +19,7 @@ def percent(value: float | None) -> str | None:
 
 def seconds(value: float | None) -> str | None:
     """Formats a duration, with minutes or hours if it is long."""
-    if value is None:
-        return None
-    if value < 300:
-        return f"{value:.1f} s"
-    whole = round(value)
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    return None if value is None else duration_text(value)
 
 
 def mean_and_deviation(

@@ -139,6 +139,11 @@ class RunSettings:
         """Returns the same settings with the time models of a profile."""
         return replace(self, time_source=replace(self.time_source, profile=path))
 
+    def with_split(self, small_workers: int, extra_time_ratio: float) -> RunSettings:
+        """Returns the same settings with another n_S and k."""
+        split = {"small_workers": small_workers, "extra_time_ratio": extra_time_ratio}
+        return replace(self, dual_batch=self.dual_batch.model_copy(update=split))
+
     def plan_request(
         self, time_models: Sequence[TimeModel], resolution: int | None = None
     ) -> PlanRequest:

@@ -100,6 +100,43 @@ def test_a_plot_of_the_sweep(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_time_for_the_whole_training_chooses_k() -> None:
+    result = _plan("--config", CONFIG, "--within", "19m")
+    assert (result.returncode, result.stderr) == (0, "")
+    *_, said, keys = result.stdout.splitlines()
+    text = " ".join(result.stdout.split())
+    assert "Within 19m: k = 1.09 with 3 of 4 workers small" in text
+    assert keys == "Keys to set: dual_batch.small_workers=3 dual_batch.extra_time_ratio=1.09"
+    values = json.loads(_plan("--config", CONFIG, "--within", "1140", "--json").stdout)
+    assert values["within"]["extra_time_ratio"] == values["extra_time_ratio"] == 1.09
+    assert values["within"]["predicted_seconds"] == values["schedule_seconds"]["predicted"] <= 1140
+    hybrid = _plan("--config", HYBRID, "--within", "15m")
+    assert "Keys to set: dual_batch.small_workers=3 " in hybrid.stdout
+
+
+def test_a_time_and_a_sweep_choose_the_small_workers_too() -> None:
+    result = _plan("--config", CONFIG, "--within", "19m", "--sweep", "dual_batch.small_workers=0")
+    assert (result.returncode, result.stderr) == (0, "")
+    marked = [line for line in result.stdout.splitlines() if line.rstrip(" │").endswith("*")]
+    assert len(marked) == 1 and "1.09" in marked[0]
+    assert result.stdout.rstrip().endswith(
+        "dual_batch.small_workers=3 dual_batch.extra_time_ratio=1.09"
+    )
+    values = json.loads(
+        _plan("--config", CONFIG, "--within", "19m", "--json", "--sweep-ratios", "1.02").stdout
+    )
+    assert values["within"]["small_workers"] == 3
+    ratios = {cell["extra_time_ratio"] for cell in values["sweep"] if cell["small_workers"] == 3}
+    assert ratios == {1.02, 1.09}
+
+
+def test_few_small_workers_are_advised_against() -> None:
+    told = "Few small workers can do harm"
+    assert told in _plan("--config", CONFIG, "dual_batch.small_workers=1").stdout
+    assert told not in _plan("--config", CONFIG).stdout
+    assert told in _plan("--config", HYBRID, "dual_batch.small_workers=1").stdout
+
+
 def test_json_has_the_schedule_also_without_the_hybrid() -> None:
     plain = json.loads(_plan("--config", CONFIG, "--json").stdout)
     keys = ("first_epoch", "last_epoch", "learning_rate", "resolution", "small_batch")
@@ -165,6 +202,13 @@ def test_help_lists_every_key_and_augmentation() -> None:
         (["--config", "configs/none.yaml"], "configs/none.yaml: no such configuration file"),
         (["--config", CONFIG, "--sweep-ratios", "1,x"], "--sweep-ratios has 'x'"),
         (["--config", CONFIG, "--plot", "sweep.gif"], "--plot is sweep.gif"),
+        (["--config", CONFIG, "--within", "soon"], "--within has 'soon'; give a time above 0"),
+        (["--config", CONFIG, "--within", "5m"], "--within is 5m, but even with dual_batch.extra"),
+        (["--config", CONFIG, "--within", "5m", "--sweep"], "--within is 5m, but even with"),
+        (
+            ["--config", CONFIG, "--within", "2h", "dual_batch.small_workers=0"],
+            "dual_batch.small_workers is 0; set it, or add --sweep",
+        ),
         (
             ["--config", CONFIG, "time_model.a=null", "time_model.b=null"],
             "python -m dbsl_tf.profile --config FILE --output profile.json",
