@@ -67,7 +67,7 @@ def _simulate(options: argparse.Namespace, config: Config) -> None:
     scenario, _ = scenario_of(settings, config.simulate)
     warn_of_unsuitable_profile(settings)
     with LateProgress("commits", lines=True) as progress:
-        outcome = simulate(scenario, progress.of("simulating", scenario.epochs * scenario.workers))
+        outcome = simulate(scenario, progress.of("simulating", scenario.calendar.total))
     if options.json:
         print(json.dumps(outcome.as_dict(), indent=2))
         return

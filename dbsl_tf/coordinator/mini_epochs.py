@@ -107,6 +107,7 @@ class MiniEpochs:
         self.ordering = threading.Lock()
         self.learning_rate_factor = 1.0
         self._settings = settings
+        self._calendar = settings.calendar
         self._components = components
         self._engine = engine
         self._records, self._stalls = supervision.records, supervision.stalls
@@ -117,7 +118,7 @@ class MiniEpochs:
         self._cursors = StreamCursors(workers, checkpoint.samples if checkpoint else {})
         self._plans = ActivePlans(run, self._activate, self._records.drifted)
         self._dispatcher = Dispatcher(
-            total=settings.calendar.total,
+            total=self._calendar.total,
             merged=merged,
             clocks=checkpoint.clocks if checkpoint else [0] * workers,
             synchronization=settings.synchronization,
@@ -164,9 +165,9 @@ class MiniEpochs:
 
     def load(self) -> None:
         """Makes every worker load the closure of the next mini-epochs; nothing is trained."""
-        calendar, workers = self._settings.calendar, self._engine.workers
-        epoch = min(calendar.epochs_done(self.merged) + 1, calendar.epochs)
-        active = self._plans.at(epoch, self.merged)
+        workers = self._engine.workers
+        epoch = self._calendar.epoch_of(self.merged)
+        active = self._plans.at(min(epoch, self._calendar.epochs), self.merged)
         assignments = Assignments.same([0] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
@@ -191,8 +192,8 @@ class MiniEpochs:
                 self._commit(completed)
 
     def _begin(self, number: int) -> MiniEpoch:
-        workers, total = self._engine.workers, self._settings.calendar.total
-        epoch = number // workers
+        workers, calendar = self._engine.workers, self._calendar
+        epoch = calendar.epoch_of(number)
         if self._in_rounds:
             # Another worker would take the mini-epoch of one that still evaluates.
             self._evaluations.wait()
@@ -200,15 +201,18 @@ class MiniEpochs:
             # What was observed of a worker that is absent may not hold once it is back.
             all_present = len(self._engine.membership.present) == workers
             with self._stalls.bounded("activate the next plan", needs_workers=True):
-                active = self._plans.at(epoch + 1, epoch * workers, may_replan=all_present)
+                first = calendar.first_number(epoch)
+                active = self._plans.at(epoch, first, may_replan=all_present)
             slot = self._slots.take()
             with self._stalls.bounded("copy the weights"):
                 start = self._components.shared_model.fill(slot)
         # In a round it must not matter which worker takes which number.
-        rates = active.learning_rates(epoch if self._in_rounds else number / workers)
+        position = calendar.round_position if self._in_rounds else calendar.position
+        rates = active.learning_rates(position(number))
         rates = [rate * self.learning_rate_factor for rate in rates]
-        seeds = [epoch * workers + w if self._in_rounds else number for w in range(workers)]
-        seeds = [(self._settings.seed * total + seed) % _SEEDS for seed in seeds]
+        first = number - number % workers
+        seeds = [first + w if self._in_rounds else number for w in range(workers)]
+        seeds = [(self._settings.seed * calendar.total + seed) % _SEEDS for seed in seeds]
         assignments = Assignments.of(
             active.steps, rates, seeds, self._dispatcher.allowed(), slot.attempt
         )
@@ -328,7 +332,7 @@ class MiniEpochs:
         measured = self._components.objective.measured([result.sums])
         return CommitRecord(
             commit=commit,
-            epoch=(commit - 1) // self._engine.workers + 1,
+            epoch=self._calendar.epoch_of(commit - 1),
             worker=plan.index,
             role=plan.role,
             resolution=completed.mini_epoch.active_plan.settings.resolution,

@@ -12,6 +12,7 @@ import numpy as np
 
 from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.library.dual_batch import DualBatch
+from dbsl_tf.schedules.calendar import Calendar
 
 # The names that a program knows the keys of the configuration by.
 _NAMES = {
@@ -80,7 +81,7 @@ def check_arguments(given: Mapping[str, Any]) -> None:
     _check_cluster(given["cluster"])
 
 
-def learning_rates(optimizer: Any, epochs: int, workers: int) -> tuple[float, ...]:
+def learning_rates(optimizer: Any, calendar: Calendar) -> tuple[float, ...]:
     """Returns the base learning rate at the beginning of every mini-epoch of a run.
 
     Raises:
@@ -88,13 +89,15 @@ def learning_rates(optimizer: Any, epochs: int, workers: int) -> tuple[float, ..
     """
     rate = optimizer.learning_rate
     if not callable(rate):
-        return (_rate(rate, 0.0),) * (epochs * workers)
+        return (_rate(rate, 0.0),) * calendar.total
     rates = tuple(
-        _rate(_scheduled(rate, number / workers), number / workers)
-        for number in range(epochs * workers)
+        _rate(_scheduled(rate, position), position)
+        for position in map(calendar.position, range(calendar.total))
     )
     if not any(rates):
-        raise UserError(f"optimizer.learning_rate is 0 in all of the {epochs} epochs; raise it")
+        raise UserError(
+            f"optimizer.learning_rate is 0 in all of the {calendar.epochs} epochs; raise it"
+        )
     return rates
 
 

@@ -11,20 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dbsl_tf.results.records import TEST, VALIDATION
+from dbsl_tf.schedules.calendar import Calendar
 
 
 class Epochs:
     """Collects records until an epoch is complete: all its mini-epochs, and its evaluation.
 
     Args:
-        workers: mini-epochs in an epoch, n.
+        calendar: which mini-epochs are an epoch.
         validation: whether samples are held out for it.
 
     Attributes:
         tested: the logs of the test set where samples are held out; empty before the end.
 
     Example:
-        >>> epochs = Epochs(workers=1)
+        >>> epochs = Epochs(Calendar(workers=1, epochs=2))
         >>> commit = {"event": "commit", "commit": 1, "samples": 9, "train_loss": 0.5}
         >>> list(epochs.completed_by(commit))
         []
@@ -32,8 +33,8 @@ class Epochs:
         [(0, {'loss': 0.5, 'val_loss': 0.75})]
     """
 
-    def __init__(self, workers: int, validation: bool = False) -> None:
-        self._workers = workers
+    def __init__(self, calendar: Calendar, validation: bool = False) -> None:
+        self._calendar = calendar
         self._commits: dict[int, Mapping[str, Any]] = {}
         self._evaluations: dict[int, Mapping[str, Any]] = {}
         self._next = 0
@@ -66,13 +67,13 @@ class Epochs:
             self._next += 1
 
     def _logs(self, epoch: int) -> dict[str, float] | None:
-        last = (epoch + 1) * self._workers
-        numbers = range(epoch * self._workers + 1, last + 1)
+        first, last = (self._calendar.first_number(epoch + n) for n in (1, 2))
+        numbers = range(first + 1, last + 1)
         commits = [self._commits[number] for number in numbers if number in self._commits]
         evaluation = self._evaluations.get(last)
         # They come in order: after a later one, an earlier one is missing for good.
         latest = max(self._evaluations, default=0)
-        if latest <= last and (evaluation is None or len(commits) < self._workers):
+        if latest <= last and (evaluation is None or len(commits) < len(numbers)):
             return None
         if not self._commits:
             return None

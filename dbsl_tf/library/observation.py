@@ -15,6 +15,7 @@ from dbsl_tf.library.training_process import TrainingProcess
 from dbsl_tf.results.checkpoints import Checkpoints
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_history
+from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.training.network import Network
 
 # Kinds of records that a `RunCallback` has a method for.
@@ -27,15 +28,13 @@ class Expected:
 
     Attributes:
         directory: of the run.
-        workers: n.
-        epochs: of the whole run.
+        calendar: of the whole run.
         learning_rates: of the schedule at the beginning of each epoch.
         validation: whether samples are held out for it.
     """
 
     directory: RunDirectory
-    workers: int
-    epochs: int
+    calendar: Calendar
     learning_rates: Sequence[float]
     validation: bool = False
 
@@ -59,7 +58,7 @@ class Observation:
         self._expected = expected
         self._network = network
         self._callbacks = callbacks
-        self._epochs = Epochs(expected.workers, expected.validation)
+        self._epochs = Epochs(expected.calendar, expected.validation)
         self._epoch = 0
         self._factor = 1.0
         self._process: TrainingProcess | None = None
@@ -68,7 +67,7 @@ class Observation:
         self.model = model
         self._begun = False
         for callback in callbacks:
-            callback.set_params({"epochs": expected.epochs, "verbose": 0, "steps": None})
+            callback.set_params({"epochs": expected.calendar.epochs, "verbose": 0, "steps": None})
             callback.set_model(self._model)
 
     def take(self, process: TrainingProcess, event: dict[str, Any]) -> None:
@@ -100,7 +99,7 @@ class Observation:
         self._process = None
         self._model.outdate()
         history: dict[str, list[float]] = {}
-        epochs = Epochs(self._expected.workers, self._expected.validation)
+        epochs = Epochs(self._expected.calendar, self._expected.validation)
         logs: dict[str, float] = {}
         for event in read_history(self._expected.directory):
             for _, logs in epochs.completed_by(event):

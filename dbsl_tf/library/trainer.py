@@ -32,6 +32,7 @@ from dbsl_tf.library.observation import Expected, Observation
 from dbsl_tf.library.program import Program
 from dbsl_tf.library.training_process import TrainingProcess, train_in_process
 from dbsl_tf.results.run_directory import RunDirectory, claim_folder, release_folder
+from dbsl_tf.schedules.calendar import Calendar
 
 if TYPE_CHECKING:
     from dbsl_tf.training.objective_settings import ObjectiveSettings
@@ -197,14 +198,15 @@ class Trainer:
         directory = RunDirectory(self.directory)
         sections = self._sections(directory, epochs, task)
         config = config_of(sections)
-        rates = learning_rates(self.optimizer, epochs, self.plan.workers)
+        calendar = Calendar(self.plan.workers, epochs)
+        rates = learning_rates(self.optimizer, calendar)
         sections["optimizer"]["base_lr"] = next(filter(None, rates))
         directory.resumes(config.run.resume)
         with kept_if_refused(directory.trainer, directory.program) as begun:
             write_whole_text(directory.trainer, write_yaml(sections))
             data = self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
             objective = ObjectiveSettings(self.loss, self.metrics)
-            observation = self._observation(directory, config, data, objective, rates)
+            observation = self._observation(directory, config, data, objective, calendar, rates)
             Program(
                 model=self.build_model,
                 data=data,
@@ -234,6 +236,7 @@ class Trainer:
         config: Config,
         data: Any,
         objective: ObjectiveSettings,
+        calendar: Calendar,
         rates: Sequence[float],
     ) -> Observation:
         # Imported here because it loads TensorFlow.
@@ -246,9 +249,10 @@ class Trainer:
         objective.build_for(network, x, y)
         expected = Expected(
             directory=directory,
-            workers=config.cluster.workers,
-            epochs=config.schedule.epochs,
-            learning_rates=rates[:: config.cluster.workers],
+            calendar=calendar,
+            learning_rates=[
+                rates[calendar.first_number(epoch)] for epoch in range(1, calendar.epochs + 1)
+            ],
             validation=config.data.validation_samples > 0,
         )
         return Observation(expected, built.model, network, self.callbacks)

@@ -112,10 +112,10 @@ class Metrics:
         """Answers nobody any more; to be called before the socket is closed."""
         self._server.shutdown()
 
-    def begin(self, run: Path, plan: DualBatchPlan, epochs: int, merged: int) -> None:
+    def begin(self, run: Path, plan: DualBatchPlan, commits: int, merged: int) -> None:
         """Tells the size of a run, and how far it was when it began or was resumed."""
         self._info.info({"run": str(run), "host": socket.gethostname()})
-        self._planned.set(epochs * len(plan.workers))
+        self._planned.set(commits)
         self._commits.set(merged)
         for worker in plan.workers:
             self._present.labels(worker.index).set(1)

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -128,7 +129,7 @@ def status_of(run: RecordedRun, live: LiveState | None) -> RunStatus:
         condition = live.condition
     commits = len(run.mini_epochs)
     epochs = run.config.get("schedule.epochs")
-    epoch = commits // run.workers + 1
+    epoch = run.calendar.epoch_of(commits)
     evaluations = (*run.evaluations, *run.validations)
     return RunStatus(
         run=run.path,
@@ -152,7 +153,8 @@ def _recent(run: RecordedRun) -> tuple[Sequence[MiniEpoch], float]:
     """Returns the mini-epochs of late, and the seconds in which they were trained."""
     since = max((resumption.commit for resumption in run.resumptions), default=0)
     session = [m for m in run.mini_epochs if m.commit > since]
-    count = max(_RECENT_COMMITS, _RECENT_EPOCHS * run.workers)
+    epoch = run.calendar.epoch_of(max(0, len(run.mini_epochs) - 1))
+    count = max(_RECENT_COMMITS, ceil(_RECENT_EPOCHS * run.calendar.commits_per_epoch(epoch)))
     before, recent = session[:-count], session[-count:]
     if not recent:
         return (), 0.0
@@ -171,10 +173,14 @@ def _seconds_left(run: RecordedRun) -> float | None:
     recent, seconds = _recent(run)
     if asked is None or seconds <= 0:
         return None
-    planned = _planned_seconds(run.plan)
-    trained = sum(planned(m.epoch) for m in recent)
-    left = range(len(run.mini_epochs), asked)
-    return seconds * sum(planned(commit // run.workers + 1) for commit in left) / trained
+    calendar, planned = run.calendar, _planned_seconds(run.plan)
+
+    def expected(epoch: int) -> float:
+        return planned(epoch) / float(calendar.commits_per_epoch(epoch))
+
+    trained = sum(expected(m.epoch) for m in recent)
+    left = map(calendar.epoch_of, range(len(run.mini_epochs), asked))
+    return seconds * sum(map(expected, left)) / trained
 
 
 def _planned_seconds(plan: Mapping[str, Any]) -> Callable[[int], float]:

@@ -91,11 +91,12 @@ def _learning_rates(run: RecordedRun, against: Against) -> list[Curve]:
     if all(found == by_epoch[0] for found in by_epoch):
         roles = {"": list(run.mini_epochs)}
     curves = []
+    position = run.calendar.position
     for role, own in roles.items():
         spans = sorted(
             (m.begin, m.end, m.learning_rate)
             if against == "time"
-            else ((m.commit - 1) / run.workers, m.commit / run.workers, m.learning_rate)
+            else (position(m.commit - 1), position(m.commit), m.learning_rate)
             for m in own
             if m.learning_rate is not None
         )

@@ -15,6 +15,7 @@ from dbsl_tf.results.records import (
     RecordedEvaluation,
     ResumeRecord,
 )
+from dbsl_tf.schedules.calendar import Calendar
 
 
 @dataclass
@@ -49,12 +50,12 @@ class _Clock:
         return self.base if self.origin is None else self.base + max(0.0, unix - self.origin)
 
 
-def timed_history(records: Sequence[HistoryRecord], workers: int) -> TimedHistory:
+def timed_history(records: Sequence[HistoryRecord], calendar: Calendar) -> TimedHistory:
     """Puts the records of a history on one time axis.
 
     Args:
         records: as returned by `dbsl_tf.results.history_lines.records_of`.
-        workers: number of workers, n.
+        calendar: of the run.
     """
     history = TimedHistory()
     last_unix: float | None = None
@@ -81,7 +82,7 @@ def timed_history(records: Sequence[HistoryRecord], workers: int) -> TimedHistor
                 timed = Resumption(**vars(record), seconds=clock.base, pause=pause)
                 history.resumptions.append(timed)
             else:
-                _add(history, record, clock, workers, highest)
+                _add(history, record, clock, calendar, highest)
         # Faults noticed later were discarded together with the commits of that time.
         for place, fault in enumerate(history.faults):
             if fault.seconds > history.end:
@@ -102,16 +103,20 @@ def _segments(records: Sequence[HistoryRecord]) -> list[list[HistoryRecord]]:
 
 
 def _add(
-    history: TimedHistory, record: HistoryRecord, clock: _Clock, workers: int, highest: int | None
+    history: TimedHistory,
+    record: HistoryRecord,
+    clock: _Clock,
+    calendar: Calendar,
+    highest: int | None,
 ) -> None:
     match record:
         case RecordedCommit():
-            values = {**vars(record), "epoch": (record.commit - 1) // workers + 1}
+            values = {**vars(record), "epoch": calendar.epoch_of(record.commit - 1)}
             begin = clock.seconds(record.started)
             history.mini_epochs.append(MiniEpoch(**values, begin=begin))
         case RecordedEvaluation() if record.resolution in (None, highest):
             found = history.validations if record.split == VALIDATION else history.evaluations
-            found.append(_evaluation(record, clock, workers, history))
+            found.append(_evaluation(record, clock, calendar, history))
         case FaultRecord():
             history.faults.append(Fault(**vars(record), seconds=clock.seconds(record.time)))
         case DriftRecord():
@@ -119,7 +124,7 @@ def _add(
 
 
 def _evaluation(
-    record: RecordedEvaluation, clock: _Clock, workers: int, history: TimedHistory
+    record: RecordedEvaluation, clock: _Clock, calendar: Calendar, history: TimedHistory
 ) -> Evaluation:
     if record.started is None or record.seconds is None:
         ends = [m.end for m in history.mini_epochs if m.commit == record.commit]
@@ -127,5 +132,5 @@ def _evaluation(
     else:
         begin = clock.seconds(record.started)
         end = begin + record.seconds
-    epochs = record.commit / workers
+    epochs = calendar.position(record.commit)
     return Evaluation(**vars(record), epochs=epochs, begin=begin, end=end)

@@ -138,7 +138,7 @@ def _stretches(run: RecordedRun, against: Against, scale: float) -> list[Stretch
         own = list(part)
         end = max(m.end for m in own) / scale
         if against == "epoch":
-            end = own[-1].commit / run.workers
+            end = run.calendar.position(own[-1].commit)
         found.append(Stretch(begin, end, resolution or 0))
         begin = end
     return found
@@ -146,6 +146,8 @@ def _stretches(run: RecordedRun, against: Against, scale: float) -> list[Stretch
 
 def _resumptions(run: RecordedRun, against: Against, scale: float) -> list[float]:
     return [
-        resumption.seconds / scale if against == "time" else resumption.commit / run.workers
+        resumption.seconds / scale
+        if against == "time"
+        else run.calendar.position(resumption.commit)
         for resumption in run.resumptions
     ]

@@ -17,6 +17,7 @@ from dbsl_tf.planning.time_model import TimeModel
 from dbsl_tf.profiling.precision_choice import stored_choice
 from dbsl_tf.reporting.history_times import timed_history
 from dbsl_tf.reporting.recorded_run import RecordedRun
+from dbsl_tf.reporting.stored_calendar import calendar_of
 from dbsl_tf.results.checked_values import (
     check_known,
     damaged,
@@ -82,7 +83,7 @@ def read_run(path: Path) -> RecordedRun:
     except ValueError as error:
         raise damaged(directory.history, str(error)) from error
     workers = _workers(directory, config, plan, records)
-    history = timed_history(records, workers)
+    history = timed_history(records, calendar_of(config, workers))
     resolutions = {m.resolution for m in history.mini_epochs}
     try:
         time_models = _time_models(config, workers, resolutions)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.planning.time_model import TimeModel
+from dbsl_tf.reporting.stored_calendar import calendar_of
 from dbsl_tf.results.records import (
     DriftRecord,
     FaultRecord,
@@ -15,6 +17,7 @@ from dbsl_tf.results.records import (
     RecordedEvaluation,
     ResumeRecord,
 )
+from dbsl_tf.schedules.calendar import Calendar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ class Evaluation(RecordedEvaluation):
     """A recorded evaluation with its place in the training time.
 
     Attributes:
-        epochs: epochs trained by then, commits over workers; fractional within an epoch.
+        epochs: epochs trained by then; fractional within an epoch.
         begin, end: in training time, as in `MiniEpoch`; equal if the start is not recorded.
     """
 
@@ -167,8 +170,13 @@ class RecordedRun:
     @property
     def asked_commits(self) -> int | None:
         """Commits of the whole run; None if its number of epochs is not recorded."""
-        epochs = self.config.get("schedule.epochs")
-        return epochs * self.workers if isinstance(epochs, int) else None
+        known = isinstance(self.config.get("schedule.epochs"), int)
+        return self.calendar.total if known else None
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Which commits are an epoch."""
+        return calendar_of(self.config, self.workers)
 
     @property
     def resolutions(self) -> tuple[int, ...]:

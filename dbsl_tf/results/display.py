@@ -25,6 +25,7 @@ from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.pace import Pace
 from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
+from dbsl_tf.schedules.calendar import Calendar
 
 _WIDEST_BAR = 24
 # Narrower ones have notes of several lines; in others the bars give way.
@@ -59,7 +60,7 @@ class Display:
     Args:
         console: where to show it.
         plan: the plan, which says what roles there are.
-        epochs: epochs of the run.
+        calendar: of the run.
         before: commits of the run from before this process started.
         evaluated: its last evaluation from before then; None: there is none.
     """
@@ -68,17 +69,17 @@ class Display:
         self,
         console: Console,
         plan: DualBatchPlan,
-        epochs: int,
+        calendar: Calendar,
         before: Sequence[CommitRecord] = (),
         evaluated: EvaluationRecord | None = None,
     ) -> None:
         self._console = console
-        self._workers = len(plan.workers)
-        self._epochs = epochs
-        self._pace = Pace(self._workers, before)
+        self._calendar = calendar
+        self._epochs = epochs = calendar.epochs
+        self._pace = Pace(calendar.workers, before)
         self._commits = len(before)
-        in_mid_epoch = len(before) % self._workers
-        self._epoch_records = list(before[len(before) - in_mid_epoch :])
+        epoch = calendar.epoch_of(len(before))
+        self._epoch_records = list(before[calendar.first_number(epoch) :])
         self._done: dict[str, int] = {role: sum(r.role == role for r in before) for role in ROLES}
         self._tested = "" if evaluated is None else _in_short(evaluated)
         self._resolutions: set[int] = set()
@@ -92,17 +93,16 @@ class Display:
             console=console,
             disable=not console.is_terminal,
         )
-        epoch = min(epochs, len(before) // self._workers + 1)
         self._total = self._progress.add_task(
-            f"epoch {epoch}/{epochs}",
-            total=epochs * self._workers,
+            f"epoch {min(epochs, epoch)}/{epochs}",
+            total=calendar.total,
             completed=len(before),
             **self._run_fields(),
         )
         self._bars: dict[str, TaskID] = {
             role: self._progress.add_task(
                 f"{role} workers",
-                total=epochs * plan.count(role),
+                total=calendar.total // calendar.workers * plan.count(role),
                 completed=self._done[role],
             )
             for role in ROLES
@@ -133,7 +133,7 @@ class Display:
             completed=self._done[record.role],
             note=f"B={record.batch} loss {record.train_loss:.3f} lr {record.learning_rate:.3g}",
         )
-        if record.commit % self._workers == 0:
+        if self._calendar.ends_epoch(record.commit):
             if not self._console.is_terminal:
                 print_line(self._console, self._epoch_line(self._epoch_records))
             self._epoch_records = []
@@ -192,7 +192,7 @@ class Display:
         }
 
     def _seconds_left(self) -> float | None:
-        return self._pace.seconds_left(self._epochs * self._workers - self._commits)
+        return self._pace.seconds_left(self._calendar.commits_left(self._commits))
 
 
 def _in_short(record: EvaluationRecord) -> str:

@@ -54,7 +54,7 @@ class Pace:
         samples = sum(samples for _, samples in list(self._recent)[1:])
         return samples / max(self._seconds, 1e-9)
 
-    def seconds_left(self, commits: int) -> float | None:
+    def seconds_left(self, commits: float) -> float | None:
         """Returns how long `commits` more commits will take from now on; None: not known yet."""
         # The first commits of all workers come at about the same time.
         if self._commits < self._workers:

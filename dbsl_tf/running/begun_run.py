@@ -36,6 +36,7 @@ from dbsl_tf.results.resuming import changes, check_same_classes, check_same_hel
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_object, read_precision_choice
+from dbsl_tf.schedules.calendar import Calendar
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _begin_or_resume(
         checkpoint = checkpoints.latest(report, history.lacks)
         history.check_workers(config.cluster.workers)
         _check_workers(config, directory, checkpoint)
-        _check_unfinished(config, directory, checkpoint)
+        _check_unfinished(settings_of(config, samples).calendar, directory, checkpoint)
         if before.compute.precision == "auto":
             choice = read_precision_choice(directory)
     if config.compute.precision == "auto":
@@ -226,14 +227,13 @@ def _check_workers(config: Config, directory: RunDirectory, checkpoint: Checkpoi
 
 
 def _check_unfinished(
-    config: Config, directory: RunDirectory, checkpoint: Checkpoint | None
+    calendar: Calendar, directory: RunDirectory, checkpoint: Checkpoint | None
 ) -> None:
-    total = config.schedule.epochs * config.cluster.workers
     done = checkpoint.commit if checkpoint else 0
-    if done > total or (done == total and directory.is_complete):
+    if done > calendar.total or (done == calendar.total and directory.is_complete):
         raise UserError(
-            f"run.dir={directory.path} holds a run of {done // config.cluster.workers} epochs, "
-            f"and schedule.epochs={config.schedule.epochs}: raise it to train further, or give "
+            f"run.dir={directory.path} holds a run of {calendar.epochs_done(done)} epochs, "
+            f"and schedule.epochs={calendar.epochs}: raise it to train further, or give "
             "another run.dir"
         )
 

@@ -98,11 +98,12 @@ def _train(
             if discarded:
                 report(f"training {discarded} commit(s) after the checkpoint again")
         last = history.evaluations[-1] if history.evaluations else None
-        display = Display(console, schedule.plain, schedule.epochs, history.commits, last)
+        calendar = settings.calendar
+        display = Display(console, schedule.plain, calendar, history.commits, last)
         observers: list[Observer] = [history, display, *_event_files(run, stack, report)]
         merged = run.checkpoint.commit if run.checkpoint else 0
         if live.metrics:
-            live.metrics.begin(directory.path, schedule.plain, schedule.epochs, merged)
+            live.metrics.begin(directory.path, schedule.plain, calendar.total, merged)
             observers.append(live.metrics)
         remote = RemoteControl.from_environment(os.environ)
         if remote:

@@ -74,8 +74,9 @@ class Outcome:
     @property
     def epoch_ends(self) -> np.ndarray:
         """When each epoch was complete, [epochs]."""
-        workers = self.scenario.workers
-        return self.merged_at[workers - 1 :: workers]
+        calendar = self.scenario.calendar
+        ends = [calendar.first_number(epoch + 1) - 1 for epoch in range(1, calendar.epochs + 1)]
+        return self.merged_at[ends]
 
     @property
     def epoch_seconds(self) -> float:

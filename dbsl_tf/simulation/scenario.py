@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan
 from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
+from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.model_size import sent_numbers
 
@@ -59,7 +61,7 @@ class Scenario:
     Attributes:
         roles: "small" or "large", of each worker.
         training_seconds: what the steps of a mini-epoch and its overhead take, of each worker.
-        epochs: commits of the run over the number of workers.
+        epochs: of the run.
         synchronization: the coordinator's rule.
         model_bytes: what a pull or a push sends.
         shard_bytes: the most of it that one server has: all servers work at once, so the one with
@@ -91,6 +93,11 @@ class Scenario:
     def workers(self) -> int:
         """Number of workers (n)."""
         return len(self.roles)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Which mini-epochs are an epoch."""
+        return Calendar(self.workers, self.epochs)
 
     @property
     def receiver_bandwidth(self) -> float:

@@ -55,8 +55,7 @@ def simulate(
         draws: what is drawn; None: by the scenario's distributions.
     """
     if draws is None:
-        mini_epochs = scenario.epochs * scenario.workers
-        draws = Draws(scenario.randomness, scenario.workers, mini_epochs)
+        draws = Draws(scenario.randomness, scenario.workers, scenario.calendar.total)
     simulation = _Simulation(scenario, report, draws)
     simulation.run()
     return simulation.outcome()
@@ -67,9 +66,8 @@ class _Simulation:
         self._scenario = scenario
         self._report = report
         workers, rule = scenario.workers, scenario.synchronization
-        self._total = scenario.epochs * workers
         self._env = Environment()
-        self._rules = DispatchRules(self._total, 0, [0] * workers, rule)
+        self._rules = DispatchRules(scenario.calendar.total, 0, [0] * workers, rule)
         self._idle = IdleWorkers(self._rules, range(workers))
         self._draws = draws
         bandwidths = (scenario.server_bandwidth, scenario.receiver_bandwidth)

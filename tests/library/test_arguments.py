@@ -13,6 +13,7 @@ import dbsl_tf
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.library.arguments import check_arguments, learning_rates
 from dbsl_tf.results.run_directory import RunDirectory
+from dbsl_tf.schedules.calendar import Calendar
 
 X, Y = np.zeros([40, 4], np.float32), np.zeros([40], np.int64)
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -112,7 +113,7 @@ def test_a_schedule_may_begin_at_zero() -> None:
     warmup = keras.optimizers.schedules.CosineDecay(
         0.0, decay_steps=4, warmup_target=0.1, warmup_steps=2
     )
-    rates = learning_rates(dbsl_tf.SGD(warmup), epochs=3, workers=2)
+    rates = learning_rates(dbsl_tf.SGD(warmup), Calendar(2, 3))
     assert rates == pytest.approx((0.0, 0.025, 0.05, 0.075, 0.1, 0.096194), abs=1e-5)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dbsl_tf.library.epochs import Epochs
+from dbsl_tf.schedules.calendar import Calendar
 
 
 def commit(number: int) -> dict[str, Any]:
@@ -23,14 +24,14 @@ def completed(epochs: Epochs, *events: dict[str, Any]) -> list[tuple[int, dict[s
 
 
 def test_an_epoch_is_its_commits_and_its_evaluation() -> None:
-    epochs = Epochs(workers=2)
+    epochs = Epochs(Calendar(2, 9))
     assert completed(epochs, commit(1), commit(2), commit(3)) == []
     assert completed(epochs, evaluation(2)) == [(0, {"loss": 1.5, "val_loss": 2.5})]
     assert completed(epochs, commit(4), evaluation(4)) == [(1, {"loss": 3.5, "val_loss": 4.5})]
 
 
 def test_an_epoch_that_was_not_evaluated_does_not_hold_up_later_ones() -> None:
-    epochs = Epochs(workers=2)
+    epochs = Epochs(Calendar(2, 9))
     # Interrupted, and saved, in epoch 1 before epoch 0 was evaluated.
     assert completed(epochs, commit(1), commit(2), commit(3)) == []
     epochs.begin_after(3)
@@ -42,7 +43,7 @@ def test_an_epoch_that_was_not_evaluated_does_not_hold_up_later_ones() -> None:
 
 
 def test_no_epoch_comes_twice() -> None:
-    epochs = Epochs(workers=1)
+    epochs = Epochs(Calendar(1, 9))
     before = completed(epochs, commit(1), evaluation(1), commit(2), evaluation(2), commit(3))
     assert [epoch for epoch, _ in before] == [0, 1]
     epochs.begin_after(1)
@@ -52,7 +53,7 @@ def test_no_epoch_comes_twice() -> None:
 
 @pytest.mark.parametrize("lost", [{1}, {2}, {1, 2}])
 def test_what_is_missing_of_a_damaged_history_is_passed_over(lost: set[int]) -> None:
-    epochs = Epochs(workers=2)
+    epochs = Epochs(Calendar(2, 9))
     numbers = [number for number in range(1, 5) if number not in lost]
     done = completed(epochs, *map(commit, numbers), evaluation(2), evaluation(4))
     assert [epoch for epoch, _ in done] == [0, 1]
@@ -61,7 +62,7 @@ def test_what_is_missing_of_a_damaged_history_is_passed_over(lost: set[int]) -> 
 
 
 def test_only_validation_completes_epochs_where_samples_are_held_out() -> None:
-    epochs = Epochs(workers=1, validation=True)
+    epochs = Epochs(Calendar(1, 9), validation=True)
     commit = {"event": "commit", "commit": 1, "samples": 9, "train_loss": 0.5}
     test = {"event": "evaluation", "commit": 1, "test_loss": 0.75}
     assert [list(epochs.completed_by(event)) for event in (commit, test)] == [[], []]
@@ -71,7 +72,7 @@ def test_only_validation_completes_epochs_where_samples_are_held_out() -> None:
 
 
 def test_a_metric_that_is_no_number_makes_its_mean_none_either() -> None:
-    epochs = Epochs(workers=2)
+    epochs = Epochs(Calendar(2, 9))
     metrics = [{"auc": None, "mae": 1.0}, {"auc": 0.5, "mae": 2.0}]
     commits = [{**commit(n), "train_metrics": values} for n, values in enumerate(metrics, 1)]
     ((_, logs),) = completed(epochs, *commits, {**evaluation(2), "test_metrics": metrics[0]})

@@ -11,6 +11,7 @@ from rich.console import Console
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.records import DriftRecord
+from dbsl_tf.schedules.calendar import Calendar
 from tests.support.records import commit_record, evaluation_record
 from tests.support.screens import COLUMNS, shown_of
 
@@ -21,7 +22,7 @@ PLAN = plan_dual_batch(
 
 def show(terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
-    with Display(console, PLAN, epochs=2) as display:
+    with Display(console, PLAN, Calendar(2, 2)) as display:
         display.committed(commit_record(commit=1, epoch=1, role="small", train_loss=2.5))
         display.committed(commit_record(commit=2, epoch=1, role="large", train_loss=1.5))
         display.evaluated(evaluation_record(epoch=1, test_accuracy=0.4321, test_loss=1.25))
@@ -42,7 +43,7 @@ class TestDisplay:
             commit_record(commit=n, epoch=(n + 1) // 2, role=role, train_loss=loss)
             for n, (role, loss) in enumerate(losses, 1)
         ]
-        with Display(console, PLAN, epochs=2, before=records[:1]) as display:
+        with Display(console, PLAN, Calendar(2, 2), before=records[:1]) as display:
             for record in records[1:]:
                 display.committed(record)
         first, second = console.file.getvalue().splitlines()
@@ -58,14 +59,14 @@ class TestDisplay:
             (True, "test loss 1.25"),
         ):
             console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
-            with Display(console, PLAN, epochs=2) as display:
+            with Display(console, PLAN, Calendar(2, 2)) as display:
                 display.evaluated(record)
             assert expected in console.file.getvalue()
             assert "accuracy" not in console.file.getvalue()
 
     def test_an_evaluation_says_what_it_is_on(self):
         console = Console(file=io.StringIO(), width=120)
-        with Display(console, PLAN, epochs=2) as display:
+        with Display(console, PLAN, Calendar(2, 2)) as display:
             display.evaluated(evaluation_record(split="validation"))
         expected = "epoch   1/2  validation accuracy  50.00%  validation loss 1.5000\n"
         assert console.file.getvalue() == expected
@@ -74,7 +75,7 @@ class TestDisplay:
         drift = DriftRecord(4, (2.0, 1.0), adopted=False, plan=PLAN.as_dict(), problem=None)
         over = DriftRecord(9, (1.01, 1.0), adopted=False, plan=None, problem=None, fits=True)
         console = Console(file=io.StringIO(), width=200)
-        with Display(console, PLAN, epochs=2) as display:
+        with Display(console, PLAN, Calendar(2, 2)) as display:
             display.drifted(drift)
             display.drifted(over)
         first, second = console.file.getvalue().splitlines()
@@ -91,7 +92,7 @@ class TestDisplay:
     @pytest.mark.parametrize("epochs", [2, 1000])
     def test_a_small_terminal_shows_a_line_for_each_bar(self, epochs: int) -> None:
         console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS)
-        with Display(console, PLAN, epochs) as display:
+        with Display(console, PLAN, Calendar(2, epochs)) as display:
             for role, batch in (("small", 11), ("large", 1024)):
                 display.committed(
                     commit_record(role=role, batch=batch, train_loss=12.345, learning_rate=0.00123)
@@ -108,7 +109,9 @@ class TestDisplay:
             for n in range(1, 12)
         ]
         console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS)
-        with Display(console, PLAN, 40, before, evaluation_record(test_accuracy=0.4321)):
+        with Display(
+            console, PLAN, Calendar(2, 40), before, evaluation_record(test_accuracy=0.4321)
+        ):
             pass
         run, small, large = shown_of(console.file.getvalue()).shown
         # 69 commits of 20 s on two workers.
