@@ -71,6 +71,11 @@ def main(arguments: Sequence[str]) -> int:
     epochs = config.schedule.epochs
     if epochs < 8:
         parser.error(f"schedule.epochs is {epochs}; give at least 8")
+    if config.schedule.mini_epochs_per_epoch > 1 or config.schedule.final_local_epochs:
+        parser.error(
+            "give schedule.mini_epochs_per_epoch=1 and schedule.final_local_epochs=0: epochs are "
+            "compared that have one mini-epoch of every worker"
+        )
     commits = train(options.config, options.overrides, epochs)
     rule = Synchronization.of(config.sync.mode, config.sync.staleness)
     scenario = fit(commits, rule, epochs)

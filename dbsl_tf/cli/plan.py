@@ -108,6 +108,10 @@ def _print_schedule(
         from dbsl_tf.planning.report import print_plan
 
         print_plan(schedule.plain)
+        if not settings.calendar.is_uniform:
+            from dbsl_tf.planning.schedule_report import print_sub_stages
+
+            print_sub_stages(schedule)
     if choice is not None:
         _print_choice(choice, options.within)
 

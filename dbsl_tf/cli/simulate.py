@@ -101,7 +101,7 @@ def _scale(options: argparse.Namespace, config: Config) -> None:
         points = scale(
             sizes,
             config_of,
-            lambda size: progress.of(f"{size:,} workers", config.simulate.epochs * size),
+            lambda size, commits: progress.of(f"{size:,} workers", commits),
         )
     if options.json:
         values = {

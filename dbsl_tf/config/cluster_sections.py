@@ -30,7 +30,7 @@ class ClusterSection(Section):
     """The parameter-server cluster."""
 
     workers: Annotated[
-        int, Effect.RESULT, Fixed("an epoch is one commit of every worker"), Timed("servers")
+        int, Effect.RESULT, Fixed("an epoch has commits of every worker"), Timed("servers")
     ] = Field(2, ge=1, le=MOST_WORKERS, description="number of workers, n")
     parameter_servers: Annotated[int, Effect.RESULT, Timed("servers")] = Field(
         1, ge=1, le=MOST_WORKERS, description="number of parameter servers"

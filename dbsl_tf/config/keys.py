@@ -56,7 +56,7 @@ def tagged(kind: type[Tag]) -> dict[str, Tag]:
 
     Example:
         >>> tagged(Fixed)["cluster.workers"].reason
-        'an epoch is one commit of every worker'
+        'an epoch has commits of every worker'
     """
     found: dict[str, Tag] = {}
     for section, model in sections().items():

@@ -29,6 +29,7 @@ Resume = Literal["auto", "never", "must"]
 DecayMode = Literal["l2", "decoupled"]
 Isolation = Literal["auto", "require", "off"]
 LearningRateDecay = Literal["milestones", "cosine"]
+MergeInterval = Literal["constant", "quadratic"]
 ProgressiveMode = Literal["cyclic", "single", "off"]
 DelayDistribution = Literal["constant", "exponential", "pareto"]
 

@@ -15,8 +15,8 @@ from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.tags import Timed
 
 if TYPE_CHECKING:
+    from dbsl_tf.config.schedule_section import ScheduleSection
     from dbsl_tf.config.time_sections import TimeModelSection
-    from dbsl_tf.config.training_sections import ScheduleSection
 
 _PER_RESOLUTION = ("dropout", "large_batch", "a", "b", "overhead")
 
@@ -185,6 +185,7 @@ def check_progressive(
         _check_sub_stage_ends(progressive, schedule, progressive.sub_stage_ends)
     else:
         _check_room(progressive, schedule)
+    _check_local_epochs(progressive, schedule)
 
 
 def stage_ends(progressive: ProgressiveSection, schedule: ScheduleSection) -> tuple[int, ...]:
@@ -255,6 +256,22 @@ def _check_room(progressive: ProgressiveSection, schedule: ScheduleSection) -> N
                 f"each needs an epoch, but the stage that ends with epoch {end} has only "
                 f"{end - start}; give fewer resolutions or longer stages",
             )
+
+
+def _check_local_epochs(progressive: ProgressiveSection, schedule: ScheduleSection) -> None:
+    """Refuses local epochs at more than one resolution."""
+    parts = len(progressive.sizes)
+    start, end = ((0, *stage_ends(progressive, schedule)))[-2:]
+    last = start + (end - start) * (parts - 1) // parts
+    if progressive.sub_stage_ends is not None:
+        last = ((0, *progressive.sub_stage_ends))[-2]
+    if schedule.final_local_epochs > schedule.epochs - last:
+        raise across_keys(
+            ("schedule.final_local_epochs", "progressive.resolutions", "schedule.epochs"),
+            schedule.final_local_epochs,
+            f"give at most {schedule.epochs - last}, the epochs at the end of the run that have "
+            "one resolution",
+        )
 
 
 def _listed(values: Sequence[int]) -> str:

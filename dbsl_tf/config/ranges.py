@@ -8,6 +8,7 @@ from __future__ import annotations
 
 MOST_WORKERS = 100_000
 MOST_EPOCHS = 1_000_000
+MOST_MINI_EPOCHS = 1_000_000  # of a worker in an epoch
 MOST_SAMPLES = 10_000_000_000
 LARGEST_BATCH = 1_000_000
 SMALLEST_IMAGE, LARGEST_IMAGE = 8, 2048  # pixels a side

@@ -12,6 +12,7 @@ from dbsl_tf.config.data_section import DataSection
 from dbsl_tf.config.names import Precision, PrecisionSetting, Stem
 from dbsl_tf.config.progressive_section import ProgressiveSection, check_progressive
 from dbsl_tf.config.run_sections import CheckpointSection, RunSection
+from dbsl_tf.config.schedule_section import ScheduleSection
 from dbsl_tf.config.section import Section, across_keys
 from dbsl_tf.config.simulate_section import SimulateSection
 from dbsl_tf.config.tags import Effect
@@ -20,7 +21,6 @@ from dbsl_tf.config.training_sections import (
     ComputeSection,
     ModelSection,
     OptimizerSection,
-    ScheduleSection,
     TrainingSection,
 )
 from dbsl_tf.config.yaml_text import write_yaml

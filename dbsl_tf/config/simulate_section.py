@@ -17,7 +17,11 @@ class SimulateSection(Section):
     """A simulated cluster, apart from its time model and plan."""
 
     epochs: int = Field(
-        10, ge=1, le=MOST_EPOCHS, description="epochs to simulate, at the highest resolution"
+        10,
+        ge=1,
+        le=MOST_EPOCHS,
+        description="epochs to simulate, at the highest resolution; the last "
+        "schedule.final_local_epochs of them are local",
     )
     samples_per_worker: int | None = Field(
         None,

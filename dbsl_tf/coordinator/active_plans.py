@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from dbsl_tf.engine.closure import Closure
-from dbsl_tf.planning import DualBatchPlan, TimeModel
+from dbsl_tf.planning import DualBatchPlan, PlannedSubStage, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
-from dbsl_tf.resolved import ResolvedRun, RunSettings
+from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.records import CommitRecord, DriftRecord
 from dbsl_tf.schedules.progressive import ResolutionSettings
 
@@ -88,16 +88,19 @@ class ActivePlans:
         activate: Callable[[DualBatchPlan, ResolutionSettings], ActivePlan],
         report: Callable[[DriftRecord], None],
     ) -> None:
+        self._settings = run.settings
         self._schedule = run.schedule
         self._watches = {
-            resolution: DriftWatch(plan, partial(_rebalanced, run.settings, resolution))
+            resolution: DriftWatch(plan, partial(self._rebalanced, resolution))
             for resolution, plan in run.schedule.plans.items()
         }
         self._batches = dict(run.batches)
+        # Resolutions whose plans are no longer those of the schedule.
+        self._adopted: set[int] = set()
         self._activate = activate
         self._replan = run.settings.dual_batch.replan or run.provisional
         self._report = report
-        self._active: dict[int, ActivePlan] = {}
+        self._active: dict[int, list[ActivePlan]] = {}
         self._newest_epoch = 0
         self._newest: ActivePlan | None = None
 
@@ -123,7 +126,9 @@ class ActivePlans:
             watch.tell(news)
 
     def at(self, epoch: int, commit: int, may_replan: bool = True) -> ActivePlan:
-        """Returns the plan in force in an epoch; a resolution keeps the same one until replanned.
+        """Returns the plan in force in an epoch.
+
+        Until replanned, epochs of one resolution that are merged equally often have the same.
 
         Activating a plan takes a worker seconds: it loads its data and prepares its input
         pipeline. An earlier epoch may be asked for late; its own resolution still applies.
@@ -133,23 +138,53 @@ class ActivePlans:
             commit: mini-epochs before the epoch.
             may_replan: whether the plan may be replaced now, if the epoch is a new one.
         """
-        settings = self._schedule.at(epoch).sub_stage.settings
-        resolution = settings.resolution
+        part = self._schedule.at(epoch)
+        resolution = part.sub_stage.resolution
         watch = self._watches[resolution]
         is_new = epoch > self._newest_epoch
+        if is_new and watch.plan.mini_epochs != part.plan.mini_epochs:
+            watch.follow(self._plan(part))
         if is_new and self._replan and may_replan and watch.drifted:
             plan = watch.fitting_plan()
             if plan is not None:
                 self._tell(watch, commit, plan, adopted=True)
                 watch.adopt(plan)
                 self._batches[resolution] = tuple(worker.batch for worker in plan.workers)
+                self._adopted.add(resolution)
                 self._active.pop(resolution, None)
-        if resolution not in self._active:
-            self._active[resolution] = self._activate(watch.plan, settings)
-        active = self._active[resolution]
+        active = self._activated(part)
         if is_new:
             self._newest_epoch, self._newest = epoch, active
         return active
+
+    def _activated(self, part: PlannedSubStage) -> ActivePlan:
+        """Returns the plan of a sub-stage, of which workers may already have the data."""
+        known = self._active.setdefault(part.sub_stage.resolution, [])
+        for active in known:
+            if active.plan.mini_epochs == part.plan.mini_epochs:
+                return active
+        # A mini-epoch of the epoch before may be handed out late; others are over.
+        del known[:-1]
+        known.append(self._activate(self._plan(part), part.sub_stage.settings))
+        return known[-1]
+
+    def _plan(self, part: PlannedSubStage) -> DualBatchPlan:
+        """Returns the plan in force in a sub-stage."""
+        resolution, mini_epochs = part.sub_stage.resolution, part.plan.mini_epochs
+        if resolution not in self._adopted:
+            return part.plan
+        watch = self._watches[resolution]
+        if watch.plan.mini_epochs == mini_epochs:
+            return watch.plan
+        return self._settings.plan(
+            watch.time_models, resolution, self._batches[resolution], mini_epochs
+        )
+
+    def _rebalanced(
+        self, resolution: int, time_models: Sequence[TimeModel], batches: Sequence[int]
+    ) -> DualBatchPlan:
+        mini_epochs = self._watches[resolution].plan.mini_epochs
+        return self._settings.plan(time_models, resolution, batches, mini_epochs)
 
     def _tell(
         self,
@@ -170,12 +205,3 @@ class ActivePlans:
                 fits=fits,
             )
         )
-
-
-def _rebalanced(
-    settings: RunSettings,
-    resolution: int,
-    time_models: Sequence[TimeModel],
-    batches: Sequence[int],
-) -> DualBatchPlan:
-    return settings.plan(time_models, resolution, batches)

@@ -17,11 +17,12 @@ class Dispatcher:
     """Applies `DispatchRules` to the present workers, and waits while they say no. Thread-safe.
 
     Args:
-        total: mini-epochs of the run, epochs · workers; they are numbered from 0.
+        total: mini-epochs of the run, numbered from 0.
         merged: how many of them are merged already.
         clocks: merged mini-epochs of each worker, [workers].
         synchronization: who may begin.
         membership: which workers take part.
+        ends_in_round: see `DispatchRules`.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Dispatcher:
         clocks: Sequence[int],
         synchronization: Synchronization,
         membership: Membership,
+        ends_in_round: bool = False,
     ) -> None:
-        self._rules = DispatchRules(total, merged, clocks, synchronization)
+        self._rules = DispatchRules(total, merged, clocks, synchronization, ends_in_round)
         self._workers = len(clocks)
         self._in_rounds = synchronization.in_rounds
         self._membership = membership

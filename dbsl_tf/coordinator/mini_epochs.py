@@ -83,8 +83,8 @@ class MiniEpochs:
         components: what trains them.
         checkpoint: where to resume; None: at the beginning.
         supervision: of the training.
-        evaluations: of the global weights; BSP waits for them, as they occupy workers.
-        committed: called with the record of each commit (BSP: the last one of a round), while
+        evaluations: of the global weights; rounds wait for them, as they occupy workers.
+        committed: called with the record of each commit (of a round, that of the last), while
             nothing else is merged.
 
     Attributes:
@@ -123,6 +123,7 @@ class MiniEpochs:
             clocks=checkpoint.clocks if checkpoint else [0] * workers,
             synchronization=settings.synchronization,
             membership=engine.membership,
+            ends_in_round=self._calendar.local_epochs > 0,
         )
         self._shutdown.subscribe(self._dispatcher.stop)
         self._in_rounds = settings.synchronization.in_rounds
@@ -133,9 +134,9 @@ class MiniEpochs:
         }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
-        # BSP: results of the present round; resumed in mid-epoch, the first round is shorter.
+        # Results of the present round; resumed in the middle of one, the first is shorter.
         self._round: list[CompletedMiniEpoch] = []
-        self._round_size = workers - merged % workers
+        self._round_size = workers - merged % workers if self._in_rounds else workers
 
     @property
     def merged(self) -> int:
@@ -166,7 +167,7 @@ class MiniEpochs:
     def load(self) -> None:
         """Makes every worker load the closure of the next mini-epochs; nothing is trained."""
         workers = self._engine.workers
-        epoch = self._calendar.epoch_of(self.merged)
+        epoch = self._calendar.epoch_at(self.merged)
         active = self._plans.at(min(epoch, self._calendar.epochs), self.merged)
         assignments = Assignments.same([0] * workers)
         slots = [self._slots.take() for _ in range(workers)]
@@ -193,8 +194,9 @@ class MiniEpochs:
 
     def _begin(self, number: int) -> MiniEpoch:
         workers, calendar = self._engine.workers, self._calendar
-        epoch = calendar.epoch_of(number)
-        if self._in_rounds:
+        epoch = calendar.epoch_at(number)
+        in_round = self._is_of_a_round(number)
+        if in_round:
             # Another worker would take the mini-epoch of one that still evaluates.
             self._evaluations.wait()
         with self.ordering:
@@ -207,16 +209,20 @@ class MiniEpochs:
             with self._stalls.bounded("copy the weights"):
                 start = self._components.shared_model.fill(slot)
         # In a round it must not matter which worker takes which number.
-        position = calendar.round_position if self._in_rounds else calendar.position
+        position = calendar.round_position if in_round else calendar.position
         rates = active.learning_rates(position(number))
         rates = [rate * self.learning_rate_factor for rate in rates]
         first = number - number % workers
-        seeds = [first + w if self._in_rounds else number for w in range(workers)]
+        seeds = [first + w if in_round else number for w in range(workers)]
         seeds = [(self._settings.seed * calendar.total + seed) % _SEEDS for seed in seeds]
         assignments = Assignments.of(
             active.steps, rates, seeds, self._dispatcher.allowed(), slot.attempt
         )
         return MiniEpoch(number, slot, start, active, rates, assignments)
+
+    def _is_of_a_round(self, number: int) -> bool:
+        """Whether a mini-epoch is merged together with one of every other worker."""
+        return self._in_rounds or self._calendar.is_local(number)
 
     def _activate(self, plan: DualBatchPlan, part: ResolutionSettings) -> ActivePlan:
         batches = self._components.batches[part.resolution].iterator(
@@ -289,9 +295,8 @@ class MiniEpochs:
             if self._shutdown.begun:
                 return
             with self._stalls.bounded("merge"):
-                records = (
-                    self._merge_round(completed) if self._in_rounds else self._merge(completed)
-                )
+                of_a_round = self._is_of_a_round(completed.mini_epoch.number)
+                records = self._merge_round(completed) if of_a_round else self._merge(completed)
             for record in records:
                 self._cursors.advance(record.resolution, record.worker, record.samples)
                 self._records.committed(record)
@@ -332,7 +337,7 @@ class MiniEpochs:
         measured = self._components.objective.measured([result.sums])
         return CommitRecord(
             commit=commit,
-            epoch=self._calendar.epoch_of(commit - 1),
+            epoch=self._calendar.epoch_of(commit),
             worker=plan.index,
             role=plan.role,
             resolution=completed.mini_epoch.active_plan.settings.resolution,

@@ -13,6 +13,7 @@ import numpy as np
 from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.library.dual_batch import DualBatch
 from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.merge_intervals import stretches
 
 # The names that a program knows the keys of the configuration by.
 _NAMES = {
@@ -21,6 +22,9 @@ _NAMES = {
     "sync.mode": "plan.sync",
     "sync.staleness": "plan.staleness",
     "time_model.": "plan.time_model.",
+    "schedule.mini_epochs_per_epoch": "plan.mini_epochs_per_epoch",
+    "schedule.merge_interval": "plan.merge_interval",
+    "schedule.final_local_epochs": "plan.final_local_epochs",
     "schedule.epochs": "epochs",
     "run.seed": "seed",
     "run.dir": "run_dir",
@@ -92,13 +96,29 @@ def learning_rates(optimizer: Any, calendar: Calendar) -> tuple[float, ...]:
         return (_rate(rate, 0.0),) * calendar.total
     rates = tuple(
         _rate(_scheduled(rate, position), position)
-        for position in map(calendar.position, range(calendar.total))
+        for position in map(calendar.start, range(calendar.total))
     )
     if not any(rates):
         raise UserError(
             f"optimizer.learning_rate is 0 in all of the {calendar.epochs} epochs; raise it"
         )
     return rates
+
+
+def calendar_of(optimizer: Any, plan: DualBatch, epochs: int) -> Calendar:
+    """Returns which mini-epochs of a run are an epoch.
+
+    Raises:
+        UserError: the learning rate at the beginning of an epoch is not a number of 0 or more.
+    """
+    rate = optimizer.learning_rate
+
+    def rate_at(epoch: float) -> float:
+        return _rate(_scheduled(rate, epoch) if callable(rate) else rate, epoch)
+
+    merged = epochs - plan.final_local_epochs
+    found = stretches(merged, plan.mini_epochs_per_epoch, plan.merge_interval, rate_at)
+    return Calendar(plan.workers, epochs, stretches=found, local_epochs=plan.final_local_epochs)
 
 
 def plain(value: Any) -> Any:

@@ -30,6 +30,10 @@ class DualBatch:
         replan: whether the plan follows the speed that is observed.
         sync: "asp", "bsp", or "ssp".
         staleness: of "ssp", s.
+        mini_epochs_per_epoch: how often every worker takes and gives back the weights in an epoch.
+        merge_interval: "constant", or "quadratic": less often as the learning rate falls.
+        final_local_epochs: epochs at the end that every worker trains on its own, from the same
+            weights; the results are averaged once. Callbacks see them as one epoch, the last.
 
     Example:
         >>> DualBatch(workers=4, small_workers=2, large_batch=256).extra_time_ratio
@@ -46,6 +50,9 @@ class DualBatch:
     replan: bool = False
     sync: str = "asp"
     staleness: int | None = 1
+    mini_epochs_per_epoch: int = 1
+    merge_interval: str = "constant"
+    final_local_epochs: int = 0
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Returns the keys of the configuration that say this.
@@ -63,6 +70,11 @@ class DualBatch:
                 "replan": self.replan,
             },
             "sync": {"mode": self.sync, "staleness": self.staleness},
+            "schedule": {
+                "mini_epochs_per_epoch": self.mini_epochs_per_epoch,
+                "merge_interval": self.merge_interval,
+                "final_local_epochs": self.final_local_epochs,
+            },
             "time_model": self._time_model(),
         }
 

@@ -53,7 +53,8 @@ class Epochs:
     def completed_by(self, event: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, float]]]:
         """Yields the epochs, from 0, that are complete with this record, and their logs.
 
-        No epoch comes twice. What a run that was interrupted has not recorded is NaN.
+        No epoch comes twice, and of epochs without a merge only the last. What a run that was
+        interrupted has not recorded is NaN.
         """
         if event["event"] == "commit":
             self._commits[event["commit"]] = event
@@ -63,12 +64,19 @@ class Epochs:
             tested = _values(event, "test")
             self.tested = {f"test_{name}": value for name, value in tested.items()}
         while (logs := self._logs(self._next)) is not None:
-            yield self._next, logs
+            if logs:
+                yield self._next, logs
             self._next += 1
 
     def _logs(self, epoch: int) -> dict[str, float] | None:
+        """Returns the logs of an epoch; none of one that is trained in one with the next.
+
+        None: it is not complete.
+        """
         first, last = (self._calendar.first_number(epoch + n) for n in (1, 2))
         numbers = range(first + 1, last + 1)
+        if not numbers:
+            return {}
         commits = [self._commits[number] for number in numbers if number in self._commits]
         evaluation = self._evaluations.get(last)
         # They come in order: after a later one, an earlier one is missing for good.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -48,7 +49,9 @@ class Program:
         optimizer: of the workers; see `dbsl_tf.training.optimizers.optimizer.Optimizer`.
         objective: loss and metrics; see `ObjectiveSettings`.
         learning_rates: the base learning rate at the beginning of every mini-epoch of the run.
-        workers: mini-epochs in an epoch, n.
+        workers: number of workers, n.
+        starts: at which epoch each of the learning rates begins, rising; empty: n of them are an
+            epoch.
         merge: see `dbsl_tf.shared_model.merge`; None: a built-in rule.
         search_path: where the program's modules are found.
     """
@@ -60,6 +63,7 @@ class Program:
     learning_rates: tuple[float, ...]
     workers: int
     merge: Callable[..., Any] | None = None
+    starts: tuple[float, ...] = ()
     search_path: tuple[str, ...] = field(default_factory=search_path)
 
     def register(self, fingerprints: Mapping[str, str]) -> None:
@@ -77,6 +81,9 @@ class Program:
             MERGE_RULES.register(OWN, self.merge)
 
     def _learning_rate(self, epoch: float) -> float:
+        if self.starts:
+            return self.learning_rates[max(0, bisect_right(self.starts, epoch) - 1)]
+        # As earlier versions have written it.
         number = round(epoch * self.workers)
         return self.learning_rates[min(number, len(self.learning_rates) - 1)]
 

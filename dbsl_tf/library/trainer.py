@@ -21,6 +21,7 @@ from dbsl_tf.common.registry import OWN
 from dbsl_tf.config import Config, config_of
 from dbsl_tf.config.yaml_text import write_yaml
 from dbsl_tf.library.arguments import (
+    calendar_of,
     check_arguments,
     in_words_of_the_program,
     learning_rates,
@@ -198,7 +199,7 @@ class Trainer:
         directory = RunDirectory(self.directory)
         sections = self._sections(directory, epochs, task)
         config = config_of(sections)
-        calendar = Calendar(self.plan.workers, epochs)
+        calendar = calendar_of(self.optimizer, self.plan, epochs)
         rates = learning_rates(self.optimizer, calendar)
         sections["optimizer"]["base_lr"] = next(filter(None, rates))
         directory.resumes(config.run.resume)
@@ -214,6 +215,7 @@ class Trainer:
                 objective=objective,
                 learning_rates=rates,
                 workers=self.plan.workers,
+                starts=tuple(map(calendar.start, range(calendar.total))),
                 merge=self.plan.merge if callable(self.plan.merge) else None,
             ).save(directory.program)
 
@@ -264,14 +266,16 @@ class Trainer:
         cluster = dict(self.cluster or {})
         if task is not None:
             cluster.setdefault("parameter_servers", len(task.addresses.parameter_servers))
+        planned = self.plan.sections()
+        schedule = planned.pop("schedule")
         content: dict[str, dict[str, Any]] = {
-            **self.plan.sections(),
+            **planned,
             "data": {"name": OWN, "validation_samples": self.validation_samples},
             "model": {"name": OWN},
             "optimizer": {"name": OWN},
             "training": {"loss": OWN},
             "cluster": {"workers": self.plan.workers, **cluster},
-            "schedule": {"epochs": epochs, "learning_rate": OWN},
+            "schedule": {**schedule, "epochs": epochs, "learning_rate": OWN},
             "run": {"seed": self.seed, "resume": "auto", "dir": str(directory.path)},
         }
         # Imported here because it loads TensorFlow.

@@ -129,7 +129,7 @@ def status_of(run: RecordedRun, live: LiveState | None) -> RunStatus:
         condition = live.condition
     commits = len(run.mini_epochs)
     epochs = run.config.get("schedule.epochs")
-    epoch = run.calendar.epoch_of(commits)
+    epoch = run.calendar.epoch_at(commits)
     evaluations = (*run.evaluations, *run.validations)
     return RunStatus(
         run=run.path,
@@ -153,7 +153,7 @@ def _recent(run: RecordedRun) -> tuple[Sequence[MiniEpoch], float]:
     """Returns the mini-epochs of late, and the seconds in which they were trained."""
     since = max((resumption.commit for resumption in run.resumptions), default=0)
     session = [m for m in run.mini_epochs if m.commit > since]
-    epoch = run.calendar.epoch_of(max(0, len(run.mini_epochs) - 1))
+    epoch = run.calendar.epoch_of(max(1, len(run.mini_epochs)))
     count = max(_RECENT_COMMITS, ceil(_RECENT_EPOCHS * run.calendar.commits_per_epoch(epoch)))
     before, recent = session[:-count], session[-count:]
     if not recent:
@@ -179,7 +179,7 @@ def _seconds_left(run: RecordedRun) -> float | None:
         return planned(epoch) / float(calendar.commits_per_epoch(epoch))
 
     trained = sum(expected(m.epoch) for m in recent)
-    left = map(calendar.epoch_of, range(len(run.mini_epochs), asked))
+    left = map(calendar.epoch_at, range(len(run.mini_epochs), asked))
     return seconds * sum(map(expected, left)) / trained
 
 
@@ -213,7 +213,8 @@ def _workers(run: RecordedRun, live: LiveState | None) -> list[WorkerStatus]:
         last = own[-1] if own else None
         plan, state = planned.get(worker, {}), known.get(worker)
         batch = last.batch if last else plan.get("batch")
-        alike = [m for m in own if m.batch == batch]
+        often = run.calendar.mini_epochs
+        alike = [m for m in own if m.batch == batch and often(m.epoch) == often(own[-1].epoch)]
         timed = steady(alike) or alike
         found.append(
             WorkerStatus(

@@ -120,6 +120,11 @@ class DriftWatch:
         better = max(then) <= (1 - _WORTH) * max(now) and _spread(then) < _spread(now)
         return plan if better else None
 
+    def follow(self, plan: DualBatchPlan) -> None:
+        """Goes on with a plan of the same workers and speeds for mini-epochs of another length."""
+        self.plan = plan
+        self._skip = [1] * len(plan.workers)
+
     def adopt(self, plan: DualBatchPlan) -> None:
         """Expects from now on what `plan`, from `fitting_plan`, rests on."""
         self.plan = plan

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, get_args
 
 from dbsl_tf.planning.time_model import TimeModel
+from dbsl_tf.schedules.calendar import as_number
 
 Role = Literal["small", "large"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -72,7 +74,7 @@ class WorkerPlan:
 
 @dataclass(frozen=True)
 class DualBatchPlan:
-    """What all workers do in an epoch.
+    """What all workers do in a mini-epoch, or by default an epoch.
 
     Properties named `small_…` and `large_…` are those of the first worker of that role, and None
     where there is none. Workers of a role differ when their time models do, or by one sample.
@@ -84,12 +86,14 @@ class DualBatchPlan:
         samples: samples in an epoch, d. The shares of all workers together can differ from it
             by rounding: see `epoch_samples`.
         extra_time_ratio: k as asked for.
+        mini_epochs: of every worker in an epoch, M; below 1 where it trains several epochs in one.
     """
 
     workers: tuple[WorkerPlan, ...]
     baseline: WorkerPlan
     samples: int
     extra_time_ratio: float
+    mini_epochs: Fraction = Fraction(1)
 
     def first(self, role: Role) -> WorkerPlan | None:
         """Returns the first worker of `role`; None where there is none."""
@@ -102,7 +106,7 @@ class DualBatchPlan:
     @property
     def epoch_samples(self) -> int:
         """Samples all workers together train in an epoch."""
-        return sum(worker.samples for worker in self.workers)
+        return round(self.mini_epochs * sum(worker.samples for worker in self.workers))
 
     @property
     def small_batch(self) -> int | None:
@@ -156,7 +160,12 @@ class DualBatchPlan:
 
     @property
     def epoch_seconds(self) -> float:
-        """Predicted time of an epoch: that of the slowest worker's mini-epoch, in seconds."""
+        """Predicted time of an epoch: that of the slowest worker's mini-epochs, in seconds."""
+        return float(self.mini_epochs) * self.mini_epoch_seconds
+
+    @property
+    def mini_epoch_seconds(self) -> float:
+        """Predicted time of a mini-epoch of the slowest worker, in seconds."""
         return max(worker.predicted_seconds for worker in self.workers)
 
     @property
@@ -174,12 +183,12 @@ class DualBatchPlan:
     def small_fraction(self) -> float:
         """Part of the epoch's samples that small workers train, n_S d_S / d."""
         small = sum(worker.samples for worker in self.workers if worker.role == "small")
-        return small / self.epoch_samples
+        return small / sum(worker.samples for worker in self.workers)
 
     @property
     def realised_extra_time_ratio(self) -> float:
         """Predicted time of the slowest worker over that of the baseline, whole steps counted."""
-        return self.epoch_seconds / self.baseline_seconds
+        return self.mini_epoch_seconds / self.baseline_seconds
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the plan as JSON values; times in seconds, null where a role has no worker."""
@@ -188,6 +197,7 @@ class DualBatchPlan:
             "small_workers": self.count("small"),
             "large_workers": self.count("large"),
             "samples": self.samples,
+            "mini_epochs_per_epoch": as_number(self.mini_epochs),
             "epoch_samples": self.epoch_samples,
             "small_batch": self.small_batch,
             "large_batch": self.large_batch,

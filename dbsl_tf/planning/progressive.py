@@ -15,11 +15,11 @@ from dbsl_tf.schedules.progressive import SubStage
 
 @dataclass(frozen=True)
 class PlannedSubStage:
-    """A sub-stage and what every worker trains in each of its epochs.
+    """A sub-stage and what every worker trains in each of its mini-epochs.
 
     Attributes:
         sub_stage: its epochs and settings.
-        plan: of an epoch.
+        plan: of a mini-epoch of every worker.
     """
 
     sub_stage: SubStage
@@ -39,6 +39,8 @@ class PlannedSubStage:
             "last_learning_rate": self.sub_stage.last_learning_rate,
             "resolution": self.sub_stage.resolution,
             "dropout": self.sub_stage.dropout,
+            # A whole number, whatever M is.
+            "mini_epochs": int(self.sub_stage.epochs * self.sub_stage.mini_epochs),
             "small_batch": self.plan.small_batch,
             "large_batch": self.plan.large_batch,
             "small_samples": self.plan.small_samples,
@@ -52,16 +54,17 @@ class TrainingSchedule:
     """What all workers do in a whole run.
 
     Attributes:
-        sub_stages: in order; together they are all epochs. Those of the same resolution have
-            the same plan.
+        sub_stages: in order; together they are all epochs. Those of the same resolution that are
+            merged equally often have the same plan.
     """
 
     sub_stages: tuple[PlannedSubStage, ...]
 
     @cached_property
     def plans(self) -> dict[int, DualBatchPlan]:
-        """The plan of each resolution, from low to high."""
-        plans = {part.sub_stage.resolution: part.plan for part in self.sub_stages}
+        """The plan of each resolution, from low to high: of its epochs that are merged most."""
+        by_merges = sorted(self.sub_stages, key=lambda part: part.plan.mini_epochs)
+        plans = {part.sub_stage.resolution: part.plan for part in by_merges}
         return dict(sorted(plans.items()))
 
     @property
@@ -92,7 +95,8 @@ class TrainingSchedule:
     @property
     def all_large_seconds(self) -> float:
         """Predicted time of as many epochs of large batches only, at the highest resolution."""
-        return self.epochs * self.plain.baseline_seconds
+        plain = self.plain
+        return self.epochs * float(plain.mini_epochs) * plain.baseline_seconds
 
     def at(self, epoch: int) -> PlannedSubStage:
         """Returns the sub-stage of an epoch, counted from 1.

@@ -48,7 +48,12 @@ def role_table(plan: DualBatchPlan) -> Table:
     table.add_column("baseline", justify="right")
     counts = [plan.count(worker.role) for worker in columns]
     table.add_row("how many", *map(str, counts), str(len(plan.workers)))
+    if plan.mini_epochs != 1:
+        often = str(plan.mini_epochs)
+        table.add_row("mini-epochs per epoch", *[often] * (len(columns) + 1))
     for name, _, text in _figures(plan):
+        if plan.mini_epochs != 1:
+            name = name.replace("per epoch", "per mini-epoch")
         table.add_row(name, *(text(worker) for worker in [*columns, plan.baseline]))
     return table
 
@@ -73,7 +78,17 @@ def _figures(plan: DualBatchPlan) -> list[tuple[str, str, Callable[[WorkerPlan],
 def plan_sentences(plan: DualBatchPlan) -> list[str]:
     """Returns the result of the plan, and what there is to say against it, in plain sentences."""
     few = few_small_workers(plan.count("small"), len(plan.workers))
-    return [_time_sentence(plan), _samples_sentence(plan), *([few] if few else [])]
+    sentences = [*merging_sentences(plan), _time_sentence(plan), _samples_sentence(plan)]
+    return [*sentences, *([few] if few else [])]
+
+
+def merging_sentences(plan: DualBatchPlan) -> list[str]:
+    """Returns how long a mini-epoch is, unless it is an epoch."""
+    if plan.mini_epochs == 1:
+        return []
+    if plan.mini_epochs > 1:
+        return [f"An epoch has {plan.mini_epochs} mini-epochs of every worker."]
+    return [f"Every worker trains {1 / plan.mini_epochs} epochs in one mini-epoch."]
 
 
 def _time_sentence(plan: DualBatchPlan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from dbsl_tf.planning.time_model import TimeModel
 
@@ -21,6 +22,8 @@ class PlanRequest:
             2022); only for `equal_workers`.
         resolution: pixels a side, where the run has several resolutions with a plan each;
             an error message then names it.
+        mini_epochs: of every worker in an epoch, M, among which its samples are divided; below 1
+            where several epochs are trained in one.
 
     Raises:
         ValueError: there are not as many time models as workers.
@@ -33,6 +36,7 @@ class PlanRequest:
     large_batch: int
     rounding: str
     resolution: int | None = None
+    mini_epochs: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         if len(self.time_models) != self.workers:
@@ -44,6 +48,16 @@ class PlanRequest:
         if isinstance(self.time_model, TimeModel):
             return (self.time_model,) * self.workers
         return self.time_model
+
+    @property
+    def mini_epoch_samples(self) -> Fraction:
+        """What all workers together train in a mini-epoch of each, d / M; in place of d."""
+        return self.samples / self.mini_epochs
+
+    @property
+    def whole_mini_epoch_samples(self) -> int:
+        """The same, rounded."""
+        return round(self.mini_epoch_samples)
 
     @property
     def equal_workers(self) -> bool:

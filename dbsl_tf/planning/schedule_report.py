@@ -34,6 +34,15 @@ def print_schedule(schedule: TrainingSchedule, console: Console | None = None) -
         console.print(sentence)
 
 
+def print_sub_stages(schedule: TrainingSchedule, console: Console | None = None) -> None:
+    """Prints the table of `schedule` alone, likewise."""
+    console = console or Terminal()
+    console.width = min(console.width, WIDEST)
+    console.print(schedule_table(schedule))
+    for sentence in _sentences(schedule):
+        console.print(sentence)
+
+
 def schedule_table(schedule: TrainingSchedule) -> Table:
     """Returns a table with a row for each sub-stage and one for the run.
 
@@ -41,7 +50,8 @@ def schedule_table(schedule: TrainingSchedule) -> Table:
     worker of a role.
     """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
-    for heading in _HEADINGS:
+    several = _merges_differ(schedule)
+    for heading in (*_HEADINGS[:1], *(["M"] if several else []), *_HEADINGS[1:]):
         table.add_column(heading, justify="right", overflow="fold")
     table.columns[0].footer = _epochs(1, schedule.epochs)
     table.columns[-1].footer = f"{schedule.predicted_seconds:,.1f}"
@@ -50,8 +60,14 @@ def schedule_table(schedule: TrainingSchedule) -> Table:
         if before is not None and part.sub_stage.resolution < before:
             table.add_section()
         before = part.sub_stage.resolution
-        table.add_row(*_row(part))
+        row = _row(part)
+        often = [str(part.plan.mini_epochs)] if several else []
+        table.add_row(*row[:1], *often, *row[1:])
     return table
+
+
+def _merges_differ(schedule: TrainingSchedule) -> bool:
+    return any(part.plan.mini_epochs != 1 for part in schedule.sub_stages)
 
 
 def _row(part: PlannedSubStage) -> tuple[str, ...]:
@@ -99,10 +115,16 @@ def comparison_table(schedule: TrainingSchedule) -> Table:
 
 
 def _sentences(schedule: TrainingSchedule) -> list[str]:
+    several = _merges_differ(schedule)
     sentences = [
-        "B is the batch size and d the number of samples per epoch of a small (S) or large (L) "
-        "worker. Evaluation and changes of resolution are not counted."
+        f"B is the batch size and d the number of samples per {'mini-' if several else ''}epoch of "
+        "a small (S) or large (L) worker. Evaluation and changes of resolution are not counted."
     ]
+    if several:
+        sentences.append(
+            "M is the number of mini-epochs of every worker in an epoch; where it is below 1, "
+            "every worker trains all these epochs in one mini-epoch."
+        )
     plans = schedule.plans.values()
     if any(len({worker.time_model for worker in plan.workers}) > 1 for plan in plans):
         sentences.append("Workers differ; the first of each kind is shown.")

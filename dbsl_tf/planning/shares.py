@@ -60,12 +60,13 @@ def divide(request: PlanRequest, extra_time_ratio: Fraction) -> Shares:
     """
     whole = rounding_rule(request.rounding)
     workers, small_workers = request.workers, request.small_workers
+    samples = request.mini_epoch_samples
     if small_workers == 0:
-        return Shares(whole(Fraction(request.samples, workers)), 0, 0)
+        return Shares(whole(samples / workers), 0, 0)
     least = 1 if extra_time_ratio == 1 else 0
-    large_share = extra_time_ratio * request.samples / workers
+    large_share = extra_time_ratio * samples / workers
     large = whole(large_share)
-    left = request.samples - (workers - small_workers) * large
+    left = samples - (workers - small_workers) * large
     small = max(least, whole(Fraction(left, small_workers)))
     batch = max(least, whole(_small_batch(request, large_share, small)))
     return Shares(large, small, min(request.large_batch, batch))

@@ -51,7 +51,9 @@ def plan_dual_batch(
         workers, baseline = _published(request, ratio, factor)
     else:
         workers, baseline = _balanced(request, ratio, factor)
-    return DualBatchPlan(workers, baseline, request.samples, float(extra_time_ratio))
+    return DualBatchPlan(
+        workers, baseline, request.samples, float(extra_time_ratio), request.mini_epochs
+    )
 
 
 def plan_with_batches(
@@ -77,27 +79,39 @@ def plan_with_batches(
     """
     _check_samples(request)
     solution = balance.with_batches(
-        request.time_models, tuple(batches), request.large_batch, request.samples
+        request.time_models,
+        tuple(batches),
+        request.large_batch,
+        request.whole_mini_epoch_samples,
     )
     workers, baseline = _plans_of(request, solution, _UPDATE_FACTORS[update_factor])
-    return DualBatchPlan(workers, baseline, request.samples, float(extra_time_ratio))
+    return DualBatchPlan(
+        workers, baseline, request.samples, float(extra_time_ratio), request.mini_epochs
+    )
 
 
 def _check(request: PlanRequest) -> None:
     _check_samples(request)
     if request.equal_workers:
         return
-    idle = balance.idle_worker(request.time_models, request.large_batch, request.samples)
+    samples = request.whole_mini_epoch_samples
+    idle = balance.idle_worker(request.time_models, request.large_batch, samples)
     if idle is not None:
         model = request.time_models[idle]
         raise UserError(
             f"worker {idle} needs {model.mini_epoch_seconds(1, 1):.3g} s for a mini-epoch of one "
-            f"sample, longer than the others need for all {request.samples}; lower cluster.workers "
+            f"sample, longer than the others need for all {samples}; lower cluster.workers "
             "so that it is left out, raise data.train_samples, or measure the time model again"
         )
 
 
 def _check_samples(request: PlanRequest) -> None:
+    if request.mini_epoch_samples < request.workers <= request.samples:
+        raise UserError(
+            f"schedule.mini_epochs_per_epoch is {request.mini_epochs}, which leaves fewer samples "
+            f"than workers: with {request.samples} training samples and {request.workers} workers "
+            f"(cluster.workers) give at most {request.samples // request.workers}"
+        )
     if request.samples < request.workers:
         raise UserError(
             f"cluster.workers is {request.workers} and exceeds the number of training samples, "
@@ -120,7 +134,7 @@ def _published(
         replace(small if index < request.small_workers else large, index=index)
         for index in range(request.workers)
     )
-    equal_share = Fraction(request.samples, request.workers)
+    equal_share = request.mini_epoch_samples / request.workers
     return workers, replace(large, samples=shares.rounding_rule(request.rounding)(equal_share))
 
 
@@ -130,7 +144,8 @@ def _balanced(
     """Returns the workers' plans with which all finish together, and the baseline."""
     models = request.time_models
     small = _small_batches(request, ratio) if request.small_workers > 0 else []
-    solution = balance.dual_batches(models, small, request.large_batch, request.samples)
+    samples = request.whole_mini_epoch_samples
+    solution = balance.dual_batches(models, small, request.large_batch, samples)
     return _plans_of(request, solution, factor)
 
 
@@ -139,7 +154,8 @@ def _plans_of(
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans of a balance, and the baseline."""
     models = request.time_models
-    all_large = balance.equal_batches(models, request.large_batch, request.samples)
+    samples = request.whole_mini_epoch_samples
+    all_large = balance.equal_batches(models, request.large_batch, samples)
 
     def worker(of: balance.Balance, index: int, small: bool) -> WorkerPlan:
         # A worker too slow for a single sample has one nevertheless.
@@ -168,7 +184,7 @@ def _small_batches(request: PlanRequest, ratio: Fraction) -> list[float]:
         request.time_models,
         request.small_workers,
         request.large_batch,
-        request.samples,
+        request.whole_mini_epoch_samples,
         float(ratio),
     )
 

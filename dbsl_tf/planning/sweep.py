@@ -13,6 +13,7 @@ from dbsl_tf.planning.dual_batch import DualBatchPlan
 from dbsl_tf.planning.request import PlanRequest
 from dbsl_tf.planning.shares import exact
 from dbsl_tf.planning.solving import largest_extra_time_ratio, plan_dual_batch, solvable
+from dbsl_tf.schedules.calendar import as_number
 
 RATIOS = (1.01, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3)
 
@@ -60,6 +61,7 @@ class SweepCell:
             "epoch_seconds": plan and plan.epoch_seconds,
             "realised_extra_time_ratio": plan and plan.realised_extra_time_ratio,
             "largest_extra_time_ratio": self.largest_extra_time_ratio,
+            "mini_epochs_per_epoch": plan and as_number(plan.mini_epochs),
             "problem": self.problem,
         }
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dbsl_tf.common.terminal import Terminal
 from dbsl_tf.planning.advice import few_small_workers
-from dbsl_tf.planning.report import WIDEST
+from dbsl_tf.planning.report import WIDEST, merging_sentences
 from dbsl_tf.planning.sweep import SweepCell, advice, advised
 from dbsl_tf.planning.within import Choice
 
@@ -41,6 +41,9 @@ def print_sweep(
             if (cell.small_workers, cell.extra_time_ratio) == (small_workers, ratio)
         )
         console.print(sweep_table(cells, marked))
+    plan = next((cell.plan for cell in cells if cell.plan is not None), None)
+    for sentence in merging_sentences(plan) if plan else ():
+        console.print(f"{sentence} Seconds are those of an epoch.")
     few = few_small_workers(small_workers, max(cell.small_workers for cell in cells))
     if few:
         console.print(few)

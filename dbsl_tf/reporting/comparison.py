@@ -27,6 +27,9 @@ _SYMBOLS = {
     "progressive.mode": "progressive",
     "optimizer.base_lr": "learning rate",
     "schedule.epochs": "epochs",
+    "schedule.mini_epochs_per_epoch": "mini-epochs per epoch",
+    "schedule.merge_interval": "merge interval",
+    "schedule.final_local_epochs": "local epochs",
 }
 _MOST_KEYS = 3  # that a label names if fewer do not distinguish the groups
 # Without these, a label would be of something else than what it seems.

@@ -111,7 +111,7 @@ def _add(
 ) -> None:
     match record:
         case RecordedCommit():
-            values = {**vars(record), "epoch": calendar.epoch_of(record.commit - 1)}
+            values = {**vars(record), "epoch": calendar.epoch_of(record.commit)}
             begin = clock.seconds(record.started)
             history.mini_epochs.append(MiniEpoch(**values, begin=begin))
         case RecordedEvaluation() if record.resolution in (None, highest):

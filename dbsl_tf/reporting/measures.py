@@ -71,10 +71,14 @@ def range_of(values: Sequence[float]) -> Range:
 
 
 def worker_times(run: RecordedRun) -> list[WorkerTimes]:
-    """Returns the times of every worker's mini-epochs, by resolution, worker and batch size."""
+    """Returns the times of every worker's mini-epochs.
+
+    They are apart by resolution, worker, how often their epoch is merged, and batch size.
+    """
     parts: dict[tuple, list[MiniEpoch]] = {}
     for mini_epoch in run.mini_epochs:
-        key = (mini_epoch.resolution or 0, mini_epoch.worker, mini_epoch.batch or 0)
+        merges = -run.calendar.mini_epochs(mini_epoch.epoch)
+        key = (mini_epoch.resolution or 0, mini_epoch.worker, merges, mini_epoch.batch or 0)
         parts.setdefault(key, []).append(mini_epoch)
     repeated = {m.commit for m in steady(run.mini_epochs)}
     return [_worker_times(run, parts[key], repeated) for key in sorted(parts)]
@@ -196,7 +200,7 @@ def _best(evaluations: Sequence[Evaluation]) -> Evaluation | None:
 def _load_imbalance(run: RecordedRun) -> float | None:
     highest = max(run.resolutions, default=None)
     by_role = [
-        [m.seconds for m in run.mini_epochs if m.role == role and m.resolution == highest]
+        [m.seconds for m in run.alike_mini_epochs if m.role == role and m.resolution == highest]
         for role in ROLES
     ]
     if not all(by_role):

@@ -43,6 +43,7 @@ _PLAN_TABLES = {
             "large_batch",
             "small_samples",
             "large_samples",
+            "mini_epochs",
         ),
         ("learning_rate", "dropout", "predicted_seconds"),
     ),
@@ -83,7 +84,7 @@ def read_run(path: Path) -> RecordedRun:
     except ValueError as error:
         raise damaged(directory.history, str(error)) from error
     workers = _workers(directory, config, plan, records)
-    history = timed_history(records, calendar_of(config, workers))
+    history = timed_history(records, calendar_of(config, plan, workers))
     resolutions = {m.resolution for m in history.mini_epochs}
     try:
         time_models = _time_models(config, workers, resolutions)
@@ -153,7 +154,8 @@ def _plan(directory: RunDirectory) -> Mapping[str, Any]:
         return {}
     plan = read_object(directory, directory.plan)
     try:
-        check_known(plan, ("workers", "small_workers"), ("realised_extra_time_ratio",))
+        ratios = ("realised_extra_time_ratio", "mini_epochs_per_epoch")
+        check_known(plan, ("workers", "small_workers"), ratios)
         for table, (counts, numbers) in _PLAN_TABLES.items():
             _check_table(plan, table, counts, numbers)
     except ValueError as error:

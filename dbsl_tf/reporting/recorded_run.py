@@ -176,7 +176,16 @@ class RecordedRun:
     @cached_property
     def calendar(self) -> Calendar:
         """Which commits are an epoch."""
-        return calendar_of(self.config, self.workers)
+        return calendar_of(self.config, self.plan, self.workers)
+
+    @property
+    def alike_mini_epochs(self) -> Sequence[MiniEpoch]:
+        """Those whose times can be compared: of the epochs that are merged most often."""
+        calendar = self.calendar
+        if calendar.is_uniform:
+            return self.mini_epochs
+        most = calendar.mini_epochs_per_epoch
+        return [m for m in self.mini_epochs if calendar.mini_epochs(m.epoch) == most]
 
     @property
     def resolutions(self) -> tuple[int, ...]:

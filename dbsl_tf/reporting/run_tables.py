@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from dbsl_tf.reporting.measures import worker_times
@@ -18,7 +19,12 @@ def plan_parts(run: RecordedRun) -> list[Part]:
     if not workers:
         return ["Not recorded."]
     highest = max(run.resolutions, default=None) if len(run.resolutions) > 1 else None
+    often = run.plan.get("mini_epochs_per_epoch") or 1
     caption = "What every worker trains in an epoch"
+    if often > 1:
+        caption = f"What every worker trains in a mini-epoch, {often:g} of which are an epoch"
+    elif often < 1:
+        caption = f"What every worker trains in a mini-epoch of {1 / often:.0f} epochs"
     caption += f", at {highest} pixels" if highest else ""
     ratio = run.plan.get("realised_extra_time_ratio")
     if ratio is not None:
@@ -35,7 +41,7 @@ def plan_parts(run: RecordedRun) -> list[Part]:
 
 
 def _schedule_table(sub_stages: Sequence[Mapping[str, Any]]) -> Table:
-    columns = (
+    columns: tuple[tuple[str, str], ...] = (
         ("learning_rate", "learning rate"),
         ("resolution", "resolution"),
         ("dropout", "dropout"),
@@ -45,6 +51,8 @@ def _schedule_table(sub_stages: Sequence[Mapping[str, Any]]) -> Table:
         ("large_samples", "samples, large"),
         ("predicted_seconds", "predicted s"),
     )
+    if any(_merges(part) not in (None, 1) for part in sub_stages):
+        columns = (("mini_epochs", "mini-epochs of a worker"), *columns)
     rows = [
         [
             f"{part.get('first_epoch')} to {part.get('last_epoch')}",
@@ -54,6 +62,14 @@ def _schedule_table(sub_stages: Sequence[Mapping[str, Any]]) -> Table:
     ]
     headings = ("epochs", *(heading for _, heading in columns))
     return Table("Schedule; evaluations are not in the predicted time", headings, rows)
+
+
+def _merges(part: Mapping[str, Any]) -> Fraction | None:
+    """Returns how many mini-epochs a worker has in each epoch of a sub-stage."""
+    first, last, merges = (part.get(key) for key in ("first_epoch", "last_epoch", "mini_epochs"))
+    if not first or not last or not merges or last < first:
+        return None
+    return Fraction(merges, last - first + 1)
 
 
 def happened_part(run: RecordedRun) -> Part:

@@ -23,6 +23,7 @@ from dbsl_tf.schedules import (
     SubStage,
 )
 from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.merge_intervals import stretches
 from dbsl_tf.schedules.synchronization import Synchronization
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
     config = with_images(config)
     resolutions = _resolutions(config)
     learning_rate = _learning_rate(config)
+    calendar = _calendar(config, learning_rate)
     return RunSettings(
         data=config.data,
         model=ModelSettings(
@@ -130,14 +132,9 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
             part.resolution
             for part in (resolutions if config.progressive.evaluate_current else resolutions[-1:])
         ),
-        sub_stages=_sub_stages(config, resolutions, learning_rate),
+        sub_stages=_sub_stages(config, resolutions, learning_rate, calendar),
         learning_rate=learning_rate,
-        calendar=Calendar(
-            workers=config.cluster.workers,
-            epochs=config.schedule.epochs,
-            eval_every=config.schedule.eval_every,
-            checkpoint_every=config.checkpoint.every,
-        ),
+        calendar=calendar,
         synchronization=Synchronization.of(config.sync.mode, config.sync.staleness),
         seed=config.run.seed,
         allows_bfloat16=config.allows_bfloat16,
@@ -182,25 +179,49 @@ def _learning_rate(config: Config) -> LearningRates:
         milestones=config.schedule.milestones,
         gamma=config.schedule.gamma,
         warmup_epochs=config.schedule.warmup_epochs,
-        commits_per_epoch=config.cluster.workers,
+        commits_per_epoch=config.cluster.workers * config.schedule.mini_epochs_per_epoch,
         cosine_epochs=float(config.schedule.epochs) if config.schedule.decay == "cosine" else 0.0,
     )
 
 
+def _calendar(config: Config, rates: LearningRates) -> Calendar:
+    schedule = config.schedule
+    return Calendar(
+        workers=config.cluster.workers,
+        epochs=schedule.epochs,
+        eval_every=schedule.eval_every,
+        checkpoint_every=config.checkpoint.every,
+        stretches=stretches(
+            schedule.epochs - schedule.final_local_epochs,
+            schedule.mini_epochs_per_epoch,
+            schedule.merge_interval,
+            rates.decayed_rate,
+        ),
+        local_epochs=schedule.final_local_epochs,
+    )
+
+
 def _sub_stages(
-    config: Config, resolutions: Sequence[ResolutionSettings], rates: LearningRates
+    config: Config,
+    resolutions: Sequence[ResolutionSettings],
+    rates: LearningRates,
+    calendar: Calendar,
 ) -> tuple[SubStage, ...]:
     parts = list(_resolutions_in_turn(config, resolutions))
-    ends = sorted({*(end for end, _ in parts), *config.schedule.stage_ends})
+    merges = {stretch.last_epoch for stretch in calendar.all_stretches}
+    ends = {*(end for end, _ in parts), *config.schedule.stage_ends, *merges}
+    # What workers train on their own is trained as it begins.
+    ends -= set(range(calendar.epochs - calendar.local_epochs + 1, calendar.epochs))
     return tuple(
         SubStage(
             start + 1,
             end,
             rates.decayed_rate(start),
-            rates.decayed_rate(end - 1),
+            rates.decayed_rate(start if calendar.mini_epochs(end) < 1 else end - 1),
             next(settings for last, settings in parts if end <= last),
+            calendar.mini_epochs(end),
         )
-        for start, end in pairwise((0, *ends))
+        for start, end in pairwise((0, *sorted(ends)))
     )
 
 

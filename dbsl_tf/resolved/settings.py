@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,17 @@ class RunSettings:
         return replace(self, dual_batch=self.dual_batch.model_copy(update=split))
 
     def plan_request(
-        self, time_models: Sequence[TimeModel], resolution: int | None = None
+        self,
+        time_models: Sequence[TimeModel],
+        resolution: int | None = None,
+        mini_epochs: Fraction | None = None,
     ) -> PlanRequest:
-        """Returns the request for the plan of an epoch.
+        """Returns the request for the plan of a mini-epoch of every worker.
 
         Args:
             time_models: of each worker, at this resolution.
             resolution: one of the run's; None: the highest.
+            mini_epochs: of every worker in an epoch, M; None: the most in an epoch of the run.
 
         Raises:
             ValueError: no part of the run has this resolution.
@@ -167,6 +172,7 @@ class RunSettings:
             large_batch=part.large_batch,
             rounding=self.dual_batch.rounding,
             resolution=part.resolution if self.progressive else None,
+            mini_epochs=mini_epochs or self.calendar.mini_epochs_per_epoch,
         )
 
     def plan(
@@ -174,18 +180,19 @@ class RunSettings:
         time_models: Sequence[TimeModel],
         resolution: int | None = None,
         batches: Sequence[int] | None = None,
+        mini_epochs: Fraction | None = None,
     ) -> DualBatchPlan:
-        """Returns the plan of an epoch.
+        """Returns the plan of a mini-epoch of every worker.
 
         Args:
-            time_models, resolution: see `plan_request`.
+            time_models, resolution, mini_epochs: see `plan_request`.
             batches: of each worker, if they are settled; None: they follow from the time models.
 
         Raises:
             UserError: there is none, as `plan_dual_batch`.
             ValueError: no part of the run has this resolution.
         """
-        request = self.plan_request(time_models, resolution)
+        request = self.plan_request(time_models, resolution, mini_epochs)
         ratio, factor = self.dual_batch.extra_time_ratio, self.dual_batch.update_factor
         if batches is not None:
             return plan_with_batches(request, batches, ratio, factor)
@@ -196,7 +203,7 @@ class RunSettings:
         time_models: Mapping[int, Sequence[TimeModel]],
         batches: Mapping[int, Sequence[int]] | None = None,
     ) -> TrainingSchedule:
-        """Returns the plan of the whole run; with one resolution all epochs have one plan.
+        """Returns the plan of the whole run; sub-stages that differ in nothing have the same plan.
 
         Args:
             time_models: of each worker, for each resolution of the run.
@@ -207,11 +214,18 @@ class RunSettings:
         """
         settled = batches or {}
         plans = {
-            resolution: self.plan(time_models[resolution], resolution, settled.get(resolution))
-            for resolution in self.by_resolution
+            (resolution, often): self.plan(
+                time_models[resolution], resolution, settled.get(resolution), often
+            )
+            for resolution, often in sorted(
+                {(part.resolution, part.mini_epochs) for part in self.sub_stages}
+            )
         }
         return TrainingSchedule(
-            tuple(PlannedSubStage(part, plans[part.resolution]) for part in self.sub_stages)
+            tuple(
+                PlannedSubStage(part, plans[part.resolution, part.mini_epochs])
+                for part in self.sub_stages
+            )
         )
 
     def learning_rates(

@@ -78,7 +78,7 @@ class Display:
         self._epochs = epochs = calendar.epochs
         self._pace = Pace(calendar.workers, before)
         self._commits = len(before)
-        epoch = calendar.epoch_of(len(before))
+        epoch = calendar.epoch_at(len(before))
         self._epoch_records = list(before[calendar.first_number(epoch) :])
         self._done: dict[str, int] = {role: sum(r.role == role for r in before) for role in ROLES}
         self._tested = "" if evaluated is None else _in_short(evaluated)

@@ -23,8 +23,9 @@ class RecordedCommit:
     Imported runs leave out what their source does not have.
 
     Attributes:
-        commit: number of the merge, from 1 to epochs · workers.
-        epoch: the epoch this commit belongs to, from 1.
+        commit: number of the merge, from 1.
+        epoch: the epoch this commit belongs to, from 1; of several that are trained in one
+            mini-epoch, the last.
         worker: index of the worker that trained it.
         role: `small` or `large`.
         resolution: height and width of the images in pixels.

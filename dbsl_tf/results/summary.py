@@ -25,8 +25,9 @@ def summarize(
     - `wall_seconds` runs from the first mini-epoch handed out to the last result, evaluation
       included; starting servers and tracing are not included.
     - `planned_seconds` includes neither evaluations nor changes of resolution.
-    - Medians and ratios are over all mini-epochs of a role at the highest resolution, under
-      whichever plan, provided that the present plan has that role.
+    - Medians and ratios are over all mini-epochs of a role at the highest resolution, in epochs
+      that are merged most often, under whichever plan, provided that the present plan has that
+      role.
     - `realised_extra_time_ratio` is an estimate of k from this run alone: the slower role's median
       mini-epoch over the time that a mini-epoch of the all-large baseline (d/n samples with B_L)
       takes at the observed speed of the large workers. That time is the baseline's predicted time,
@@ -40,7 +41,7 @@ def summarize(
     plan = schedule.plain
     evaluations = [r for r in evaluations if r.resolution == schedule.highest_resolution]
     samples = sum(record.samples for record in commits)
-    highest = [r for r in commits if r.resolution == schedule.highest_resolution]
+    highest = _of_plan(schedule, commits)
     # A run resumed with another configuration may have had both roles before.
     small, large = (_median_seconds(highest, role) if plan.count(role) else None for role in ROLES)
     return {
@@ -61,6 +62,21 @@ def summarize(
         "mean_staleness": sum(record.staleness for record in commits) / len(commits),
         "versions": package_versions(*_PACKAGES),
     }
+
+
+def _of_plan(schedule: TrainingSchedule, commits: Sequence[CommitRecord]) -> Sequence[CommitRecord]:
+    """Returns the mini-epochs at the highest resolution that are as long as its plan's."""
+    parts = [
+        (part.sub_stage.first_epoch, part.sub_stage.last_epoch)
+        for part in schedule.sub_stages
+        if part.plan.mini_epochs == schedule.plain.mini_epochs
+    ]
+    return [
+        record
+        for record in commits
+        if record.resolution == schedule.highest_resolution
+        and any(first <= record.epoch <= last for first, last in parts)
+    ]
 
 
 def _measured(evaluations: Sequence[EvaluationRecord], split: Split) -> dict[str, Any]:

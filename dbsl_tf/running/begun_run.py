@@ -167,8 +167,12 @@ def _begin_or_resume(
             report(f"{directory.history} is damaged ({first_of(history.damaged)}); ignoring that")
         checkpoint = checkpoints.latest(report, history.lacks)
         history.check_workers(config.cluster.workers)
+        calendar = settings_of(config, samples).calendar
         _check_workers(config, directory, checkpoint)
-        _check_unfinished(settings_of(config, samples).calendar, directory, checkpoint)
+        _check_unfinished(calendar, directory, checkpoint)
+        if changed and checkpoint is not None:
+            earlier = settings_of(before, samples).calendar
+            _check_same_epochs(earlier, calendar, directory, checkpoint)
         if before.compute.precision == "auto":
             choice = read_precision_choice(directory)
     if config.compute.precision == "auto":
@@ -235,6 +239,20 @@ def _check_unfinished(
             f"run.dir={directory.path} holds a run of {calendar.epochs_done(done)} epochs, "
             f"and schedule.epochs={calendar.epochs}: raise it to train further, or give "
             "another run.dir"
+        )
+
+
+def _check_same_epochs(
+    before: Calendar, now: Calendar, directory: RunDirectory, checkpoint: Checkpoint
+) -> None:
+    if not now.agrees(before, checkpoint.commit):
+        raise UserError(
+            f"run.dir={directory.path} holds a run whose {checkpoint.commit} commits are "
+            f"{before.position(checkpoint.commit):g} epochs, and by the present "
+            "schedule.mini_epochs_per_epoch, schedule.merge_interval and "
+            f"schedule.final_local_epochs they are {now.position(checkpoint.commit):g}, or were "
+            "merged otherwise: change these, or the learning rate that a quadratic interval "
+            "follows, back, or start another run in another run.dir"
         )
 
 

@@ -214,6 +214,7 @@ def _event_files(run: Run, stack: ExitStack, report: Callable[[str], None]) -> l
         run.resolved.schedule.highest_resolution,
         report,
         validation=run.config.data.validation_samples > 0,
+        calendar=run.resolved.settings.calendar,
     )
     return [stack.enter_context(board)]
 

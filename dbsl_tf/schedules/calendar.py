@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,7 +44,7 @@ class Calendar:
 
     Example:
         >>> calendar = Calendar(2, 4, stretches=(Stretch(1, Fraction(2)), Stretch(4)))
-        >>> calendar.total, [calendar.epoch_of(number) for number in range(6)]
+        >>> calendar.total, [calendar.epoch_at(number) for number in range(6)]
         (10, [1, 1, 1, 1, 2, 2])
         >>> calendar.position(2), calendar.position(5)
         (0.5, 1.5)
@@ -89,9 +90,19 @@ class Calendar:
         """Returns how many commits an epoch has; whole but for local epochs."""
         return self.workers * self.mini_epochs(epoch)
 
-    def epoch_of(self, number: int) -> int:
+    def epoch_at(self, number: int) -> int:
         """Returns the epoch that a mini-epoch belongs to; the last one if it is of several."""
         return self.epochs_done(number) + self._span_of(number).epochs
+
+    def epoch_of(self, commit: int) -> int:
+        """Returns the epoch that the mini-epoch of a commit belongs to, likewise."""
+        return self.epoch_at(commit - 1)
+
+    def commits_before(self, epoch: float) -> int:
+        """Returns the number of commits by the time `epoch`, such as 2.5 epochs; 0 before 0."""
+        span = self._span_of_epoch(max(1, math.floor(epoch) + 1))
+        part = max(Fraction(0), Fraction(epoch) - span.first_epoch)
+        return span.first_number + math.floor(part / span.epochs * span.commits)
 
     def first_number(self, epoch: int) -> int:
         """Returns the first mini-epoch of an epoch, which is how many commits there are before."""
@@ -119,13 +130,17 @@ class Calendar:
         """
         return self.position(number - number % self.workers)
 
+    def start(self, number: int) -> float:
+        """Returns the epoch whose learning rate a mini-epoch has where it is no part of a round."""
+        return self.round_position(number) if self.is_local(number) else self.position(number)
+
     def is_local(self, number: int) -> bool:
         """Returns whether a mini-epoch is one of those that are averaged once at the end."""
         return self.local_epochs > 0 and number >= self.total - self.workers
 
     def commits_left(self, commit: int) -> float:
         """Returns the epochs left after `commit` in commits of the epoch that `commit` is of."""
-        each = self.commits_per_epoch(self.epoch_of(max(0, commit - 1)))
+        each = self.commits_per_epoch(self.epoch_of(max(1, commit)))
         return float((self.epochs - self._position(commit)) * each)
 
     def evaluation_due(self, commit: int) -> bool:
@@ -186,6 +201,11 @@ class Calendar:
             )
             number += (end - start) // each.denominator * self.workers * each.numerator
         return spans
+
+
+def as_number(value: Fraction) -> int | float:
+    """Returns a number of mini-epochs per epoch as JSON has it."""
+    return int(value) if value.denominator == 1 else float(value)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,12 @@ class DispatchRules:
     until it says yes; then `mark_merged` and `free_worker`. If it fails instead: `requeue`.
 
     Args:
-        total: mini-epochs of the run, epochs · workers; they are numbered from 0.
+        total: mini-epochs of the run, numbered from 0.
         merged: how many of them are merged already.
         clocks: merged mini-epochs of each worker, [workers]. All workers are present.
         synchronization: who may begin.
+        ends_in_round: whether the last mini-epochs, one of every worker, begin only when all before
+            are merged, and are merged together, whatever `synchronization` says.
 
     Example:
         >>> rules = DispatchRules(4, 0, [0, 0], Synchronization(bound=0))
@@ -41,9 +43,16 @@ class DispatchRules:
     """
 
     def __init__(
-        self, total: int, merged: int, clocks: Sequence[int], synchronization: Synchronization
+        self,
+        total: int,
+        merged: int,
+        clocks: Sequence[int],
+        synchronization: Synchronization,
+        ends_in_round: bool = False,
     ) -> None:
         self._total = total
+        # The first mini-epoch of the round at the end.
+        self._last_round = total - len(clocks) if ends_in_round else total
         self._clocks = _Clocks(clocks)
         self._synchronization = synchronization
         self._merged = self._next = merged
@@ -64,6 +73,11 @@ class DispatchRules:
     def finished(self) -> bool:
         """Whether every mini-epoch is merged."""
         return self._merged == self._total
+
+    @property
+    def in_round(self) -> bool:
+        """Whether the mini-epochs that are out now are merged together."""
+        return self._synchronization.in_rounds or self._merged >= self._last_round
 
     @property
     def clocks(self) -> list[int]:
@@ -103,7 +117,7 @@ class DispatchRules:
 
     def keeps_bound(self, clock: int) -> bool:
         """Returns whether a worker with so many merged mini-epochs may begin another."""
-        return self._synchronization.allows(clock, self._clocks.slowest)
+        return self.in_round or self._synchronization.allows(clock, self._clocks.slowest)
 
     def allowed(self) -> list[bool]:
         """Returns for each worker whether it may begin a mini-epoch now."""
@@ -140,7 +154,8 @@ class DispatchRules:
 
         It may also when nobody can catch up any more, as nothing is out or can be handed out.
         """
-        nothing_is_left = self._out == 0 and self._next == self._total and not self._requeued
+        handed_out = self._next >= self._last_round
+        nothing_is_left = self._out == 0 and handed_out and not self._requeued
         if not (nothing_is_left or self._may_merge(worker)):
             return False
         self._out += 1
@@ -171,25 +186,27 @@ class DispatchRules:
     @property
     def _one_each(self) -> bool:
         """Whether each worker trains one mini-epoch of a round, however late it begins."""
-        return self._synchronization.in_rounds and self.present == len(self._clocks.of)
+        return self.in_round and self.present == len(self._clocks.of)
 
     def _horizon(self) -> int:
         """Returns the first number that may not begin yet."""
-        if not self._synchronization.in_rounds:
+        if self._merged >= self._last_round:
             return self._total
+        if not self._synchronization.in_rounds:
+            return self._last_round
         workers = len(self._clocks.of)
         return min(self._total, (self._merged // workers + 1) * workers)
 
     def _all_are_ready(self) -> bool:
         """Returns whether a round that is to begin has everybody present."""
-        begins = self._synchronization.in_rounds and self._next == self._merged
+        begins = self.in_round and self._next == self._merged
         return not begins or self._out == 0
 
     def _allowed_present(self) -> int:
         """Returns how many present workers may begin."""
         if self._one_each:
             return self.present - len(self._returned)
-        if self._synchronization.bound == math.inf:
+        if self.in_round or self._synchronization.bound == math.inf:
             return self.present
         counts = self._clocks.counts.items()
         return sum(count for clock, count in counts if self.keeps_bound(clock))
@@ -200,6 +217,8 @@ class DispatchRules:
         It nearly always does. But a worker may begin a second mini-epoch, left over from one that
         died, before its first is merged.
         """
+        if self.in_round:
+            return True
         clock = self._clocks.of[worker]
         slowest = min(clock, self._clocks.slowest) if self.present else clock
         return self._synchronization.allows(clock + self._passed[worker], slowest)

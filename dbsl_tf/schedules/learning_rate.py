@@ -16,15 +16,15 @@ class LearningRateSchedule:
     end of the warm-up to 1 at the end of the run (Loshchilov and Hutter, arXiv 1608.03983, without
     restarts).
 
-    Time is counted in epochs: the mini-epochs handed out before over those of an epoch (one for
-    each worker), so it need not be whole. A mini-epoch keeps the rate it started with.
+    Time is counted in epochs, which need not be whole: see `Calendar.position`. A mini-epoch keeps
+    the rate it started with.
 
     Attributes:
         base_learning_rate: rate after the warm-up and before the first milestone.
         milestones: epochs, rising; from each on the rate is multiplied by `gamma`.
         gamma: factor at a milestone.
         warmup_epochs: length of the warm-up in epochs; 0 for none.
-        commits_per_epoch: mini-epochs in an epoch, n. The warm-up rises in as many equal steps
+        commits_per_epoch: mini-epochs in an epoch of the warm-up. It rises in as many equal steps
             as it has mini-epochs: the first trains with one step's worth, not with 0, and the
             last with the full rate.
         cosine_epochs: length of the run in epochs, at whose end a cosine is at 0; 0 for none.

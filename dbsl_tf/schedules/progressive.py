@@ -7,6 +7,7 @@ every stage of the learning rate; the same weights go on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class SubStage:
             worker's batch size.
         last_learning_rate: the same at the start of its last epoch; only a cosine changes it.
         settings: resolution and what goes with it.
+        mini_epochs: of every worker in each of its epochs, M.
     """
 
     first_epoch: int
@@ -42,6 +44,7 @@ class SubStage:
     learning_rate: float
     last_learning_rate: float
     settings: ResolutionSettings
+    mini_epochs: Fraction = Fraction(1)
 
     @property
     def epochs(self) -> int:

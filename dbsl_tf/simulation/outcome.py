@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dbsl_tf.schedules.calendar import as_number
 from dbsl_tf.simulation.scenario import Scenario
 
 _PERCENTILES = (50, 90, 99)
@@ -73,10 +74,10 @@ class Outcome:
 
     @property
     def epoch_ends(self) -> np.ndarray:
-        """When each epoch was complete, [epochs]."""
+        """When each epoch was complete, [epochs]; local epochs are complete together, as one."""
         calendar = self.scenario.calendar
-        ends = [calendar.first_number(epoch + 1) - 1 for epoch in range(1, calendar.epochs + 1)]
-        return self.merged_at[ends]
+        ends = {calendar.first_number(epoch + 1) for epoch in range(1, calendar.epochs + 1)}
+        return self.merged_at[np.array(sorted(ends - {0})) - 1]
 
     @property
     def epoch_seconds(self) -> float:
@@ -157,6 +158,8 @@ class Outcome:
             "workers": self.scenario.workers,
             "small_workers": self.scenario.roles.count("small"),
             "epochs": self.scenario.epochs,
+            "mini_epochs_per_epoch": as_number(self.scenario.calendar.mini_epochs_per_epoch),
+            "local_epochs": self.scenario.local_epochs,
             "commits": len(self.workers),
             "seconds": self.seconds,
             "epoch_seconds": self.epoch_seconds,

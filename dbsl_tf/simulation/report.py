@@ -44,6 +44,13 @@ def outcome_table(outcome: Outcome) -> Table:
     small = scenario.roles.count("small")
     table.add_row("workers, small of them", f"{scenario.workers:,}, {small:,}")
     table.add_row("epochs, commits", f"{scenario.epochs:,}, {len(outcome.workers):,}")
+    calendar = scenario.calendar
+    if (merges := calendar.mini_epochs_per_epoch) > 1:
+        least = min(stretch.mini_epochs for stretch in scenario.stretches)
+        text = f"{merges}" if least == merges else f"{merges} to {least}"
+        table.add_row("mini-epochs per epoch", text)
+    if calendar.local_epochs:
+        table.add_row("local epochs at the end", f"{calendar.local_epochs:,}")
     table.add_row("seconds per epoch", f"{outcome.epoch_seconds:,.3f}")
     table.add_row("commits per second", f"{outcome.commits_per_second:,.3f}")
     percentiles = ", ".join(f"{value:g}" for value in outcome.staleness_percentiles.values())

@@ -43,15 +43,15 @@ class ScalePoint:
 def scale(
     sizes: Sequence[int],
     config_of: Callable[[int], Config],
-    report: Callable[[int], Callable[[int], None]],
+    report: Callable[[int, int], Callable[[int], None]],
 ) -> list[ScalePoint]:
     """Simulates clusters of several sizes.
 
     Args:
         sizes: numbers of workers, rising.
         config_of: the configuration of a cluster of so many workers.
-        report: given a number of workers, returns what is called with the commits of its
-            simulation so far.
+        report: given a number of workers and of the commits of its simulation, returns what is
+            called with the commits so far.
 
     Raises:
         UserError: no size can be simulated.
@@ -64,7 +64,8 @@ def scale(
         except UserError as problem:
             points.append(ScalePoint(size, None, str(problem)))
         else:
-            points.append(ScalePoint(size, simulate(scenario, report(size))))
+            told = report(size, scenario.calendar.total)
+            points.append(ScalePoint(size, simulate(scenario, told)))
     if all(point.outcome is None for point in points):
         raise UserError(points[0].problem)
     return points

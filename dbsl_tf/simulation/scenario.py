@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.planning import DualBatchPlan, WorkerPlan
+from dbsl_tf.planning import DualBatchPlan, TimeModel, WorkerPlan
 from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
-from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.calendar import Calendar, Stretch
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.model_size import sent_numbers
+from dbsl_tf.simulation.simulated_calendar import simulated_calendar
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -62,6 +66,9 @@ class Scenario:
         roles: "small" or "large", of each worker.
         training_seconds: what the steps of a mini-epoch and its overhead take, of each worker.
         epochs: of the run.
+        stretches, local_epochs: as in `Calendar`.
+        seconds_by_merges: in place of `training_seconds` where an epoch has this number of
+            mini-epochs of every worker.
         synchronization: the coordinator's rule.
         model_bytes: what a pull or a push sends.
         shard_bytes: the most of it that one server has: all servers work at once, so the one with
@@ -88,6 +95,9 @@ class Scenario:
     merge_seconds: float = 0.0
     commit_seconds: float = 0.0
     randomness: Randomness = Randomness()
+    stretches: tuple[Stretch, ...] = ()
+    local_epochs: int = 0
+    seconds_by_merges: Mapping[Fraction, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def workers(self) -> int:
@@ -97,7 +107,16 @@ class Scenario:
     @cached_property
     def calendar(self) -> Calendar:
         """Which mini-epochs are an epoch."""
-        return Calendar(self.workers, self.epochs)
+        return Calendar(
+            self.workers, self.epochs, stretches=self.stretches, local_epochs=self.local_epochs
+        )
+
+    def seconds_of(self, number: int) -> tuple[float, ...]:
+        """Returns what a mini-epoch takes each worker to train."""
+        if not self.seconds_by_merges:
+            return self.training_seconds
+        merges = self.calendar.mini_epochs(self.calendar.epoch_at(number))
+        return self.seconds_by_merges.get(merges, self.training_seconds)
 
     @property
     def receiver_bandwidth(self) -> float:
@@ -167,14 +186,16 @@ def scenario_of(settings: RunSettings, section: SimulateSection) -> tuple[Scenar
         UserError: there is no time model, no plan, or no size of the model; or there are too many
             commits to simulate.
     """
-    commits = section.epochs * settings.cluster.workers
-    if commits > _MOST_COMMITS:
+    calendar = simulated_calendar(settings, section.epochs)
+    if calendar.total > _MOST_COMMITS:
+        each = calendar.workers * int(calendar.mini_epochs_per_epoch)
         raise UserError(
-            f"simulate.epochs is {section.epochs}, which with {settings.cluster.workers} workers "
-            f"(cluster.workers) is {commits:,} commits; give at most "
-            f"{_MOST_COMMITS // settings.cluster.workers}"
+            f"simulate.epochs is {section.epochs}, which with {calendar.workers} workers "
+            f"(cluster.workers) is {calendar.total:,} commits; give at most "
+            f"{_MOST_COMMITS // each}"
         )
-    plan = settings.plan(time_models_of(settings)[settings.highest.resolution])
+    models = time_models_of(settings)[settings.highest.resolution]
+    plan = settings.plan(models)
     number_bytes = _SENT_BYTES[settings.cluster.transfer_dtype]
     total = section.model_bytes or number_bytes * sent_numbers(settings)
     # The model is spread evenly, and kept as float32 whatever is sent.
@@ -196,6 +217,7 @@ def scenario_of(settings: RunSettings, section: SimulateSection) -> tuple[Scenar
         randomness=_randomness(section),
     )
     scenario = with_workers(network, plan, section.overhead)
+    scenario = _with_other_lengths(scenario, calendar, settings, models, section.overhead)
     _check_failures(scenario)
     return scenario, plan
 
@@ -223,9 +245,32 @@ def with_workers(scenario: Scenario, plan: DualBatchPlan, overhead: float | None
     )
 
 
+def _with_other_lengths(
+    scenario: Scenario,
+    calendar: Calendar,
+    settings: RunSettings,
+    models: Sequence[TimeModel],
+    overhead: float | None,
+) -> Scenario:
+    """Returns the scenario with a calendar, and the times of mini-epochs of all its lengths."""
+    lengths = {stretch.mini_epochs for stretch in calendar.all_stretches}
+    others = {
+        each: with_workers(
+            scenario, settings.plan(models, mini_epochs=each), overhead
+        ).training_seconds
+        for each in lengths - {calendar.mini_epochs_per_epoch}
+    }
+    return replace(
+        scenario,
+        stretches=calendar.stretches,
+        local_epochs=calendar.local_epochs,
+        seconds_by_merges=others,
+    )
+
+
 def _check_failures(scenario: Scenario) -> None:
     """Refuses failures that hardly ever let a mini-epoch end."""
-    longest = max(scenario.training_seconds)
+    longest = max([*scenario.training_seconds, *chain(*scenario.seconds_by_merges.values())])
     if scenario.randomness.failures_per_second * longest > _MOST_FAILURES:
         raise UserError(
             f"simulate.failures_per_hour is {3600 * scenario.randomness.failures_per_second:g}, "

@@ -8,7 +8,8 @@ A mini-epoch goes through the steps of a real one (`dbsl_tf.coordinator`):
 3. Training, after a message's latency.
 4. Push, in competition with the pushes of others; a message back, another to the coordinator.
 5. Merge, one at a time: the coordinator's work, a message, the merge under the lock, a message.
-   With BSP the mini-epochs of a round are merged as one when the last has arrived.
+   With BSP the mini-epochs of a round are merged as one when the last has arrived, and so are
+   those of local epochs at the end.
 
 A worker that fails does so during training. Its death is detected at once, another one restarts
 its mini-epoch, and it rejoins after its restart.
@@ -67,7 +68,9 @@ class _Simulation:
         self._report = report
         workers, rule = scenario.workers, scenario.synchronization
         self._env = Environment()
-        self._rules = DispatchRules(scenario.calendar.total, 0, [0] * workers, rule)
+        self._rules = DispatchRules(
+            scenario.calendar.total, 0, [0] * workers, rule, scenario.local_epochs > 0
+        )
         self._idle = IdleWorkers(self._rules, range(workers))
         self._draws = draws
         bandwidths = (scenario.server_bandwidth, scenario.receiver_bandwidth)
@@ -127,7 +130,7 @@ class _Simulation:
         if not self._pulls.free:
             yield self._pulls.transfer()
         training = (
-            scenario.training_seconds[worker]
+            scenario.seconds_of(number)[worker]
             * self._draws.worker_factors[worker]
             * self._draws.factors[number]
         )
@@ -184,7 +187,7 @@ class _Simulation:
                 self._enqueue(result)
 
     def _enqueue(self, result: _Result) -> None:
-        if self._scenario.synchronization.in_rounds:
+        if self._rules.in_round:
             self._round.append(result)
             if len(self._round) < self._scenario.workers:
                 self._rules.free_worker()

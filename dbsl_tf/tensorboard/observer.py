@@ -16,6 +16,7 @@ from dbsl_tf.results.records import (
     FaultRecord,
     Metrics,
 )
+from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.tensorboard.event_file import EventFile, NotWritten
 
 
@@ -35,6 +36,8 @@ class TensorBoard:
         highest: its highest resolution; evaluations at other resolutions have their own tags.
         report: called with one line if the files cannot be written.
         validation: whether samples are held out for validation; `test` has one point then.
+        calendar: of the run; where epochs are not one commit of every worker each, the epochs
+            trained by then are drawn over the commits too.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class TensorBoard:
         highest: int,
         report: Callable[[str], None],
         validation: bool = False,
+        calendar: Calendar | None = None,
     ) -> None:
+        self._calendar = calendar
         self._highest = highest
         self._report = report
         self._stack = ExitStack()
@@ -76,6 +81,7 @@ class TensorBoard:
                 "staleness": record.staleness,
                 "batch": record.batch,
                 "resolution": record.resolution,
+                **self._epochs(record.commit),
             },
         )
 
@@ -96,6 +102,12 @@ class TensorBoard:
 
     def faulted(self, record: FaultRecord) -> None:
         """Writes nothing: history.jsonl has the record."""
+
+    def _epochs(self, commit: int) -> dict[str, float]:
+        calendar = self._calendar
+        if calendar is None or (calendar.is_uniform and calendar.mini_epochs_per_epoch == 1):
+            return {}
+        return {"epoch": calendar.position(commit)}
 
     def _write(self, curve: str, step: int, wall_time: float, values: Mapping[str, float]) -> None:
         with self._ending_if_not_written():

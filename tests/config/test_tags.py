@@ -55,7 +55,7 @@ def test_what_a_resumed_run_must_keep() -> None:
         "model.name": "the weights belong to another network",
         "model.options": "the weights belong to another network",
         "model.stem": "the weights belong to another network",
-        "cluster.workers": "an epoch is one commit of every worker",
+        "cluster.workers": "an epoch has commits of every worker",
         "optimizer.name": "the state that is kept is that of another optimiser",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,56 @@ class TestActivePlans:
         again = resolve_cautiously(config, kept=plans.time_models, batches=plans.batches)
         assert again.schedule.plans[24] == after.plan
         assert again.provisional
+
+    def merging_less(self, *overrides: str) -> ActivePlans:
+        """Two epochs of four mini-epochs each, then two of one, then two in one."""
+        config = load_config(
+            CONFIG,
+            [
+                "progressive.mode=off",
+                "time_model.a=0.0005",
+                "time_model.b=0.015",
+                "schedule.epochs=6",
+                "schedule.milestones=[2]",
+                "schedule.gamma=0.5",
+                "schedule.mini_epochs_per_epoch=4",
+                "schedule.merge_interval=quadratic",
+                "schedule.final_local_epochs=2",
+                *overrides,
+            ],
+        )
+        return ActivePlans(resolve(config), self.make, self.told.append)
+
+    def test_epochs_that_are_merged_less_often_have_longer_mini_epochs(self):
+        plans = self.merging_less()
+        seen = [plans.at(epoch, 0) for epoch in range(1, 7)]
+        assert [active.plan.mini_epochs for active in seen] == [4, 4, 1, 1, Fraction(1, 2)] + [
+            Fraction(1, 2)
+        ]
+        assert len({id(active) for active in seen}) == len(self.made) == 3
+        samples = [sum(w.samples for w in seen[place].plan.workers) for place in (0, 2, 4)]
+        assert samples == pytest.approx([12_500, 50_000, 100_000], abs=4)
+        # One of the epoch before that is handed out late.
+        assert plans.at(4, 0) is seen[3]
+        assert len(self.made) == 3
+
+    def test_a_new_plan_holds_for_mini_epochs_of_other_lengths_too(self):
+        plans = self.merging_less("dual_batch.replan=true")
+        before = plans.at(1, 0)
+        for worker in before.plan.workers:
+            for _ in range(5):
+                seconds = worker.predicted_seconds * (2.0 if worker.index == 0 else 1.0)
+                record = commit_record(
+                    worker=worker.index, resolution=32, samples=worker.samples,
+                    steps=worker.steps, loop_seconds=seconds,
+                )  # fmt: skip
+                plans.observe(record, before)
+        after, longer = plans.at(2, 16), plans.at(3, 32)
+        assert (after.plan.mini_epochs, longer.plan.mini_epochs) == (4, 1)
+        assert after.plan.workers[0].samples < 0.7 * before.plan.workers[0].samples
+        for one, other in zip(after.plan.workers, longer.plan.workers):
+            assert other.batch == one.batch
+            assert other.samples == pytest.approx(4 * one.samples, abs=4 * one.batch)
 
     def test_workers_that_are_all_slow_alike_keep_their_plan(self):
         plans = self.plans(replan=True)

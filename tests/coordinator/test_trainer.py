@@ -33,6 +33,7 @@ class Case:
         replan: the shares follow what is observed.
         slow: worker 1 takes several times as long as worker 0.
         merge_seconds: by how much every fill and every merge is slowed down.
+        overrides: of the configuration, whose plan k = 1.1 then has.
     """
 
     merge: str = "average"
@@ -43,6 +44,7 @@ class Case:
     keep_momentum: bool = False
     slow: bool = False
     merge_seconds: float = 0.0
+    overrides: tuple[str, ...] = ()
 
 
 def plan(extra_time_ratio: float = 1.1):
@@ -85,10 +87,13 @@ def resolved(case: Case) -> ResolvedRun:
             "checkpoint.every=1",
             f"sync.mode={case.mode}",
             f"sync.staleness={'null' if case.staleness is None else case.staleness}",
+            *case.overrides,
         ],
     )
     settings = settings_of(config, SAMPLES)
     schedule = constant_schedule(plan(), case.epochs, RESOLUTION)
+    if case.overrides:
+        schedule = settings.schedule({RESOLUTION: [MODEL] * 2})
     return ResolvedRun(settings, {RESOLUTION: [MODEL] * 2}, schedule)
 
 

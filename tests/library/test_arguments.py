@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 import dbsl_tf
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.library.arguments import check_arguments, learning_rates
+from dbsl_tf.library.arguments import calendar_of, check_arguments, learning_rates
+from dbsl_tf.library.program import Program
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.schedules.calendar import Calendar
 
@@ -144,3 +146,20 @@ def test_the_programs_precision_is_that_of_the_process_that_trains(tmp_path: Pat
         keras.config.set_dtype_policy("float32")
     # With it come loss scaling and the same model when the run is evaluated or exported.
     assert sections["compute"] == {"precision": "mixed_float16"}
+
+
+def test_learning_rates_of_epochs_that_are_merged_more_or_less_often() -> None:
+    """Two epochs of two, then one, mini-epochs of each worker; the last two are local."""
+    falling = keras.optimizers.schedules.PiecewiseConstantDecay([0.9], [0.2, 0.1])
+    plan = dbsl_tf.DualBatch(
+        workers=2, mini_epochs_per_epoch=2, merge_interval="quadratic", final_local_epochs=2
+    )
+    optimizer = dbsl_tf.SGD(falling)
+    calendar = calendar_of(optimizer, plan, epochs=4)
+    assert [calendar.mini_epochs(epoch) for epoch in (1, 2, 3)] == [2, 1, Fraction(1, 2)]
+    rates = learning_rates(optimizer, calendar)
+    assert rates == pytest.approx([0.2] * 4 + [0.1] * 4)
+    starts = tuple(map(calendar.start, range(calendar.total)))
+    assert starts == (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.0)
+    program = Program(None, None, None, None, tuple(range(8)), workers=2, starts=starts)
+    assert [program._learning_rate(epoch) for epoch in (0, 0.5, 1, 2.0, 3.5)] == [0, 2, 4, 7, 7]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from dbsl_tf.library.epochs import Epochs
-from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.calendar import Calendar, Stretch
 
 
 def commit(number: int) -> dict[str, Any]:
@@ -78,3 +79,14 @@ def test_a_metric_that_is_no_number_makes_its_mean_none_either() -> None:
     ((_, logs),) = completed(epochs, *commits, {**evaluation(2), "test_metrics": metrics[0]})
     assert (logs["mae"], logs["val_mae"]) == (1.5, 1.0)
     assert math.isnan(logs["auc"]) and math.isnan(logs["val_auc"])
+
+
+def test_epochs_that_are_trained_in_one_come_as_the_last_of_them() -> None:
+    """One epoch of four mini-epochs, then two that every worker trains in one."""
+    calendar = Calendar(2, 3, stretches=(Stretch(1, Fraction(2)),), local_epochs=2)
+    epochs = Epochs(calendar)
+    events = [*map(commit, range(1, 5)), evaluation(4), commit(5), commit(6), evaluation(6)]
+    assert completed(epochs, *events) == [
+        (0, {"loss": 2.5, "val_loss": 4.5}),
+        (2, {"loss": 5.5, "val_loss": 6.5}),
+    ]

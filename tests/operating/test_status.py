@@ -75,6 +75,22 @@ class TestProgress:
         assert first < min(rest) or len(set(rest)) > 1
         assert status.seconds_left == pytest.approx(status.seconds * sum(rest) / first, rel=0.01)
 
+    def test_epochs_that_are_merged_more_or_less_often(self, tmp_path: Path) -> None:
+        """Two epochs of six commits each, then two that are trained in one mini-epoch."""
+        merges = ("schedule.epochs=4", "schedule.mini_epochs_per_epoch=3")
+        merges += ("schedule.final_local_epochs=2",)
+        directory = make_run(tmp_path / "run", *merges, commits=8)
+        write_live_state(directory, state())
+        status = read_status(directory.path)
+        assert (status.commits, status.of_commits, status.epoch, status.epochs) == (8, 14, 2, 4)
+        assert status.evaluation.commit == 6 and status.evaluation.epochs == 1.0
+        # A third of the epochs is done after 8 of 14 commits.
+        assert status.seconds_left == pytest.approx(2 * status.seconds, rel=0.15)
+        after = read_status(make_run(tmp_path / "done", *merges).path)
+        assert (after.commits, after.epoch, after.evaluation.epochs) == (14, 4, 4.0)
+        # Of the last, long mini-epochs alone.
+        assert after.workers[0].mini_epoch_seconds > 4 * status.workers[0].mini_epoch_seconds
+
     def test_the_pace_is_that_since_the_run_was_resumed(self, tmp_path: Path) -> None:
         directory = make_run(tmp_path / "run", *TEN_OF_TWENTY, commits=10)
         before = read_status(directory.path)

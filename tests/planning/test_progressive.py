@@ -171,6 +171,7 @@ def test_the_dictionary_is_json_and_complete() -> None:
         "last_learning_rate": 0.02,
         "resolution": 24,
         "dropout": 0.1,
+        "mini_epochs": 20,
         "small_batch": 294,
         "large_batch": 600,
         "small_samples": 12292,

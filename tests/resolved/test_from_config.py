@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import Config, load_config
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.resolved import resolve, settings_of
@@ -256,3 +258,73 @@ def test_the_cosine_of_a_configuration(tmp_path) -> None:
     assert settings_of(load_config(path)).learning_rate == LearningRateSchedule(
         0.1, (), 0.1, 1.0, 2, cosine_epochs=9.0
     )
+
+
+_MERGES = (
+    "data.train_samples=4000",
+    "schedule.mini_epochs_per_epoch=4",
+    "schedule.merge_interval=quadratic",
+    "schedule.gamma=0.5",
+)
+
+
+def test_sub_stages_end_where_epochs_are_merged_less_often() -> None:
+    text = "data: {name: cifar100}\nmodel: {name: resnet18}\n"
+    text += "schedule: {epochs: 10, milestones: [4, 6, 9], final_local_epochs: 2}\n"
+    settings = settings_of(_config(text, *_MERGES))
+    parts = settings.sub_stages
+    rate = settings.learning_rate.base_learning_rate
+    assert [(p.first_epoch, p.last_epoch, p.mini_epochs) for p in parts] == [
+        (1, 4, 4), (5, 6, 1), (7, 8, 1), (9, 10, Fraction(1, 2)),
+    ]  # fmt: skip
+    # The milestone at 9 comes too late for what is trained from the end of epoch 8 on.
+    assert [p.learning_rate for p in parts] == [rate, rate / 2, rate / 4, rate / 4]
+    assert parts[-1].last_learning_rate == rate / 4
+    n = settings.cluster.workers
+    assert settings.calendar.total == n * (16 + 4 + 1)
+    schedule = settings.schedule({32: [TimeModel(1e-3, 1e-2, 0.5)] * n})
+    assert [part.plan.mini_epochs for part in schedule.sub_stages] == [4, 1, 1, Fraction(1, 2)]
+    assert schedule.plain is schedule.sub_stages[0].plan
+    assert schedule.sub_stages[1].plan is schedule.sub_stages[2].plan
+    assert [part["mini_epochs"] for part in schedule.as_dict()["schedule"]] == [16, 2, 2, 1]
+    seconds = [part.predicted_seconds for part in schedule.sub_stages]
+    assert schedule.predicted_seconds == pytest.approx(sum(seconds))
+    # What all would take at the highest resolution, merged as often as at first.
+    assert schedule.all_large_seconds < schedule.plain_seconds == 10 * schedule.plain.epoch_seconds
+    assert schedule.all_large_seconds == pytest.approx(schedule.plain_seconds, rel=0.1)
+    # The overhead of 0.5 s counts 16 times, and once.
+    assert seconds[0] - 16 * 0.5 == pytest.approx(2 * (seconds[3] - 0.5), rel=0.1)
+
+
+def test_the_warm_up_rises_in_as_many_steps_as_it_has_mini_epochs() -> None:
+    text = "data: {name: cifar100}\nmodel: {name: resnet18}\noptimizer: {base_lr: 0.8}\n"
+    text += "schedule: {epochs: 4, warmup_epochs: 1, mini_epochs_per_epoch: 4}\n"
+    settings = settings_of(_config(text, "cluster.workers=2"))
+    rates = [settings.learning_rate.learning_rate(settings.calendar.position(n)) for n in range(9)]
+    assert rates == pytest.approx([0.1 * n for n in range(1, 9)] + [0.8])
+
+
+def test_local_epochs_have_one_resolution() -> None:
+    assert settings_of(_config(CIFAR_100_TEXT, "schedule.final_local_epochs=10")).calendar.total
+    for local, remedy in ((11, 10), (140, 10)):
+        with pytest.raises(UserError, match=f"_epochs is {local}.*give at most {remedy}, the ep"):
+            _config(CIFAR_100_TEXT, f"schedule.final_local_epochs={local}")
+    given = "progressive.sub_stage_ends=[40, 80, 100, 120, 137, 140]"
+    assert _config(CIFAR_100_TEXT, given, "schedule.final_local_epochs=3")
+    with pytest.raises(UserError, match="give at most 3, the epochs"):
+        _config(CIFAR_100_TEXT, given, "schedule.final_local_epochs=4")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["schedule.merge_interval=quadratic"], "schedule.merge_interval is 'quadratic'; give con"),
+        (["schedule.final_local_epochs=141"], "give 0 to 140 .schedule.epochs."),
+        (["schedule.mini_epochs_per_epoch=0"], "schedule.mini_epochs_per_epoch is 0"),
+        (["schedule.merge_interval=cubic"], "schedule.merge_interval is 'cubic'; give one of con"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused(overrides: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said) as refused:
+        _config(CIFAR_100_TEXT, *overrides)
+    assert len(str(refused.value).splitlines()) == 1

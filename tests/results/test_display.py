@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from fractions import Fraction
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.console import Console
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.records import DriftRecord
-from dbsl_tf.schedules.calendar import Calendar
+from dbsl_tf.schedules.calendar import Calendar, Stretch
 from tests.support.records import commit_record, evaluation_record
 from tests.support.screens import COLUMNS, shown_of
 
@@ -49,6 +50,27 @@ class TestDisplay:
         first, second = console.file.getvalue().splitlines()
         assert re.search(r"^epoch +1/2  small loss 6\.0000  large loss 5\.0000  ", first)
         assert re.search(r"^epoch +2/2  small loss 4\.0000  large loss 3\.0000  ", second)
+
+    def test_epochs_that_are_merged_more_or_less_often(self) -> None:
+        """One of four commits, then two that are trained in one mini-epoch of every worker."""
+        calendar = Calendar(2, 3, stretches=(Stretch(1, Fraction(2)),), local_epochs=2)
+        records = [
+            commit_record(commit=n + 1, epoch=calendar.epoch_at(n), role=("small", "large")[n % 2])
+            for n in range(6)
+        ]
+        console = Console(file=io.StringIO(), width=120)
+        with Display(console, PLAN, calendar, before=records[:2]) as display:
+            for record in records[2:]:
+                display.committed(record)
+        first, second = console.file.getvalue().splitlines()
+        assert first.startswith("epoch   1/3  small loss")
+        assert second.startswith("epoch   3/3  small loss")
+        assert second.endswith(" 0 s left")
+        console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS)
+        with Display(console, PLAN, calendar, before=records[:4]):
+            pass
+        run, small, _ = shown_of(console.file.getvalue()).shown
+        assert re.search(r"^epoch 3/3 .* 4/6", run) and re.search(r" 2/3$", small)
 
     def test_a_run_without_accuracy_shows_its_loss_and_metrics(self):
         record = evaluation_record(

@@ -155,6 +155,21 @@ class TestFailure(TrainingRunCase):
         with pytest.raises(UserError, match="holds a run of 3 epochs"):
             self.begin()
 
+    def test_epochs_that_were_merged_otherwise_are_refused(self):
+        with self.begin("schedule.epochs=4").history:
+            self.checkpoint(2)
+        for changes in (
+            ["schedule.mini_epochs_per_epoch=2"],
+            ["schedule.final_local_epochs=4"],
+            ["schedule.mini_epochs_per_epoch=2", "schedule.final_local_epochs=3"],
+        ):
+            with pytest.raises(UserError, match="2 commits are 1 epochs, and by the present sche"):
+                self.begin("schedule.epochs=4", *changes)
+        # What is still to come may change.
+        run = self.begin("schedule.epochs=5", "schedule.final_local_epochs=2")
+        with run.history:
+            assert run.resolved.settings.calendar.total == 8
+
     def test_a_folder_that_holds_something_else_gets_no_file(self):
         self.directory.path.mkdir()
         (self.directory.path / "notes.txt").write_text("mine")

@@ -25,7 +25,7 @@ class TestCalendar:
     def test_several_mini_epochs_an_epoch(self) -> None:
         calendar = Calendar(2, 3, stretches=(Stretch(3, Fraction(2)),))
         assert calendar.total == 12
-        assert [calendar.epoch_of(n) for n in range(12)] == [1] * 4 + [2] * 4 + [3] * 4
+        assert [calendar.epoch_at(n) for n in range(12)] == [1] * 4 + [2] * 4 + [3] * 4
         assert [calendar.first_number(epoch) for epoch in (1, 2, 3)] == [0, 4, 8]
         assert [c for c in range(13) if calendar.evaluation_due(c)] == [4, 8, 12]
         assert [calendar.position(n) for n in (1, 4, 6)] == [0.25, 1.0, 1.5]
@@ -34,7 +34,7 @@ class TestCalendar:
 
     def test_stretches_and_local_epochs(self) -> None:
         assert MIXED.total == 2 * 6 + 2 + 2
-        assert [MIXED.epoch_of(n) for n in range(16)] == [1] * 6 + [2] * 6 + [3] * 2 + [5] * 2
+        assert [MIXED.epoch_at(n) for n in range(16)] == [1] * 6 + [2] * 6 + [3] * 2 + [5] * 2
         assert [MIXED.first_number(epoch) for epoch in range(1, 6)] == [0, 6, 12, 14, 14]
         assert [c for c in range(17) if MIXED.ends_epoch(c)] == [6, 12, 14, 16]
         assert [MIXED.epochs_done(c) for c in (11, 12, 14, 15, 16)] == [1, 2, 3, 3, 5]
@@ -47,14 +47,30 @@ class TestCalendar:
         ]
         assert MIXED.mini_epochs_per_epoch == 3 and not MIXED.is_uniform
 
+    def test_commits_of_an_epoch(self) -> None:
+        calendar = Calendar(workers=3, epochs=5)
+        assert [calendar.epoch_of(c) for c in (1, 3, 4, 15)] == [1, 1, 2, 5]
+        assert calendar.commits_per_epoch(2) == 3
+        assert [calendar.commits_before(e) for e in (-1.0, 0.0, 1.0, 1.5, 5.0)] == [0, 0, 3, 4, 15]
+        assert [MIXED.epoch_of(c) for c in (1, 6, 7, 14, 15)] == [1, 1, 2, 3, 5]
+        assert [MIXED.commits_before(e) for e in (0.5, 2.5, 3, 3.9, 4, 5)] == [
+            3,
+            13,
+            14,
+            14,
+            15,
+            16,
+        ]
+        assert [MIXED.commits_per_epoch(e) for e in (1, 3, 5)] == [6, 2, 1]
+
     def test_all_epochs_may_be_local(self) -> None:
         calendar = Calendar(4, 3, local_epochs=3)
-        assert (calendar.total, calendar.epoch_of(0), calendar.is_local(0)) == (4, 3, True)
+        assert (calendar.total, calendar.epoch_at(0), calendar.is_local(0)) == (4, 3, True)
         assert [c for c in range(5) if calendar.evaluation_due(c)] == [4]
 
     def test_beyond_the_end_the_last_stretch_goes_on(self) -> None:
         calendar = Calendar(2, 3, stretches=(Stretch(1), Stretch(3, Fraction(2))))
-        assert (calendar.epoch_of(14), calendar.position(15)) == (5, 4.25)
+        assert (calendar.epoch_at(14), calendar.position(15)) == (5, 4.25)
 
     def test_what_is_left_counts_in_commits_like_the_last(self) -> None:
         assert Calendar(3, 5).commits_left(4) == 11
@@ -86,7 +102,7 @@ _calendars = st.builds(
 
 @given(_calendars)
 def test_every_number_is_of_one_epoch(calendar: Calendar) -> None:
-    epochs = [calendar.epoch_of(number) for number in range(calendar.total)]
+    epochs = [calendar.epoch_at(number) for number in range(calendar.total)]
     assert epochs == sorted(epochs) and epochs[-1] == calendar.epochs
     assert (
         calendar.epochs_done(calendar.total) == calendar.epochs == calendar.position(calendar.total)
@@ -104,6 +120,6 @@ def test_by_default_epochs_are_commits_over_workers(workers: int, epochs: int, c
     calendar = Calendar(workers, epochs)
     assert calendar.position(commit) == commit / workers
     assert calendar.round_position(commit) == commit // workers
-    assert calendar.epoch_of(commit) == commit // workers + 1
+    assert calendar.epoch_at(commit) == commit // workers + 1
     assert calendar.epochs_done(commit) == commit // workers
     assert calendar.total == epochs * workers

@@ -26,13 +26,19 @@ class Run:
     """
 
     def __init__(
-        self, synchronization: Synchronization, workers: int, epochs: int, chance: random.Random
+        self,
+        synchronization: Synchronization,
+        workers: int,
+        epochs: int,
+        chance: random.Random,
+        ends_in_round: bool = False,
     ) -> None:
         self.synchronization, self.workers, self.chance = synchronization, workers, chance
         self.total = workers * epochs
-        already = chance.randrange(self.total) if chance.random() < 0.3 else 0
+        self.last_round = self.total - workers if ends_in_round else self.total
+        already = chance.randrange(self.last_round or 1) if chance.random() < 0.3 else 0
         self.clocks = [already // workers + (w < already % workers) for w in range(workers)]
-        self.rules = DispatchRules(self.total, already, self.clocks, synchronization)
+        self.rules = DispatchRules(self.total, already, self.clocks, synchronization, ends_in_round)
         self.merged = list(range(already))
         self.idle = set(range(workers))
         self.dead: set[int] = set()
@@ -50,6 +56,13 @@ class Run:
         absent = self.dead | {worker for _, worker in self.hung}
         return [worker for worker in range(self.workers) if worker not in absent]
 
+    @property
+    def in_round(self) -> bool:
+        return self.synchronization.in_rounds or len(self.merged) >= self.last_round
+
+    def within_bound(self, worker: int) -> bool:
+        return self.in_round or self.spread(worker) <= self.synchronization.bound
+
     def spread(self, worker: int) -> int:
         """How far a worker is ahead of the slowest, with what is about to be merged."""
         coming = sum(mini_epoch.worker == worker for mini_epoch in self.passed)
@@ -63,6 +76,7 @@ class Run:
         if number is None:
             return False
         assert number not in self.merged
+        assert (number >= self.last_round) == (len(self.merged) >= self.last_round)
         if not present:
             # The one that is to show that it is back.
             self.rules.requeue(number)
@@ -83,16 +97,16 @@ class Run:
 
     def _finish(self, mini_epoch: MiniEpoch) -> None:
         self.idle.add(mini_epoch.worker)
-        may = self.spread(mini_epoch.worker) <= self.synchronization.bound
+        may = self.within_bound(mini_epoch.worker)
         assert self.rules.returned(mini_epoch.worker) == may
         (self.passed if may else self.held).append(mini_epoch)
 
     def release(self) -> None:
         for mini_epoch in list(self.held):
-            may = self.spread(mini_epoch.worker) <= self.synchronization.bound
+            may = self.within_bound(mini_epoch.worker)
             if self.rules.release(mini_epoch.worker):
                 # Else everything else is merged, or held as well.
-                rest = self.total - len(self.merged) - len(self.round)
+                rest = self.last_round - len(self.merged) - len(self.round)
                 assert may or (not self.training and not self.passed and rest == len(self.held))
                 self.held.remove(mini_epoch)
                 self.passed.append(mini_epoch)
@@ -104,7 +118,7 @@ class Run:
             return
         mini_epoch = self.chance.choice(self.passed)
         self.passed.remove(mini_epoch)
-        if self.synchronization.in_rounds:
+        if self.in_round:
             self.round.append(mini_epoch)
             first = len(self.merged)
             # After a resumption in the middle of an epoch the first round is shorter.
@@ -119,6 +133,7 @@ class Run:
                 merged = []
         else:
             merged = [mini_epoch]
+            self.all_stayed = len(self.present) == self.workers
         for number, worker in merged:
             self.merged.append(number)
             self.clocks[worker] += 1
@@ -170,7 +185,7 @@ class Run:
         assert self.rules.clocks == self.clocks
         assert self.rules.present == len(present)
         assert self.rules.merged == len(self.merged)
-        if not self.synchronization.in_rounds:
+        if not self.in_round:
             bound = self.synchronization.bound
             assert self.rules.allowed() == [clock - slowest <= bound for clock in self.clocks]
         assert len(self.training) <= self.workers
@@ -198,12 +213,18 @@ RULES = [Synchronization(), BSP, Synchronization(bound=1), Synchronization(bound
 
 class TestDispatchRules:
     @settings(max_examples=150)
-    @given(st.sampled_from(RULES), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+    @given(
+        st.sampled_from(RULES),
+        st.integers(1, 6),
+        st.integers(1, 6),
+        st.integers(0, 10**6),
+        st.booleans(),
+    )
     def test_every_mini_epoch_is_merged_once_whoever_leaves_and_comes_back(
-        self, synchronization, workers, epochs, seed
+        self, synchronization, workers, epochs, seed, ends_in_round
     ):
         """In rounds that are complete, or within the bound."""
-        run = Run(synchronization, workers, epochs, random.Random(seed))
+        run = Run(synchronization, workers, epochs, random.Random(seed), ends_in_round)
         happens = [run.begin] * 6 + [run.finish] * 5 + [run.merge] * 4 + [run.release] * 2
         happens += [run.lose, run.come_to, run.restart]
         for _ in range(40 * workers):
@@ -238,3 +259,25 @@ class TestDispatchRules:
         assert not rules.release(0)
         rules.mark_merged([1])
         assert rules.release(0)
+
+    def test_a_round_at_the_end_waits_for_everything_before(self):
+        for synchronization in (Synchronization(), Synchronization(bound=1)):
+            rules = DispatchRules(6, 2, [2, 0], synchronization, ends_in_round=True)
+            rules.leave(0)
+            assert (rules.next(), rules.next(), rules.in_round) == (2, None, False)
+            assert rules.returned(1)
+            rules.mark_merged([1])
+            rules.free_worker()
+            assert rules.next() == 3
+            rules.rejoin(0)
+            assert rules.next() is None
+            assert rules.returned(1)
+            rules.mark_merged([1])
+            # Only once nothing is out; then each worker has one, however far it is ahead.
+            assert (rules.in_round, rules.next()) == (True, None)
+            rules.free_worker()
+            assert (rules.next(), rules.next(), rules.next()) == (4, 5, None)
+            assert rules.returned(1) and rules.allowed() == [True, False]
+            assert rules.returned(0)
+            rules.mark_merged([0, 1])
+            assert rules.finished

@@ -33,7 +33,7 @@ def points_of(*sizes: int, **keys):
             ],
         )
 
-    return scale(sizes, config_of, lambda size: lambda commits: None)
+    return scale(sizes, config_of, lambda size, total: lambda commits: None)
 
 
 class TestScaling:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config import load_config
+from dbsl_tf.simulation.report import print_outcome
 from dbsl_tf.simulation.scenario import Scenario, scenario_of, simulated_settings
 from dbsl_tf.simulation.simulator import simulate
 
@@ -131,3 +134,37 @@ class TestFromConfig:
             "imagenet_hybrid.yaml", "simulate.samples_per_worker=1000", "simulate.model_bytes=47MB"
         )
         assert scenario.model_bytes == 47_000_000
+
+
+class TestMerges:
+    MERGES = (
+        "schedule.epochs=20",
+        "schedule.milestones=[8, 12]",
+        "schedule.gamma=0.5",
+        "schedule.mini_epochs_per_epoch=4",
+        "schedule.merge_interval=quadratic",
+        "schedule.final_local_epochs=4",
+    )
+
+    def test_mini_epochs_get_longer_as_in_the_run(self):
+        # 16 epochs with 4, 1 and 1 mini-epochs become 4, and 4 are local in both.
+        scenario = of("cifar100_compsac.yaml", *self.MERGES, "simulate.epochs=8")
+        often = [scenario.calendar.mini_epochs(epoch) for epoch in range(1, 9)]
+        assert often == [4, 4, 1, 1, *[Fraction(1, 4)] * 4]
+        assert scenario.calendar.total == 4 * (8 + 2 + 1)
+        per_sample = [
+            scenario.seconds_of(number)[0] / length
+            for number, length in ((0, 1 / 4), (32, 1), (40, 4))
+        ]
+        assert per_sample == pytest.approx([per_sample[1]] * 3, rel=0.02)
+        outcome = simulate(scenario)
+        plain = simulate(of("cifar100_compsac.yaml", "simulate.epochs=8"))
+        assert outcome.epoch_seconds == pytest.approx(plain.epoch_seconds, rel=0.1)
+        console = Console(width=100, record=True, file=open("/dev/null", "w"))
+        print_outcome(outcome, console)
+        text = console.export_text()
+        assert "mini-epochs per epoch" in text and "local epochs at the end" in text
+
+    def test_more_local_epochs_than_are_simulated(self):
+        with pytest.raises(UserError, match="schedule.final_local_epochs is 4: give at least 4$"):
+            of("cifar100_compsac.yaml", *self.MERGES, "simulate.epochs=3")

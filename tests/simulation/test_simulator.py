@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dbsl_tf.schedules.calendar import Stretch
 from dbsl_tf.schedules.dispatch import DispatchRules
 from dbsl_tf.schedules.synchronization import Synchronization
 from dbsl_tf.simulation.draws import Draws
@@ -39,6 +41,23 @@ class TestByHand:
         # 10 of 12 worker seconds: worker 0 has nothing to do from 4 s on.
         assert outcome.worker_shares["training"] == pytest.approx(10 / 12)
         assert outcome.worker_shares["waiting"] == pytest.approx(2 / 12)
+
+    def test_epochs_that_are_merged_more_or_less_often(self):
+        # One epoch of two mini-epochs each; then, once all are merged, two epochs in one.
+        scenario = Scenario(
+            ("small", "large"),
+            (1.0, 1.5),
+            epochs=3,
+            stretches=(Stretch(1, Fraction(2)),),
+            local_epochs=2,
+            seconds_by_merges={Fraction(1, 2): (4.0, 6.0)},
+        )
+        for rule in (Synchronization(), Synchronization(bound=1)):
+            outcome = simulate(replace(scenario, synchronization=rule))
+            self.check(outcome, [1, 1.5, 2, 3, 9, 9], [0, 1, 0, 1, 0, 1], [0, 1, 1, 1, 0, 0])
+            assert outcome.epoch_ends.tolist() == [3, 9]
+            assert (outcome.epoch_seconds, outcome.as_dict()["commits"]) == (3, 6)
+            assert outcome.as_dict()["each_epoch_seconds"] == [3, 6]
 
     def test_the_way_of_a_mini_epoch(self):
         scenario = Scenario(
@@ -158,10 +177,19 @@ SCENARIOS = st.builds(
 
 class TestAlways:
     @settings(max_examples=150)
-    @given(SCENARIOS)
-    def test_every_mini_epoch_is_merged_once(self, scenario):
-        outcome = simulate(scenario)
-        total = scenario.epochs * scenario.workers
+    @given(SCENARIOS, st.integers(1, 3), st.integers(0, 2))
+    def test_every_mini_epoch_is_merged_once(self, scenario, often, local):
+        local = min(local, scenario.epochs)
+        merged = scenario.epochs - local
+        stretches = (Stretch(merged, Fraction(often)),) if merged else ()
+        outcome = simulate(replace(scenario, stretches=stretches, local_epochs=local))
+        scenario = outcome.scenario
+        if local:
+            # The last ones begin once all others are merged, and end as one.
+            before, last = np.split(outcome.merged_at, [-scenario.workers])
+            assert len(set(last.tolist())) == 1
+            assert (outcome.started[-scenario.workers :] >= max(before, default=0.0)).all()
+        total = scenario.calendar.total
         assert sorted(outcome.numbers.tolist()) == list(range(total))
         assert (np.diff(outcome.merged_at) >= 0).all()
         assert (outcome.staleness >= 0).all()

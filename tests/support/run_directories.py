@@ -19,6 +19,7 @@ from dbsl_tf.results.history import History
 from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
+from dbsl_tf.schedules.calendar import Calendar
 
 Record = TypeVar("Record", CommitRecord, EvaluationRecord)
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
@@ -59,20 +60,21 @@ def make_run(
             the end.
     """
     config = load_config(CONFIG, [f"run.dir={path}", *overrides])
-    schedule = resolve(config, SAMPLES).schedule
+    run = resolve(config, SAMPLES)
+    schedule, calendar = run.schedule, run.settings.calendar
     directory = RunDirectory(path)
     directory.make()
     directory.write_text(directory.configuration, config.to_yaml())
     directory.write_json(directory.plan, {**schedule.plain.as_dict(), **schedule.as_dict()})
     directory.write_json(directory.data, {"name": "digits", "classes": 10})
-    done = _commits(schedule, config.run.seed)[:commits]
+    done = _commits(schedule, calendar, config.run.seed)[:commits]
     with History(directory.history) as history:
         for record in done:
             history.committed(_measuring(record, metric))
             for fault in faults:
                 if fault.commit == record.commit:
                     history.faulted(fault)
-            if evaluate and record.commit % config.cluster.workers == 0:
+            if evaluate and calendar.ends_epoch(record.commit):
                 evaluated = _measuring(_evaluation(record, config.run.seed), metric)
                 if validation:
                     history.evaluated(replace(evaluated, split="validation"))
@@ -107,13 +109,13 @@ def append_event(directory: RunDirectory, **event: object) -> None:
         file.write(json.dumps(event) + "\n")
 
 
-def _commits(schedule: TrainingSchedule, seed: int) -> list[CommitRecord]:
+def _commits(schedule: TrainingSchedule, calendar: Calendar, seed: int) -> list[CommitRecord]:
     draw = random.Random(seed)
     workers = schedule.plain.workers
     free = [START] * len(workers)
     records = []
-    for commit in range(1, schedule.epochs * len(workers) + 1):
-        epoch = (commit - 1) // len(workers) + 1
+    for commit in range(1, calendar.total + 1):
+        epoch = calendar.epoch_of(commit)
         part = schedule.at(epoch)
         index = min(range(len(workers)), key=lambda worker: free[worker])
         worker = part.plan.workers[index]

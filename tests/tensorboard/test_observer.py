@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
+from dbsl_tf.schedules.calendar import Calendar, Stretch
 from dbsl_tf.tensorboard.observer import TensorBoard
 from tests.support.event_files import curves
 from tests.support.records import commit_record, evaluation_record
@@ -56,6 +58,16 @@ class TensorBoardTest(tf.test.TestCase):
                 *("staleness", "batch", "resolution"),
             },
         )
+
+    def test_epochs_that_are_not_one_commit_of_every_worker_are_a_curve(self):
+        calendar = Calendar(2, 3, stretches=(Stretch(1, Fraction(2)),), local_epochs=2)
+        with TensorBoard(self.folder, 0, "", 32, self.fail, calendar=calendar) as board:
+            for number in (1, 4, 6):
+                board.committed(commit_record(commit=number, role="small"))
+        self.assertEqual(curves(self.folder / "small")["epoch"], {1: 0.25, 4: 1.0, 6: 3.0})
+        with TensorBoard(self.folder / "plain", 0, "", 32, self.fail, calendar=Calendar(2, 3)) as b:
+            b.committed(commit_record(commit=1, role="small"))
+        self.assertNotIn("epoch", curves(self.folder / "plain" / "small"))
 
     def test_other_metrics_instead_of_an_accuracy(self):
         with TensorBoard(self.folder, 0, "", 32, self.fail) as board:

@@ -119,7 +119,7 @@ def _draw_rows(axes: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> li
 
 def _worker_rows(run: RecordedRun) -> list[_Row]:
     parts: dict[tuple[int, int, str], list[MiniEpoch]] = {}
-    for mini_epoch in run.mini_epochs:
+    for mini_epoch in run.alike_mini_epochs:
         key = (mini_epoch.resolution or 0, mini_epoch.worker, mini_epoch.role)
         parts.setdefault(key, []).append(mini_epoch)
     return [
@@ -133,7 +133,7 @@ def _group_rows(groups: Sequence[Group]) -> list[_Row]:
     for group in groups:
         parts: dict[tuple[int, str], list[tuple[RecordedRun, MiniEpoch]]] = {}
         for run in group.runs:
-            for mini_epoch in run.mini_epochs:
+            for mini_epoch in run.alike_mini_epochs:
                 key = (mini_epoch.resolution or 0, mini_epoch.role)
                 parts.setdefault(key, []).append((run, mini_epoch))
         order = sorted(parts, key=lambda key: (key[0], key[1] != "small"))

@@ -1,0 +1,71 @@
+"""Whole runs whose epochs are merged often, then once, then not at all, interrupted in between."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import tensorflow as tf
+
+from dbsl_tf.operating.status import read_status
+from dbsl_tf.reporting.comparison import group_runs
+from dbsl_tf.reporting.page import render_page
+from dbsl_tf.reporting.reading import read_run
+from tests.support.tiny_runs import TinyRunCase
+
+# Epoch 1 has three mini-epochs of each worker, epoch 2 one; 3 and 4 are trained in one.
+MERGES = (
+    *("schedule.epochs=4", "schedule.milestones=[1]", "schedule.gamma=0.5"),
+    *("schedule.mini_epochs_per_epoch=3", "schedule.merge_interval=quadratic"),
+    *("schedule.final_local_epochs=2", "schedule.eval_every=1"),
+)
+EPOCHS = [1] * 6 + [2] * 2 + [4] * 2
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+class MergingOverTimeTest(TinyRunCase):
+    def check_run(self):
+        self.check_every_commit_counts_once(len(EPOCHS))
+        commits = self.commits_that_count()
+        self.assertEqual([c["epoch"] for c in commits], EPOCHS)
+        first, second, local = (commits[:6], commits[6:8], commits[8:])
+        # d = 300; whoever trained, shares differ by k = 1.1 alone.
+        for part, samples in ((first, 300), (second, 300), (local, 600)):
+            self.assertAllClose(sum(c["samples"] for c in part), samples, rtol=0.15)
+        self.assertEqual([c["worker"] for c in local], [0, 1])
+        self.assertEqual([c["staleness"] for c in local], [0, 0])
+        # The rate falls after epoch 1, and stays as it was at the start of epoch 3.
+        rates = {c["epoch"]: c["learning_rate"] for c in commits if c["role"] == "large"}
+        self.assertAllClose([rates[epoch] for epoch in (1, 2, 4)], [0.02, 0.01, 0.01])
+        evaluations = self.events("evaluation")
+        self.assertEqual(sorted({(e["commit"], e["epoch"]) for e in evaluations}),
+                         [(6, 1), (8, 2), (10, 4)])  # fmt: skip
+        run, status = read_run(self.run), read_status(self.run)
+        self.assertTrue(run.finished)
+        self.assertEqual((status.commits, status.of_commits, status.epoch), (10, 10, 4))
+        self.assertEqual([e.epochs for e in run.evaluations], [1.0, 2.0, 4.0])
+        self.assertIn("3 of which are an epoch", render_page(group_runs([run])))
+
+    def test_interrupted_in_the_middle_of_an_epoch(self):
+        process = self.start(*MERGES, "sync.mode=ssp")
+        self.wait_for_commits(3, process)
+        process.send_signal(signal.SIGINT)
+        self.finish(process)
+        status, _, errors = self.finish(self.start(*MERGES, "schedule.mini_epochs_per_epoch=2"))
+        self.assertEqual(status, 2)
+        self.assertIn("schedule.mini_epochs_per_epoch", errors)
+        status, output, errors = self.finish(self.start(*MERGES, "sync.mode=ssp"))
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("epoch   4/4  small loss", output)
+        self.check_run()
+
+    def test_in_rounds(self):
+        status, _, errors = self.finish(self.start(*MERGES, "sync.mode=bsp"))
+        self.assertEqual((status, errors), (0, ""))
+        self.check_run()
+        self.assertEqual([c["worker"] for c in self.commits_that_count()], [0, 1] * 5)
+
+
+if __name__ == "__main__":
+    tf.test.main()
