@@ -28,6 +28,7 @@ class Assignments(NamedTuple):
     learning_rates: Any  # float32
     seeds: Any  # int64, for dropout
     allowed: Any  # bool, whether it may begin
+    again: Any  # bool, the same though its last result is not merged yet
     attempts: Any  # int64, `Slot.attempt`, the same for all; 0: nothing of it will be merged
 
     @classmethod
@@ -37,6 +38,7 @@ class Assignments(NamedTuple):
         learning_rates: Sequence[float],
         seeds: Sequence[int],
         allowed: Sequence[bool],
+        again: bool = False,
         attempt: int = 0,
     ) -> Assignments:
         """Returns the assignments as arrays, from one value of each for every worker."""
@@ -45,6 +47,7 @@ class Assignments(NamedTuple):
             np.array(learning_rates, np.float32),
             np.array(seeds, np.int64),
             np.array(allowed, bool),
+            np.full(len(allowed), again),
             np.full(len(allowed), attempt, np.int64),
         )
 
@@ -63,14 +66,14 @@ class MiniEpochResult(NamedTuple):
 
     All but the sums are scalars.
 
-    If it was not trained, because the worker was not allowed to begin, its initial weights were
-    overwritten or its optimiser state is not merged yet, only `worker` and `unmerged` have a
-    meaning.
+    If it was not trained, because the worker was not allowed to begin, another has begun before or
+    its own last result is not merged yet, only `worker`, `first` and `unmerged` have a meaning.
     """
 
     trained: Any  # bool
     worker: Any  # int64, index of the worker
-    unmerged: Any  # int64, the attempt of this worker whose optimiser state is not merged; 0: none
+    first: Any  # bool, whether no worker has begun before and may still push into the slot
+    unmerged: Any  # int64, the attempt of this worker that is not merged; 0: none that matters
     sums: Sums  # of the objective over the samples, during training
     finite: Any  # bool, whether loss and weights are finite
     started: Any  # float64, start of the pull, Unix time in seconds by the worker's clock
@@ -89,8 +92,9 @@ def mini_epoch_closure(
 
     See Lu et al., COMPSAC 2022, section III. The closure takes the per-worker iterator of batches,
     the variables of the slot to push into and the `Assignments`, and returns a `MiniEpochResult`.
-    A worker that is not allowed to begin returns at once, as does one whose slot is not intact, or
-    whose own last result is not merged yet, if it would need the optimiser state of that one.
+    A worker that is not allowed to begin returns at once, as does one with whose slot another has
+    begun. So does one whose own last result is not merged yet, if it needs the optimiser state of
+    that one or has had its mini-epoch of the round.
     """
 
     @engine.closure
@@ -104,7 +108,7 @@ def mini_epoch_closure(
             pulled = exchange.pull(slot, worker)
 
         def nothing() -> MiniEpochResult:
-            return _nothing(worker, pulled.unmerged, objective.zero())
+            return _nothing(worker, pulled, objective.zero())
 
         def train() -> MiniEpochResult:
             loop = _train(network, objective, optimizer, batches, own, pulled)
@@ -116,6 +120,7 @@ def mini_epoch_closure(
             return MiniEpochResult(
                 trained=tf.constant(True),
                 worker=worker,
+                first=pulled.first,
                 unmerged=pulled.unmerged,
                 sums=sums,
                 finite=_all_finite([sums.loss, *pieces]),
@@ -124,8 +129,8 @@ def mini_epoch_closure(
                 loop_seconds=loop.finished - loop.started,
             )
 
-        begins = own.allowed & pulled.intact & (pulled.unmerged == 0)
-        return tf.cond(begins, train, nothing)
+        merged = own.again | (pulled.unmerged == 0)
+        return tf.cond(own.allowed & pulled.first & merged, train, nothing)
 
     return mini_epoch
 
@@ -164,12 +169,13 @@ def _train(
     return _Loop(started, trained, finished)
 
 
-def _nothing(worker: tf.Tensor, unmerged: tf.Tensor, none: Sums) -> MiniEpochResult:
+def _nothing(worker: tf.Tensor, pulled: Pulled, none: Sums) -> MiniEpochResult:
     no_time = tf.constant(0.0, tf.float64)
     return MiniEpochResult(
         trained=tf.constant(False),
         worker=worker,
-        unmerged=unmerged,
+        first=pulled.first,
+        unmerged=pulled.unmerged,
         sums=none,
         finite=tf.constant(True),
         started=no_time,

@@ -117,6 +117,7 @@ def build_components(
         _initial_state(settings, network, optimizer, checkpoint),
         merge_rule(settings.dual_batch.merge),
         tf.as_dtype(settings.cluster.transfer_dtype),
+        settings.synchronization.in_rounds or settings.calendar.local_epochs > 0,
     )
     exchange = shared_model.exchange
     closures = {

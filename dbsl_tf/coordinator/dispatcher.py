@@ -78,6 +78,12 @@ class Dispatcher:
         with self._changed:
             return self._rules.allowed()
 
+    @property
+    def one_each(self) -> bool:
+        """Whether each worker trains one mini-epoch of a round, as all are present."""
+        with self._changed:
+            return self._rules.one_each
+
     def requeue(self, number: int) -> None:
         """Queues a mini-epoch that was handed out to begin again."""
         with self._changed:

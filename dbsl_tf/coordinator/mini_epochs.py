@@ -172,11 +172,11 @@ class MiniEpochs:
         assignments = Assignments.same([0] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
-        self._engine.call_each(
+        results = self._engine.call_each(
             active.mini_epoch, [(active.batches, slot.variables(), assignments) for slot in slots]
         )
-        for slot in slots:
-            self._slots.release(slot)
+        for slot, result in zip(slots, results):
+            self._take_back(slot, result)
 
     def train(self) -> None:
         """Has one mini-epoch after another trained and merged, until there are no more.
@@ -215,8 +215,16 @@ class MiniEpochs:
         first = number - number % workers
         seeds = [first + w if in_round else number for w in range(workers)]
         seeds = [(self._settings.seed * calendar.total + seed) % _SEEDS for seed in seeds]
+        # Whether a worker may begin before its last one is merged.
+        keeps_state = self._settings.keeps_optimizer_state
+        again = not (self._dispatcher.one_each if in_round else keeps_state)
         assignments = Assignments.of(
-            active.steps, rates, seeds, self._dispatcher.allowed(), slot.attempt
+            active.steps,
+            rates,
+            seeds,
+            self._dispatcher.allowed(),
+            again,
+            slot.attempt,
         )
         return MiniEpoch(number, slot, start, active, rates, assignments)
 
@@ -261,7 +269,7 @@ class MiniEpochs:
             times.observe(worker, float(result.seconds), completed.plan.predicted_seconds)
         if counts and result.trained and result.finite:
             return completed
-        self._slots.release(mini_epoch.slot)
+        self._take_back(mini_epoch.slot, result)
         if counts:
             if result.trained:
                 self._reject(completed)
@@ -271,10 +279,16 @@ class MiniEpochs:
                 time.sleep(_PAUSE)
         return None
 
+    def _take_back(self, slot: Slot, result: MiniEpochResult) -> None:
+        if result.first:
+            self._slots.release(slot)
+        else:
+            self._slots.abandon(slot)
+
     def _allow_again(self, worker: int, unmerged: int) -> None:
-        """Lets a worker begin that was lost, or discarded, after it had pushed its state."""
+        """Lets a worker begin that was lost, or discarded, after it had pushed."""
         if unmerged and not self._slots.is_lent(unmerged):
-            with self._stalls.bounded("clear a discarded state"):
+            with self._stalls.bounded("clear a discarded push"):
                 self._components.shared_model.forget(worker, unmerged)
 
     def _reject(self, completed: CompletedMiniEpoch) -> None:

@@ -89,6 +89,11 @@ class DispatchRules:
         """How many workers take part."""
         return self._clocks.present
 
+    @property
+    def one_each(self) -> bool:
+        """Whether each worker trains one mini-epoch of a round, however late it begins."""
+        return self.in_round and self.present == len(self._clocks.of)
+
     def clock(self, worker: int) -> int:
         """Returns the number of merged mini-epochs of one worker."""
         return self._clocks.of[worker]
@@ -111,7 +116,7 @@ class DispatchRules:
 
     def allows(self, worker: int) -> bool:
         """Returns whether `worker` may begin a mini-epoch now."""
-        if self._one_each and worker in self._returned:
+        if self.one_each and worker in self._returned:
             return False
         return self.keeps_bound(self._clocks.of[worker])
 
@@ -183,11 +188,6 @@ class DispatchRules:
         """Records that `worker` has rejoined; no effect if it was present."""
         self._clocks.rejoin(worker)
 
-    @property
-    def _one_each(self) -> bool:
-        """Whether each worker trains one mini-epoch of a round, however late it begins."""
-        return self.in_round and self.present == len(self._clocks.of)
-
     def _horizon(self) -> int:
         """Returns the first number that may not begin yet."""
         if self._merged >= self._last_round:
@@ -204,7 +204,7 @@ class DispatchRules:
 
     def _allowed_present(self) -> int:
         """Returns how many present workers may begin."""
-        if self._one_each:
+        if self.one_each:
             return self.present - len(self._returned)
         if self.in_round or self._synchronization.bound == math.inf:
             return self.present

@@ -16,16 +16,16 @@ class Pulled:
     """What a worker begins a mini-epoch with; tensors in a closure.
 
     Attributes:
-        intact: whether these are the weights that the slot was filled with, bool scalar; if not,
-            the worker that had this mini-epoch before died after it had begun to push.
-        unmerged: the attempt of this worker whose optimiser state is not merged yet, so that
-            `optimizer_state` may be old, int64 scalar; 0: none.
+        first: whether nobody has begun with the slot before, bool scalar. Else the worker that has
+            may have been lost only to the coordinator, and may push into the slot at any time.
+        unmerged: the attempt of this worker that is not merged yet, so that `optimizer_state` may
+            be old, int64 scalar; 0: none, or nothing depends on it.
         pieces: the weights as they were sent, [size] each, float32.
         weights: in the model's order.
         optimizer_state: of the worker; empty if it is not kept.
     """
 
-    intact: tf.Tensor
+    first: tf.Tensor
     unmerged: tf.Tensor
     pieces: list[tf.Tensor]
     weights: list[tf.Tensor]
@@ -73,7 +73,7 @@ class Exchange:
             ]
         pieces = [tf.cast(piece, tf.float32) for piece in sent]
         return Pulled(
-            self._is_intact(slot, sent),
+            self._begin(slot),
             unmerged,
             pieces,
             stored.packing.unpack(pieces),
@@ -122,13 +122,13 @@ class Exchange:
         return tf.group(written, *self._mark_unmerged(worker, attempt))
 
     def _mark_unmerged(self, worker: tf.Tensor, attempt: tf.Tensor) -> list[tf.Tensor]:
-        if not self._stored.optimizer_state:
+        if not self._stored.notes_unmerged:
             return []
         with tf.device(self._stored.unmerged.device):
             return [self._stored.unmerged.scatter_nd_update([[worker]], [attempt])]
 
     def _unmerged(self, worker: tf.Tensor) -> tf.Tensor:
-        if not self._stored.optimizer_state:
+        if not self._stored.notes_unmerged:
             return tf.constant(0, tf.int64)
         with tf.device(self._stored.unmerged.device):
             return self._stored.unmerged.sparse_read(worker)
@@ -141,10 +141,6 @@ class Exchange:
         slot = stored.slot_of(variables)
         devices = [variable.device for variable in [*stored.weights, *stored.optimizer_state]]
         pushed: dict[str, list[tf.Operation]] = {}
-        marked = {}
-        for server, flag in zip(stored.servers, slot.pushed):
-            with tf.device(server):
-                marked[server] = [flag.assign(True, read_value=False)]
         for index in indices:
             device = devices[index]
             before = pushed.setdefault(device, [])
@@ -152,20 +148,16 @@ class Exchange:
             with tf.control_dependencies(before[-1:]):
                 piece = tf.identity(pieces[index])
             value = self._to_server(piece, device, stored.sent_as[index])
-            with tf.device(device), tf.control_dependencies(marked.get(device, [])):
+            with tf.device(device):
                 if stored.sends_differences and index < len(slot.weights):
                     value = slot.pulled[index].read_value() + value
                 before.append(variables[index].assign(value, read_value=False))
         return tf.group(*sum(pushed.values(), []))
 
-    def _is_intact(self, slot: Slot, sent: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Returns whether no push had begun when these pieces were read from `slot.start`."""
-        flags = []
-        for server, flag in zip(self._stored.servers, slot.pushed):
-            read = [p for p, w in zip(sent, self._stored.weights) if w.device == server]
-            with tf.device(server), tf.control_dependencies(read):
-                flags.append(flag.read_value())
-        return tf.logical_not(tf.reduce_any(tf.stack(flags))) if flags else tf.constant(True)
+    def _begin(self, slot: Slot) -> tf.Tensor:
+        # If two begin at once, both may read 2, and neither is the first.
+        with tf.device(slot.begun.device):
+            return slot.begun.assign_add(1).read_value() == 1
 
     def _on_server(self, read: Callable[[], tf.Tensor], device: str, dtype: tf.DType) -> tf.Tensor:
         # Rounded on the server, and sent in that type.

@@ -21,10 +21,11 @@ class SharedModel:
 
     A mini-epoch has a slot of its own on the parameter servers. The coordinator fills it with the
     global weights, a worker begins with them and pushes its own weights there, and the coordinator
-    merges them. A closure that is run again after its worker died either begins with the same
-    weights or reports that they were overwritten, so no update is lost or counted twice. Only the
-    coordinator accesses the global weights, one operation at a time, so nobody sees half a merge,
-    and a worker that hangs holds nobody up. Thread-safe.
+    merges them. Only the first to begin with a slot may push into it: a closure that is run again
+    reports that another has begun, as that one may still be running where the coordinator cannot
+    reach it. So no update is lost, counted twice or torn. Only the coordinator accesses the global
+    weights, one operation at a time, so nobody sees half a merge, and a worker that hangs holds
+    nobody up. Thread-safe.
 
     The state of each worker's optimiser, if it is kept, is pushed into the slot too, and takes
     effect only with the merge.
@@ -34,6 +35,7 @@ class SharedModel:
         state: where to start; an optimiser state is kept if it has one.
         merge_rule: see `dbsl_tf.shared_model.merge`.
         transfer_dtype: type in which pulls and pushes send weights.
+        in_rounds: whether there are rounds, in which each worker has one mini-epoch.
 
     Attributes:
         exchange: the workers' side.
@@ -45,9 +47,10 @@ class SharedModel:
         state: ModelState,
         merge_rule: MergeRule,
         transfer_dtype: tf.DType = tf.float32,
+        in_rounds: bool = False,
     ) -> None:
         self._merge_rule = merge_rule
-        self._stored = StoredModel(engine, state, transfer_dtype)
+        self._stored = StoredModel(engine, state, transfer_dtype, in_rounds)
         self.exchange = Exchange(self._stored)
         self._lock = threading.Lock()
         self._commit = state.commit
@@ -158,7 +161,7 @@ class SharedModel:
             return self._commit
 
     def forget(self, worker: int, attempt: int) -> None:
-        """Lets a worker begin again whose state of an attempt will never be merged.
+        """Lets a worker begin again whose push of an attempt will never be merged.
 
         Args:
             worker: its index.
@@ -226,9 +229,12 @@ class SharedModel:
             with tf.device(weight.device):
                 values.append(weighted_mean(pushed, factors))
                 merged.append(weight.assign(values[-1], read_value=False))
+        adopted: list[tf.Operation] = []
         for slot, worker in zip(slots, tf.unstack(workers, len(slots))):
-            merged += self._adopt_optimizer_state(slot.optimizer_state, worker)
-            merged += self._refill(slot, values)
+            # A worker that has trained the share of another too keeps the state of the latter.
+            with tf.control_dependencies(adopted):
+                adopted = self._adopt_optimizer_state(slot.optimizer_state, worker)
+            merged += [*adopted, *self._refill(slot, values)]
         return self._count(merged, len(slots))
 
     def _refill(self, slot: Slot, values: Sequence[tf.Tensor]) -> list[tf.Operation]:
@@ -237,9 +243,8 @@ class SharedModel:
         for variable, value in zip(slot.start, values):
             with tf.device(variable.device), tf.control_dependencies([value]):
                 filled.append(variable.assign(value, read_value=False))
-        for server, flag in zip(self._stored.servers, slot.pushed):
-            with tf.device(server):
-                filled.append(flag.assign(False, read_value=False))
+        with tf.device(slot.begun.device):
+            filled.append(slot.begun.assign(0, read_value=False))
         return filled
 
     def _adopt_optimizer_state(
@@ -255,7 +260,7 @@ class SharedModel:
                         updates=mine.read_value()[tf.newaxis],
                     )
                 )
-        if not adopted:
+        if not self._stored.notes_unmerged:
             return []
         with tf.control_dependencies(adopted):
             return [self._forget(worker)]
@@ -312,6 +317,14 @@ class SlotPool:
         with self._lock:
             self._lent.discard(slot.attempt)
             self._free.append(slot)
+
+    def abandon(self, slot: Slot) -> None:
+        """Gives up a slot that a worker may still write to which the coordinator has lost.
+
+        Nobody gets it again; its variables end on the servers.
+        """
+        with self._lock:
+            self._lent.discard(slot.attempt)
 
     def is_lent(self, attempt: int) -> bool:
         """Returns whether the slot of this attempt has not been released yet."""

@@ -147,8 +147,7 @@ class Slot:
         optimizer_state: in pieces; empty if it is not kept.
         pulled: the initial weights, in pieces, if a push sends the difference from them; else
             empty, and `weights` holds them.
-        pushed: for each server, whether a push has begun to overwrite the initial weights, bool
-            scalars; empty if that never happens.
+        begun: how many workers have begun with it since it was filled, int64 scalar.
         filled: the commit whose weights the slot holds; None: not known.
         attempt: number of the attempt at a mini-epoch that uses the slot; 0: none does.
     """
@@ -156,13 +155,13 @@ class Slot:
     weights: list[tf.Variable]
     optimizer_state: list[tf.Variable]
     pulled: list[tf.Variable]
-    pushed: list[tf.Variable]
+    begun: tf.Variable
     filled: int | None = None
     attempt: int = 0
 
     def variables(self) -> list[tf.Variable]:
         """Returns all of them in one list, as closures get them, in the order of `Attributes`."""
-        return [*self.weights, *self.optimizer_state, *self.pulled, *self.pushed]
+        return [*self.weights, *self.optimizer_state, *self.pulled, self.begun]
 
     @property
     def start(self) -> list[tf.Variable]:
@@ -193,6 +192,7 @@ class StoredModel:
         state: their initial values; an optimiser state is kept if it has one.
         transfer_dtype: type in which pieces are sent, but for scalars of the optimiser state;
             the variables are always float32.
+        in_rounds: whether there are rounds, in which each worker has one mini-epoch.
 
     Attributes:
         packing: of the weights.
@@ -200,15 +200,17 @@ class StoredModel:
         commit: number of the commit that the weights belong to.
         weights: the global weights, g.
         optimizer_state: [workers, piece] each; empty if it is not kept.
-        unmerged: for each worker, the attempt that it pushed a state for which is not merged yet,
-            int64 [workers]; 0: none. It says nothing if no state is kept.
+        unmerged: for each worker, the attempt that it has pushed and that is not merged yet, int64
+            [workers]; 0: none.
+        notes_unmerged: whether `unmerged` is kept up: only if a state is kept, or in rounds.
         snapshot: a copy of the weights.
-        servers: the devices that hold weights.
         transfer_dtype: as given.
         sent_as: the type in which each piece is sent: of the weights, then of the optimiser state.
     """
 
-    def __init__(self, engine: Engine, state: ModelState, transfer_dtype: tf.DType) -> None:
+    def __init__(
+        self, engine: Engine, state: ModelState, transfer_dtype: tf.DType, in_rounds: bool = False
+    ) -> None:
         def pieces(nbytes: float) -> int:
             each = math.ceil(nbytes / engine.parameter_servers / _PIECE_BYTES)
             return engine.parameter_servers * max(_FEWEST_PIECES, each)
@@ -226,11 +228,11 @@ class StoredModel:
             self.state_packing.pack_arrays(state.optimizer_state)
         )
         self.unmerged = engine.variables([np.zeros(engine.workers, np.int64)])[0]
+        self.notes_unmerged = in_rounds or bool(state.optimizer_state)
         self.sent_as = [transfer_dtype] * len(self.weights) + [
             tf.float32 if exact else transfer_dtype for exact in self.state_packing.exact
         ]
         self.snapshot = self._zeros_like_weights()
-        self.servers = list(dict.fromkeys(weight.device for weight in self.weights))
 
     @property
     def sends_differences(self) -> bool:
@@ -245,16 +247,11 @@ class StoredModel:
 
         They take one model copy on the parameter servers, two if differences are sent.
         """
-        pushed = []
-        if not self.sends_differences:
-            for server in self.servers:
-                with tf.device(server):
-                    pushed.append(tf.Variable(False, trainable=False))
         return Slot(
             self._zeros_like_weights(),
             _zeros_beside(self.optimizer_state, [v.shape[1:] for v in self.optimizer_state]),
             self._zeros_like_weights() if self.sends_differences else [],
-            pushed,
+            *_zeros_beside([self.commit], [()]),
         )
 
     def slot_of(self, variables: Sequence[tf.Variable]) -> Slot:
@@ -263,14 +260,14 @@ class StoredModel:
         weights = list(islice(rest, len(self.weights)))
         optimizer_state = list(islice(rest, len(self.optimizer_state)))
         pulled = list(islice(rest, len(weights) if self.sends_differences else 0))
-        return Slot(weights, optimizer_state, pulled, list(rest))
+        return Slot(weights, optimizer_state, pulled, *rest)
 
     def _zeros_like_weights(self) -> list[tf.Variable]:
         return _zeros_beside(self.weights, [w.shape for w in self.weights])
 
 
 def _zeros_beside(
-    variables: Sequence[tf.Variable], shapes: Sequence[tf.TensorShape]
+    variables: Sequence[tf.Variable], shapes: Sequence[tf.TensorShape | tuple[()]]
 ) -> list[tf.Variable]:
     """Returns zeros of these shapes as variables, each on the server of its counterpart."""
     created = []

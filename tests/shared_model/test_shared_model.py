@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +52,7 @@ def hammer(engine, killed_after, transfer_type):
             pushed = model.exchange.push(slot, pieces, engine.worker_index(), ATTEMPT)
         with tf.control_dependencies([pushed]):
             return {
-                "intact": pulled.intact,
+                "first": pulled.first,
                 "smallest": tf.reduce_min(stacked),
                 "largest": tf.reduce_max(stacked),
                 "worker": engine.worker_index(),
@@ -59,11 +62,13 @@ def hammer(engine, killed_after, transfer_type):
 
     def loop(slot):
         for _ in range(ROUNDS):
-            intact = False
-            while not intact:
+            first = False
+            while not first:
                 commit = model.fill(slot)
                 result = engine.call(closure, slot.variables())
-                intact = bool(result.pop("intact"))
+                first = bool(result.pop("first"))
+                if not first:
+                    slot = model.new_slot()
             pulls.append({"commit": commit, **result})
             commits.append(model.merge(slot, 0, 1.0))
             if commits[-1] in killed_after:
@@ -104,20 +109,20 @@ def push_a_small_difference(engine, transfer_type):
         pieces = model.exchange.pack(pulled, trained, [count, pulled.weights[0]])
         pushed = model.exchange.push(variables, pieces, worker, ATTEMPT)
         with tf.control_dependencies([pushed]):
-            return {"intact": pulled.intact, "first": tf.identity(pulled.weights[0])}
+            return {"first": pulled.first, "weight": tf.identity(pulled.weights[0])}
 
     @engine.closure
     def pull_again(variables):
         pulled = model.exchange.pull(variables, tf.constant(0, tf.int64))
-        return {"intact": pulled.intact, "unmerged": pulled.unmerged}
+        return {"first": pulled.first, "unmerged": pulled.unmerged}
 
     start = model.fill(slot)
     result = engine.call(closure, slot.variables())
     # As it is run again after its worker died.
     again = engine.call(pull_again, slot.variables())
-    result["intact again"] = again["intact"]
     commit = model.merge(slot, 0, 1.0)
     merged = engine.call(pull_again, slot.variables())
+    result["first"] = [bool(each["first"]) for each in (result, again, merged)]
     engine.call(closure, slot.variables())
     for attempt in (ATTEMPT, ATTEMPT):
         model.forget(0, attempt)
@@ -127,19 +132,96 @@ def push_a_small_difference(engine, transfer_type):
     return weights, {"start": start, **result}, commit, model.state(), elements
 
 
+def push_after_being_given_up(engine, transfer_type):
+    """A call goes on though it counts as lost and was run again, and pushes when all is merged.
+
+    Returns:
+        Whether others were the first to begin with their slots, and an element of the global
+        weights at first, after either of two merges, and once the lost call has pushed too.
+    """
+    import tensorflow as tf
+
+    from dbsl_tf.shared_model.shared_model import SharedModel, SlotPool
+    from dbsl_tf.shared_model.stored_model import ModelState
+
+    state = ModelState(0, [np.zeros((40, 5), np.float32)], [])
+    add = lambda g, w, f: g + f * (w - g)  # noqa: E731
+    model = SharedModel(engine, state, add, tf.as_dtype(transfer_type))
+    pool = SlotPool(model, 1)
+    released = Path(tempfile.mkdtemp()) / "released"
+
+    def is_released(looked):
+        # What does not depend on how often it was looked would be looked up once.
+        nothing = tf.strings.substr(tf.strings.as_string(looked), 0, 0)
+        return tf.size(tf.io.matching_files(tf.strings.join([str(released), nothing]))) > 0
+
+    @engine.closure
+    def closure(variables, added, wait):
+        worker = engine.worker_index()
+        pulled = model.exchange.pull(variables, worker)
+        with tf.control_dependencies(pulled.weights):
+            waited = tf.while_loop(
+                lambda looked: wait & ~is_released(looked), lambda looked: looked + 1, [0]
+            )
+        with tf.control_dependencies(tf.nest.flatten(waited)):
+            pieces = model.exchange.pack(pulled, [w + added for w in pulled.weights], [])
+
+        def push():
+            attempt = tf.constant(ATTEMPT, tf.int64)
+            with tf.control_dependencies([model.exchange.push(variables, pieces, worker, attempt)]):
+                return tf.constant(True)
+
+        return tf.cond(pulled.first, push, lambda: tf.constant(False))
+
+    def run(slot, added, wait=False):
+        return engine.start(closure, slot.variables(), np.float32(added), np.bool_(wait))
+
+    def element():
+        model.take_snapshot()
+        return float(model.read_snapshot()[0][0, 0])
+
+    def train():
+        """Merge a push of weights that are larger by one, as `MiniEpochs` does."""
+        slot = pool.take()
+        model.fill(slot)
+        first = bool(run(slot, 1).result())
+        model.merge(slot, 0, 1.0)
+        pool.release(slot)
+        return first
+
+    slot = pool.take()
+    model.fill(slot)
+    lost = run(slot, 100, wait=True)
+    while int(slot.begun.numpy()) == 0:
+        time.sleep(0.01)
+    # As ClusterCoordinator runs it again when its connection to the worker ends.
+    firsts, merged = [bool(run(slot, 1).result())], [element()]
+    pool.abandon(slot)
+    for _ in range(2):
+        firsts.append(train())
+        merged.append(element())
+    last = pool.take()
+    model.fill(last)
+    released.touch()
+    lost.result()
+    # What it pushed is not in the way of whoever has a slot meanwhile.
+    run(last, 0).result()
+    model.merge(last, 0, 1.0)
+    return firsts, [*merged, element()]
+
+
 @pytest.mark.cluster
 @pytest.mark.xdist_group("shared cluster")
 class TransferTest(tf.test.TestCase):
-    def check(self, transfer_type, digits):
+    def check_one_push(self, transfer_type, digits):
         weights, result, commit, state, stored = on_shared_cluster(
             push_a_small_difference, transfer_type
         )
         self.assertEqual((result["start"], commit, state.commit), (3, 4, 4))
-        self.assertTrue(result["intact"])
-        # Where a push overwrites what it began with, that is gone then.
-        self.assertEqual(result["intact again"], transfer_type != "float32")
+        # A slot that was merged is filled anew.
+        self.assertEqual(result["first"], [True, False, True])
         self.assertEqual(result["unmerged"], [ATTEMPT, 0, 0])
-        self.assertAllEqual(result["first"], rounded(weights[0], transfer_type))
+        self.assertAllEqual(result["weight"], rounded(weights[0], transfer_type))
         for before, after in zip(weights, state.weights, strict=True):
             # Half of it, as the journal's rule with f = 1 takes the mean.
             self.assertAllClose(
@@ -150,10 +232,18 @@ class TransferTest(tf.test.TestCase):
         return stored
 
     def test_float32_is_sent_as_it_is(self):
-        self.assertEqual(self.check("float32", digits=0), 207 + 201)
+        self.assertEqual(self.check_one_push("float32", digits=0), 207 + 201)
 
     def test_a_difference_far_below_the_digits_of_bfloat16_arrives(self):
-        self.assertEqual(self.check("bfloat16", digits=2**-8), 207 + 201 + 207)
+        self.assertEqual(self.check_one_push("bfloat16", digits=2**-8), 207 + 201 + 207)
+
+    def test_a_push_of_a_worker_that_was_given_up_goes_nowhere(self):
+        for transfer_type in ("float32", "bfloat16"):
+            with self.subTest(transfer_type):
+                firsts, merged = on_shared_cluster(push_after_being_given_up, transfer_type)
+                self.assertEqual(firsts, [False, True, True])
+                # One from the call that was run again, and one from a later one.
+                self.assertAllEqual(merged, [0.0, 1.0, 2.0, 2.0])
 
 
 class HammeredModelTest(tf.test.TestCase):

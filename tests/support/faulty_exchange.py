@@ -36,7 +36,7 @@ class FaultyExchange(Exchange):
         with tf.control_dependencies(pulled.weights):
             # One that does not get its weights does not come to the loop.
             passed = tf.cond(
-                pulled.intact, lambda: self._pass(IN_THE_LOOP, worker), lambda: tf.constant(0)
+                pulled.first, lambda: self._pass(IN_THE_LOOP, worker), lambda: tf.constant(0)
             )
         with tf.control_dependencies([passed]):
             return replace(pulled, weights=[tf.identity(weight) for weight in pulled.weights])
