@@ -19,6 +19,8 @@ _FRESH = 0.4
 # How many finished calls are remembered, many more than can be in flight.
 _REMEMBERED = 4096
 _PROBE_SECONDS = 1.0
+# A call that a worker has begun which is absent by now is given up after so many seconds.
+_ABSENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class CallWatch:
 
         A worker may hang before it can announce that it runs the call. Then it is one that seems
         idle, though an idle worker would have begun a waiting call; or one that is absent, whose
-        host may have vanished without ending its calls.
+        host may have vanished, or be cut off, without ending its calls. An absent one has no
+        patience to expect: others must not wait for it.
 
         Args:
             ticket: of the call.
@@ -98,9 +101,12 @@ class CallWatch:
         Returns:
             None if no worker hangs, or all are busy with other calls.
         """
-        suspects = [
-            hang for hang in self._suspects(ticket) if hang.seconds > patience(hang.worker).seconds
-        ]
+        suspects = self._suspects(ticket)
+        present = self._membership.present
+        for hang in suspects:
+            if hang.worker not in present and hang.seconds > _ABSENT_SECONDS:
+                return hang
+        suspects = [hang for hang in suspects if hang.seconds > patience(hang.worker).seconds]
         for hang in suspects:
             if is_silent(hang.worker):
                 return hang
@@ -112,9 +118,14 @@ class CallWatch:
             now = awake.seconds()
             if now - self._read_at > _FRESH:
                 self._refresh(now)
-            for worker, (ticket_begun, since) in self._begun.items():
-                if ticket_begun == ticket:
-                    return [Hang(worker, now - since)]
+            running = [
+                Hang(worker, now - since)
+                for worker, (ticket_begun, since) in self._begun.items()
+                if ticket_begun == ticket
+            ]
+            if running:
+                # The others have been lost while they ran it.
+                return [min(running, key=lambda hang: hang.seconds)]
             present = self._membership.present
             idle = [worker for worker in present if self._is_idle(worker)]
             if not idle:

@@ -78,10 +78,23 @@ class TestCallWatch:
         self.watch.started(4)
         self.taken[1] = 4
         self.look()
+        patience = Patience(1e9, 1e9)
+        assert self.hang(4, patience) is None
+        self.now += 10
+        assert self.hang(4, patience) is None
         self.membership.mark_lost(1, "its port is closed")
-        assert self.hang(4) is None
-        self.now += 2 * TIMEOUT
-        assert self.hang(4).worker == 1
+        assert self.hang(4, patience).worker == 1
+
+    def test_a_call_that_is_run_again_by_another_does_not_hang(self):
+        self.watch.started(4)
+        self.taken[1] = 4
+        self.look()
+        self.membership.mark_lost(1, "its port is closed")
+        self.now += 10
+        self.taken[2] = 4
+        self.look()
+        self.now += 10
+        assert self.hang(4, Patience(1e9, 1e9)) is None
 
     def test_one_whose_host_vanished_before_it_could_say_so_hangs(self):
         self.membership.mark_lost(1, "its port is closed")
