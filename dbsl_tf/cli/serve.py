@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 
 from dbsl_tf.cli.command_line import CommandParser
+from dbsl_tf.cluster.connections import keep_connections
 from dbsl_tf.cluster.gpus import claim_gpu
 from dbsl_tf.cluster.probing import check_own_port, is_here, wait_for_names
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
@@ -73,4 +74,5 @@ def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
         load_server_library()
     where = task.address if gpu is None else f"{task.address} with GPU {gpu}"
     print(f"{task.name} serves at {where} until it is stopped (Ctrl-C)", flush=True)
+    keep_connections(task)
     serve_task(task)

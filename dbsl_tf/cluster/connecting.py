@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbsl_tf.cluster.connections import keep_connections
 from dbsl_tf.cluster.liveness import SilenceWatch
 from dbsl_tf.cluster.local import LocalCluster
 from dbsl_tf.cluster.probing import bypass_proxies, check_own_port, probe
@@ -88,6 +89,7 @@ def ready_cluster(
     if task is not None:
         check_own_port(task)
         bypass_proxies(task)
+        keep_connections(task)
         limits = _load_tensorflow()
         wait_for_servers(task, timeout)
         yield ReadyCluster(task, threads_per_worker=-1, limits=limits)

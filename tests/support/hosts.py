@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -22,29 +24,35 @@ class Hosts:
 
     Args:
         count: how many hosts.
+        delay: seconds that whatever a host sends takes to arrive.
+        loss: share of the packets that a host sends which are lost.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, delay: float = 0.0, loss: float = 0.0) -> None:
         prefix = f"dbsl{os.getpid()}n{next(_numbers)}"
         self.addresses = [f"10.0.0.{number + 1}" for number in range(count)]
         self._switch = f"{prefix}s"
         self._names = [f"{prefix}h{number}" for number in range(count)]
         self._made: list[str] = []
+        self._wires: subprocess.Popen[str] | None = None
         try:
-            self._make()
+            self._make(delay, loss)
         except BaseException:
             self.remove()
             raise
 
-    def _make(self) -> None:
+    def _make(self, delay: float, loss: float) -> None:
         for name in (self._switch, *self._names):
             _ip("netns", "add", name)
             self._made.append(name)
+        if delay or loss:
+            self._wires = _wires(self._switch, self._names, delay, loss)
         _ip("-n", self._switch, "link", "add", "switch", "type", "bridge")
         _ip("-n", self._switch, "link", "set", "switch", "up")
         for number, name in enumerate(self._names):
-            there = ("peer", "name", "eth0", "netns", name)
-            _ip("-n", self._switch, "link", "add", f"port{number}", "type", "veth", *there)
+            if self._wires is None:
+                there = ("peer", "name", "eth0", "netns", name)
+                _ip("-n", self._switch, "link", "add", f"port{number}", "type", "veth", *there)
             _ip("-n", self._switch, "link", "set", f"port{number}", "master", "switch", "up")
             _ip("-n", name, "address", "add", f"{self.addresses[number]}/24", "dev", "eth0")
             for link in ("lo", "eth0"):
@@ -76,20 +84,47 @@ class Hosts:
         """Pull the cable of a host."""
         _ip("-n", self._switch, "link", "set", f"port{host}", "down")
 
+    def plug(self, host: int) -> None:
+        """Put the cable of a host back."""
+        _ip("-n", self._switch, "link", "set", f"port{host}", "up")
+
     def remove(self) -> None:
         """Remove all of it; the processes on the hosts have ended."""
+        if self._wires is not None:
+            self._wires.communicate()
         while self._made:
             _ip("netns", "delete", self._made.pop())
 
 
 @cache
-def skip_without_hosts() -> None:
-    """Skip where this process may not make network namespaces with links between them."""
+def skip_without_hosts(disturbed: bool = False) -> None:
+    """Skip where this process may not make network namespaces with links between them.
+
+    Args:
+        disturbed: the links are to delay or lose what is sent.
+    """
     try:
-        Hosts(2).remove()
+        Hosts(2, delay=0.001 if disturbed else 0.0).remove()
     except (subprocess.SubprocessError, OSError) as error:
         reason = getattr(error, "stderr", None) or error
         pytest.skip(f"no hosts can be made here: {reason}")
+
+
+def _wires(switch: str, hosts: Sequence[str], delay: float, loss: float) -> subprocess.Popen[str]:
+    module = [sys.executable, "-m", "tests.support.wires", switch, *hosts]
+    wires = subprocess.Popen(
+        [*module, f"--delay={delay}", f"--loss={loss}"],
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wires.stdout is not None
+    if wires.stdout.readline() != "ready\n":
+        _, errors = wires.communicate()
+        raise OSError(errors)
+    return wires
 
 
 def _ip(*arguments: str) -> None:
