@@ -61,7 +61,7 @@ def plan(extra_time_ratio: float = 1.1):
 
 def worker_batches(mine) -> list[tuple[np.ndarray, np.ndarray]]:
     """The batches of every mini-epoch of a worker: the first d_i samples, in batches of B_i."""
-    ((images, labels),) = batches([SAMPLES])
+    ((images, labels),) = batches([2 * SAMPLES])
     starts = range(0, mine.samples, mine.batch)
     stops = [min(start + mine.batch, mine.samples) for start in starts]
     return [(images[i:j], labels[i:j]) for i, j in zip(starts, stops, strict=True)]
@@ -150,7 +150,7 @@ def train(engine, case: Case):
             def dataset_fn():
                 worker = engine.worker_index()
                 mine = all_sizes[ends[worker] : ends[worker + 1]]
-                ((images, labels),) = batches([SAMPLES])
+                ((images, labels),) = batches([2 * SAMPLES])
                 samples = tf.reduce_sum(mine)
                 mini_epoch = tf.data.Dataset.from_tensors(
                     (tf.constant(images)[:samples], tf.constant(labels)[:samples])
