@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -195,9 +194,7 @@ def test_equal_workers_without_overhead_get_the_published_plan(request: PlanRequ
     assert plan == plan_dual_batch(replace(request, time_model=model), 1.05)
     assume(plan.large_samples is not None and request.rounding == "nearest")
     # d_L = k d / n
-    assert plan.large_samples == math.floor(
-        Fraction(105, 100) * request.samples / request.workers + Fraction(1, 2)
-    )
+    assert plan.large_samples == round(Fraction(105, 100) * request.samples / request.workers)
 
 
 @given(_requests(), st.floats(1, 50))
