@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dbsl_tf"
 WITHOUT_TENSORFLOW = (
     *("authors_files", "config", "operating", "planning", "profiling", "reporting"),
-    *("resolved", "results", "schedules", "simulation", "sweeping"),
+    *("reproducing", "resolved", "results", "schedules", "simulation", "sweeping"),
 )
 
 

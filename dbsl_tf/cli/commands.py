@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             ("profile", "Measure how long training steps take, and fit the time model."),
             ("simulate", "Predict how a cluster of any size would perform, without using one."),
             ("sweep", "Train every combination of given values, with one or more seeds each."),
+            ("reproduce", "Train a published grid of experiments anew, and compare the results."),
             ("report", "Write one HTML page about runs: what happened, and how they compare."),
             ("plot", "Draw a figure for a paper, one column wide and legible in greyscale."),
             ("evaluate", "Evaluate a checkpoint of a run on its test set."),

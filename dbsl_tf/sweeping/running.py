@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -24,13 +24,19 @@ class Failure:
     reason: str
 
 
-def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Console) -> list[Failure]:
+def run_all(
+    runs: Sequence[PlannedRun],
+    launcher: Sequence[str],
+    console: Console,
+    remark: Callable[[], str] = str,
+) -> list[Failure]:
     """Trains the runs that are not finished; one that fails does not stop the others.
 
     Args:
         runs: the runs, in order.
         launcher: the words of the command that trains, without its arguments.
         console: shows every run.
+        remark: what more to say before a run that is not finished.
 
     Returns:
         The runs that failed.
@@ -44,7 +50,7 @@ def run_all(runs: Sequence[PlannedRun], launcher: Sequence[str], console: Consol
         if run.summary() is not None:
             print_line(console, f"{heading}: already finished")
             continue
-        print_line(console, heading)
+        print_line(console, heading + remark())
         began = time.monotonic()
         status, errors = _run([*launcher, *run.arguments])
         seconds = time.monotonic() - began
