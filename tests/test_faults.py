@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from tests.support.faults import FAULT_POINTS
+from tests.support.faults import DURING_PULL, FAULT_POINTS, mark_of, pipe_of
 from tests.support.patience import slowness
 from tests.support.tiny_runs import TinyRunCase
 
@@ -66,6 +67,24 @@ class FaultTest(TinyRunCase):
         self.assertEqual(self.events("resume"), [])
         evaluated = [evaluation["commit"] for evaluation in self.events("evaluation")]
         self.assertEqual(evaluated, list(range(4, evaluated[-1] + 1, 4)))
+
+    @pytest.mark.slow
+    def test_a_worker_that_stops_in_the_midst_of_its_pull_holds_nobody_up(self):
+        process = self.start_injected(
+            *ENDLESS, "schedule.eval_every=10000", "cluster.transfer_dtype=bfloat16"
+        )
+        self.wait_for_commits(5, process)
+        pipe = pipe_of(self.faults, DURING_PULL, 1)
+        os.mkfifo(pipe)
+        self.wait_until(mark_of(pipe).exists, process)
+        stopped_at = len(self.events("commit"))
+        self.wait_for_commits(stopped_at + 20, process)
+        alone = self.events("commit")[stopped_at + 2 :]
+        self.assertEqual({commit["worker"] for commit in alone}, {0})
+        self.send("worker-1", signal.SIGKILL)
+        pipe.unlink()
+        self.wait_until(lambda: self.events("commit")[-1]["worker"] == 1, process)
+        self.interrupt(process)
 
     @pytest.mark.slow
     def test_a_hung_worker_is_left_alone_and_taken_back(self):

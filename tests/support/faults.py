@@ -5,11 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 BEFORE_PULL = "before pull"
+DURING_PULL = "during pull"
 IN_THE_LOOP = "in the loop"
 DURING_PUSH = "during push"
 AFTER_PUSH = "after push"
 DURING_EVALUATION = "during evaluation"
-FAULT_POINTS = (BEFORE_PULL, IN_THE_LOOP, DURING_PUSH, AFTER_PUSH, DURING_EVALUATION)
+FAULT_POINTS = (
+    BEFORE_PULL,
+    DURING_PULL,
+    IN_THE_LOOP,
+    DURING_PUSH,
+    AFTER_PUSH,
+    DURING_EVALUATION,
+)
 
 
 def pipe_of(folder: Path, point: str, worker: int | str) -> Path:

@@ -13,6 +13,7 @@ from tests.support.faults import (
     AFTER_PUSH,
     BEFORE_PULL,
     DURING_EVALUATION,
+    DURING_PULL,
     DURING_PUSH,
     IN_THE_LOOP,
     pipe_of,
@@ -31,6 +32,7 @@ class FaultyExchange(Exchange):
     def pull(self, variables, worker):
         # A push is part of a branch, where it cannot be asked for.
         self._worker = worker
+        self._reads: list[tf.Tensor] = []
         with tf.control_dependencies([self._pass(BEFORE_PULL, worker)]):
             pulled = super().pull(variables, worker)
         with tf.control_dependencies(pulled.weights):
@@ -40,6 +42,17 @@ class FaultyExchange(Exchange):
             )
         with tf.control_dependencies([passed]):
             return replace(pulled, weights=[tf.identity(weight) for weight in pulled.weights])
+
+    def _on_server(self, read, device, dtype):
+        """Have a worker wait between the first piece that it pulls and all others."""
+        if len(self._reads) == 1:
+            with tf.control_dependencies(self._reads):
+                self._reads.append(self._pass(DURING_PULL, self._worker))
+        with tf.control_dependencies(self._reads[1:]):
+            value = super()._on_server(read, device, dtype)
+        if not self._reads:
+            self._reads.append(value)
+        return value
 
     def pull_snapshot(self):
         with tf.control_dependencies([self._pass(DURING_EVALUATION, Engine.worker_index())]):
