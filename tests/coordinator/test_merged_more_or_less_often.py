@@ -46,10 +46,8 @@ class MergedMoreOrLessOftenTest(tf.test.TestCase):
     def check_averaged_once(self, commits, models, workers):
         """Both trained from the same weights, at the learning rate of the beginning."""
         start, weights, factors = models[4], [], []
-        for commit in commits[4:]:
-            # Mini-epochs are so short here that one worker may be ready for both.
-            mine = workers[commit["worker"]]
-            self.assertEqual(commit["staleness"], 0)
+        for commit, mine in zip(commits[4:], workers, strict=True):
+            self.assertEqual((commit["worker"], commit["staleness"]), (mine.index, 0))
             self.assertAllClose(commit["learning_rate"], RATE / 2 * mine.batch / LARGE_BATCH)
             w, loss = self.trained(mine, start, RATE / 2)
             self.assertAllClose(commit["train_loss"], loss, rtol=1e-4)

@@ -198,7 +198,8 @@ def train(engine, case: Case):
 
     velocity = [np.zeros((2, *weight.shape), np.float32) for weight in initial]
     state = ModelState(0, initial, velocity if case.keep_momentum else [])
-    shared = NotedModel(engine, state, merge_rule(case.merge))
+    rounds = case.mode == "bsp" or resolved(case).settings.calendar.local_epochs > 0
+    shared = NotedModel(engine, state, merge_rule(case.merge), in_rounds=rounds)
     optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
     objective = Objective()
     evaluation = evaluation_closure(engine, shared.exchange, network, objective, test_dataset)
