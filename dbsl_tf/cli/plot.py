@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="accuracy, loss, learning-rate, metric (named by --metric): curves; timeline: the "
         "mini-epochs of every worker; time-model: measured and predicted time of a batch; "
-        "balance: whether the workers finish together",
+        "balance: whether the workers finish together; batch-noise: the batch noise scale of runs "
+        "with dual_batch.measure_noise",
     )
     parser.add_argument("--metric", metavar="NAME", help="such as auc, as history.jsonl has it")
     parser.add_argument(

@@ -111,6 +111,12 @@ class DualBatchSection(Section):
         description="divide an epoch anew at its beginning if workers turn out more than 10 % "
         "slower or faster than one another, other than planned; batches stay",
     )
+    measure_noise: Annotated[bool, Effect.CONDUCT] = Field(
+        False,
+        description="measure the batch noise scale (arXiv 1812.06162) after every epoch, from "
+        "gradients of at least eight large batches and of the small batches in them; the report "
+        "compares it with the batches",
+    )
 
     @field_validator("merge", mode="before")
     @classmethod

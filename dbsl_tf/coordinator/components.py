@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.copies_of_images import give_lists
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
+from dbsl_tf.coordinator.noise_meter import NoiseMeter, noise_closure
 from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
@@ -48,6 +49,7 @@ class Components:
         evaluator: of the global weights.
         batches: for each image resolution, what makes the per-worker iterator of batches;
             anything with the method of `WorkerBatches`.
+        noise_meter: of the batch noise; None: it is not measured.
     """
 
     engine: Engine
@@ -56,6 +58,7 @@ class Components:
     mini_epochs: dict[int, Closure]
     evaluator: Evaluator
     batches: dict[int, WorkerBatches]
+    noise_meter: NoiseMeter | None = None
 
 
 class WorkerBatches:
@@ -153,7 +156,54 @@ def build_components(
             )
             for index, part in enumerate(parts)
         },
+        noise_meter=_noise_meter(settings, data, engine, shared_model, networks, objective, threads)
+        if settings.dual_batch.measure_noise
+        else None,
     )
+
+
+def _noise_meter(
+    settings: RunSettings,
+    data: TrainingData,
+    engine: Engine,
+    shared_model: SharedModel,
+    networks: Mapping[float, Network],
+    objective: Objective,
+    threads: int,
+) -> NoiseMeter:
+    """Returns what measures the batch noise.
+
+    Args:
+        networks: by dropout.
+        threads: of a worker.
+
+    Raises:
+        UserError: a large batch is too small for a smaller one.
+    """
+    sizes = {
+        part.resolution: min(part.large_batch, settings.samples) for part in settings.resolutions
+    }
+    if min(sizes.values()) < 2:
+        raise UserError(
+            "dual_batch.measure_noise compares batches of two sizes, but the large batch "
+            f"({'progressive' if settings.progressive else 'dual_batch'}.large_batch) is 1; use "
+            "at least 2, or dual_batch.measure_noise=false"
+        )
+
+    def closure_at(part: ResolutionSettings) -> Closure:
+        size = sizes[part.resolution]
+
+        def batches(first: tf.Tensor, count: tf.Tensor, seed: tf.Tensor) -> tf.data.Dataset:
+            stream = StreamSettings([size], seed, threads, first_sample=first * size)
+            return data.training_batches(settings.samples, stream, part.resolution).take(count)
+
+        return noise_closure(
+            engine, shared_model.exchange, networks[part.dropout], objective, batches
+        )
+
+    closures = {part.resolution: closure_at(part) for part in settings.resolutions}
+    timeout = settings.cluster.worker_timeout
+    return NoiseMeter(engine, shared_model, closures, sizes, settings.seed, timeout)
 
 
 def _evaluated_batches(

@@ -11,6 +11,7 @@ import numpy as np
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.patience import UsualTimes
+from dbsl_tf.coordinator.noise_meter import Measurement
 from dbsl_tf.engine.background import Background
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
@@ -171,15 +172,27 @@ class Evaluations:
         """Waits until the evaluation going on has ended, at most `timeout` seconds."""
         self._background.wait(timeout)
 
-    def begin(self, commit: int, due: Sequence[tuple[Split, int]]) -> None:
+    def begin(
+        self, commit: int, due: Sequence[tuple[Split, int]], noise: Measurement | None = None
+    ) -> None:
         """Takes a snapshot and begins to evaluate it; call `wait` first, as there is one snapshot.
 
         Args:
             commit: the commit of the weights.
-            due: splits and resolutions, in turn; see `Evaluator.due`.
+            due: splits and resolutions, in turn; see `Evaluator.due`. None: no snapshot is taken.
+            noise: what is measured of the same weights afterwards; None: nothing.
         """
-        self._evaluator.snapshot()
-        self._background.start(lambda: self._evaluate(commit, due))
+        if due:
+            self._evaluator.snapshot()
+        if noise is not None:
+            noise.keep()
+
+        def go_on() -> None:
+            self._evaluate(commit, due)
+            if noise is not None:
+                noise.measure()
+
+        self._background.start(go_on)
 
     def _evaluate(self, commit: int, due: Sequence[tuple[Split, int]]) -> None:
         for split, resolution in due:

@@ -13,6 +13,8 @@ from dbsl_tf.results.records import (
     Durable,
     EvaluationRecord,
     FaultRecord,
+    NoiseObserver,
+    NoiseRecord,
     Observer,
 )
 
@@ -57,6 +59,10 @@ class RecordWriter:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         self._accept("evaluated", record)
+
+    def noise_measured(self, record: NoiseRecord) -> None:
+        """Passes it on to those that are `NoiseObserver`s."""
+        self._accept("noise_measured", record)
 
     def drifted(self, record: DriftRecord) -> None:
         self._accept("drifted", record)
@@ -107,7 +113,8 @@ class RecordWriter:
             self._changed.wait_for(lambda: self._queue)
             what, record = self._queue.popleft()
         for observer in self._observers:
-            getattr(observer, what)(record)
+            if not isinstance(record, NoiseRecord) or isinstance(observer, NoiseObserver):
+                getattr(observer, what)(record)
         with self._changed:
             self._delivered += 1
             self._changed.notify_all()

@@ -15,6 +15,7 @@ from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.evaluator import Evaluations
 from dbsl_tf.coordinator.mini_epochs import MiniEpochs
+from dbsl_tf.coordinator.noise_meter import EpochNoise, Measurement
 from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.coordinator.supervision import Shutdown, Supervision
 from dbsl_tf.data.training_data import TrainingData
@@ -59,6 +60,7 @@ class Trainer:
         self._shared_model = components.shared_model
         self._check = check
         self._records = RecordWriter(observers)
+        self._noise = EpochNoise(components.noise_meter, run, self._records.noise_measured)
         self._shutdown = Shutdown()
         self._stalls = StallWatch(engine, engine.limits.patience)
         self._evaluations = Evaluations(
@@ -109,6 +111,7 @@ class Trainer:
         def load() -> None:
             self._mini_epochs.load()
             self._evaluator.warm_up()
+            self._noise.warm_up()
 
         run_watched(load, check, self._engine.limits.standstill)
 
@@ -230,9 +233,13 @@ class Trainer:
     def _committed(self, record: CommitRecord) -> None:
         if self._calendar.checkpoint_due(record.commit):
             self._save()
+        due: Sequence[tuple[Split, int]] = ()
         if self._calendar.evaluation_due(record.commit):
             at_the_end = record.commit == self._calendar.total
-            self._evaluate(record.commit, self._evaluator.due(record.resolution, at_the_end))
+            due = self._evaluator.due(record.resolution, at_the_end)
+        noise = self._noise.due(record)
+        if due or noise:
+            self._evaluate(record.commit, due, noise)
 
     def _save(self) -> None:
         # A slow disk must not count as a hung server.
@@ -240,7 +247,9 @@ class Trainer:
         with self._stalls.bounded("read the weights"):
             self._checkpointer.save(self._mini_epochs.progress)
 
-    def _evaluate(self, commit: int, due: Sequence[tuple[Split, int]]) -> None:
+    def _evaluate(
+        self, commit: int, due: Sequence[tuple[Split, int]], noise: Measurement | None = None
+    ) -> None:
         """Begins to evaluate the weights of this very commit while the training goes on."""
         while self._evaluations.busy and not self._shutdown.begun:
             self._evaluations.wait(_PERIOD)
@@ -249,7 +258,7 @@ class Trainer:
         if self._shutdown.begun:
             return
         with self._stalls.bounded("copy the weights"):
-            self._evaluations.begin(commit, due)
+            self._evaluations.begin(commit, due, noise)
 
     def _membership_changed(self, worker: int, reason: str | None) -> None:
         if self._shutdown.begun:

@@ -34,6 +34,7 @@ class DualBatch:
         merge_interval: "constant", or "quadratic": less often as the learning rate falls.
         final_local_epochs: epochs at the end that every worker trains on its own, from the same
             weights; the results are averaged once. Callbacks see them as one epoch, the last.
+        measure_noise: whether the batch noise scale is measured after every epoch.
 
     Example:
         >>> DualBatch(workers=4, small_workers=2, large_batch=256).extra_time_ratio
@@ -53,6 +54,7 @@ class DualBatch:
     mini_epochs_per_epoch: int = 1
     merge_interval: str = "constant"
     final_local_epochs: int = 0
+    measure_noise: bool = False
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Returns the keys of the configuration that say this.
@@ -68,6 +70,7 @@ class DualBatch:
                 "update_factor": self.update_factor,
                 "merge": OWN if callable(self.merge) else self.merge,
                 "replan": self.replan,
+                "measure_noise": self.measure_noise,
             },
             "sync": {"mode": self.sync, "staleness": self.staleness},
             "schedule": {

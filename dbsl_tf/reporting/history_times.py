@@ -11,6 +11,7 @@ from dbsl_tf.results.records import (
     DriftRecord,
     FaultRecord,
     HistoryRecord,
+    NoiseRecord,
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
@@ -25,6 +26,7 @@ class TimedHistory:
     mini_epochs: list[MiniEpoch] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     validations: list[Evaluation] = field(default_factory=list)
+    noises: list[NoiseRecord] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     resumptions: list[Resumption] = field(default_factory=list)
     drifts: list[DriftRecord] = field(default_factory=list)
@@ -117,6 +119,8 @@ def _add(
         case RecordedEvaluation() if record.resolution in (None, highest):
             found = history.validations if record.split == VALIDATION else history.evaluations
             found.append(_evaluation(record, clock, calendar, history))
+        case NoiseRecord():
+            history.noises.append(record)
         case FaultRecord():
             history.faults.append(Fault(**vars(record), seconds=clock.seconds(record.time)))
         case DriftRecord():

@@ -103,6 +103,7 @@ def read_run(path: Path) -> RecordedRun:
         mini_epochs=tuple(history.mini_epochs),
         evaluations=tuple(sorted(history.evaluations, key=lambda e: e.commit)),
         validations=tuple(sorted(history.validations, key=lambda e: e.commit)),
+        noises=tuple(sorted(history.noises, key=lambda record: record.commit)),
         faults=tuple(history.faults),
         resumptions=tuple(history.resumptions),
         drifts=tuple(history.drifts),

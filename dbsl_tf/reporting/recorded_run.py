@@ -13,6 +13,7 @@ from dbsl_tf.reporting.stored_calendar import calendar_of
 from dbsl_tf.results.records import (
     DriftRecord,
     FaultRecord,
+    NoiseRecord,
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
@@ -111,6 +112,7 @@ class RecordedRun:
         evaluations: on the test set, likewise.
         validations: on samples held out of the training set, likewise; where there are any, the
             test set is evaluated at the end only.
+        noises: measurements of the batch noise, by epoch.
         faults, resumptions, drifts: in the order of the history.
         time_models: those of each worker, by resolution; under None if one serves all resolutions.
             Empty if the configuration has none or its profile cannot be read.
@@ -128,6 +130,7 @@ class RecordedRun:
     mini_epochs: tuple[MiniEpoch, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     validations: tuple[Evaluation, ...] = ()
+    noises: tuple[NoiseRecord, ...] = ()
     faults: tuple[Fault, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     drifts: tuple[DriftRecord, ...] = ()

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.curves import LEARNING_RATE, has_accuracy, other_metrics
 from dbsl_tf.reporting.figures.balance import draw_balance
+from dbsl_tf.reporting.figures.batch_noise import draw_batch_noise
 from dbsl_tf.reporting.figures.progress_curves import draw_progress
 from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import PAGE
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
 from dbsl_tf.reporting.measures import Measures, measures
+from dbsl_tf.reporting.noise import noise_parts
 from dbsl_tf.reporting.origin_tables import (
     accuracy_table,
     class_table,
@@ -52,6 +54,8 @@ class RunSection:
     timeline: FigurePart
     events: Table | None
     curves: Sequence[FigurePart]
+    noise: Sequence[Part]
+    noise_curve: Sequence[FigurePart]
     accuracies: Table | None
     figures: Sequence[FigurePart]
     config_text: str
@@ -89,6 +93,8 @@ def run_section(run: RecordedRun, group: Group, identifier: str) -> RunSection:
         ),
         events=event_table(run),
         curves=[*progress_parts(alone, identifier), _learning_rate(alone, identifier)],
+        noise=noise_parts(run),
+        noise_curve=_noise_curve(run, alone, identifier),
         accuracies=accuracy_table(run),
         figures=[
             figure_part(
@@ -122,6 +128,19 @@ def _learning_rate(alone: Sequence[Group], identifier: str) -> FigurePart:
         f"{identifier}-learning-rate-time",
         "Learning rate over training time",
     )
+
+
+def _noise_curve(run: RecordedRun, alone: Sequence[Group], identifier: str) -> Sequence[FigurePart]:
+    """Returns the figure of the batch noise; none if it was not measured."""
+    if not run.noises:
+        return []
+    return [
+        figure_part(
+            lambda: draw_batch_noise(alone),
+            f"{identifier}-batch-noise",
+            "Batch noise scale over epochs, and the batches trained last",
+        )
+    ]
 
 
 def _notes(run: RecordedRun) -> list[str]:

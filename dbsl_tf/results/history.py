@@ -20,6 +20,7 @@ from dbsl_tf.results.records import (
     EvaluationRecord,
     FaultRecord,
     HistoryRecord,
+    NoiseRecord,
     ResumeRecord,
 )
 
@@ -120,6 +121,9 @@ class History:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         self.evaluations.append(record)
+        self._append(record)
+
+    def noise_measured(self, record: NoiseRecord) -> None:
         self._append(record)
 
     def drifted(self, record: DriftRecord) -> None:

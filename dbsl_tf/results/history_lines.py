@@ -30,16 +30,18 @@ from dbsl_tf.results.records import (
     FaultRecord,
     HistoryRecord,
     Metrics,
+    NoiseRecord,
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
 )
 
 # Kinds of lines that no longer count after a resumption from an earlier checkpoint.
-_COUNTED = ("commit", "evaluation")
+_COUNTED = ("commit", "evaluation", "noise")
 _KINDS: dict[str, type[HistoryRecord]] = {
     "commit": CommitRecord,
     "evaluation": EvaluationRecord,
+    "noise": NoiseRecord,
     "drift": DriftRecord,
     "fault": FaultRecord,
     "resume": ResumeRecord,
@@ -83,7 +85,7 @@ class Lines:
 def read_events(path: Path, reaching: int = 0) -> list[dict[str, Any]]:
     """Returns the lines of a history.jsonl that count, as dictionaries; see `records`.
 
-    Commits and evaluations after a checkpoint that the run was resumed from are left out, and so is
+    What belongs to commits after a checkpoint that the run was resumed from is left out, and so is
     an incomplete last line, which a crash cut short or which is still being written.
 
     Args:

@@ -163,6 +163,43 @@ class DriftRecord:
         return {"event": "drift", **asdict(self)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoiseRecord:
+    """The batch noise scale of the weights of one commit; see `dbsl_tf.planning.batch_noise`.
+
+    Attributes:
+        commit: the commit of the weights.
+        epoch: epochs completed by then.
+        resolution: height and width of the training images in pixels.
+        small_batch, large_batch: sizes of the batches that it was measured with, in samples.
+        batches: how many large batches; the small ones were made of their samples.
+        gradient: |G|^2, the squared norm of the gradient without noise, as estimated.
+        variance: S, the trace of the covariance of single samples' gradients, as estimated.
+        noise: B_noise = S / |G|^2 in samples, at least 0; None: it is too large to be told.
+        low, high: between these it is with a probability of about 0.95; None: no bound.
+        started: when the measurement began, Unix time in seconds of the coordinator's clock.
+        seconds: it took, including the time in which workers finish their current mini-epochs.
+    """
+
+    commit: int
+    epoch: int
+    resolution: int
+    small_batch: int
+    large_batch: int
+    batches: int
+    gradient: float
+    variance: float
+    noise: float | None
+    low: float | None
+    high: float | None
+    started: float
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the line in history.jsonl."""
+        return {"event": "noise", **asdict(self)}
+
+
 FaultKind = Literal["absent", "back", "rejected"]
 
 
@@ -213,7 +250,9 @@ class ResumeRecord:
         return {"event": "resume", **asdict(self)}
 
 
-HistoryRecord = RecordedCommit | RecordedEvaluation | DriftRecord | FaultRecord | ResumeRecord
+HistoryRecord = (
+    RecordedCommit | RecordedEvaluation | NoiseRecord | DriftRecord | FaultRecord | ResumeRecord
+)
 
 
 _DEFAULT_SPLIT = ("split", TEST)
@@ -242,6 +281,13 @@ class Observer(Protocol):
     def drifted(self, record: DriftRecord) -> None: ...
 
     def faulted(self, record: FaultRecord) -> None: ...
+
+
+@runtime_checkable
+class NoiseObserver(Protocol):
+    """An observer that also receives measurements of the batch noise, alongside evaluations."""
+
+    def noise_measured(self, record: NoiseRecord) -> None: ...
 
 
 @runtime_checkable

@@ -80,6 +80,15 @@ class Exchange:
             stored.state_packing.unpack(optimizer_state),
         )
 
+    def pull_weights(self, variables: Sequence[tf.Variable]) -> list[tf.Tensor]:
+        """Returns the weights that a slot was filled with, in the model's order, float32.
+
+        Args:
+            variables: of the slot, as `Slot.variables` lists them; nobody pushes into it.
+        """
+        slot = self._stored.slot_of(variables)
+        return self._stored.packing.unpack([piece.read_value() for piece in slot.start])
+
     def pull_snapshot(self) -> list[tf.Tensor]:
         """Returns the weights of the snapshot, in the model's order, float32."""
         return self._stored.packing.unpack([piece.read_value() for piece in self._stored.snapshot])

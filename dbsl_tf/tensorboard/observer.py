@@ -15,17 +15,20 @@ from dbsl_tf.results.records import (
     EvaluationRecord,
     FaultRecord,
     Metrics,
+    NoiseRecord,
 )
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.tensorboard.event_file import EventFile, NotWritten
+
+NOISE = "noise"
 
 
 class TensorBoard:
     """Writes event files during a run; a context manager and an observer of the run.
 
-    `small`, `large`, `test` and `validation` are separate runs to TensorBoard, so that a tag is one
-    chart with a curve for each. Steps are commits; times are those of the mini-epochs and
-    evaluations. A resumed run writes new files, and TensorBoard discards everything after the
+    `small`, `large`, `test`, `validation` and `noise` are separate runs to TensorBoard, so that a
+    tag is one chart with a curve for each. Steps are commits; times are those of the mini-epochs
+    and evaluations. A resumed run writes new files, and TensorBoard discards everything after the
     checkpoint in the earlier ones, as history.jsonl does. If they cannot be written, as on a full
     disk, nothing more is written and the run goes on.
 
@@ -53,13 +56,13 @@ class TensorBoard:
         self._calendar = calendar
         self._highest = highest
         self._report = report
+        self._folder, self._first_step = folder, after + 1
         self._stack = ExitStack()
         self._files: dict[str, EventFile] = {}
         code = "".join(f"    {line}\n" for line in configuration.splitlines())
         with self._ending_if_not_written():
             for name in (*ROLES, TEST, *([VALIDATION] if validation else [])):
-                file = EventFile(folder / name, after + 1)
-                self._files[name] = self._stack.enter_context(file)
+                self._open(name)
             self._files[TEST].text(after + 1, "configuration", code)
 
     def __enter__(self) -> TensorBoard:
@@ -97,6 +100,23 @@ class TensorBoard:
             },
         )
 
+    def noise_measured(self, record: NoiseRecord) -> None:
+        """Writes to a run that there is from the first measurement on."""
+        with self._ending_if_not_written():
+            if self._files and NOISE not in self._files:
+                self._open(NOISE)
+        values = {
+            "batch_noise": record.noise,
+            "batch_noise_low": record.low,
+            "batch_noise_high": record.high,
+        }
+        self._write(
+            NOISE,
+            record.commit,
+            record.started + record.seconds,
+            {name: value for name, value in values.items() if value is not None},
+        )
+
     def drifted(self, record: DriftRecord) -> None:
         """Writes nothing: history.jsonl has the record."""
 
@@ -108,6 +128,10 @@ class TensorBoard:
         if calendar is None or (calendar.is_uniform and calendar.mini_epochs_per_epoch == 1):
             return {}
         return {"epoch": calendar.position(commit)}
+
+    def _open(self, name: str) -> None:
+        file = EventFile(self._folder / name, self._first_step)
+        self._files[name] = self._stack.enter_context(file)
 
     def _write(self, curve: str, step: int, wall_time: float, values: Mapping[str, float]) -> None:
         with self._ending_if_not_written():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -135,9 +136,11 @@ class TrainCommandTest(TinyRunCase):
         ]
         overrides = ["schedule.epochs=8", "schedule.milestones=[4]", "schedule.eval_every=2"]
         cleared = ["time_model.a=null", "time_model.b=null", "optimizer.lr_scaling=none"]
+        overrides.append("dual_batch.measure_noise=true")
         status, _, errors = self.finish(self.start(*progressive, *overrides, *cleared))
         self.assertEqual((status, errors), (0, ""))
         self.check_every_commit_counts_once(16)
+        self.check_batch_noise()
         schedule = json.loads((self.run / "plan.json").read_text())["schedule"]
         self.assertEqual([part["resolution"] for part in schedule], [16, 32, 16, 32])
         batches = {
@@ -161,6 +164,27 @@ class TrainCommandTest(TinyRunCase):
             evaluated = [e["resolution"] for e in evaluations if e["commit"] == number]
             # At that of the mini-epoch merged last, and at the highest.
             self.assertEqual(evaluated, sorted({commits[number]["resolution"], 32}))
+
+    def check_batch_noise(self):
+        """It was measured after every epoch, evaluated or not, at the resolution trained last."""
+        noises = self.events("noise")
+        self.assertEqual([n["commit"] for n in noises], list(range(2, 17, 2)))
+        self.assertEqual([n["epoch"] for n in noises], list(range(1, 9)))
+        commits = {commit["commit"]: commit for commit in self.events("commit")}
+        sizes = {(16, 60), (32, 50)}
+        for noise in noises:
+            self.assertEqual(noise["resolution"], commits[noise["commit"]]["resolution"])
+            self.assertIn((noise["resolution"], noise["large_batch"]), sizes)
+            self.assertLess(noise["small_batch"], noise["large_batch"])
+            self.assertEqual(noise["batches"], 8)
+            self.assertGreater(noise["variance"], 0)
+            low, value, high = (
+                math.inf if noise[key] is None else noise[key] for key in ("low", "noise", "high")
+            )
+            self.assertTrue(0 <= low <= value <= high)
+        curve = curves(self.run / "tensorboard" / "noise").get("batch_noise", {})
+        known = {n["commit"]: n["noise"] for n in noises if n["noise"] is not None}
+        self.assertAllClose(curve, known)
 
     def check_precision_was_settled(self, choice: dict, profile: dict, output: str):
         """Everything but the configuration, where auto stays, has what auto came to."""

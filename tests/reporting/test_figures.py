@@ -13,17 +13,18 @@ import pytest
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.reporting.comparison import group_runs
 from dbsl_tf.reporting.figures.inline_svg import inline_svg
-from dbsl_tf.reporting.figures.kinds import KINDS, METRIC, draw
+from dbsl_tf.reporting.figures.kinds import BATCH_NOISE, KINDS, METRIC, draw
 from dbsl_tf.reporting.figures.staleness import draw_staleness
 from dbsl_tf.reporting.figures.style import COLUMN, paper_style
 from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.results.records import FaultRecord
+from tests.support.records import noise_record
 from tests.support.run_directories import START, make_run
 
 pytest.importorskip("matplotlib")
 # What every run has.
-ALWAYS = [kind for kind in KINDS if kind != METRIC]
+ALWAYS = [kind for kind in KINDS if kind not in (METRIC, BATCH_NOISE)]
 
 
 def _overlapping(figure) -> list[tuple[str, str]]:
@@ -92,6 +93,23 @@ def test_long_names_are_wrapped_and_their_signs_shown_as_they_are(
         figure = draw(kind, group_runs(read_runs(sorted(tmp_path.iterdir()))), "epoch")
         assert _overlapping(figure) == []
         assert _outside(figure) == []
+
+
+def test_batch_noise_is_shown_beside_the_batches_of_a_run(tmp_path: Path) -> None:
+    noises = [noise_record(commit=2 * epoch, epoch=epoch) for epoch in (1, 2)]
+    noises.append(noise_record(commit=6, epoch=3, noise=None, low=400.0, high=None))
+    for name in "xy":
+        make_run(tmp_path / name, "schedule.epochs=3", f"run.dir={tmp_path / name}", noises=noises)
+    with paper_style():
+        figure = draw(BATCH_NOISE, group_runs([read_run(tmp_path / "x")]))
+        assert _overlapping(figure) == _outside(figure) == []
+        labels = [line.get_label() for line in figure.axes[0].get_lines()]
+        assert labels[0].startswith("batch noise") and labels[2] == "large batch, 64"
+        noise = figure.axes[0].get_lines()[0].get_ydata()
+        assert list(noise[:2]) == [120.0, 120.0] and math.isnan(noise[2])
+        both = draw(BATCH_NOISE, group_runs(read_runs([tmp_path / "x", tmp_path / "y"])))
+        assert _overlapping(both) == _outside(both) == []
+        assert len(both.axes[0].get_lines()) == 2
 
 
 def test_lines_differ_without_colour(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dbsl_tf.reporting.page import render_page
 from dbsl_tf.reporting.reading import read_runs
 from dbsl_tf.results.records import FaultRecord
 from tests.support.browsers import headless_browser
+from tests.support.records import noise_record
 from tests.support.run_directories import HYBRID, START, make_run
 
 HOSTILE = "<script>&amp;\"' onload='x' n_S{{ 7 * 7 }}"
@@ -46,6 +47,13 @@ def test_texts_of_a_run_stay_texts(tmp_path: Path) -> None:
     assert not any(name == "onload" for _, attributes in page.tags for name, _ in attributes)
     (config,) = (text for text in page.texts if text.startswith("data:\n"))
     assert config == (tmp_path / HOSTILE / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_the_batch_noise_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "schedule.epochs=1", noises=[noise_record()])
+    make_run(tmp_path / "without", "schedule.epochs=1")
+    assert "Batch noise" in _page(tmp_path / "run").texts
+    assert "Batch noise" not in _page(tmp_path / "without").texts
 
 
 def test_several_runs_are_told_by_name_and_by_their_symbols(tmp_path: Path) -> None:

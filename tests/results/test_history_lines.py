@@ -13,7 +13,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import read_events, read_lines, records_of
 from dbsl_tf.results.records import DriftRecord, FaultRecord
-from tests.support.records import commit_record, evaluation_record
+from tests.support.records import commit_record, evaluation_record, noise_record
 
 Change = Callable[[list[str]], None]
 # What is done to the lines of commits 1 … 6, the last commit from which a run can go on, and why
@@ -108,18 +108,34 @@ class TestRecords:
             commit_record(commit=1),
             FaultRecord(1, "absent", 0, "gone", time=5.0),
             evaluation_record(commit=1),
+            noise_record(commit=1, noise=None, high=None),
             DriftRecord(1, (1.0, 1.5), adopted=False, plan=None, problem="none fits"),
         ]
         with History(path) as history:
             for record, tell in zip(
                 written,
-                (history.committed, history.faulted, history.evaluated, history.drifted),
+                (
+                    history.committed,
+                    history.faulted,
+                    history.evaluated,
+                    history.noise_measured,
+                    history.drifted,
+                ),
                 strict=True,
             ):
                 tell(record)
             written.append(history.resume(1, ["run.seed was 0, now 1"]))
         read = records_of(read_events(path))
         assert [vars(record) for record in read] == [vars(record) for record in written]
+
+    def test_noise_of_commits_that_were_thrown_away_is_too(self, path: Path):
+        with History(path) as history:
+            for commit in range(1, 5):
+                history.committed(commit_record(commit=commit))
+                history.noise_measured(noise_record(commit=commit))
+            history.resume(2)
+        noises = [event["commit"] for event in read_events(path) if event["event"] == "noise"]
+        assert noises == [1, 2]
 
     def test_of_another_objective(self, path: Path):
         """No accuracy, and other metrics, of which a value may not be a number."""

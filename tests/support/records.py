@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbsl_tf.results.records import CommitRecord, EvaluationRecord
+from dbsl_tf.results.records import CommitRecord, EvaluationRecord, NoiseRecord
 
 
 def commit_record(**values: Any) -> CommitRecord:
@@ -22,3 +22,11 @@ def evaluation_record(**values: Any) -> EvaluationRecord:
         started=1.0, seconds=0.5,
     )  # fmt: skip
     return EvaluationRecord(**{**defaults, **values})
+
+
+def noise_record(**values: Any) -> NoiseRecord:
+    defaults = dict(
+        commit=2, epoch=1, resolution=32, small_batch=16, large_batch=64, batches=8, gradient=0.5,
+        variance=60.0, noise=120.0, low=80.0, high=200.0, started=1.0, seconds=0.5,
+    )  # fmt: skip
+    return NoiseRecord(**{**defaults, **values})

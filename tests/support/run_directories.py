@@ -16,7 +16,7 @@ from dbsl_tf.planning.progressive import TrainingSchedule
 from dbsl_tf.resolved import resolve
 from dbsl_tf.results.compute_record import compute_record
 from dbsl_tf.results.history import History
-from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord
+from dbsl_tf.results.records import CommitRecord, EvaluationRecord, FaultRecord, NoiseRecord
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.summary import summarize
 from dbsl_tf.schedules.calendar import Calendar
@@ -44,6 +44,7 @@ def make_run(
     evaluate: bool = True,
     metric: str = "",
     validation: bool = False,
+    noises: Sequence[NoiseRecord] = (),
 ) -> RunDirectory:
     """A run of the quickstart's configuration with `overrides`.
 
@@ -58,6 +59,7 @@ def make_run(
         metric: what was measured instead of the accuracy, by name; nothing: the accuracy.
         validation: whether the evaluations are on samples held out, with one of the test set at
             the end.
+        noises: written after the commit that they name.
     """
     config = load_config(CONFIG, [f"run.dir={path}", *overrides])
     run = resolve(config, SAMPLES)
@@ -71,6 +73,9 @@ def make_run(
     with History(directory.history) as history:
         for record in done:
             history.committed(_measuring(record, metric))
+            for noise in noises:
+                if noise.commit == record.commit:
+                    history.noise_measured(noise)
             for fault in faults:
                 if fault.commit == record.commit:
                     history.faulted(fault)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from dbsl_tf.schedules.calendar import Calendar, Stretch
 from dbsl_tf.tensorboard.observer import TensorBoard
 from tests.support.event_files import curves
-from tests.support.records import commit_record, evaluation_record
+from tests.support.records import commit_record, evaluation_record, noise_record
 from tests.support.small_disk import SmallDisk
 
 WITHOUT_OPERATIONS = """
@@ -68,6 +68,19 @@ class TensorBoardTest(tf.test.TestCase):
         with TensorBoard(self.folder / "plain", 0, "", 32, self.fail, calendar=Calendar(2, 3)) as b:
             b.committed(commit_record(commit=1, role="small"))
         self.assertNotIn("epoch", curves(self.folder / "plain" / "small"))
+
+    def test_the_batch_noise_has_a_curve_of_its_own(self):
+        with TensorBoard(self.folder, 0, "", 32, self.fail) as board:
+            board.noise_measured(noise_record(commit=2))
+            board.noise_measured(noise_record(commit=4, noise=None, high=None))
+        self.assertEqual(
+            curves(self.folder / "noise"),
+            {
+                "batch_noise": {2: 120.0},
+                "batch_noise_low": {2: 80.0, 4: 80.0},
+                "batch_noise_high": {2: 200.0},
+            },
+        )
 
     def test_other_metrics_instead_of_an_accuracy(self):
         with TensorBoard(self.folder, 0, "", 32, self.fail) as board:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dbsl_tf.reporting.comparison import Group
 from dbsl_tf.reporting.curves import ACCURACY, LEARNING_RATE, LOSS, Against
 from dbsl_tf.reporting.figures.balance import draw_balance
+from dbsl_tf.reporting.figures.batch_noise import draw_batch_noise
 from dbsl_tf.reporting.figures.progress_curves import draw_progress
 from dbsl_tf.reporting.figures.time_model import draw_time_model
 from dbsl_tf.reporting.figures.timeline import draw_timeline
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 METRIC = "metric"
 _LEARNING_RATE = "learning-rate"
 CURVES = (ACCURACY, LOSS, _LEARNING_RATE, METRIC)
-KINDS = (*CURVES, "timeline", "time-model", "balance")
+BATCH_NOISE = "batch-noise"
+KINDS = (*CURVES, "timeline", "time-model", "balance", BATCH_NOISE)
 
 
 def drawn(kind: str, metric: str) -> str:
@@ -49,4 +51,6 @@ def draw(
             return draw_time_model(groups)
         case "balance":
             return draw_balance(groups)
+        case _ if kind == BATCH_NOISE:
+            return draw_batch_noise(groups)
     raise ValueError(f"no kind of figure: {kind}")
