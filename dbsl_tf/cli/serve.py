@@ -25,7 +25,7 @@ _CONNECT_TIMEOUT: float = ClusterSection.model_fields["connect_timeout"].default
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the server that TF_CONFIG names until the process is stopped."""
+    """Runs the server that TF_CONFIG names until the process is asked to end."""
     parser = CommandParser("serve", "TF_CONFIG says which.")
     parser.add_argument(
         "--connect-timeout",
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def serve(task: Task, connect_timeout: float, setting: OneDnn = "auto") -> None:
-    """Runs a worker or a parameter server until the process is stopped.
+    """Runs a worker or a parameter server until the process is asked to end.
 
     Args:
         task: the server's task.

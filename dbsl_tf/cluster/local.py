@@ -84,7 +84,7 @@ class LocalCluster:
     def dead(self) -> dict[str, str]:
         """Returns how each server that has ended did so and where its log is, by name."""
         return {
-            name: f"{name} ended with {_exit_text(process.returncode)}, see {self._log(name)}"
+            name: f"{name} {_exit_text(process.returncode)}, see {self._log(name)}"
             for name, process in self._processes.items()
             if process.poll() is not None
         }
@@ -99,11 +99,12 @@ class LocalCluster:
     def replace_killed(self, report: Callable[[str], None]) -> None:
         """Restarts servers that a signal ended during their start, as `check` restarts workers.
 
-        A server that ended by itself is not restarted: it cannot start on this machine.
+        So are those that were asked to end, with status 0. A server that ended by itself is not
+        restarted: it cannot start on this machine.
         """
         dead = self.dead()
         for task in self.addresses.servers():
-            if task.name in dead and self._processes[task.name].returncode < 0:
+            if task.name in dead and self._processes[task.name].returncode <= 0:
                 self._replace(task, dead[task.name], report)
 
     def check(self, report: Callable[[str], None]) -> None:
@@ -141,8 +142,9 @@ class LocalCluster:
         """Ends every server and waits for it; at most a few seconds."""
         for process in self._processes.values():
             if process.poll() is None:
-                process.terminate()
-                # A stopped process handles SIGTERM only once it runs again.
+                # At once, and not in order as after SIGTERM.
+                _close_input(process)
+                # A stopped process notices only once it runs again.
                 process.send_signal(signal.SIGCONT)
         for process in self._processes.values():
             try:
@@ -202,4 +204,6 @@ def free_ports(count: int) -> list[int]:
 
 
 def _exit_text(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"status {code}"
+    if code == 0:
+        return "has left as it was asked to, by SIGTERM"
+    return f"ended with {signal.Signals(-code).name if code < 0 else f'status {code}'}"

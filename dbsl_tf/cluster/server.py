@@ -2,7 +2,7 @@
 
 A local cluster starts `python -m dbsl_tf.cluster.server`. It takes its role from TF_CONFIG, and
 ends when its standard input closes, that is, when the process that started it has ended, however
-that happened.
+that happened; on SIGTERM, as soon as the coordinator does not need it any more.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 from dbsl_tf.cluster.local import CORES, THREADS
+from dbsl_tf.cluster.notes import Notes
 from dbsl_tf.cluster.probing import bypass_proxies
 from dbsl_tf.cluster.server_library import load_server_library
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task, task_from_environment
 from dbsl_tf.common.cores import core_count
 from dbsl_tf.common.errors import UserError
 
+# Seconds between two looks for an order of the coordinator, and once the server is asked to end.
+_PERIOD, _HURRIED_PERIOD = 0.2, 0.05
+
 
 def serve(task: Task) -> None:
-    """Serves `task` until the process ends.
+    """Serves `task` until the process is asked to end (SIGTERM), and no longer needed; see `Notes`.
 
     Args:
         task: a worker or a parameter server.
@@ -31,6 +36,8 @@ def serve(task: Task) -> None:
         UserError: the address cannot be used.
     """
     bypass_proxies(task)
+    notes = Notes(lambda line: _tell(f"{task.name} {line}"))
+    notes.listen()
     _share_one_heap()
     library = load_server_library()
     options = library.ConfigProto()
@@ -57,8 +64,15 @@ def serve(task: Task) -> None:
     # `join` itself cannot be interrupted by a signal.
     serving = threading.Thread(target=server.join, daemon=True)
     serving.start()
-    while serving.is_alive():
-        serving.join(0.5)
+    while serving.is_alive() and not notes.may_end():
+        serving.join(_HURRIED_PERIOD if notes.asked else _PERIOD)
+    _tell(f"{task.name} has left")
+
+
+def _tell(line: str) -> None:
+    # Whoever asks a server to end may no longer listen to it.
+    with suppress(OSError):
+        print(line, flush=True)
 
 
 def _share_one_heap() -> None:
@@ -86,7 +100,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serves the task in TF_CONFIG until the process that started this one has ended."""
+    """Serves the task in TF_CONFIG until SIGTERM, or until the process that started it is gone."""
     _end_with_parent()
     task = task_from_environment(os.environ)
     if task is None:
@@ -96,6 +110,8 @@ def main() -> None:
     if cores := os.environ.get(CORES):
         os.sched_setaffinity(0, map(int, cores.split(",")))
     serve(task)
+    # At its usual end Python would wait for TensorFlow's threads.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ class ParameterServerLost(ClusterError):
     """
 
 
+class ParameterServerLeaving(ParameterServerLost):
+    """A parameter server was asked to end, and does so in order."""
+
+
 def fault_of_the_machine(error: OSError) -> str | None:
     """Returns a line about an error that a user can mend; None for others.
 

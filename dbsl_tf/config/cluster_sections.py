@@ -25,6 +25,9 @@ from dbsl_tf.config.registries import MERGE_RULES, chosen_from
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, Timed
 
+# Schedulers usually kill what has not ended 30 s after SIGTERM.
+GRACE_SECONDS = 25.0
+
 
 class ClusterSection(Section):
     """The parameter-server cluster."""
@@ -57,6 +60,14 @@ class ClusterSection(Section):
         le=LARGEST_COUNT,
         description="how many times in a run dead servers of a local cluster are restarted, or "
         "the run is resumed from a checkpoint because a parameter server was lost",
+    )
+    grace_seconds: Annotated[float, Effect.CONDUCT] = Field(
+        GRACE_SECONDS,
+        ge=0,
+        le=LONGEST_WAIT,
+        description="seconds that a server may go on after it is asked to end (SIGTERM): a worker "
+        "to finish its mini-epoch, a parameter server until the weights are saved; 0: it ends at "
+        "once. Give less than passes before it is killed (terminationGracePeriodSeconds, KillWait)",
     )
     isolation: Annotated[Isolation, Effect.CONDUCT] = Field(
         "auto",

@@ -104,7 +104,7 @@ def build_components(
         UserError: the checkpoint is of another network, or the objective does not fit the data or
             the network.
     """
-    engine = engine or Engine(cluster.task, cluster.limits)
+    engine = engine or Engine(cluster.task, cluster.limits, settings.cluster.grace_seconds)
     give_lists(engine, data)
     parts = settings.resolutions
     networks = {part.dropout: build_network(settings, data, part.dropout) for part in parts}

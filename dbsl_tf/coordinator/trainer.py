@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import NoReturn
 
 import numpy as np
 
 from dbsl_tf.cluster.connecting import ReadyCluster
+from dbsl_tf.cluster.task import PARAMETER_SERVER
+from dbsl_tf.common.errors import ClusterError, ParameterServerLeaving, UserError
 from dbsl_tf.coordinator.checkpointer import Checkpointer
 from dbsl_tf.coordinator.components import Components, build_components
 from dbsl_tf.coordinator.evaluator import Evaluations
@@ -113,7 +116,15 @@ class Trainer:
             self._evaluator.warm_up()
             self._noise.warm_up()
 
-        run_watched(load, check, self._engine.limits.standstill)
+        def look() -> None:
+            check()
+            self._check_departures()
+
+        try:
+            run_watched(load, look, self._engine.limits.standstill)
+        except ParameterServerLeaving:
+            self._engine.departures.release()
+            raise
 
     def run(self, evaluate_first: Sequence[Split] = ()) -> None:
         """Trains to the end, including the last evaluation and checkpoint.
@@ -123,6 +134,7 @@ class Trainer:
 
         Raises:
             UserError: the training diverged.
+            ParameterServerLeaving: a parameter server was asked to end; the weights are saved.
             ClusterError: a parameter server or every worker was lost.
         """
         try:
@@ -135,6 +147,8 @@ class Trainer:
                 time.sleep(0.05)
                 self._look()
             self._raise_failure()
+        except ParameterServerLeaving as leaving:
+            self._save_before(leaving)
         finally:
             self.stop()
             # What an observer has raised is already known.
@@ -201,7 +215,26 @@ class Trainer:
 
     def _look(self) -> None:
         self._check()
+        self._check_departures()
         self._stalls.check()
+
+    def _check_departures(self) -> None:
+        servers = self._engine.departures.leaving
+        names = [server.name for server in servers if server.role == PARAMETER_SERVER]
+        if names:
+            raise ParameterServerLeaving(f"{' and '.join(names)} was asked to end, by SIGTERM")
+
+    def _save_before(self, leaving: ParameterServerLeaving) -> NoReturn:
+        """Saves the weights before a parameter server leaves with them."""
+        self.stop()
+        try:
+            self.save_now(self._check)
+        except (ClusterError, UserError):
+            self._engine.departures.release()
+            raise
+        # Not after Ctrl-C, which saves too.
+        self._engine.departures.release()
+        raise ParameterServerLeaving(f"{leaving}: commit {self._mini_epochs.merged} is saved")
 
     def _done(self) -> bool:
         if self._stopped_early and not self._mini_epochs.finished:

@@ -17,9 +17,11 @@ from dbsl_tf.cluster.probing import probe
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Limits, PatienceWith
+from dbsl_tf.config.cluster_sections import GRACE_SECONDS
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.cut_off_workers import CutOffWorkers
+from dbsl_tf.engine.departures import Departures
 from dbsl_tf.engine.failures import is_retriable, naming_lost_servers, server_was_lost
 from dbsl_tf.engine.membership import Membership
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
@@ -97,15 +99,19 @@ class Engine:
     Args:
         task: the chief's task.
         limits: how long to wait on this machine; None: the defaults.
+        grace_seconds: how long a server that is asked to end may stay, see `Departures`.
 
     Attributes:
         limits: as given, or the defaults.
         workers: number of workers (n).
         parameter_servers: number of parameter servers.
         membership: which workers take part.
+        departures: which servers are about to end.
     """
 
-    def __init__(self, task: Task, limits: Limits | None = None) -> None:
+    def __init__(
+        self, task: Task, limits: Limits | None = None, grace_seconds: float = GRACE_SECONDS
+    ) -> None:
         addresses = task.addresses
         self.limits = limits or Limits()
         self._servers = addresses.servers()
@@ -142,6 +148,9 @@ class Engine:
             self.membership,
             self.variables([np.zeros((), np.int32)] * self.parameter_servers),
             self._parameter_servers_answer,
+        )
+        self.departures = Departures(
+            self._coordinator, self._servers, self.membership, grace_seconds
         )
         # While ClusterCoordinator cancels the calls in flight, no new one may be scheduled.
         self._scheduling = threading.Lock()

@@ -9,9 +9,10 @@ Listener = Callable[[int, str | None], None]
 
 
 class Membership:
-    """Which workers take part: all but those found dead or hung.
+    """Which workers take part: all but those found dead or hung, or leaving.
 
-    A lost worker takes part again as soon as it answers. Thread-safe.
+    A lost worker takes part again as soon as it answers, one that was leaving not before it has
+    been started again. Thread-safe.
 
     Args:
         workers: number of workers (n).
@@ -19,6 +20,7 @@ class Membership:
 
     def __init__(self, workers: int) -> None:
         self._absent: dict[int, str] = {}
+        self._leaving: set[int] = set()
         self._workers = workers
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
@@ -51,9 +53,22 @@ class Membership:
         if changed:
             self._notify(worker, reason)
 
+    def mark_leaving(self, worker: int, reason: str) -> None:
+        """Records that `worker` is about to end; until `mark_staying` it is lost."""
+        with self._lock:
+            self._leaving.add(worker)
+        self.mark_lost(worker, reason)
+
+    def mark_staying(self, worker: int) -> None:
+        """Records that `worker` is not about to end, or has been started again."""
+        with self._lock:
+            self._leaving.discard(worker)
+
     def mark_alive(self, worker: int) -> None:
         """Records that `worker` has just begun or finished a call."""
         with self._lock:
+            if worker in self._leaving:
+                return
             changed = self._absent.pop(worker, None) is not None
         if changed:
             self._notify(worker, None)

@@ -112,6 +112,7 @@ def _train(
             check = partial(cluster.check, report)
             look = cluster.watch(report)
             trainer = _ready_trainer(run, data, cluster, observers, check, look)
+            stack.callback(trainer.engine.departures.release)
             processors = _processors(trainer, look, cluster.limits.standstill)
         if remark := onednn_remark(settings.compute, processors):
             report(remark)

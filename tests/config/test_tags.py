@@ -12,7 +12,8 @@ from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, SameWork, SetBySw
 NOT_COMPARED = {
     *("data.dir", "time_model.profile"),
     *("cluster.connect_timeout", "cluster.worker_timeout"),
-    *("cluster.max_restarts", "cluster.isolation", "dual_batch.measure_noise"),
+    *("cluster.max_restarts", "cluster.isolation", "cluster.grace_seconds"),
+    "dual_batch.measure_noise",
 }
 
 

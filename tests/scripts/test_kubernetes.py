@@ -126,6 +126,15 @@ def test_a_container_can_write_to_its_volumes_alone(role: str):
     assert only["resources"]["requests"].keys() >= {"cpu", "memory"}
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("role", SERVERS)
+def test_a_server_has_time_to_leave_in_order(tmp_path: Path, role: str, folder: str):
+    grace = load_config(configuration(folder, tmp_path) / "train.yaml").cluster.grace_seconds
+    seconds = pod(role, folder)["spec"]["terminationGracePeriodSeconds"]
+    # What it takes until the server is noticed, and until it has ended.
+    assert seconds >= grace + 10
+
+
 @pytest.mark.parametrize("role", SERVERS)
 def test_a_budget_counts_the_pods_of_a_role(role: str):
     selector = built("base")["PodDisruptionBudget", f"train-{role}"]["spec"]["selector"]
