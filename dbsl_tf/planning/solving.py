@@ -12,10 +12,13 @@ from dbsl_tf.planning import balance, shares
 from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
 from dbsl_tf.planning.request import PlanRequest
 
-_UPDATE_FACTORS: dict[str, Callable[[float], float]] = {
-    "linear": lambda part: part,
-    "sqrt": math.sqrt,
-    "none": lambda part: 1.0,
+# Of the part of the samples, and of the batch, that a worker has of those with the large batch.
+_Factor = Callable[[float, float], float]
+_UPDATE_FACTORS: dict[str, _Factor] = {
+    "linear": lambda part, batch: part,
+    "sqrt": lambda part, batch: math.sqrt(part),
+    "throughput": lambda part, batch: part * batch,
+    "none": lambda part, batch: 1.0,
 }
 
 
@@ -35,7 +38,8 @@ def plan_dual_batch(
     Args:
         request: time models, samples, workers, large batch and rounding.
         extra_time_ratio: k, at least 1.
-        update_factor: f of a small worker: "linear" that part, "sqrt" its root, "none" 1.
+        update_factor: f of a small worker: "linear" that part, "sqrt" its root, "throughput" that
+            part times B_i / B_L (arXiv 2604.21428), "none" 1.
 
     Raises:
         UserError: there are fewer samples than workers, a worker is too slow to be given any, or
@@ -120,12 +124,15 @@ def _check_samples(request: PlanRequest) -> None:
 
 
 def _published(
-    request: PlanRequest, ratio: Fraction, factor: Callable[[float], float]
+    request: PlanRequest, ratio: Fraction, factor: _Factor
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans of Eq. 4-8 and the baseline."""
     model = request.time_models[0]
     solution = shares.divide(request, ratio)
-    small_factor = factor(min(1.0, solution.small_samples / solution.large_samples))
+    small_factor = factor(
+        min(1.0, solution.small_samples / solution.large_samples),
+        solution.small_batch / request.large_batch,
+    )
     small = WorkerPlan(
         0, "small", solution.small_batch, solution.small_samples, small_factor, model
     )
@@ -139,7 +146,7 @@ def _published(
 
 
 def _balanced(
-    request: PlanRequest, ratio: Fraction, factor: Callable[[float], float]
+    request: PlanRequest, ratio: Fraction, factor: _Factor
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans with which all finish together, and the baseline."""
     models = request.time_models
@@ -150,7 +157,7 @@ def _balanced(
 
 
 def _plans_of(
-    request: PlanRequest, solution: balance.Balance, factor: Callable[[float], float]
+    request: PlanRequest, solution: balance.Balance, factor: _Factor
 ) -> tuple[tuple[WorkerPlan, ...], WorkerPlan]:
     """Returns the workers' plans of a balance, and the baseline."""
     models = request.time_models
@@ -165,7 +172,7 @@ def _plans_of(
             "small" if small else "large",
             of.batches[index],
             of.shares[index],
-            factor(part) if small else 1.0,
+            factor(part, of.batches[index] / request.large_batch) if small else 1.0,
             models[index],
         )
 

@@ -173,11 +173,13 @@ def test_every_worker_by_hand() -> None:
 
 
 def test_update_factors() -> None:
-    factors = [
-        _plan(1.05, small_workers=3, update_factor=name).update_factor
-        for name in ("linear", "sqrt", "none")
+    plans = [
+        _plan(1.05, small_workers=3, update_factor=name)
+        for name in ("linear", "sqrt", "throughput", "none")
     ]
-    assert factors == pytest.approx([12292 / 13125, math.sqrt(12292 / 13125), 1])
+    part, batch = 12292 / 13125, plans[0].small_batch / 500
+    factors = [plan.update_factor for plan in plans]
+    assert factors == pytest.approx([part, math.sqrt(part), part * batch, 1])
 
 
 def test_without_small_workers_the_ratio_has_no_effect() -> None:

@@ -52,6 +52,18 @@ def test_without_overhead_the_general_form_comes_to_the_published_plan(
     assert general.update_factor == pytest.approx(published.update_factor, rel=0.01)
 
 
+def test_the_factor_by_throughput_follows_the_batch_of_each_worker() -> None:
+    models = (COMPSAC, TimeModel(0.001, 0.02, 0.05), COMPSAC)
+    request = PlanRequest(models, 1000, 3, 2, 100, "nearest")
+    by_samples, by_throughput = (
+        plan_dual_batch(request, 1.1, name).workers for name in ("linear", "throughput")
+    )
+    for linear, worker in zip(by_samples, by_throughput, strict=True):
+        expected = linear.update_factor * worker.batch / 100
+        assert worker.update_factor == pytest.approx(expected)
+    assert by_throughput[2].update_factor == 1
+
+
 def test_the_overhead_is_part_of_the_predicted_time() -> None:
     plan = plan_dual_batch(_compsac(3, 0.8), 1.05)
     assert plan.overhead_seconds == 0.8
