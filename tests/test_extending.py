@@ -78,7 +78,9 @@ def test_what_the_settings_name_can_be_used(folder: Path, parts: ModuleType) -> 
     assert (data.train_samples, data.test_samples) == (600, 150)
     optimizer = build_optimizer(config.optimizer)
     assert optimizer == parts.Lion(beta=0.95)
-    assert merge_rule(config.dual_batch.merge) is parts.careful
+    assert merge_rule(config.merge, 2) is parts.careful
+    outer = config.merge.model_copy(update={"rule": "my_parts:HeavyBall", "momentum": 0.25})
+    assert merge_rule(outer, 2).momentum == 0.25
     assert settings_of(config, 600).learning_rate.learning_rate(2.0) == pytest.approx(3e-3 * 0.81)
 
     objective = objective_settings_of(config.training).build(

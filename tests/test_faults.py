@@ -24,8 +24,9 @@ WHOLE = (*SMALL, f"schedule.epochs={EPOCHS}", "schedule.eval_every=30", "checkpo
 INJECTED = ("-m", "tests.support.injected_train")
 
 
-@pytest.mark.cluster
-class FaultTest(TinyRunCase):
+class FaultCase(TinyRunCase):
+    """A run of which processes are made to die."""
+
     def setUp(self):
         super().setUp()
         self.faults = self.folder / "faults"
@@ -47,6 +48,9 @@ class FaultTest(TinyRunCase):
         self.check_nothing_is_left()
         return output, commits
 
+
+@pytest.mark.cluster
+class FaultTest(FaultCase):
     def test_workers_killed_at_every_moment_of_their_work(self):
         # A worker that dies after it has pushed its optimiser's state must train again too.
         process = self.start_injected(*ENDLESS, "schedule.eval_every=2", "optimizer.state=keep")

@@ -71,7 +71,7 @@ def _journal(match: re.Match[str]) -> NameFacts:
         "dual_batch.small_workers": int(match["small"]),
         "dual_batch.extra_time_ratio": ratio,
         "dual_batch.rounding": "nearest",
-        "dual_batch.merge": "average",
+        "merge.rule": "average",
         "schedule.epochs": int(match["epochs"]),
         "progressive.mode": "off" if match["plain"] else "cyclic",
     }
@@ -92,7 +92,7 @@ def _compsac(parts: dict[str, str]) -> NameFacts:
         "dual_batch.extra_time_ratio": ratio,
         "dual_batch.rounding": "floor",
         "dual_batch.update_factor": _UPDATE_FACTORS[parts.get("rule")],
-        "dual_batch.merge": "interpolate",
+        "merge.rule": "interpolate",
     }
     return NameFacts(keys, small, ratio, train_samples, test_samples)
 

@@ -103,7 +103,7 @@ def check_imported(config: Config) -> None:
         UserError: there is no such thing, or it is not what it should be.
     """
     own_optimizer = not OPTIMIZERS.is_builtin(config.optimizer.name)
-    own_rule = not MERGE_RULES.is_builtin(config.dual_batch.merge)
+    own_rule = not MERGE_RULES.is_builtin(config.merge.rule)
     own_steps = [step for step in config.data.augment if not step.is_builtin]
     own_model = not MODELS.is_builtin(config.model.name)
     own_parts = own_model or own_optimizer or own_rule or own_steps
@@ -121,7 +121,7 @@ def check_imported(config: Config) -> None:
     if own_optimizer:
         build_optimizer(config.optimizer)
     if own_rule:
-        merge_rule(config.dual_batch.merge)
+        merge_rule(config.merge, config.cluster.workers, config.sync.in_rounds)
     for step in own_steps:
         AUGMENT_FUNCTIONS.get(step.name)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from dbsl_tf.config.names import (
-    MERGE_RULE_ALIASES,
     Isolation,
     Rounding,
     SyncMode,
@@ -21,7 +20,6 @@ from dbsl_tf.config.ranges import (
     LONGEST_WAIT,
     MOST_WORKERS,
 )
-from dbsl_tf.config.registries import MERGE_RULES, chosen_from
 from dbsl_tf.config.section import Section
 from dbsl_tf.config.tags import Effect, Fixed, OfSmallWorkers, Timed
 
@@ -108,14 +106,8 @@ class DualBatchSection(Section):
     )
     update_factor: Annotated[UpdateFactor, OfSmallWorkers()] = Field(
         "linear",
-        description="weight f of a small worker's update: d_S/d_L, its square root, or 1",
-    )
-    merge: Annotated[str, chosen_from(MERGE_RULES)] = Field(
-        "average",
-        description="how a worker's weights w are merged into the global g: average (g + f w)/(1 + "
-        "f), interpolate ((2 - f) g + f w)/2, or a function of yours of g, w and f; journal and "
-        "compsac, the papers' names, still work; no effect with bsp",
-        json_schema_extra={"allowed": MERGE_RULES.allowed},
+        description="weight f of a small worker's update: linear d_S/d_L, sqrt its square root, "
+        "throughput d_S B_S/(d_L B_L), or none 1",
     )
     replan: bool = Field(
         False,
@@ -128,11 +120,6 @@ class DualBatchSection(Section):
         "gradients of at least eight large batches and of the small batches in them; the report "
         "compares it with the batches",
     )
-
-    @field_validator("merge", mode="before")
-    @classmethod
-    def _rule_of_alias(cls, rule: Any) -> Any:
-        return MERGE_RULE_ALIASES.get(rule, rule) if isinstance(rule, str) else rule
 
 
 class SyncSection(Section):
@@ -150,3 +137,8 @@ class SyncSection(Section):
         description="with ssp: by how many mini-epochs, s, a worker may be ahead of the slowest "
         "one and still begin another; 0: like bsp, null: like asp",
     )
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether all workers wait for one another after every mini-epoch."""
+        return self.mode == "bsp" or (self.mode == "ssp" and self.staleness == 0)

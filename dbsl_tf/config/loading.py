@@ -13,6 +13,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.finding import advice, find_config
 from dbsl_tf.config.keys import sections
+from dbsl_tf.config.moved_keys import with_moved_keys
 from dbsl_tf.config.overrides import parse_override
 from dbsl_tf.config.problems import Problem, problems_of
 from dbsl_tf.config.schema import Config
@@ -53,7 +54,7 @@ def config_of(sections: Mapping[str, Mapping[str, Any]]) -> Config:
         UserError: a key or value is not allowed; as `load_config`, without a source.
     """
     try:
-        return Config.model_validate(sections)
+        return Config.model_validate(with_moved_keys(sections))
     except ValidationError as error:
         problems = problems_of(error)
     raise UserError(_first_of(problems))
@@ -79,7 +80,10 @@ def _read_sections(path: Path) -> dict[str, Any]:
             f"{path}: contains {written(values)} instead of sections; write key: value lines "
             f"under {', '.join(sections())}"
         )
-    values = dict(values)
+    try:
+        values = with_moved_keys(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     for section, model in sections().items():
         content = values.get(section)
         if content is not None and not isinstance(content, dict):

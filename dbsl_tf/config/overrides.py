@@ -7,6 +7,7 @@ from typing import Any
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.keys import allowed_values, describe_keys, is_text, sections
+from dbsl_tf.config.moved_keys import present_key
 from dbsl_tf.config.problems import unknown_key
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml, written
 
@@ -25,7 +26,7 @@ def parse_override(override: str) -> tuple[str, Any]:
         ('run.dir', 'runs/try #2')
     """
     key, equals, text = override.partition("=")
-    key = key.strip()
+    key = present_key(key.strip())
     if not equals:
         raise UserError(f"override: {written(override)} has no '='; write it as section.key=value")
     if key in sections():

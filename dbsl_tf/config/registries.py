@@ -34,12 +34,17 @@ OPTIMIZERS = Registry(
 # `dbsl_tf.config.augment`; see `dbsl_tf.data.own_augmentation`.
 AUGMENT_FUNCTIONS = Registry("data.augment", {})
 
-# Functions of one global weight, a worker's and its update factor; see `shared_model.merge`.
+# Functions of one global weight, a worker's and its update factor, see `shared_model.merge`; and
+# classes, see `shared_model.outer`.
 MERGE_RULES = Registry(
-    "dual_batch.merge",
+    "merge.rule",
     {
         "average": "dbsl_tf.shared_model.merge:average",
         "interpolate": "dbsl_tf.shared_model.merge:interpolate",
+        "delta": "dbsl_tf.shared_model.outer:Delta",
+        "delayed_nesterov": "dbsl_tf.shared_model.outer:DelayedNesterov",
+        "nesterov": "dbsl_tf.shared_model.outer:Nesterov",
+        "slowmo": "dbsl_tf.shared_model.outer:SlowMo",
     },
 )
 

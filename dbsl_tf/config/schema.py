@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection, SyncSection
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.merge_section import MergeSection, check_merge
 from dbsl_tf.config.names import Precision, PrecisionSetting, Stem
 from dbsl_tf.config.progressive_section import ProgressiveSection, check_progressive
 from dbsl_tf.config.run_sections import CheckpointSection, RunSection
@@ -40,6 +41,7 @@ class Config(Section):
     compute: Annotated[ComputeSection, Effect.RESULT] = Field(default_factory=ComputeSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     dual_batch: Annotated[DualBatchSection, Effect.RESULT] = Field(default_factory=DualBatchSection)
+    merge: Annotated[MergeSection, Effect.RESULT] = Field(default_factory=MergeSection)
     sync: Annotated[SyncSection, Effect.RESULT] = Field(default_factory=SyncSection)
     time_model: TimeModelSection = Field(default_factory=TimeModelSection)
     profile: Annotated[ProfileSection, Effect.CONDUCT] = Field(default_factory=ProfileSection)
@@ -64,6 +66,11 @@ class Config(Section):
                 small,
                 f"give 0 to {workers} (cluster.workers), or raise cluster.workers",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _merge_fits_synchronization(self) -> Config:
+        check_merge(self.merge, self.sync.in_rounds)
         return self
 
     @model_validator(mode="after")

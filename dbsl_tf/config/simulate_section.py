@@ -61,7 +61,8 @@ class SimulateSection(Section):
         ge=0,
         le=1,
         description="seconds a parameter server takes to merge a byte of a pushed model, stored as "
-        "float32; one model is merged at a time",
+        "float32, by averaging; rules of the section merge that keep more take as much longer; one "
+        "model is merged at a time",
     )
     copy_seconds_per_byte: float = Field(
         2e-10,

@@ -32,6 +32,7 @@ class Checkpointer:
         records: flushed to the disk before a checkpoint is written.
         wall_seconds: training time before this process took over, in seconds.
         fail: called with the error if a checkpoint cannot be written.
+        merge_rule: as the configuration names it.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Checkpointer:
         records: RecordWriter,
         wall_seconds: float,
         fail: Callable[[BaseException], None],
+        merge_rule: str = "",
     ) -> None:
         self._checkpoints = checkpoints
         self._shared_model = shared_model
+        self._merge_rule = merge_rule
         self._records = records
         self._wall_seconds = wall_seconds
         self._began = time.monotonic()
@@ -108,6 +111,8 @@ class Checkpointer:
             },
             weights=state.weights,
             optimizer_state=state.optimizer_state,
+            merge_state=state.merge_state,
+            merge_rule=self._merge_rule,
             batches={resolution: tuple(sizes) for resolution, sizes in progress.batches.items()},
         )
 

@@ -13,25 +13,25 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.copies_of_images import give_lists
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
+from dbsl_tf.coordinator.initial_state import initial_state
 from dbsl_tf.coordinator.noise_meter import NoiseMeter, noise_closure
 from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.worker_datasets import WorkerDatasets
-from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.records import TEST, VALIDATION, Split
 from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.configured import merge_rule
 from dbsl_tf.shared_model.fixed_weights import FixedWeights
+from dbsl_tf.shared_model.merging import Merging
 from dbsl_tf.shared_model.shared_model import SharedModel
-from dbsl_tf.shared_model.stored_model import ModelState
 from dbsl_tf.training.building import build_network
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.objective import Objective
 from dbsl_tf.training.objective_names import objective_settings_of
-from dbsl_tf.training.optimizers import Optimizer, build_optimizer
+from dbsl_tf.training.optimizers import build_optimizer
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,17 @@ def build_components(
     objective = objective_settings_of(settings.training).build_for(
         network, *data.element_spec(settings.highest.resolution)
     )
+    in_rounds = settings.synchronization.in_rounds
+    merging = Merging(
+        merge_rule(settings.merge, engine.workers, in_rounds),
+        in_rounds,
+        settings.merge.staleness_power,
+        network.trainable_count,
+    )
     shared_model = SharedModel(
         engine,
-        _initial_state(settings, network, optimizer, checkpoint),
-        merge_rule(settings.dual_batch.merge),
+        initial_state(settings, network, optimizer, merging, checkpoint),
+        merging,
         tf.as_dtype(settings.cluster.transfer_dtype),
         settings.synchronization.in_rounds or settings.calendar.local_epochs > 0,
     )
@@ -248,40 +255,3 @@ def _training_datasets(
     return engine.worker_datasets(
         dataset_fn, [several, tf.TensorSpec([engine.workers + 1], tf.int64), one_each]
     )
-
-
-def _initial_state(
-    settings: RunSettings, network: Network, optimizer: Optimizer, checkpoint: Checkpoint | None
-) -> ModelState:
-    weights = network.initial_weights()
-    if checkpoint:
-        check_weights_fit(weights, checkpoint.weights)
-        weights = checkpoint.weights
-    optimizer_state: list[np.ndarray] = []
-    if settings.keeps_optimizer_state:
-        trainable, _ = network.split(weights)
-        optimizer_state = _state_of_workers(optimizer, trainable, settings.cluster.workers)
-        if checkpoint and checkpoint.optimizer_state:
-            optimizer_state = _resumed(optimizer_state, checkpoint.optimizer_state)
-    return ModelState(checkpoint.commit if checkpoint else 0, list(weights), optimizer_state)
-
-
-def _state_of_workers(
-    optimizer: Optimizer, trainable: Sequence[np.ndarray], workers: int
-) -> list[np.ndarray]:
-    """The initial state of every worker, [workers, ...] each."""
-    state = optimizer.initial_state([tf.constant(weight) for weight in trainable])
-    arrays = [np.asarray(tensor, np.float32) for tensor in state]
-    return [np.repeat(array[np.newaxis], workers, axis=0) for array in arrays]
-
-
-def _resumed(initial: list[np.ndarray], saved: list[np.ndarray]) -> list[np.ndarray]:
-    """The saved state; none where the optimiser has none any more."""
-    if not initial:
-        return []
-    if [array.shape for array in initial] != [array.shape for array in saved]:
-        raise UserError(
-            "optimizer.state is keep, but the state in the checkpoint is that of another "
-            "optimiser; change optimizer.name and its options back, or give optimizer.state=reset"
-        )
-    return saved

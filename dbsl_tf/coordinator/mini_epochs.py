@@ -19,6 +19,7 @@ from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
+from dbsl_tf.coordinator.merge_facts import at_commit
 from dbsl_tf.coordinator.supervision import Supervision
 from dbsl_tf.engine.engine import WorkerHung
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan
@@ -26,7 +27,8 @@ from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.records import CommitRecord, FaultRecord
 from dbsl_tf.schedules.progressive import ResolutionSettings
-from dbsl_tf.shared_model.shared_model import SlotPool
+from dbsl_tf.shared_model.merging import AtCommit
+from dbsl_tf.shared_model.slot_pool import SlotPool
 from dbsl_tf.shared_model.stored_model import Slot
 
 # A mini-epoch whose result is not finite is trained once more from fresh weights.
@@ -45,6 +47,7 @@ class MiniEpoch:
         slot: holds the weights that it begins with, and receives those it pushes.
         start: the commit of the weights that it begins with.
         active_plan: the plan it belongs to.
+        base_learning_rate: before it follows a worker's batch.
         learning_rates: one for each worker.
         assignments: one for each worker; the worker that takes the mini-epoch picks its own.
     """
@@ -53,6 +56,7 @@ class MiniEpoch:
     slot: Slot
     start: int
     active_plan: ActivePlan
+    base_learning_rate: float
     learning_rates: Sequence[float]
     assignments: Assignments
 
@@ -209,9 +213,10 @@ class MiniEpochs:
             with self._stalls.bounded("copy the weights"):
                 start = self._components.shared_model.fill(slot)
         # In a round it must not matter which worker takes which number.
-        position = calendar.round_position if in_round else calendar.position
-        rates = active.learning_rates(position(number))
-        rates = [rate * self.learning_rate_factor for rate in rates]
+        when = (calendar.round_position if in_round else calendar.position)(number)
+        factor = self.learning_rate_factor
+        base_rate = self._settings.learning_rate.learning_rate(when) * factor
+        rates = [rate * factor for rate in active.learning_rates(when)]
         first = number - number % workers
         seeds = [first + w if in_round else number for w in range(workers)]
         seeds = [(self._settings.seed * calendar.total + seed) % _SEEDS for seed in seeds]
@@ -226,7 +231,7 @@ class MiniEpochs:
             again,
             slot.attempt,
         )
-        return MiniEpoch(number, slot, start, active, rates, assignments)
+        return MiniEpoch(number, slot, start, active, base_rate, rates, assignments)
 
     def _is_of_a_round(self, number: int) -> bool:
         """Whether a mini-epoch is merged together with one of every other worker."""
@@ -322,7 +327,9 @@ class MiniEpochs:
 
     def _merge(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
         slot, plan = completed.mini_epoch.slot, completed.plan
-        commit = self._components.shared_model.merge(slot, plan.index, plan.update_factor)
+        commit = self._components.shared_model.merge(
+            slot, plan.index, plan.update_factor, self._facts(completed)
+        )
         self._slots.release(slot)
         staleness = commit - 1 - completed.mini_epoch.start
         return [self._record(completed, commit, staleness)]
@@ -339,12 +346,19 @@ class MiniEpochs:
             [each.mini_epoch.slot for each in done],
             [each.plan.index for each in done],
             [each.plan.update_factor for each in done],
+            # At the end of a run without merges the results are averaged, whatever the rule.
+            None if self._calendar.is_local(self.merged) else self._facts(done[0]),
         )
         for each in done:
             self._slots.release(each.mini_epoch.slot)
         first = last - len(done) + 1
         # All of a round are one update, made from the same weights.
         return [self._record(each, first + i, 0) for i, each in enumerate(done)]
+
+    def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
+        begun = completed.mini_epoch
+        plan, rate = begun.active_plan.plan, begun.base_learning_rate
+        return at_commit(self._settings, self.merged, plan, rate)
 
     def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
         plan, result = completed.plan, completed.result

@@ -75,6 +75,7 @@ class Trainer:
             self._records,
             checkpoint.wall_seconds if checkpoint else 0.0,
             self._shutdown.fail,
+            run.settings.merge.rule,
         )
         self._mini_epochs = MiniEpochs(
             run,

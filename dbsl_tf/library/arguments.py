@@ -19,6 +19,10 @@ from dbsl_tf.schedules.merge_intervals import stretches
 _NAMES = {
     "cluster.workers": "plan.workers",
     "dual_batch.": "plan.",
+    "merge.rule": "plan.merge",
+    "merge.learning_rate": "plan.merge_learning_rate",
+    "merge.momentum": "plan.merge_momentum",
+    "merge.staleness_power": "plan.staleness_power",
     "sync.mode": "plan.sync",
     "sync.staleness": "plan.staleness",
     "time_model.": "plan.time_model.",

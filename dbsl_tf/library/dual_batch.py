@@ -14,7 +14,7 @@ from dbsl_tf.common.registry import OWN
 
 @dataclass(frozen=True)
 class DualBatch:
-    """Who trains with which batch: the sections `dual_batch`, `sync` and `time_model`.
+    """Who trains with which batch: the sections `dual_batch`, `merge`, `sync` and `time_model`.
 
     Attributes:
         workers: number of workers, n.
@@ -23,10 +23,18 @@ class DualBatch:
         extra_time_ratio: time of an epoch relative to large batches only, k; at least 1.
         time_model: (a, b), the seconds a batch takes being a times its samples plus b; the file of
             a profile; None: measured before the training.
-        update_factor: weight of a small worker's update: "linear" d_S/d_L, "sqrt" or "none".
-        merge: how updates enter the global weights: "average", "interpolate", an import path, or
-            a function of a global weight, the worker's and the update factor, in TensorFlow's
-            operations, that works element by element; no effect with "bsp".
+        update_factor: weight of a small worker's update: "linear" d_S/d_L, "sqrt" the
+            root of that, "throughput" d_S B_S/(d_L B_L), or "none" 1.
+        merge: how updates enter the global weights: "average", "interpolate", "delta",
+            "delayed_nesterov"; with "bsp" also "nesterov" and "slowmo"; an import path; a function
+            of a global weight, the worker's and the update factor, in TensorFlow's operations, that
+            works element by element; or a class, see `dbsl_tf.shared_model.outer`. With "bsp" all
+            weights are averaged if it is "average", "interpolate" or a function.
+        merge_learning_rate: of "delta", "delayed_nesterov", "nesterov" and "slowmo"; None: by the
+            rule.
+        merge_momentum: of the last three of these; None: by the rule.
+        staleness_power: p; an update counts (1 + s)^-p as much, where s is the number of commits
+            merged since its worker began.
         replan: whether the plan follows the speed that is observed.
         sync: "asp", "bsp", or "ssp".
         staleness: of "ssp", s.
@@ -47,7 +55,7 @@ class DualBatch:
     extra_time_ratio: float = 1.05
     time_model: None | Sequence[float] | str | Path = None
     update_factor: str = "linear"
-    merge: str | Callable[[Any, Any, Any], Any] = "average"
+    merge: str | Callable[..., Any] = "average"
     replan: bool = False
     sync: str = "asp"
     staleness: int | None = 1
@@ -55,6 +63,9 @@ class DualBatch:
     merge_interval: str = "constant"
     final_local_epochs: int = 0
     measure_noise: bool = False
+    merge_learning_rate: float | None = None
+    merge_momentum: float | None = None
+    staleness_power: float = 0.0
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Returns the keys of the configuration that say this.
@@ -68,9 +79,14 @@ class DualBatch:
                 "large_batch": self.large_batch,
                 "extra_time_ratio": self.extra_time_ratio,
                 "update_factor": self.update_factor,
-                "merge": OWN if callable(self.merge) else self.merge,
                 "replan": self.replan,
                 "measure_noise": self.measure_noise,
+            },
+            "merge": {
+                "rule": OWN if callable(self.merge) else self.merge,
+                "learning_rate": self.merge_learning_rate,
+                "momentum": self.merge_momentum,
+                "staleness_power": self.staleness_power,
             },
             "sync": {"mode": self.sync, "staleness": self.staleness},
             "schedule": {

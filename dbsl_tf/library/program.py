@@ -52,7 +52,7 @@ class Program:
         workers: number of workers, n.
         starts: at which epoch each of the learning rates begins, rising; empty: n of them are an
             epoch.
-        merge: see `dbsl_tf.shared_model.merge`; None: a built-in rule.
+        merge: see `dbsl_tf.shared_model.merge` and `outer`; None: a built-in rule.
         search_path: where the program's modules are found.
     """
 

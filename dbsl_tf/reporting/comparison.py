@@ -22,7 +22,7 @@ _SYMBOLS = {
     "cluster.workers": "n",
     "dual_batch.large_batch": "B_L",
     "dual_batch.update_factor": "f",
-    "dual_batch.merge": "merge",
+    "merge.rule": "merge",
     "sync.mode": "sync",
     "progressive.mode": "progressive",
     "optimizer.base_lr": "learning rate",

@@ -10,6 +10,7 @@ from typing import Any
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import WRITTEN_BY_HAND, read_text
 from dbsl_tf.config.flat import flat
+from dbsl_tf.config.moved_keys import with_moved_dotted_keys
 from dbsl_tf.config.names import MERGE_RULE_ALIASES
 from dbsl_tf.config.ranges import MOST_WORKERS
 from dbsl_tf.config.yaml_text import YamlProblem, read_yaml
@@ -139,10 +140,12 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
         raise damaged(path, str(error)) from error
     if not isinstance(values, Mapping | None):
         raise damaged(path, "it holds no sections")
-    keys = flat(values or {})
-    rule = keys.get("dual_batch.merge")
+    keys = with_moved_dotted_keys(flat(values or {}))
+    rule = keys.get("merge.rule")
     if isinstance(rule, str):
-        keys["dual_batch.merge"] = MERGE_RULE_ALIASES.get(rule, rule)
+        keys["merge.rule"] = MERGE_RULE_ALIASES.get(rule, rule)
+        # Earlier versions had no such key.
+        keys.setdefault("merge.staleness_power", 0.0)
     if "data.image_size" in keys:
         # Not those of imported runs, of which this is not known.
         keys |= unrecorded(keys)

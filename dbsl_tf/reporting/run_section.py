@@ -27,7 +27,7 @@ from dbsl_tf.reporting.origin_tables import (
 from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progress_parts
 from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
 from dbsl_tf.reporting.run_tables import event_table, happened_part, plan_parts
-from dbsl_tf.reporting.wording import number, percent, seconds
+from dbsl_tf.reporting.wording import merge_in_words, number, percent, seconds
 
 _OPTIMISTIC = "; picked on the test set itself and therefore optimistic"
 _PICKED = "; picked on the samples held out"
@@ -182,6 +182,7 @@ def _summary(run: RecordedRun) -> Table:
     found = measures(run)
     rows = [
         ("status", run.status),
+        ("merge", merge_in_words(run.config)),
         *_results(run, found),
         ("time, evaluations included", seconds(found.wall_seconds)),
         ("images/s", number(found.images_per_second, 0)),

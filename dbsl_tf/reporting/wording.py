@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dbsl_tf.common.durations import duration_text
+from dbsl_tf.config.merge_section import MergeSection
 from dbsl_tf.reporting.comparison import Spread
 from dbsl_tf.reporting.measures import Range
 
@@ -42,6 +46,22 @@ def median_and_range(values: Range | None, digits: int = 3, factor: float = 1.0)
         f"{factor * v:.{digits}f}" for v in (values.median, values.low, values.high)
     )
     return f"{median} ({low} to {high})"
+
+
+def merge_in_words(config: Mapping[str, Any]) -> str | None:
+    """Returns how a run merges, from its configuration by dotted key; None: it does not say."""
+    rule = config.get("merge.rule")
+    if not isinstance(rule, str):
+        return None
+    values = {name: config.get(f"merge.{name}") for name in MergeSection.model_fields}
+    given = {name: value for name, value in values.items() if value is not None}
+    workers, mode = config.get("cluster.workers"), config.get("sync.mode")
+    in_rounds = mode == "bsp" or (mode == "ssp" and config.get("sync.staleness") == 0)
+    try:
+        return MergeSection(**given).in_words(int(workers or 1), in_rounds)
+    except (ValueError, TypeError):
+        # Of another version.
+        return rule
 
 
 def time_unit(seconds: float) -> tuple[float, str]:

@@ -123,6 +123,7 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
         optimizer=config.optimizer,
         cluster=config.cluster,
         dual_batch=config.dual_batch,
+        merge=config.merge,
         profile=config.profile,
         time_source=TimeSource(config.time_model.profile, _given_times(config, resolutions)),
         samples=epoch_samples(config.data) if samples is None else samples,

@@ -11,6 +11,7 @@ from typing import Any
 
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.merge_section import MergeSection
 from dbsl_tf.config.names import PrecisionSetting, Stem
 from dbsl_tf.config.time_sections import ProfileSection
 from dbsl_tf.config.training_sections import ComputeSection, OptimizerSection, TrainingSection
@@ -77,7 +78,8 @@ class RunSettings:
         training: loss and metrics.
         optimizer: of the workers.
         cluster: its size, and how long to wait for it.
-        dual_batch: how workers are split, and how updates are merged.
+        dual_batch: how workers are split.
+        merge: how updates are merged.
         profile: how the hardware is measured.
         time_source: where time models come from.
         samples: in an epoch, d.
@@ -101,6 +103,7 @@ class RunSettings:
     optimizer: OptimizerSection
     cluster: ClusterSection
     dual_batch: DualBatchSection
+    merge: MergeSection
     profile: ProfileSection
     time_source: TimeSource
     samples: int

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The second name is from when velocities were the only state of an optimiser.
 _WEIGHT, _OPTIMIZER_STATE = "weight_", "velocity_"
+# Followed by the position of the name among the names, and the number.
+_MERGE_STATE = "merge_{}_"
 _NAME = re.compile(r"commit-[0-9]{9,}\.npz")
 
 
@@ -38,6 +40,8 @@ class Checkpoint:
             planned anew; elsewhere they follow from the time models.
         weights: in the model's order.
         optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
+        merge_state: what the merge rule keeps: by its name, one array for each trainable weight.
+        merge_rule: the rule that keeps it, as the configuration names it.
     """
 
     commit: int
@@ -48,6 +52,8 @@ class Checkpoint:
     weights: list[np.ndarray]
     optimizer_state: list[np.ndarray]
     batches: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    merge_state: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    merge_rule: str = ""
 
 
 class Checkpoints:
@@ -78,12 +84,17 @@ class Checkpoints:
             "wall_seconds": checkpoint.wall_seconds,
             "time_models": checkpoint.time_models,
             "batches": checkpoint.batches,
+            "merge_rule": checkpoint.merge_rule,
+            "merge_state": list(checkpoint.merge_state),
         }
         arrays = {f"{_WEIGHT}{i:05d}": array for i, array in enumerate(checkpoint.weights)}
         arrays |= {
             f"{_OPTIMIZER_STATE}{i:05d}": array
             for i, array in enumerate(checkpoint.optimizer_state)
         }
+        for position, kept in enumerate(checkpoint.merge_state.values()):
+            name = _MERGE_STATE.format(position)
+            arrays |= {f"{name}{i:05d}": array for i, array in enumerate(kept)}
         path = self._path(checkpoint.commit)
         write_whole(path, lambda partial: write_checkpoint(partial, progress, arrays))
         # Newer ones are no longer valid, and must not push this one out.
@@ -214,8 +225,15 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     samples, time_models = progress["samples"], progress["time_models"]
     # Earlier versions had none.
     batches = progress.get("batches", {})
+    merge_rule, names = progress.get("merge_rule", ""), progress.get("merge_state", [])
+    if not all(isinstance(text, str) for text in (merge_rule, *names)):
+        raise ValueError(f"the state of a merge is of {merge_rule!r:.60}, {names!r:.60}")
+    merge_state = {
+        name: _series(_MERGE_STATE.format(position), arrays) for position, name in enumerate(names)
+    }
     weights, optimizer_state = (_series(name, arrays) for name in (_WEIGHT, _OPTIMIZER_STATE))
-    if len(weights) + len(optimizer_state) != len(arrays) or not weights:
+    kept = sum(map(len, merge_state.values()))
+    if len(weights) + len(optimizer_state) + kept != len(arrays) or not weights:
         raise ValueError("it lacks weights, or has other arrays")
     for lists, what in (
         (samples, "samples"),
@@ -245,6 +263,8 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
             int(resolution): tuple(_batch(value) for value in sizes)
             for resolution, sizes in batches.items()
         },
+        merge_state=merge_state,
+        merge_rule=merge_rule,
     )
 
 

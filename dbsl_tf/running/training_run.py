@@ -128,6 +128,7 @@ def _train(
             ending.save(trainer, cluster)
             raise
         summary = summarize(schedule, history.commits, history.evaluations, trainer.wall_seconds)
+        summary["merge"] = settings.merge.settled(settings.cluster.workers).model_dump()
         summary["compute"] = compute_record(settings.compute, processors, run.precision_choice)
         directory.write_json(directory.summary, summary)
     with step(f"writing {directory.model.name}", at_the_end=True):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.engine.engine import Engine
-from dbsl_tf.shared_model.stored_model import Packing
+from dbsl_tf.shared_model.packing import Packing
 
 
 class FixedWeights:

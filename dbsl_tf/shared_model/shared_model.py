@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,8 +12,11 @@ import tensorflow as tf
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.failures import naming_lost_servers
 from dbsl_tf.shared_model.exchange import Exchange
-from dbsl_tf.shared_model.merge import MergeRule, weighted_mean
+from dbsl_tf.shared_model.merging import AnyRule, AtCommit, Merger, Merging, Numbers, Updated
 from dbsl_tf.shared_model.stored_model import ModelState, Slot, StoredModel
+
+# So outer optimisers go on as if the learning rate stayed at 1.
+_NOTHING_KNOWN = AtCommit()
 
 
 class SharedModel:
@@ -28,12 +31,12 @@ class SharedModel:
     nobody up. Thread-safe.
 
     The state of each worker's optimiser, if it is kept, is pushed into the slot too, and takes
-    effect only with the merge.
+    effect only with the merge. What a merge rule keeps changes with the weights, in one operation.
 
     Args:
         engine: the connected cluster.
         state: where to start; an optimiser state is kept if it has one.
-        merge_rule: see `dbsl_tf.shared_model.merge`.
+        merging: how updates enter the weights, or just the rule.
         transfer_dtype: type in which pulls and pushes send weights.
         in_rounds: whether there are rounds, in which each worker has one mini-epoch.
 
@@ -45,18 +48,21 @@ class SharedModel:
         self,
         engine: Engine,
         state: ModelState,
-        merge_rule: MergeRule,
+        merging: Merging | AnyRule,
         transfer_dtype: tf.DType = tf.float32,
         in_rounds: bool = False,
     ) -> None:
-        self._merge_rule = merge_rule
-        self._stored = StoredModel(engine, state, transfer_dtype, in_rounds)
+        self._merging = merging if isinstance(merging, Merging) else Merging(merging)
+        self._workers = engine.workers
+        self._stored = StoredModel(engine, state, transfer_dtype, in_rounds, self._merging.keeping)
+        self._merger = Merger(self._merging, self._stored, engine.workers)
         self.exchange = Exchange(self._stored)
         self._lock = threading.Lock()
         self._commit = state.commit
         self._fill_on_servers = tf.function(self._fill, autograph=False)
         self._merge_on_servers = tf.function(self._merge, autograph=False)
-        self._merge_round_on_servers = tf.function(self._merge_round, autograph=False)
+        self._average_on_servers = tf.function(self._average_round, autograph=False)
+        self._step_on_servers = tf.function(self._step_of_round, autograph=False)
         self._snapshot_on_servers = tf.function(self._take_snapshot, autograph=False)
         self._read_on_servers = tf.function(self._read_state, autograph=False)
         self._forget_on_servers = tf.function(self._forget, autograph=False)
@@ -77,19 +83,23 @@ class SharedModel:
         Args:
             slots: one for each worker.
         """
-        slot, worker, factor = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
+        slot, worker = slots[0], tf.constant(0, tf.int64)
+        numbers = Numbers(*map(tf.constant, self._merging.numbers(1.0, 0, False, AtCommit())))
         # So calls need not look for the matching trace.
         self._fill_on_servers = self._fill_on_servers.get_concrete_function(slot.variables())
         self._merge_on_servers = self._merge_on_servers.get_concrete_function(
-            slot.variables(), worker, factor
+            slot.variables(), worker, numbers
         )
         # The first round of a run resumed in mid-epoch is smaller.
         for count in range(1, len(slots) + 1):
-            self._merge_round_on_servers.get_concrete_function(
+            round_ = (
                 [slot.variables() for slot in slots[:count]],
                 tf.fill([count], worker),
-                tf.fill([count], factor),
+                tf.fill([count], 1.0),
             )
+            self._average_on_servers.get_concrete_function(*round_)
+            if self._merging.steps_in_rounds:
+                self._step_on_servers.get_concrete_function(*round_, numbers)
         self._forget_on_servers.get_concrete_function(worker)
         self.take_snapshot()
         self.read_snapshot()
@@ -108,15 +118,19 @@ class SharedModel:
             commit, slot.filled = slot.filled, None
             if commit != self._commit:
                 commit = int(self._fill_on_servers(slot.variables()))
+            slot.start_commit = commit
             return commit
 
-    def merge(self, slot: Slot, worker: int, update_factor: float) -> int:
+    def merge(
+        self, slot: Slot, worker: int, update_factor: float, at: AtCommit = _NOTHING_KNOWN
+    ) -> int:
         """Merges what a worker has pushed as one commit, and fills the slot with the result.
 
         Args:
             slot: that it pushed into.
             worker: its index.
             update_factor: f, the weight of its update.
+            at: what an outer optimiser may depend on.
 
         Returns:
             The number of the commit, from 1.
@@ -125,23 +139,30 @@ class SharedModel:
             ParameterServerLost: a parameter server was lost.
         """
         with self._lock, naming_lost_servers():
-            merged = self._merge_on_servers(
-                slot.variables(), np.int64(worker), np.float32(update_factor)
-            )
+            staleness = 0 if slot.start_commit is None else self._commit - slot.start_commit
+            numbers = self._numbers(update_factor, staleness, at)
+            merged = self._merge_on_servers(slot.variables(), np.int64(worker), numbers)
             self._commit = slot.filled = int(merged)
             return self._commit
 
     def merge_round(
-        self, slots: Sequence[Slot], workers: Sequence[int], update_factors: Sequence[float]
+        self,
+        slots: Sequence[Slot],
+        workers: Sequence[int],
+        update_factors: Sequence[float],
+        at: AtCommit | None = None,
     ) -> int:
-        """Replaces g by the mean of all pushed weights, weighted by their update factors (BSP).
+        """Merges a round of mini-epochs that began with the same weights, as one update (BSP).
 
-        The slots are filled with the result.
+        g becomes the mean of the pushed weights, weighted by their update factors, or takes a step
+        of the outer optimiser by this mean. The slots are filled with the result.
 
         Args:
             slots: one for each mini-epoch of the round.
             workers: the indices of those that trained them.
             update_factors: of these workers.
+            at: what an outer optimiser may depend on; None: only the mean is taken, and what the
+                optimiser keeps is left as it is.
 
         Returns:
             The number of the last commit; every mini-epoch counts as one.
@@ -150,11 +171,15 @@ class SharedModel:
             ParameterServerLost: a parameter server was lost.
         """
         with self._lock, naming_lost_servers():
-            merged = self._merge_round_on_servers(
+            round_ = (
                 [slot.variables() for slot in slots],
                 np.array(workers, np.int64),
                 np.array(update_factors, np.float32),
             )
+            if at is not None and self._merging.steps_in_rounds:
+                merged = self._step_on_servers(*round_, self._numbers(1.0, 0, at))
+            else:
+                merged = self._average_on_servers(*round_)
             self._commit = int(merged)
             for slot in slots:
                 slot.filled = self._commit
@@ -190,13 +215,23 @@ class SharedModel:
     def state(self) -> ModelState:
         """Returns the present state, all of one commit."""
         with self._lock, naming_lost_servers():
-            commit, *pieces = (value.numpy() for value in self._read_on_servers())
-        count = len(self._stored.weights)
+            commit, weights, optimizer_state, merge_state = tf.nest.map_structure(
+                lambda value: value.numpy(), self._read_on_servers()
+            )
+        stored = self._stored
         return ModelState(
             int(commit),
-            self._stored.packing.unpack_arrays(pieces[:count]),
-            self._stored.state_packing.unpack_arrays(pieces[count:]),
+            stored.packing.unpack_arrays(weights),
+            stored.state_packing.unpack_arrays(optimizer_state),
+            {
+                name: stored.packing.part(0).unpack_arrays(pieces)
+                for name, pieces in merge_state.items()
+            },
         )
+
+    def _numbers(self, update_factor: float, staleness: int, at: AtCommit) -> Numbers:
+        completes = (self._commit + 1) % self._workers == 0
+        return self._merging.numbers(update_factor, staleness, completes, at)
 
     def _fill(self, variables: Sequence[tf.Variable]) -> tf.Tensor:
         slot = self._stored.slot_of(variables)
@@ -205,37 +240,56 @@ class SharedModel:
             return self._stored.commit.read_value()
 
     def _merge(
-        self, variables: Sequence[tf.Variable], worker: tf.Tensor, update_factor: tf.Tensor
+        self, variables: Sequence[tf.Variable], worker: tf.Tensor, numbers: Numbers
     ) -> tf.Tensor:
         slot = self._stored.slot_of(variables)
-        merged, values = [], []
-        for weight, pushed in zip(self._stored.weights, slot.weights):
-            with tf.device(weight.device):
-                values.append(self._merge_rule(weight, pushed, update_factor))
-                merged.append(weight.assign(values[-1], read_value=False))
+        updated = self._merger.one(slot, numbers)
+        merged = self._update(updated)
         merged += self._adopt_optimizer_state(slot.optimizer_state, worker)
-        return self._count(merged + self._refill(slot, values), 1)
+        return self._count(merged + self._refill(slot, updated.weights), 1)
 
-    def _merge_round(
+    def _average_round(
         self,
         variables: Sequence[Sequence[tf.Variable]],
         workers: tf.Tensor,
         update_factors: tf.Tensor,
     ) -> tf.Tensor:
         slots = [self._stored.slot_of(each) for each in variables]
+        updated = self._merger.mean(slots, tf.unstack(update_factors, len(slots)))
+        return self._end_round(slots, workers, updated)
+
+    def _step_of_round(
+        self,
+        variables: Sequence[Sequence[tf.Variable]],
+        workers: tf.Tensor,
+        update_factors: tf.Tensor,
+        numbers: Numbers,
+    ) -> tf.Tensor:
+        slots = [self._stored.slot_of(each) for each in variables]
         factors = tf.unstack(update_factors, len(slots))
-        merged, values = [], []
-        for weight, *pushed in zip(self._stored.weights, *(slot.weights for slot in slots)):
-            with tf.device(weight.device):
-                values.append(weighted_mean(pushed, factors))
-                merged.append(weight.assign(values[-1], read_value=False))
+        updated = self._merger.step_of_round(slots, factors, numbers)
+        return self._end_round(slots, workers, updated)
+
+    def _end_round(self, slots: Sequence[Slot], workers: tf.Tensor, updated: Updated) -> tf.Tensor:
+        merged = self._update(updated)
         adopted: list[tf.Operation] = []
         for slot, worker in zip(slots, tf.unstack(workers, len(slots))):
             # A worker that has trained the share of another too keeps the state of the latter.
             with tf.control_dependencies(adopted):
                 adopted = self._adopt_optimizer_state(slot.optimizer_state, worker)
-            merged += [*adopted, *self._refill(slot, values)]
+            merged += [*adopted, *self._refill(slot, updated.weights)]
         return self._count(merged, len(slots))
+
+    def _update(self, updated: Updated) -> list[tf.Operation]:
+        """Gives the weights, and what the merge rule keeps beside them, new values."""
+        assigned = [*zip(self._stored.weights, updated.weights)]
+        for name, pieces in updated.merge_state.items():
+            assigned += zip(self._stored.merge_state[name], pieces)
+        operations = []
+        for variable, value in assigned:
+            with tf.device(variable.device):
+                operations.append(variable.assign(value, read_value=False))
+        return operations
 
     def _refill(self, slot: Slot, values: Sequence[tf.Tensor]) -> list[tf.Operation]:
         """Fills the slot with new weights, after they were computed from what was pushed there."""
@@ -283,50 +337,7 @@ class SharedModel:
         with tf.control_dependencies(copied):
             return self._stored.commit.read_value()
 
-    def _read_state(self) -> list[tf.Tensor]:
+    def _read_state(self) -> Any:
         stored = self._stored
-        variables = [stored.commit, *stored.weights, *stored.optimizer_state]
-        return [variable.read_value() for variable in variables]
-
-
-class SlotPool:
-    """Lends slots, and adds one when all are in use, such as when a worker hangs. Thread-safe.
-
-    Args:
-        shared_model: makes the slots.
-        count: number of slots at first.
-    """
-
-    def __init__(self, shared_model: SharedModel, count: int) -> None:
-        self._shared_model = shared_model
-        self._free = [shared_model.new_slot() for _ in range(count)]
-        self._attempts = itertools.count(1)
-        self._lent: set[int] = set()
-        self._lock = threading.Lock()
-
-    def take(self) -> Slot:
-        """Returns a slot that is not in use, for another attempt at a mini-epoch."""
-        with self._lock:
-            slot = self._free.pop() if self._free else self._shared_model.new_slot()
-            slot.attempt = next(self._attempts)
-            self._lent.add(slot.attempt)
-            return slot
-
-    def release(self, slot: Slot) -> None:
-        """Takes back a slot that no closure will write to any more."""
-        with self._lock:
-            self._lent.discard(slot.attempt)
-            self._free.append(slot)
-
-    def abandon(self, slot: Slot) -> None:
-        """Gives up a slot that a worker may still write to which the coordinator has lost.
-
-        Nobody gets it again; its variables end on the servers.
-        """
-        with self._lock:
-            self._lent.discard(slot.attempt)
-
-    def is_lent(self, attempt: int) -> bool:
-        """Returns whether the slot of this attempt has not been released yet."""
-        with self._lock:
-            return attempt in self._lent
+        variables = (stored.commit, stored.weights, stored.optimizer_state, stored.merge_state)
+        return tf.nest.map_structure(lambda variable: variable.read_value(), variables)

@@ -3,139 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.engine.engine import Engine
+from dbsl_tf.shared_model.packing import StatePacking, WeightPacking
 
 # At least two, so that tests can interrupt a push in the middle even with one server.
 _FEWEST_PIECES = 2
 # While a piece arrives or is merged, a server needs memory for it in addition to the model.
 _PIECE_BYTES = 4_000_000
-
-
-class Packing:
-    """Joins arrays end to end and cuts them into pieces of equal size, to within one element.
-
-    A model has many small weights, for which sending and merging costs more per weight than per
-    element. Pieces of equal size load servers evenly, however large the largest weight is.
-
-    Arrays and pieces may have leading dimensions, the same for all. All have one type and static
-    shapes.
-
-    Args:
-        shapes: of the arrays, in their order, without leading dimensions.
-        pieces: their number; fewer if there are fewer elements.
-
-    Attributes:
-        piece_sizes: number of elements in each piece.
-    """
-
-    def __init__(self, shapes: Sequence[Sequence[int]], pieces: int) -> None:
-        self._shapes = [tuple(shape) for shape in shapes]
-        self._sizes = [math.prod(shape) for shape in self._shapes]
-        total = sum(self._sizes)
-        count = max(1, min(pieces, total))
-        self.piece_sizes = [total // count + (index < total % count) for index in range(count)]
-
-    def pack(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Returns the pieces [..., size] of tensors [..., *shape]."""
-        if not self._shapes:
-            return []
-        flat = [tf.reshape(v, [*_leading(v, s), -1]) for v, s in zip(values, self._shapes)]
-        return tf.split(tf.concat(flat, -1), self.piece_sizes, axis=-1)
-
-    def unpack(self, pieces: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Returns the tensors [..., *shape] in pieces [..., size]."""
-        if not self._shapes:
-            return []
-        parts = tf.split(tf.concat(pieces, -1), self._sizes, axis=-1)
-        return [tf.reshape(p, [*p.shape[:-1], *s]) for p, s in zip(parts, self._shapes)]
-
-    def pack_arrays(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Does the same as `pack`, for arrays."""
-        if not self._shapes:
-            return []
-        flat = [np.reshape(v, [*_leading(v, s), -1]) for v, s in zip(values, self._shapes)]
-        return np.split(np.concatenate(flat, -1), np.cumsum(self.piece_sizes)[:-1], axis=-1)
-
-    def unpack_arrays(self, pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Does the same as `unpack`, for arrays."""
-        if not self._shapes:
-            return []
-        parts = np.split(np.concatenate(pieces, -1), np.cumsum(self._sizes)[:-1], axis=-1)
-        return [p.reshape([*p.shape[:-1], *s]) for p, s in zip(parts, self._shapes)]
-
-
-class StatePacking:
-    """Packs the state of an optimiser: as `Packing`, but with scalars in a piece of their own.
-
-    Scalars, such as counts of steps, are few, and rounding them would make them wrong.
-
-    Args:
-        shapes: of the state of one worker.
-        pieces: how many for everything but scalars.
-
-    Attributes:
-        exact: for each piece, whether it must be sent in float32 with any transfer type.
-    """
-
-    def __init__(self, shapes: Sequence[Sequence[int]], pieces: int) -> None:
-        scalars = [index for index, shape in enumerate(shapes) if not shape]
-        others = [index for index, shape in enumerate(shapes) if shape]
-        self._order = [*others, *scalars]
-        self._parts = [
-            Packing([shapes[index] for index in indices], count)
-            for indices, count in ((others, pieces), (scalars, 1))
-        ]
-        self._counts = [len(others), len(scalars)]
-        self._piece_counts = [
-            len(part.piece_sizes) if count else 0 for part, count in zip(self._parts, self._counts)
-        ]
-        self.exact = [False] * self._piece_counts[0] + [True] * self._piece_counts[1]
-
-    def pack(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Returns the pieces [..., size] of tensors [..., *shape]."""
-        return self._packed(values, Packing.pack)
-
-    def unpack(self, pieces: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Returns the tensors [..., *shape] of pieces [..., size]."""
-        return self._unpacked(pieces, Packing.unpack)
-
-    def pack_arrays(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """`pack` for arrays."""
-        return self._packed(values, Packing.pack_arrays)
-
-    def unpack_arrays(self, pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """`unpack` for arrays."""
-        return self._unpacked(pieces, Packing.unpack_arrays)
-
-    def _packed(self, values: Sequence[Any], pack: Callable[..., list[Any]]) -> list[Any]:
-        ordered = iter([values[index] for index in self._order])
-        return [
-            piece
-            for part, count in zip(self._parts, self._counts)
-            for piece in pack(part, list(islice(ordered, count)))
-        ]
-
-    def _unpacked(self, pieces: Sequence[Any], unpack: Callable[..., list[Any]]) -> list[Any]:
-        rest = iter(pieces)
-        ordered = [
-            value
-            for part, count in zip(self._parts, self._piece_counts)
-            for value in unpack(part, list(islice(rest, count)))
-        ]
-        return [ordered[self._order.index(index)] for index in range(len(ordered))]
-
-
-def _leading(value: tf.Tensor | np.ndarray, shape: Sequence[int]) -> Sequence[int]:
-    """Returns the dimensions of `value` before those of `shape`."""
-    return tuple(value.shape)[: len(value.shape) - len(shape)]
 
 
 @dataclass
@@ -145,10 +26,11 @@ class Slot:
     Attributes:
         weights: in pieces (see `Packing`).
         optimizer_state: in pieces; empty if it is not kept.
-        pulled: the initial weights, in pieces, if a push sends the difference from them; else
-            empty, and `weights` holds them.
+        pulled: the initial weights, in pieces, if they are needed after a push; else empty, and
+            `weights` holds them.
         begun: how many workers have begun with it since it was filled, int64 scalar.
         filled: the commit whose weights the slot holds; None: not known.
+        start_commit: the commit whose weights the mini-epoch begins with; None: none has begun.
         attempt: number of the attempt at a mini-epoch that uses the slot; 0: none does.
     """
 
@@ -157,6 +39,7 @@ class Slot:
     pulled: list[tf.Variable]
     begun: tf.Variable
     filled: int | None = None
+    start_commit: int | None = None
     attempt: int = 0
 
     def variables(self) -> list[tf.Variable]:
@@ -177,11 +60,30 @@ class ModelState:
         commit: number of the commit that the weights belong to.
         weights: in the model's order.
         optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
+        merge_state: what the merge rule keeps: by its name, one array for each trainable weight;
+            what is missing is 0.
     """
 
     commit: int
     weights: list[np.ndarray]
     optimizer_state: list[np.ndarray]
+    merge_state: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What the servers keep for the merge rule, beside the weights.
+
+    Attributes:
+        trainable: number of weights that are trained, which come first; None: the rule treats all
+            weights alike.
+        copies: names of what it keeps for every trainable weight.
+        pulled: whether it needs the weights that a mini-epoch began with.
+    """
+
+    trainable: int | None = None
+    copies: Sequence[str] = ()
+    pulled: bool = False
 
 
 class StoredModel:
@@ -193,12 +95,15 @@ class StoredModel:
         transfer_dtype: type in which pieces are sent, but for scalars of the optimiser state;
             the variables are always float32.
         in_rounds: whether there are rounds, in which each worker has one mini-epoch.
+        keeping: what the merge rule needs.
 
     Attributes:
         packing: of the weights.
         state_packing: of the optimiser state of a worker.
         commit: number of the commit that the weights belong to.
         weights: the global weights, g.
+        trainable_pieces: how many of these pieces hold trainable weights, and come first.
+        merge_state: what the merge rule keeps, by name, beside the pieces of trainable weights.
         optimizer_state: [workers, piece] each; empty if it is not kept.
         unmerged: for each worker, the attempt that it has pushed and that is not merged yet, int64
             [workers]; 0: none.
@@ -209,7 +114,12 @@ class StoredModel:
     """
 
     def __init__(
-        self, engine: Engine, state: ModelState, transfer_dtype: tf.DType, in_rounds: bool = False
+        self,
+        engine: Engine,
+        state: ModelState,
+        transfer_dtype: tf.DType,
+        in_rounds: bool = False,
+        keeping: Keeping = Keeping(),
     ) -> None:
         def pieces(nbytes: float) -> int:
             each = math.ceil(nbytes / engine.parameter_servers / _PIECE_BYTES)
@@ -218,7 +128,11 @@ class StoredModel:
         weight_bytes = sum(weight.nbytes for weight in state.weights)
         state_bytes = sum(array.nbytes for array in state.optimizer_state) / engine.workers
         self.transfer_dtype = transfer_dtype
-        self.packing = Packing([w.shape for w in state.weights], pieces(weight_bytes))
+        self._keeping = keeping
+        self.packing = WeightPacking(
+            [w.shape for w in state.weights], pieces(weight_bytes), keeping.trainable
+        )
+        self.trainable_pieces = self.packing.piece_counts[0]
         self.state_packing = StatePacking(
             [array.shape[1:] for array in state.optimizer_state], pieces(state_bytes)
         )
@@ -232,6 +146,9 @@ class StoredModel:
         self.sent_as = [transfer_dtype] * len(self.weights) + [
             tf.float32 if exact else transfer_dtype for exact in self.state_packing.exact
         ]
+        self.merge_state = {
+            name: self._kept(state.merge_state.get(name)) for name in keeping.copies
+        }
         self.snapshot = self._zeros_like_weights()
 
     @property
@@ -242,15 +159,20 @@ class StoredModel:
         """
         return self.transfer_dtype != tf.float32
 
+    @property
+    def keeps_pulled(self) -> bool:
+        """Whether a slot keeps the weights that its mini-epoch began with after the push."""
+        return self.sends_differences or self._keeping.pulled
+
     def new_slot(self) -> Slot:
         """Returns variables for one mini-epoch in flight.
 
-        They take one model copy on the parameter servers, two if differences are sent.
+        They take one model copy on the parameter servers, two if the initial weights are kept.
         """
         return Slot(
             self._zeros_like_weights(),
             _zeros_beside(self.optimizer_state, [v.shape[1:] for v in self.optimizer_state]),
-            self._zeros_like_weights() if self.sends_differences else [],
+            self._zeros_like_weights() if self.keeps_pulled else [],
             *_zeros_beside([self.commit], [()]),
         )
 
@@ -259,8 +181,17 @@ class StoredModel:
         rest = iter(variables)
         weights = list(islice(rest, len(self.weights)))
         optimizer_state = list(islice(rest, len(self.optimizer_state)))
-        pulled = list(islice(rest, len(weights) if self.sends_differences else 0))
+        pulled = list(islice(rest, len(weights) if self.keeps_pulled else 0))
         return Slot(weights, optimizer_state, pulled, *rest)
+
+    def _kept(self, values: Sequence[np.ndarray] | None) -> list[tf.Variable]:
+        """Returns variables beside the pieces of trainable weights, with these values or 0."""
+        beside = self.weights[: self.trainable_pieces]
+        kept = _zeros_beside(beside, [piece.shape for piece in beside])
+        if values is not None:
+            for variable, value in zip(kept, self.packing.part(0).pack_arrays(values), strict=True):
+                variable.assign(value)
+        return kept
 
     def _zeros_like_weights(self) -> list[tf.Variable]:
         return _zeros_beside(self.weights, [w.shape for w in self.weights])

@@ -1,4 +1,4 @@
-"""How many weights a model has, from its architecture alone."""
+"""How many weights a model has, from its architecture alone, and what a merge makes of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from dbsl_tf.models.resnet import ARCHITECTURES, BOTTLENECK_EXPANSION, ResNet
 from dbsl_tf.resolved import RunSettings
 
 _IMAGE_CHANNELS = 3
+# What the built-in outer optimisers keep, in copies of the weights; see `shared_model.outer`, which
+# needs TensorFlow.
+KEPT_COPIES = {"delta": 0, "delayed_nesterov": 2, "nesterov": 1, "slowmo": 1}
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,19 @@ def sent_numbers(settings: RunSettings) -> int:
     )
     kept = _state_numbers(settings.optimizer, trainable) if settings.keeps_optimizer_state else 0
     return trainable + others + kept
+
+
+def merge_factor(settings: RunSettings) -> float:
+    """Returns how long a merge takes relative to `merge.rule` average, by the arrays it goes over.
+
+    Those are the global weights and a worker's, and with an outer optimiser what it keeps and,
+    without rounds, what the mini-epoch began with. A rule of a user's own counts as average.
+    """
+    kept = KEPT_COPIES.get(settings.merge.rule)
+    if kept is None:
+        return 1.0
+    begun = 0 if settings.synchronization.in_rounds else 1
+    return (2 + begun + kept) / 2
 
 
 def _state_numbers(optimizer: OptimizerSection, trainable: int) -> int:

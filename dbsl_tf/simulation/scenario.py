@@ -15,7 +15,7 @@ from dbsl_tf.planning import DualBatchPlan, TimeModel, WorkerPlan
 from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
 from dbsl_tf.schedules.calendar import Calendar, Stretch
 from dbsl_tf.schedules.synchronization import Synchronization
-from dbsl_tf.simulation.model_size import sent_numbers
+from dbsl_tf.simulation.model_size import merge_factor, sent_numbers
 from dbsl_tf.simulation.simulated_calendar import simulated_calendar
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def scenario_of(settings: RunSettings, section: SimulateSection) -> tuple[Scenar
         worker_bandwidth=section.worker_bandwidth or math.inf,
         latency=section.latency,
         copy_seconds=section.copy_seconds_per_byte * stored,
-        merge_seconds=section.merge_seconds_per_byte * stored,
+        merge_seconds=section.merge_seconds_per_byte * stored * merge_factor(settings),
         commit_seconds=section.commit_seconds,
         randomness=_randomness(section),
     )

@@ -10,6 +10,7 @@ from itertools import product
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.keys import tagged
+from dbsl_tf.config.moved_keys import present_key
 from dbsl_tf.config.tags import SetBySweep
 
 _OPENING, _CLOSING = "[{(", "]})"
@@ -68,7 +69,7 @@ def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axi
     Raises:
         UserError: an axis has the wrong form, is given twice, or is a key that is set elsewhere.
     """
-    fixed = {override.partition("=")[0].strip() for override in overrides}
+    fixed = {present_key(override.partition("=")[0].strip()) for override in overrides}
     taken = tagged(SetBySweep)
     axes: dict[str, Axis] = {}
     for text in texts:
@@ -78,7 +79,7 @@ def parse_axes(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Axi
             raise UserError(f"--grid: {text!r} has no '='; write it as section.key=value,value")
         if key in taken:
             raise UserError(f"--grid: {key} is set by the sweep; {taken[key].instead}")
-        if key in axes or key in fixed:
+        if present_key(key) in {*map(present_key, axes), *fixed}:
             raise UserError(f"--grid: {key} is given twice; give all its values in one place")
         parts = tuple(part.strip() for part in _split(values))
         if "" in parts:

@@ -103,7 +103,7 @@ class TestImportHistory:
         events, config, summary = self.imported(save_pickled(path, compsac_content()))
         assert [event["batch"] for event in events[:8:2]] == [38, 38, 38, 500]
         assert [event["samples"] for event in events[4:8:2]] == [12083, 13750]
-        assert config["dual_batch"]["merge"] == "interpolate"
+        assert config["merge"]["rule"] == "interpolate"
         assert summary["planned_extra_time_ratio"] == 1.1
 
     def test_a_name_whose_large_workers_would_leave_no_samples(self):

@@ -49,7 +49,7 @@ def test_a_short_file_is_completed_with_defaults(short: Path) -> None:
     assert config.data.name == "digits"
     assert config.data.augment == ()
     assert config.time_model.a == 0.001
-    assert config.dual_batch.merge == "average"
+    assert config.merge.rule == "average"
     assert config.optimizer.base_batch is None
     assert epoch_samples(config.data) == 1437
 
@@ -66,14 +66,59 @@ def test_a_short_file_is_completed_with_defaults(short: Path) -> None:
 def test_merge_rules_by_name_and_by_the_name_of_their_paper(
     short: Path, name: str, rule: str
 ) -> None:
-    assert load_config(short, [f"dual_batch.merge={name}"]).dual_batch.merge == rule
-    in_file = _write(short.parent, SHORT + f"dual_batch: {{merge: {name}}}\n", "named.yaml")
-    assert load_config(in_file).dual_batch.merge == rule
+    for key in ("merge.rule", "dual_batch.merge"):
+        assert load_config(short, [f"{key}={name}"]).merge.rule == rule
+        section, option = key.split(".")
+        in_file = _write(short.parent, SHORT + f"{section}: {{{option}: {name}}}\n", "named.yaml")
+        assert load_config(in_file).merge.rule == rule
+        for override in ("merge.rule=delta", "dual_batch.merge=delta"):
+            assert load_config(in_file, [override]).merge.rule == "delta"
 
 
 def test_a_merge_rule_that_does_not_exist(short: Path) -> None:
     message = _refusal(short, "dual_batch.merge=paper")
-    assert "dual_batch.merge is 'paper'; give one of average, interpolate" in message
+    assert "merge.rule is 'paper'; give one of average, interpolate, delta" in message
+
+
+def test_a_merge_rule_under_its_older_key_and_the_present_one(short: Path) -> None:
+    older = SHORT + "dual_batch: {merge: journal}\n"
+    same = _write(short.parent, older + "merge: {rule: average}\n")
+    assert load_config(same).merge.rule == "average"
+    file = _write(short.parent, older + "merge: {rule: delta}\n")
+    assert _refusal(file) == (
+        f"{file}: merge.rule is 'delta' and dual_batch.merge, its older name, 'journal'; leave out "
+        "dual_batch.merge"
+    )
+
+
+def test_a_merge_rule_fits_the_synchronization(short: Path) -> None:
+    for rule, mode, accepted in (
+        ("delta", "asp", True),
+        ("delta", "bsp", True),
+        ("interpolate", "bsp", True),
+        ("delayed_nesterov", "ssp", True),
+        ("delayed_nesterov", "bsp", False),
+        ("nesterov", "bsp", True),
+        ("nesterov", "asp", False),
+        ("slowmo", "bsp", True),
+        ("slowmo", "ssp", False),
+    ):
+        overrides = [f"merge.rule={rule}", f"sync.mode={mode}"]
+        if accepted:
+            assert load_config(short, overrides).merge.rule == rule
+        else:
+            assert _refusal(short, *overrides).startswith(f"override: merge.rule is '{rule}'; it ")
+    message = _refusal(short, "merge.rule=delayed_nesterov", "sync.mode=ssp", "sync.staleness=0")
+    assert message.endswith("do not wait for one another: give nesterov, or sync.mode=asp")
+    message = _refusal(short, "merge.rule=slowmo")
+    assert message.endswith("all workers at once: give delayed_nesterov, or sync.mode=bsp")
+
+
+def test_what_a_merge_rule_has_no_use_for(short: Path) -> None:
+    message = _refusal(short, "merge.learning_rate=0.5")
+    assert "merge.learning_rate is 0.5; leave it out, as it is for delta, delayed" in message
+    message = _refusal(short, "merge.rule=delta", "merge.momentum=0.5")
+    assert "merge.momentum is 0.5; leave it out, as it is for delayed_nesterov" in message
 
 
 def test_a_folder_of_images_needs_no_images_to_be_configured(short: Path) -> None:
@@ -188,7 +233,7 @@ def test_the_fixed_keys_exist() -> None:
     names = """
         data.name data.dir data.train_samples data.augment model.name cluster.workers
         cluster.parameter_servers dual_batch.small_workers dual_batch.large_batch
-        dual_batch.extra_time_ratio dual_batch.rounding dual_batch.update_factor dual_batch.merge
+        dual_batch.extra_time_ratio dual_batch.rounding dual_batch.update_factor merge.rule
         time_model.a time_model.b time_model.overhead time_model.profile dual_batch.replan
         profile.max_batch profile.memory_budget profile.seconds optimizer.base_lr
         optimizer.base_batch optimizer.lr_scaling optimizer.momentum optimizer.weight_decay
@@ -276,7 +321,7 @@ def test_the_fixed_keys_exist() -> None:
         ("optimizer.base_ler=1", "optimizer.base_ler is not a key", "optimizer.base_lr?"),
         ("optimzer.momentum=1", "optimzer.momentum is not a key", "optimizer.momentum?"),
         ("small_workers=1", "small_workers is not a key", "dual_batch.small_workers?"),
-        ("dual_batch.zzz=1", "dual_batch.zzz is not a key", "merge"),
+        ("dual_batch.zzz=1", "dual_batch.zzz is not a key", "replan"),
         ("zzz=1", "zzz is not a key", "the sections are data"),
         ("epochs=1", "epochs is not a key", "did you mean schedule.epochs or simulate.epochs?"),
         ("network.name=x", "network.name is not a key", "; the sections are data"),

@@ -20,7 +20,8 @@ def give_one_worker_everything(engine, in_rounds, keep):
 
     from dbsl_tf.coordinator.closures import Assignments, mini_epoch_closure
     from dbsl_tf.shared_model.merge import average
-    from dbsl_tf.shared_model.shared_model import SharedModel, SlotPool
+    from dbsl_tf.shared_model.shared_model import SharedModel
+    from dbsl_tf.shared_model.slot_pool import SlotPool
     from dbsl_tf.shared_model.stored_model import ModelState
     from dbsl_tf.training.objective import Objective
     from dbsl_tf.training.optimizers import SGD

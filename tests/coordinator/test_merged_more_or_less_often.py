@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import tensorflow as tf
 
@@ -92,6 +94,13 @@ class MergedMoreOrLessOftenTest(tf.test.TestCase):
         self.assertEqual(written, [0, 4, 6])
         for expected, stored in zip(models[6], weights, strict=True):
             self.assertAllClose(expected, stored, atol=1e-6)
+
+    def test_the_last_merge_is_a_mean_whatever_the_rule(self):
+        local = resolved(CASE).schedule.at(3).plan.workers
+        for rule, mode in (("delayed_nesterov", "asp"), ("nesterov", "bsp")):
+            with self.subTest(rule):
+                records, models, _ = on_shared_cluster(train, replace(CASE, merge=rule, mode=mode))
+                self.check_averaged_once(commits_of(records), models, local)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dbsl_tf.config import load_config
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.resolved import ResolvedRun, settings_of
 from dbsl_tf.shared_model.configured import merge_rule
+from dbsl_tf.shared_model.merging import Merging
 from tests.support.isolation import on_shared_cluster
 from tests.support.schedules import constant_schedule
 from tests.support.softmax_regression import batches, logits_and_losses, train_by_hand
@@ -22,6 +23,7 @@ from tests.support.softmax_regression import batches, logits_and_losses, train_b
 MODEL = TimeModel(0.001, 0.004)
 MOMENTUM, DECAY, SAMPLES = 0.9, 0.01, 40
 RESOLUTION, LARGE_BATCH = 8, 8
+OUTER = ("delta", "delayed_nesterov")
 RATE = 0.5  # learning rate of the large worker, before it is halved after the first epoch
 
 
@@ -84,6 +86,7 @@ def resolved(case: Case) -> ResolvedRun:
             f"schedule.eval_every={case.epochs}",
             "schedule.milestones=[1]",
             "schedule.gamma=0.5",
+            f"merge.rule={case.merge}",
             "checkpoint.every=1",
             f"sync.mode={case.mode}",
             f"sync.staleness={'null' if case.staleness is None else case.staleness}",
@@ -125,14 +128,14 @@ def train(engine, case: Case):
             time.sleep(case.merge_seconds)
             return commit
 
-        def merge(self, slot, worker, update_factor):
+        def merge(self, *arguments):
             time.sleep(case.merge_seconds)
-            commit = super().merge(slot, worker, update_factor)
+            commit = super().merge(*arguments)
             self.note(1)
             return commit
 
-        def merge_round(self, slots, workers, update_factors):
-            commit = super().merge_round(slots, workers, update_factors)
+        def merge_round(self, slots, *arguments):
+            commit = super().merge_round(slots, *arguments)
             self.note(len(slots))
             return commit
 
@@ -198,8 +201,11 @@ def train(engine, case: Case):
 
     velocity = [np.zeros((2, *weight.shape), np.float32) for weight in initial]
     state = ModelState(0, initial, velocity if case.keep_momentum else [])
-    rounds = case.mode == "bsp" or resolved(case).settings.calendar.local_epochs > 0
-    shared = NotedModel(engine, state, merge_rule(case.merge), in_rounds=rounds)
+    settings = resolved(case).settings
+    in_rounds = settings.synchronization.in_rounds
+    merging = Merging(merge_rule(settings.merge, 2, in_rounds), in_rounds, trainable=len(initial))
+    rounds = in_rounds or settings.calendar.local_epochs > 0
+    shared = NotedModel(engine, state, merging, in_rounds=rounds)
     optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
     objective = Objective()
     evaluation = evaluation_closure(engine, shared.exchange, network, objective, test_dataset)
@@ -223,12 +229,34 @@ def train(engine, case: Case):
 
 
 def by_hand(rule: str, g, w, f):
-    """A global weight after a merge."""
+    """A global weight after a merge that depends on nothing else."""
     if rule == "average":
         return (g + f * w) / (1 + f)
     if rule == "interpolate":
         return ((2 - f) * g + f * w) / 2
     return g + np.clip(f * (w - g), -0.01, 0.01)
+
+
+class OuterByHand:
+    """The weights after merges by delta or delayed_nesterov, with two workers."""
+
+    def __init__(self, rule: str, count: int) -> None:
+        self.momentum = 0.5 if rule == "delayed_nesterov" else 0.0
+        self.m, self.sum = [0.0] * count, [0.0] * count
+        mean = np.mean([mine.update_factor for mine in plan().workers])
+        self.omega = [mine.update_factor / mean for mine in plan().workers]
+
+    def merge(self, commit, g, pulled, w):
+        decay = 0.5 if commit["commit"] == 3 else 1.0  # the first after epoch 1
+        changes = [self.omega[commit["worker"]] * (p - new) for p, new in zip(pulled, w)]
+        g = [old - change / 2 for old, change in zip(g, changes)]
+        self.sum = [before + change for before, change in zip(self.sum, changes)]
+        self.m = [decay * m for m in self.m]
+        if commit["commit"] % 2 == 0:
+            self.m = [self.momentum * m + change / 2 for m, change in zip(self.m, self.sum)]
+            g = [old - self.momentum * m for old, m in zip(g, self.m)]
+            self.sum = [0.0] * len(g)
+        return g
 
 
 def commits_of(records) -> list[dict]:
@@ -253,6 +281,7 @@ class TrainerTest(tf.test.TestCase):
         total = 2 * case.epochs
         self.assertEqual([c["commit"] for c in commits], list(range(1, total + 1)))
         g, velocities = [models[0]], [None, None]
+        outer = OuterByHand(case.merge, len(models[0])) if case.merge in OUTER else None
         for commit in commits:
             mine = plan().workers[commit["worker"]]
             self.assertEqual((commit["role"], commit["samples"]), (mine.role, mine.samples))
@@ -262,7 +291,10 @@ class TrainerTest(tf.test.TestCase):
                 pulled, worker_batches(mine), commit["learning_rate"], MOMENTUM, DECAY, before
             )
             f = mine.update_factor
-            g.append([by_hand(case.merge, old, new, f) for old, new in zip(g[-1], w)])
+            if outer is not None:
+                g.append(outer.merge(commit, g[-1], pulled, w))
+            else:
+                g.append([by_hand(case.merge, old, new, f) for old, new in zip(g[-1], w)])
             self.assertAllClose(commit["train_loss"], loss / mine.samples, rtol=1e-4)
             for expected, merged in zip(g[-1], models[commit["commit"]], strict=True):
                 self.assertAllClose(expected, merged, atol=1e-5)
@@ -311,6 +343,12 @@ class TrainerTest(tf.test.TestCase):
 
     def test_merge_by_a_rule_of_another_module(self):
         self.check_history(Case(merge="tests.support.own_merge_rules:clipped"))
+
+    def test_merge_by_what_a_worker_added(self):
+        self.check_history(Case(merge="delta"))
+
+    def test_merge_with_momentum_that_falls_with_the_learning_rate(self):
+        self.check_history(Case(merge="delayed_nesterov", epochs=5))
 
     def test_momentum_that_stays_with_the_worker(self):
         self.check_history(Case(keep_momentum=True, epochs=5))

@@ -9,7 +9,7 @@ import pytest
 
 from dbsl_tf.common.checksums import verified_line
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.reporting.comparison import Group
+from dbsl_tf.reporting.comparison import Group, group_runs
 from dbsl_tf.reporting.curves import group_curve, run_curves
 from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.reading import read_run, read_runs
@@ -47,9 +47,23 @@ def test_validation_beside_one_evaluation_on_the_test_set(tmp_path: Path) -> Non
 def test_a_merge_rule_under_the_name_of_its_paper(tmp_path: Path) -> None:
     directory = make_run(tmp_path / "run", "schedule.epochs=3")
     text = directory.configuration.read_text()
-    directory.configuration.write_text(text.replace("merge: average", "merge: journal"))
-    assert "merge: journal" in directory.configuration.read_text()
-    assert read_run(tmp_path / "run").config["dual_batch.merge"] == "average"
+    directory.configuration.write_text(text.replace("rule: average", "rule: journal"))
+    assert "rule: journal" in directory.configuration.read_text()
+    assert read_run(tmp_path / "run").config["merge.rule"] == "average"
+
+
+def test_a_merge_rule_under_its_older_key(tmp_path: Path) -> None:
+    now, before = (make_run(tmp_path / name, "schedule.epochs=3") for name in ("now", "before"))
+    text = before.configuration.read_text()
+    i = text.index("merge:\n")
+    section = text[i : text.index("\nsync:", i)]
+    text = text.replace(section, "").replace("dual_batch:\n", "dual_batch:\n  merge: journal\n")
+    before.configuration.write_text(text)
+    runs = [read_run(directory.path) for directory in (now, before)]
+    assert runs[1].config["merge.rule"] == "average"
+    assert "dual_batch.merge" not in runs[1].config
+    # They are repetitions of one another.
+    assert len(group_runs(runs)) == 1
 
 
 def test_an_interrupted_run_with_a_line_cut_short(tmp_path: Path) -> None:

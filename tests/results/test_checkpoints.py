@@ -29,12 +29,22 @@ def checkpoint(commit: int) -> Checkpoint:
             *(random.normal(size=(2, 3, 4)).astype(np.float32) for _ in range(24)),
         ],
         batches={24: (20, 100)},
+        merge_state={
+            name: [random.normal(size=(3, 4)).astype(np.float32) for _ in range(11)]
+            for name in ("sum", "momentum")
+        },
+        merge_rule="delayed_nesterov",
     )
 
 
 def check_equal(one: Checkpoint, other: Checkpoint) -> None:
     for name in ("commit", "clocks", "samples", "wall_seconds", "time_models", "batches"):
         assert getattr(one, name) == getattr(other, name)
+    assert one.merge_rule == other.merge_rule
+    assert list(one.merge_state) == list(other.merge_state)
+    for kept, other_kept in zip(one.merge_state.values(), other.merge_state.values()):
+        for mine, theirs in zip(kept, other_kept, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(one.optimizer_state, other.optimizer_state, strict=True):

@@ -25,7 +25,7 @@ def test_changes_are_named_by_key() -> None:
 
 
 def test_nothing_changed() -> None:
-    renamed = config("dual_batch.merge=compsac"), config("dual_batch.merge=interpolate")
+    renamed = config("dual_batch.merge=compsac"), config("merge.rule=interpolate")
     assert changes(*renamed) == []
     assert changes(config(), config("run.resume=must")) == []
     assert changes(config(), config("model.stem=cifar")) == []

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
 
-from dbsl_tf.shared_model.stored_model import Packing, StatePacking
+from dbsl_tf.shared_model.packing import Packing, StatePacking, WeightPacking
 
 SHAPES = st.lists(st.lists(st.integers(1, 4), max_size=3).map(tuple), min_size=1, max_size=6)
 
@@ -40,6 +40,22 @@ class PackingTest(tf.test.TestCase):
         packing = Packing([], 2)
         self.assertEqual((packing.pack([]), packing.unpack([])), ([], []))
         self.assertEqual((packing.pack_arrays([]), packing.unpack_arrays([])), ([], []))
+
+    @settings(max_examples=40)
+    @given(SHAPES, st.integers(0, 6), st.integers(1, 5))
+    def test_statistics_are_apart_where_they_are_told_apart(self, shapes, trainable, pieces):
+        trainable = min(trainable, len(shapes))
+        values = [np.full(shape, index < trainable, bool) for index, shape in enumerate(shapes)]
+        packing = WeightPacking(shapes, pieces, trainable)
+        arrays = packing.pack_arrays(values)
+        for index, array in enumerate(arrays):
+            self.assertAllEqual(array, np.full_like(array, index < packing.piece_counts[0]))
+        for value, back in zip(values, packing.unpack_arrays(arrays), strict=True):
+            self.assertAllEqual(value, back)
+        for size, array in zip(packing.part(0).piece_sizes, arrays[: packing.piece_counts[0]]):
+            self.assertEqual(size, array.size)
+        together = WeightPacking(shapes, pieces).pack_arrays(values)
+        self.assertEqual([array.size for array in together], Packing(shapes, pieces).piece_sizes)
 
     @settings(max_examples=40)
     @given(st.lists(st.sampled_from([(), (2,), (3, 2)]), max_size=6), st.sampled_from([(), (3,)]))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dbsl_tf.shared_model.outer import DelayedNesterov, Delta
 from tests.support.isolation import SHARED_WORKERS, on_cluster, on_shared_cluster, signal_own_worker
 
 ROUNDS, VARIABLES = 30, 12
@@ -24,8 +25,14 @@ def rounded(weight, transfer_type):
     return tf.cast(tf.cast(weight, transfer_type), tf.float32)
 
 
-def hammer(engine, killed_after, transfer_type):
+def count(g, w, f):
+    return g + f * w
+
+
+def hammer(engine, killed_after, transfer_type, rule=count):
     """Every worker pushes ones as fast as it can; the merge adds them up, which counts exactly.
+
+    With an outer optimiser it pushes one more than it began with.
 
     After so many commits as are in `killed_after`, the next worker is killed, from 1 on.
     """
@@ -38,7 +45,7 @@ def hammer(engine, killed_after, transfer_type):
     model = SharedModel(
         engine,
         ModelState(0, zeros, []),
-        lambda g, w, f: g + f * w,
+        rule,
         tf.as_dtype(transfer_type),
     )
 
@@ -48,7 +55,9 @@ def hammer(engine, killed_after, transfer_type):
         weights = pulled.weights
         stacked = tf.stack(weights)
         with tf.control_dependencies(weights):
-            pieces = model.exchange.pack(pulled, [tf.ones_like(w) for w in weights], [])
+            base = 0.0 if rule is count else 1.0
+            pushed = [tf.ones_like(w) + base * w for w in weights]
+            pieces = model.exchange.pack(pulled, pushed, [])
             pushed = model.exchange.push(slot, pieces, engine.worker_index(), ATTEMPT)
         with tf.control_dependencies([pushed]):
             return {
@@ -141,7 +150,8 @@ def push_after_being_given_up(engine, transfer_type):
     """
     import tensorflow as tf
 
-    from dbsl_tf.shared_model.shared_model import SharedModel, SlotPool
+    from dbsl_tf.shared_model.shared_model import SharedModel
+    from dbsl_tf.shared_model.slot_pool import SlotPool
     from dbsl_tf.shared_model.stored_model import ModelState
 
     state = ModelState(0, [np.zeros((40, 5), np.float32)], [])
@@ -246,18 +256,34 @@ class TransferTest(tf.test.TestCase):
                 self.assertAllEqual(merged, [0.0, 1.0, 2.0, 2.0])
 
 
+def counted(rule, workers, total) -> list[float]:
+    """The weights after every number of commits, each of which adds one to what it began with."""
+    g = [0.0]
+    momentum = added = 0.0
+    for commit in range(1, total + 1):
+        g.append(g[-1] + 1.0)
+        added += 1.0
+        if isinstance(rule, DelayedNesterov) and commit % workers == 0:
+            momentum = 0.5 * momentum + added / workers
+            g[-1] += rule.learning_rate * 0.5 * momentum
+            added = 0.0
+    return g
+
+
 class HammeredModelTest(tf.test.TestCase):
-    def check(self, hammered, workers):
+    def check(self, hammered, workers, rule=count):
         pulls, commits, snapshot_commit, weights, traces = hammered
         total = workers * ROUNDS
+        after = counted(rule, workers, total)
         self.assertEqual(sorted(commits), list(range(1, total + 1)))
         self.assertEqual(snapshot_commit, total)
         self.assertLen(weights, VARIABLES)
         for weight in weights:
-            self.assertAllEqual(weight, np.full_like(weight, total))
+            self.assertAllClose(weight, np.full_like(weight, after[-1]), rtol=1e-4)
         for pull in pulls:
-            self.assertEqual(pull["smallest"], pull["commit"])
-            self.assertEqual(pull["largest"], pull["commit"])
+            # A commit more or less would make a difference of one.
+            for found in (pull["smallest"], pull["largest"]):
+                self.assertAllClose(found, after[int(pull["commit"])], rtol=1e-4)
         self.assertEqual({pull["worker"] for pull in pulls}, set(range(workers)))
         self.assertEqual(traces, 1)
 
@@ -271,9 +297,10 @@ class HammeringTest(HammeredModelTest):
 
 @pytest.mark.cluster
 class LostWorkersTest(HammeredModelTest):
-    def check_with_kills(self, transfer_type):
+    def check_with_kills(self, transfer_type, rule=count):
         sizes = dict(workers=3, parameter_servers=2)
-        self.check(on_cluster(hammer, (20, 50), transfer_type, **sizes), workers=3)
+        hammered = on_cluster(hammer, (20, 50), transfer_type, rule, **sizes)
+        self.check(hammered, workers=3, rule=rule)
 
     @pytest.mark.slow
     def test_workers_killed_at_full_speed_cost_no_update_and_count_none_twice(self):
@@ -283,6 +310,15 @@ class LostWorkersTest(HammeredModelTest):
     def test_so_it_is_with_differences(self):
         # Whole numbers below 256 are exact in bfloat16.
         self.check_with_kills("bfloat16")
+
+    @pytest.mark.slow
+    def test_so_it_is_with_what_workers_add(self):
+        # A commit adds the third part of three times one.
+        self.check_with_kills("float32", Delta(3, learning_rate=3.0))
+
+    @pytest.mark.slow
+    def test_so_it_is_with_what_a_rule_keeps(self):
+        self.check_with_kills("float32", DelayedNesterov(3, learning_rate=3.0))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,21 @@ class TestFromConfig:
         assert given.model_bytes == 4_000_000
         assert given.merge_seconds == pytest.approx(2 * 4_000_000 * 1e-9)
 
+    def test_a_merge_takes_longer_the_more_it_goes_over(self):
+        def seconds(rule: str, mode: str = "asp") -> float:
+            return of(
+                "cifar100_compsac.yaml", f"merge.rule={rule}", f"sync.mode={mode}"
+            ).merge_seconds
+
+        mixed = seconds("average")
+        assert seconds("interpolate") == mixed
+        # g, w and p, over g and w; then m and A too.
+        assert seconds("delta") == pytest.approx(1.5 * mixed)
+        assert seconds("delayed_nesterov") == pytest.approx(2.5 * mixed)
+        # In rounds p is g.
+        assert seconds("delta", "bsp") == pytest.approx(mixed)
+        assert seconds("nesterov", "bsp") == pytest.approx(1.5 * mixed)
+
     def test_data_may_grow_with_the_cluster(self):
         few = of("cifar100_compsac.yaml", "simulate.samples_per_worker=12500")
         many = of(

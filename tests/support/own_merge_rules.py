@@ -24,3 +24,33 @@ def nothing(g, w, f):
 
 def by_value(g, w, f):
     return w if f < 1 else g
+
+
+class HeavyBall:
+    copies = ("velocity",)
+    synchronization = ("asynchronous", "rounds")
+
+    def __init__(self, workers, learning_rate=None, momentum=None):
+        self.rate, self.momentum = learning_rate or 1.0, momentum or 0.5
+
+    def step(self, weight, change, kept, moment):
+        velocity = self.momentum * kept["velocity"] + moment.share * change
+        return weight - self.rate * velocity, {"velocity": velocity}
+
+
+class Nothing:
+    pass
+
+
+class Forgetful(HeavyBall):
+    def step(self, weight, change, kept, moment):
+        return weight - change, {}
+
+
+class Shrinking(HeavyBall):
+    def step(self, weight, change, kept, moment):
+        return (weight - change)[:1], kept
+
+
+class InRounds(HeavyBall):
+    synchronization = ("rounds",)

@@ -27,6 +27,15 @@ class TestGrid:
         (point,) = points(parse_axes([]))
         assert (point.overrides, point.name) == ([], "configuration")
 
+    def test_a_key_is_not_given_under_its_older_name_too(self):
+        axes = ["merge.rule=average,delta", "dual_batch.merge=delta"]
+        for texts, overrides in ((axes, []), (axes[:1], axes[1:])):
+            with pytest.raises(UserError, match="is given twice; give all its values in one place"):
+                parse_axes(texts, overrides)
+        # Its folders are found again where a sweep goes on that was begun with it.
+        (axis,) = parse_axes(["dual_batch.merge=average,interpolate"])
+        assert points([axis])[0].name == "merge=average"
+
     def test_commas_in_brackets_and_quotes_part_nothing(self):
         (axis,) = parse_axes(["data.augment=[random_crop: {padding: 4}, random_flip],[],'a,b'"])
         assert axis.values == ("[random_crop: {padding: 4}, random_flip]", "[]", "'a,b'")
