@@ -110,7 +110,7 @@ def _compare(chosen: Chosen, runs: list[PlannedRun], console: Console) -> dict[s
 
     rows = rows_of(runs)
     comparisons = compare(chosen.grid, rows)
-    print_comparisons(comparisons, rows, console)
+    print_comparisons(comparisons, chosen.grid, rows, console)
     for name in chosen.grid.source_names:
         print_line(console, f"published: {published().sources[name]}")
     return as_json(comparisons, rows)

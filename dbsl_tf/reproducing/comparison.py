@@ -98,22 +98,21 @@ def compare(grid: Grid, rows: Sequence[Row]) -> list[Comparison]:
 
 
 def print_comparisons(
-    comparisons: Sequence[Comparison], rows: Sequence[Row], console: Console
+    comparisons: Sequence[Comparison], grid: Grid, rows: Sequence[Row], console: Console
 ) -> None:
     """Prints a table for each figure, and under it the verdict on the order of the rows."""
     for comparison in comparisons:
-        console.print(_table(comparison, rows))
-        for line in verdict_lines(comparison, rows):
+        console.print(_table(comparison, grid, rows))
+        for line in verdict_lines(comparison, grid):
             print_line(console, line)
         console.print()
 
 
-def _table(comparison: Comparison, rows: Sequence[Row]) -> Table:
+def _table(comparison: Comparison, grid: Grid, rows: Sequence[Row]) -> Table:
     figure = comparison.figure
     table = Table(title=f"{figure.name}: mean ± standard deviation over the seeds")
-    keys = max((row.point.values for row in rows), key=len)
-    for key, _ in keys:
-        table.add_column(key.rpartition(".")[2])
+    for heading in grid.headings:
+        table.add_column(heading)
     table.add_column("runs", justify="right")
     for heading in ("published", "against the first", "measured", "against the first"):
         table.add_column(heading, justify="right")
@@ -125,7 +124,7 @@ def _table(comparison: Comparison, rows: Sequence[Row]) -> Table:
         deviation = f" ± {figure.text(stdev(seeds))}" if len(seeds) > 1 else ""
         table.add_row(
             *values,
-            *[""] * (len(keys) - len(values)),
+            *[""] * (len(grid.headings) - len(values)),
             f"{len(row.summaries)}/{row.planned}",
             figure.text(value),
             figure.against(value, comparison.published[0]),
@@ -135,7 +134,7 @@ def _table(comparison: Comparison, rows: Sequence[Row]) -> Table:
     return table
 
 
-def verdict_lines(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+def verdict_lines(comparison: Comparison, grid: Grid) -> list[str]:
     """Returns the verdict in words: the conclusion, the counts, and the reversed pairs."""
     verdict, figure = comparison.verdict, comparison.figure
     name = figure.name.partition(" in ")[0]
@@ -154,14 +153,14 @@ def verdict_lines(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
         lines[-1] += f" (standard deviation of a run: {figure.text(verdict.deviation)})"
     reversed_pairs = verdict.of("reversed")
     for pair in reversed_pairs[:_MOST_REVERSED]:
-        lines.append(f"  reversed: {_names(pair, rows)}, {_differences(pair, figure)}")
+        lines.append(f"  reversed: {_names(pair, grid)}, {_differences(pair, figure)}")
     if len(reversed_pairs) > _MOST_REVERSED:
         lines.append(f"  and {len(reversed_pairs) - _MOST_REVERSED} more")
     return lines
 
 
-def _names(pair: Pair, rows: Sequence[Row]) -> str:
-    return f"{rows[pair.second].point.name} against {rows[pair.first].point.name}"
+def _names(pair: Pair, grid: Grid) -> str:
+    return f"{grid.label(pair.second)} against {grid.label(pair.first)}"
 
 
 def _differences(pair: Pair, figure: Figure) -> str:

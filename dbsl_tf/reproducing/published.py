@@ -49,6 +49,7 @@ class Grid(_Part):
         set: overrides of it.
         source: a name in the file's sources, for rows that have none of their own.
         keys: what differs between the rows.
+        headings: a short name for each key.
         rows: in the published order.
         table: the number by which it can be called too, such as table5; None: none.
         small: further overrides for the small scale; None: there is no such scale.
@@ -59,6 +60,7 @@ class Grid(_Part):
     set: tuple[str, ...]
     source: str
     keys: tuple[str, ...]
+    headings: tuple[str, ...]
     rows: tuple[PublishedRow, ...]
     table: str | None = None
     small: tuple[str, ...] | None = None
@@ -67,6 +69,12 @@ class Grid(_Part):
     def points(self) -> list[Point]:
         """The rows as points of a sweep, in order."""
         return [Point(tuple(zip(self.keys, row.at, strict=False))) for row in self.rows]
+
+    def label(self, index: int) -> str:
+        """Returns what a row is called for people, such as n_S=1 k=1.05."""
+        return " ".join(
+            f"{name}={value}" for name, value in zip(self.headings, self.rows[index].at)
+        )
 
     @property
     def source_names(self) -> list[str]:

@@ -23,6 +23,7 @@ GRID = Grid(
     set=(),
     source="somewhere",
     keys=("dual_batch.small_workers", "dual_batch.extra_time_ratio"),
+    headings=("n_S", "k"),
     rows=(
         PublishedRow(at=(0,), accuracy=60.0, loss=2.0, seconds=100.0),
         PublishedRow(at=(1, 1.05), accuracy=62.5, loss=1.5, seconds=90.0),
@@ -46,8 +47,8 @@ ROWS = [row(0, [0.50, 0.51]), row(1, [0.55, 0.56], 40.0), row(2, [0.40, 0.41], 6
 
 
 def printed(rows: list[Row]) -> list[str]:
-    console = Console(file=io.StringIO(), width=100)
-    print_comparisons(compare(GRID, rows), rows, console)
+    console = Console(file=io.StringIO(), width=80)
+    print_comparisons(compare(GRID, rows), GRID, rows, console)
     return console.file.getvalue().splitlines()
 
 
@@ -82,15 +83,17 @@ class TestPrinted:
         (line,) = [cells(line) for line in printed(ROWS) if "60.00" in line]
         assert line[:3] == ["0", "", "2/2"]
 
+    def test_it_fits_into_eighty_columns(self):
+        assert not any("…" in line for line in printed(ROWS))
+
     def test_the_verdict_names_what_is_reversed(self):
         comparison = compare(GRID, ROWS)[0]
-        assert verdict_lines(comparison, ROWS) == [
+        assert verdict_lines(comparison, GRID) == [
             "accuracy: the published order in part",
             "  rank correlation over 3 rows: +0.33",
             "  of 3 pairs of rows: 2 in the published order, 1 reversed, 0 not told apart "
             "(standard deviation of a run: 0.71)",
-            "  reversed: small_workers=2,extra_time_ratio=1.05 against small_workers=0, "
-            "published +1.00, measured -10.00",
+            "  reversed: n_S=2 k=1.05 against n_S=0, published +1.00, measured -10.00",
         ]
 
     def test_of_many_reversed_pairs_the_first_are_named(self):
@@ -100,13 +103,13 @@ class TestPrinted:
             Row(point, 2, tuple({"test_accuracy": -n + d} for d in (0, 0.01)))
             for n, point in enumerate(grid.points)
         ]
-        lines = verdict_lines(compare(grid, measured)[0], measured)
+        lines = verdict_lines(compare(grid, measured)[0], grid)
         assert len([line for line in lines if line.startswith("  reversed: ")]) == 5
         assert lines[-1] == "  and 10 more"
 
     def test_nothing_is_said_of_what_is_not_there(self):
         nothing = [row(index, []) for index in range(3)]
-        assert verdict_lines(compare(GRID, nothing)[0], nothing) == [
+        assert verdict_lines(compare(GRID, nothing)[0], GRID) == [
             "accuracy: nothing to compare yet"
         ]
 

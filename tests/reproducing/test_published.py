@@ -75,6 +75,7 @@ class TestGrids:
         for name, grid in published().grids.items():
             with subtests.test(name):
                 assert (packaged_configs() / grid.config).is_file()
+                assert len(grid.headings) == len(grid.keys)
                 assert len({row.at for row in grid.rows}) == len(grid.rows)
                 assert all(0 < len(row.at) <= len(grid.keys) for row in grid.rows)
 
