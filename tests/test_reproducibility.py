@@ -10,9 +10,13 @@ import pytest
 import tensorflow as tf
 
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.results.stored_run import StoredRun
 from tests.support.tiny_runs import TinyRunCase
 
-BSP = ("sync.mode=bsp", "optimizer.state=keep", "schedule.epochs=4")
+BSP = (
+    *("sync.mode=bsp", "optimizer.state=keep", "schedule.epochs=4"),
+    *("evaluation.average=ema", "evaluation.average_epochs=1.5", "evaluation.batch_norm_batches=4"),
+)
 
 
 @pytest.mark.cluster
@@ -31,6 +35,12 @@ class ReproducibilityTest(TinyRunCase):
         self.assertEqual((status, errors), (0, ""))
         return Checkpoints(Path(self.run / "checkpoints"), keep=3).latest(print)
 
+    def evaluated(self) -> list[np.ndarray]:
+        stored = StoredRun.read(self.run)
+        found = stored.evaluated(stored.checkpoint())
+        self.assertIn("batch-norm statistics from 4 training batches", found.words)
+        return found.weights
+
     def check_alike(self, one: Checkpoint, other: Checkpoint) -> None:
         self.assertEqual((one.commit, one.clocks), (8, (4, 4)))
         self.assertEqual((other.commit, other.samples), (8, one.samples))
@@ -38,10 +48,15 @@ class ReproducibilityTest(TinyRunCase):
             self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
         for ours, theirs in zip(one.optimizer_state, other.optimizer_state, strict=True):
             self.assertAllClose(ours, theirs, rtol=1e-3, atol=1e-5)
+        for ours, theirs in zip(one.average, other.average, strict=True):
+            self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
 
     def test_same_seed_same_weights_also_after_an_interruption(self):
         first = self.train("first")
+        evaluated = self.evaluated()
         self.check_alike(first, self.train("interrupted", interrupt=True))
+        for ours, theirs in zip(evaluated, self.evaluated(), strict=True):
+            self.assertAllClose(ours, theirs, rtol=1e-3, atol=1e-4)
         self.assertGreater(np.abs(first.optimizer_state[0]).max(), 1e-4)
 
 

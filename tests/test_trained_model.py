@@ -101,6 +101,17 @@ class TrainedModelTest(TinyRunCase):
         self.check(RECORDS, self.folder / "data" / "digits-bin" / "test.bin")
 
     @pytest.mark.slow
+    def test_averaged_weights_with_estimated_statistics(self):
+        average = ("evaluation.average=last", "evaluation.average_epochs=1")
+        self.train(f"data.dir={self.folder / 'data'}", *average, "evaluation.batch_norm_batches=5")
+        (reported,) = self.events("evaluation")
+        self.assertEqual(
+            reported["weights"],
+            "mean over the last 1 epoch, batch-norm statistics from 5 training batches",
+        )
+        self.check(RECORDS, self.folder / "data" / "digits-bin" / "test.bin")
+
+    @pytest.mark.slow
     def test_cifar_that_is_resized(self):
         spec = dataset_spec("cifar10")
         folder = self.folder / "data" / spec.folder

@@ -17,9 +17,10 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.printing import print_line, tell
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dbsl_tf.data.training_data import TrainingData
     from dbsl_tf.evaluation.scores import ClassScores, Scores
-    from dbsl_tf.results.checkpoints import Checkpoint
     from dbsl_tf.results.run_directory import RunDirectory
     from dbsl_tf.results.stored_run import StoredRun
 
@@ -40,13 +41,20 @@ def main(arguments: Sequence[str]) -> int:
             f"{options.run} is trained on {data.name}, which has no classes: there is no confusion "
             "to write or draw; leave out --csv and --plot"
         )
-    scores = _evaluate(stored, checkpoint, data)
-    content = {"run": str(options.run), "commit": checkpoint.commit, **scores.as_dict()}
+    evaluated = stored.evaluated(checkpoint)
+    scores = _evaluate(stored, evaluated.weights, data)
+    content = {
+        "run": str(options.run),
+        "commit": checkpoint.commit,
+        "weights": evaluated.words,
+        **scores.as_dict(),
+    }
     if options.json != "-":
         from dbsl_tf.evaluation.report import print_scores
 
         console = Terminal()
-        print_line(console, f"{options.run} after {checkpoint.commit} commits")
+        after = f"{options.run} after {checkpoint.commit} commits"
+        print_line(console, after + evaluated.remark)
         print_scores(scores, console)
     _write(options, content, scores)
     _keep(stored.directory, options, content)
@@ -107,7 +115,7 @@ def _data(stored: StoredRun, directory: Path | None) -> TrainingData:
 
 
 def _evaluate(
-    stored: StoredRun, checkpoint: Checkpoint, data: TrainingData
+    stored: StoredRun, weights: Sequence[np.ndarray], data: TrainingData
 ) -> ClassScores | Scores:
     from dbsl_tf.common.progress import LateProgress
     from dbsl_tf.common.quiet import import_tensorflow_quietly
@@ -122,7 +130,7 @@ def _evaluate(
     with LateProgress("images") as progress, naming_changed_images(data):
         done = progress.of("evaluating", data.test_samples)
         settings = settings_of(stored.config, data.train_samples)
-        return evaluate_on_test_set(settings, data, checkpoint.weights, done)
+        return evaluate_on_test_set(settings, data, weights, done)
 
 
 def _keep(directory: RunDirectory, options: argparse.Namespace, content: dict[str, Any]) -> None:

@@ -102,14 +102,14 @@ def _network(stored: StoredRun, checkpoint: Checkpoint) -> TrainedNetwork | OwnN
     from dbsl_tf.config.registries import MODELS
     from dbsl_tf.exporting.network import OwnNetwork, TrainedNetwork
 
-    config = stored.config
+    config, weights = stored.config, stored.evaluated(checkpoint).weights
     if MODELS.is_builtin(config.model.name):
         return TrainedNetwork(
             name=config.model.name,
             stem=config.stem,
             classes=stored.facts["classes"],
             dropout=config.model.dropout,
-            weights=checkpoint.weights,
+            weights=weights,
             mean=stored.facts.get("mean"),
             standard_deviation=stored.facts.get("standard_deviation"),
         )
@@ -117,7 +117,7 @@ def _network(stored: StoredRun, checkpoint: Checkpoint) -> TrainedNetwork | OwnN
     from dbsl_tf.resolved import settings_of
 
     data = training_data(config.data, stored.directory.arrays)
-    return OwnNetwork(settings_of(config, data.train_samples), data, checkpoint.weights)
+    return OwnNetwork(settings_of(config, data.train_samples), data, weights)
 
 
 def _export_history(options: argparse.Namespace, output: Path) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from dbsl_tf.config.catalogue import IMAGE_FOLDER
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection, SyncSection
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.evaluation_section import EvaluationSection
 from dbsl_tf.config.merge_section import MergeSection, check_merge
 from dbsl_tf.config.names import Precision, PrecisionSetting, Stem
 from dbsl_tf.config.progressive_section import ProgressiveSection, check_progressive
@@ -48,6 +49,9 @@ class Config(Section):
     training: Annotated[TrainingSection, Effect.RESULT] = Field(default_factory=TrainingSection)
     optimizer: Annotated[OptimizerSection, Effect.RESULT] = Field(default_factory=OptimizerSection)
     schedule: Annotated[ScheduleSection, Effect.RESULT]
+    evaluation: Annotated[EvaluationSection, Effect.RESULT] = Field(
+        default_factory=EvaluationSection
+    )
     checkpoint: Annotated[CheckpointSection, Effect.CONDUCT] = Field(
         default_factory=CheckpointSection
     )

@@ -97,6 +97,7 @@ class Checkpointer:
         state = self._shared_model.state()
         if state.commit == self._saved:
             return None
+        averaging = self._shared_model.averaging
         return Checkpoint(
             commit=state.commit,
             clocks=tuple(progress.clocks),
@@ -113,6 +114,8 @@ class Checkpointer:
             optimizer_state=state.optimizer_state,
             merge_state=state.merge_state,
             merge_rule=self._merge_rule,
+            average=state.average,
+            averaging=averaging.begun if averaging else None,
             batches={resolution: tuple(sizes) for resolution, sizes in progress.batches.items()},
         )
 

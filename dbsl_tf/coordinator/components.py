@@ -12,8 +12,9 @@ from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.copies_of_images import give_lists
+from dbsl_tf.coordinator.estimated_statistics import build_estimator
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
-from dbsl_tf.coordinator.initial_state import initial_state
+from dbsl_tf.coordinator.initial_state import averaging_of, initial_state
 from dbsl_tf.coordinator.noise_meter import NoiseMeter, noise_closure
 from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
@@ -128,6 +129,7 @@ def build_components(
         merging,
         tf.as_dtype(settings.cluster.transfer_dtype),
         settings.synchronization.in_rounds or settings.calendar.local_epochs > 0,
+        averaging_of(settings, checkpoint),
     )
     exchange = shared_model.exchange
     closures = {
@@ -155,7 +157,12 @@ def build_components(
         objective=objective,
         mini_epochs={part.resolution: closures[part.dropout] for part in parts},
         evaluator=Evaluator(
-            engine, shared_model, objective, splits, settings.cluster.worker_timeout
+            engine,
+            shared_model,
+            objective,
+            splits,
+            settings.cluster.worker_timeout,
+            build_estimator(settings, data, engine, shared_model, networks, threads),
         ),
         batches={
             part.resolution: WorkerBatches(

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.patience import UsualTimes
+from dbsl_tf.coordinator.estimated_statistics import StatisticsEstimator
 from dbsl_tf.coordinator.noise_meter import Measurement
+from dbsl_tf.coordinator.shared_work import SharedWork
 from dbsl_tf.engine.background import Background
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
+from dbsl_tf.results.evaluated_weights import Statistics, weights_in_words
 from dbsl_tf.results.records import TEST, VALIDATION, EvaluationRecord, Split
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.shared_model.shared_model import SharedModel
@@ -45,8 +47,8 @@ class Evaluator:
         shared_model: whose weights are evaluated.
         objective: of the closures.
         splits: the test set and, if samples are held out of the training set, those.
-        worker_timeout: seconds that a share may take before another worker gets it too; None:
-            judged by what is usual, see `UsualTimes`.
+        worker_timeout: see `SharedWork`.
+        estimator: of the statistics of batch normalisation; None: those in the weights are used.
     """
 
     def __init__(
@@ -56,24 +58,27 @@ class Evaluator:
         objective: Objective,
         splits: Mapping[Split, EvaluatedSplit],
         worker_timeout: float | None = None,
+        estimator: StatisticsEstimator | None = None,
     ) -> None:
-        self._engine = engine
         self._shared_model = shared_model
         self._objective = objective
         self._splits = splits
         self._watched: Split = VALIDATION if VALIDATION in splits else TEST
-        self._times = {
-            (split, resolution): UsualTimes(engine.limits, worker_timeout)
+        self._work = {
+            (split, resolution): SharedWork(engine, closure, evaluated.samples, worker_timeout)
             for split, evaluated in splits.items()
-            for resolution in evaluated.closures
+            for resolution, closure in evaluated.closures.items()
         }
+        self._estimator = estimator
+        # Resolution and values of the estimated statistics in the snapshot.
+        self._estimated: tuple[int, dict[int, np.ndarray]] | None = None
 
     def warm_up(self) -> None:
         """Makes every worker load the closures; nothing is evaluated."""
-        nothing = (np.int64(0), np.int64(0))
-        for evaluated in self._splits.values():
-            for closure in evaluated.closures.values():
-                self._engine.call_each(closure, [nothing] * self._engine.workers)
+        for work in self._work.values():
+            work.load()
+        if self._estimator:
+            self._estimator.warm_up()
 
     @property
     def highest(self) -> int:
@@ -95,6 +100,7 @@ class Evaluator:
 
     def snapshot(self) -> int:
         """Copies the weights for `evaluate` to use; returns the number of their commit."""
+        self._estimated = None
         return self._shared_model.take_snapshot()
 
     def evaluate(
@@ -111,21 +117,14 @@ class Evaluator:
         Raises:
             ParameterServerLost: a parameter server was lost.
         """
-        evaluated = self._splits[split]
-        closure = evaluated.closures[resolution]
+        expected = self._splits[split].samples
         started, began = time.time(), time.monotonic()
-        bounds = np.linspace(0, evaluated.samples, self._engine.workers + 1).astype(np.int64)
-        shares = [share for share in zip(bounds[:-1], bounds[1:]) if share[0] < share[1]]
-        times = self._times[split, resolution]
-        workers = self._engine.workers
-        sums = self._engine.call_each(closure, shares, times.patience([1.0] * workers))
+        self._estimate(resolution)
+        sums = self._work[split, resolution].do()
         seconds = time.monotonic() - began
-        # No share took longer, whoever evaluated it.
-        for worker in range(workers):
-            times.observe(worker, seconds, expected=1.0)
         samples = sum(int(part.samples) for part in sums)
-        if samples != evaluated.samples:
-            raise RuntimeError(f"evaluated {samples} samples of {evaluated.samples}")
+        if samples != expected:
+            raise RuntimeError(f"evaluated {samples} samples of {expected}")
         measured = self._objective.measured(sums)
         return EvaluationRecord(
             started=started,
@@ -138,6 +137,34 @@ class Evaluator:
             samples=samples,
             seconds=seconds,
             split=split,
+            weights=self._in_words(commit),
+        )
+
+    def statistics(self, commit: int) -> Statistics | None:
+        """Returns those estimated for the snapshot at the highest resolution; None: none were."""
+        if self._estimator is None or self._estimated is None:
+            return None
+        resolution, values = self._estimated
+        if resolution != self.highest:
+            return None
+        return Statistics(self._average_of(commit), self._estimator.batches, values)
+
+    def _estimate(self, resolution: int) -> None:
+        """Has the snapshot the statistics of a resolution, if any are estimated."""
+        known = self._estimated is not None and self._estimated[0] == resolution
+        if self._estimator and not known:
+            self._estimated = resolution, self._estimator.estimate(resolution)
+
+    def _average_of(self, commit: int) -> str:
+        averaging = self._shared_model.averaging
+        return averaging.rule if averaging and averaging.has_begun(commit) else "none"
+
+    def _in_words(self, commit: int) -> str:
+        averaging, estimator = self._shared_model.averaging, self._estimator
+        return weights_in_words(
+            self._average_of(commit),
+            averaging.epochs if averaging else 0.0,
+            estimator.batches if estimator else 0,
         )
 
 
@@ -148,6 +175,8 @@ class Evaluations:
         evaluator: of a snapshot of the weights.
         calendar: knows the epoch of a commit.
         report: called with each record.
+        keep: called with a commit and the statistics estimated for its weights, before the record
+            of the evaluation that needed them.
         fail: called with the error if one fails.
     """
 
@@ -156,11 +185,13 @@ class Evaluations:
         evaluator: Evaluator,
         calendar: Calendar,
         report: Callable[[EvaluationRecord], None],
+        keep: Callable[[int, Statistics], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._evaluator = evaluator
         self._calendar = calendar
         self._report = report
+        self._keep = keep
         self._background = Background(fail)
 
     @property
@@ -202,6 +233,9 @@ class Evaluations:
                 raise diverged(
                     f"the weights of commit {commit} give {split}_loss={record.test_loss}"
                 )
+            statistics = self._evaluator.statistics(commit)
+            if statistics is not None:
+                self._keep(commit, statistics)
             self._report(record)
 
 

@@ -12,6 +12,7 @@ from dbsl_tf.common.printing import tell
 from dbsl_tf.models import check_weights_fit
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
+from dbsl_tf.schedules.averaging import Averaging, averaging_from
 from dbsl_tf.shared_model.merging import Merging
 from dbsl_tf.shared_model.stored_model import ModelState
 from dbsl_tf.training.network import Network
@@ -50,7 +51,24 @@ def initial_state(
     if not checkpoint:
         return ModelState(0, list(weights), optimizer_state)
     kept = _resumed_merge_state(settings.merge.rule, merging, weights, checkpoint)
-    return ModelState(checkpoint.commit, list(weights), optimizer_state, kept)
+    averaging = averaging_of(settings, checkpoint)
+    goes_on = averaging is not None and averaging.has_begun(checkpoint.commit)
+    average = checkpoint.average if goes_on else []
+    return ModelState(checkpoint.commit, list(weights), optimizer_state, kept, average)
+
+
+def averaging_of(settings: RunSettings, checkpoint: Checkpoint | None) -> Averaging | None:
+    """Returns how a run averages its weights for evaluation; None: it does not.
+
+    Args:
+        settings: of the run.
+        checkpoint: where to resume; None: at the beginning.
+    """
+    section = settings.evaluation
+    if section.average == "none":
+        return None
+    commit, begun = (checkpoint.commit, checkpoint.averaging) if checkpoint else (0, None)
+    return averaging_from(section.average, section.average_epochs, settings.calendar, commit, begun)
 
 
 def _resumed_merge_state(

@@ -67,7 +67,11 @@ class Trainer:
         self._shutdown = Shutdown()
         self._stalls = StallWatch(engine, engine.limits.patience)
         self._evaluations = Evaluations(
-            components.evaluator, calendar, self._records.evaluated, self._shutdown.fail
+            components.evaluator,
+            calendar,
+            self._records.evaluated,
+            checkpoints.statistics.save,
+            self._shutdown.fail,
         )
         self._checkpointer = Checkpointer(
             checkpoints,

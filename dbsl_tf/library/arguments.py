@@ -87,6 +87,9 @@ def check_arguments(given: Mapping[str, Any]) -> None:
             "file, or the directory of a run that has ended"
         )
     _check_cluster(given["cluster"])
+    evaluation = given["evaluation"]
+    if evaluation is not None and not isinstance(evaluation, Mapping):
+        raise _wrong("evaluation", evaluation, 'give a dict, such as {"average": "ema"}')
 
 
 def learning_rates(optimizer: Any, calendar: Calendar) -> tuple[float, ...]:

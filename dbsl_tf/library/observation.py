@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from dbsl_tf.config.evaluation_section import EvaluationSection
 from dbsl_tf.library.epochs import Epochs
 from dbsl_tf.library.observed_model import ObservedModel, ObservedOptimizer
 from dbsl_tf.library.run_callback import RunCallback
 from dbsl_tf.library.training_process import TrainingProcess
 from dbsl_tf.results.checkpoints import Checkpoints
+from dbsl_tf.results.evaluated_weights import evaluated_weights
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_objects import read_history
 from dbsl_tf.schedules.calendar import Calendar
@@ -31,12 +33,14 @@ class Expected:
         calendar: of the whole run.
         learning_rates: of the schedule at the beginning of each epoch.
         validation: whether samples are held out for it.
+        evaluation: which weights are evaluated.
     """
 
     directory: RunDirectory
     calendar: Calendar
     learning_rates: Sequence[float]
     validation: bool = False
+    evaluation: EvaluationSection = EvaluationSection()
 
 
 class Observation:
@@ -148,10 +152,12 @@ class Observation:
                     weights = [arrays[name] for name in arrays.files]
             else:
                 # The training has ended, or the run has just lost a server.
-                checkpoint = Checkpoints(self._expected.directory.checkpoints, keep=1).latest(print)
+                checkpoints = Checkpoints(self._expected.directory.checkpoints, keep=1)
+                checkpoint = checkpoints.latest(print)
                 if checkpoint is None:
                     return
-                weights = checkpoint.weights
+                evaluation = self._expected.evaluation
+                weights = evaluated_weights(checkpoint, evaluation, checkpoints.statistics).weights
         finally:
             path.unlink(missing_ok=True)
         self._network.assign(weights)

@@ -52,7 +52,7 @@ class Run:
         history: what Keras's `History.history` is: for each quantity its values, one an epoch.
             Where samples are held out for validation, those with `test_` before their names are of
             the test set at the end of the run: one value each.
-        model: the Keras model with the trained weights.
+        model: the Keras model with the trained weights, those that were evaluated last.
     """
 
     directory: Path
@@ -94,6 +94,9 @@ class Trainer:
             {"parameter_servers": 2}; None: its defaults.
         validation_samples: how many training samples to hold out; the run is then evaluated on
             them, and on the test set at its end only. 0: it is evaluated on the test set.
+        evaluation: what the section `evaluation` of a configuration holds, such as
+            {"average": "ema", "batch_norm_batches": 100}: which weights are evaluated and given
+            back; None: the global weights.
 
     Raises:
         UserError: a value cannot be used; the message says which, and what can.
@@ -122,6 +125,7 @@ class Trainer:
     seed: int = 0
     cluster: Mapping[str, Any] | None = None
     validation_samples: int = 0
+    evaluation: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         _import_keras_core()
@@ -256,6 +260,7 @@ class Trainer:
                 rates[calendar.first_number(epoch)] for epoch in range(1, calendar.epochs + 1)
             ],
             validation=config.data.validation_samples > 0,
+            evaluation=config.evaluation,
         )
         return Observation(expected, built.model, network, self.callbacks)
 
@@ -284,6 +289,8 @@ class Trainer:
         policy = keras.config.dtype_policy().name
         if policy.startswith("mixed_"):
             content["compute"] = {"precision": policy}
+        if self.evaluation is not None:
+            content["evaluation"] = dict(self.evaluation)
         if self.initial_weights is not None:
             content["model"]["weights"] = str(self.initial_weights)
         return {section: plain(values) for section, values in content.items()}

@@ -12,6 +12,7 @@ from dbsl_tf.reporting.comparison import value_text
 from dbsl_tf.reporting.parts import Part, Table
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.wording import percent
+from dbsl_tf.results.records import GLOBAL_WEIGHTS
 
 # What data.json has for every class.
 _BY_CLASS = ("class_names", "class_counts")
@@ -94,7 +95,10 @@ def accuracy_table(run: RecordedRun) -> Table | None:
     lowest = f", the {len(shown)} lowest of {len(known)}" if len(shown) < len(known) else ""
     data = run.by_class.get("data")
     where = f"on {data}" if data else "on the test set"
-    caption = f"Accuracy of each class {where} after commit {run.by_class.get('commit')}{lowest}"
+    weights = run.by_class.get("weights", GLOBAL_WEIGHTS)
+    which = "" if weights == GLOBAL_WEIGHTS else f" ({weights})"
+    commit = run.by_class.get("commit")
+    caption = f"Accuracy of each class {where} after commit {commit}{which}{lowest}"
     rows = [(c.get("name"), c.get("samples"), percent(c["accuracy"])) for c in shown]
     return Table(caption, ("class", "images", "accuracy"), rows) if shown else None
 

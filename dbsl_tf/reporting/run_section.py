@@ -28,6 +28,7 @@ from dbsl_tf.reporting.parts import FigurePart, Part, Table, figure_part, progre
 from dbsl_tf.reporting.recorded_run import Evaluation, RecordedRun
 from dbsl_tf.reporting.run_tables import event_table, happened_part, plan_parts
 from dbsl_tf.reporting.wording import merge_in_words, number, percent, seconds
+from dbsl_tf.results.records import GLOBAL_WEIGHTS
 
 _OPTIMISTIC = "; picked on the test set itself and therefore optimistic"
 _PICKED = "; picked on the samples held out"
@@ -184,6 +185,7 @@ def _summary(run: RecordedRun) -> Table:
         ("status", run.status),
         ("merge", merge_in_words(run.config)),
         *_results(run, found),
+        *_weights(found),
         ("time, evaluations included", seconds(found.wall_seconds)),
         ("images/s", number(found.images_per_second, 0)),
         ("extra time ratio k, planned", number(found.planned_ratio)),
@@ -193,6 +195,14 @@ def _summary(run: RecordedRun) -> Table:
         ("staleness, mean", number(found.mean_staleness, 2)),
     ]
     return Table("In short", (), rows, texts=2)
+
+
+def _weights(found: Measures) -> list[tuple[str, str | None]]:
+    """Returns which weights were evaluated, if they were not the global ones."""
+    last = found.last or found.last_validation
+    if last is None or last.weights == GLOBAL_WEIGHTS:
+        return []
+    return [("evaluated weights", last.weights)]
 
 
 def _results(run: RecordedRun, found: Measures) -> list[tuple[str, str | None]]:

@@ -124,6 +124,7 @@ def settings_of(config: Config, samples: int | None = None) -> RunSettings:
         cluster=config.cluster,
         dual_batch=config.dual_batch,
         merge=config.merge,
+        evaluation=config.evaluation,
         profile=config.profile,
         time_source=TimeSource(config.time_model.profile, _given_times(config, resolutions)),
         samples=epoch_samples(config.data) if samples is None else samples,

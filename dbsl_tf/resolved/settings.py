@@ -11,6 +11,7 @@ from typing import Any
 
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection
 from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.evaluation_section import EvaluationSection
 from dbsl_tf.config.merge_section import MergeSection
 from dbsl_tf.config.names import PrecisionSetting, Stem
 from dbsl_tf.config.time_sections import ProfileSection
@@ -80,6 +81,7 @@ class RunSettings:
         cluster: its size, and how long to wait for it.
         dual_batch: how workers are split.
         merge: how updates are merged.
+        evaluation: which weights are evaluated.
         profile: how the hardware is measured.
         time_source: where time models come from.
         samples: in an epoch, d.
@@ -104,6 +106,7 @@ class RunSettings:
     cluster: ClusterSection
     dual_batch: DualBatchSection
     merge: MergeSection
+    evaluation: EvaluationSection
     profile: ProfileSection
     time_source: TimeSource
     samples: int

@@ -13,6 +13,7 @@ from dbsl_tf.common.files import write_whole
 from dbsl_tf.config.ranges import LONGEST, SHORTEST
 from dbsl_tf.results.checked_values import finite_number, whole_number
 from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
+from dbsl_tf.results.evaluated_weights import StatisticsFiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _WEIGHT, _OPTIMIZER_STATE = "weight_", "velocity_"
 # Followed by the position of the name among the names, and the number.
 _MERGE_STATE = "merge_{}_"
+_AVERAGE = "average_"
 _NAME = re.compile(r"commit-[0-9]{9,}\.npz")
 
 
@@ -42,6 +44,10 @@ class Checkpoint:
         optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
         merge_state: what the merge rule keeps: by its name, one array for each trainable weight.
         merge_rule: the rule that keeps it, as the configuration names it.
+        average: of the weights over commits, which is evaluated; empty if there is none, or it is
+            still the weights themselves.
+        averaging: the rule of the average and the commit after which it begins, see `Averaging`;
+            None: the weights are not averaged.
     """
 
     commit: int
@@ -54,6 +60,8 @@ class Checkpoint:
     batches: dict[int, tuple[int, ...]] = field(default_factory=dict)
     merge_state: dict[str, list[np.ndarray]] = field(default_factory=dict)
     merge_rule: str = ""
+    average: list[np.ndarray] = field(default_factory=list)
+    averaging: tuple[str, int] | None = None
 
 
 class Checkpoints:
@@ -65,11 +73,15 @@ class Checkpoints:
     Args:
         folder: their folder, created by the first `save`.
         keep: how many to keep.
+
+    Attributes:
+        statistics: those estimated for evaluated commits, beside the checkpoints.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
         self._folder = folder
         self._keep = keep
+        self.statistics = StatisticsFiles(folder)
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Writes a checkpoint, then removes the oldest beyond those to keep.
@@ -77,7 +89,7 @@ class Checkpoints:
         Raises:
             UserError: it cannot be written, for example because the disk is full.
         """
-        progress = {
+        progress: dict[str, Any] = {
             "commit": checkpoint.commit,
             "clocks": checkpoint.clocks,
             "samples": checkpoint.samples,
@@ -87,6 +99,8 @@ class Checkpoints:
             "merge_rule": checkpoint.merge_rule,
             "merge_state": list(checkpoint.merge_state),
         }
+        if checkpoint.averaging is not None:
+            progress["averaging"] = checkpoint.averaging
         arrays = {f"{_WEIGHT}{i:05d}": array for i, array in enumerate(checkpoint.weights)}
         arrays |= {
             f"{_OPTIMIZER_STATE}{i:05d}": array
@@ -95,12 +109,14 @@ class Checkpoints:
         for position, kept in enumerate(checkpoint.merge_state.values()):
             name = _MERGE_STATE.format(position)
             arrays |= {f"{name}{i:05d}": array for i, array in enumerate(kept)}
+        arrays |= {f"{_AVERAGE}{i:05d}": array for i, array in enumerate(checkpoint.average)}
         path = self._path(checkpoint.commit)
         write_whole(path, lambda partial: write_checkpoint(partial, progress, arrays))
         # Newer ones are no longer valid, and must not push this one out.
         up_to_this = [f for f in self._files() if commit_of(f) <= checkpoint.commit]
         for old in up_to_this[: -self._keep]:
             old.unlink(missing_ok=True)
+        self.statistics.remove_before(commit_of(up_to_this[-self._keep :][0]))
         for left_by_a_crash in self._folder.glob(".*.commit-*.npz"):
             left_by_a_crash.unlink(missing_ok=True)
         return path
@@ -151,6 +167,7 @@ class Checkpoints:
         Raises:
             UserError: they cannot be renamed.
         """
+        self.statistics.remove_after(commit)
         for path in self._files():
             if commit_of(path) <= commit:
                 continue
@@ -231,10 +248,14 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     merge_state = {
         name: _series(_MERGE_STATE.format(position), arrays) for position, name in enumerate(names)
     }
-    weights, optimizer_state = (_series(name, arrays) for name in (_WEIGHT, _OPTIMIZER_STATE))
-    kept = sum(map(len, merge_state.values()))
-    if len(weights) + len(optimizer_state) + kept != len(arrays) or not weights:
+    weights, optimizer_state, average = (
+        _series(name, arrays) for name in (_WEIGHT, _OPTIMIZER_STATE, _AVERAGE)
+    )
+    kept = sum(map(len, (optimizer_state, average, *merge_state.values())))
+    if len(weights) + kept != len(arrays) or not weights:
         raise ValueError("it lacks weights, or has other arrays")
+    if average and [each.shape for each in average] != [each.shape for each in weights]:
+        raise ValueError("its average and its weights have different shapes")
     for lists, what in (
         (samples, "samples"),
         (time_models, "time models"),
@@ -265,7 +286,18 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         },
         merge_state=merge_state,
         merge_rule=merge_rule,
+        average=average,
+        averaging=_averaging(progress.get("averaging")),
     )
+
+
+def _averaging(begun: Any) -> tuple[str, int] | None:
+    if begun is None:
+        return None
+    rule, since = begun
+    if not isinstance(rule, str):
+        raise ValueError(f"the rule of its average is {rule!r:.40}")
+    return rule, whole_number(since, "the commit after which its average begins")
 
 
 def _batch(value: Any) -> int:

@@ -44,7 +44,8 @@ def _evaluated(summary: dict[str, Any], split: Split) -> str:
     parts.append(f"{split} loss {summary[f'{split}_loss']:.4f}")
     for name, value in summary.get(f"{split}_metrics", {}).items():
         parts.append(f"{name} {'not a number' if value is None else format(value, '.4g')}")
-    return ", ".join(parts)
+    weights = summary.get(f"{split}_weights")
+    return ", ".join(parts) + (f" ({weights})" if weights else "")
 
 
 def _table(plan: DualBatchPlan, summary: dict[str, Any]) -> Table:

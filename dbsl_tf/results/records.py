@@ -15,6 +15,9 @@ TEST: Split = "test"
 VALIDATION: Split = "validation"
 SPLITS = (TEST, VALIDATION)
 
+# What is evaluated where neither averages nor estimated statistics are; see `weights_in_words`.
+GLOBAL_WEIGHTS = "global weights"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedCommit:
@@ -103,8 +106,9 @@ class RecordedEvaluation:
         started: when it began, Unix time in seconds of the coordinator's clock. If one snapshot is
             evaluated at two resolutions, the second evaluation begins when the first has ended.
         seconds: from `started` to the last result, including the time in which workers finish their
-            current mini-epochs before they take their shares.
+            current mini-epochs before they take their shares, and that of estimating statistics.
         split: what was evaluated; a line without it is of the test set.
+        weights: which weights, in words; a line without it is of the global weights.
     """
 
     commit: int
@@ -117,6 +121,7 @@ class RecordedEvaluation:
     seconds: float | None
     test_metrics: Metrics = field(default_factory=dict)
     split: Split = TEST
+    weights: str = GLOBAL_WEIGHTS
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""
@@ -255,7 +260,7 @@ HistoryRecord = (
 )
 
 
-_DEFAULT_SPLIT = ("split", TEST)
+_DEFAULTS = (("split", TEST), ("weights", GLOBAL_WEIGHTS))
 
 
 def _known(record: RecordedCommit | RecordedEvaluation, always: str = "") -> dict[str, Any]:
@@ -263,7 +268,7 @@ def _known(record: RecordedCommit | RecordedEvaluation, always: str = "") -> dic
     return {
         name: value
         for name, value in asdict(record).items()
-        if name == always or not (value is None or value == {} or (name, value) == _DEFAULT_SPLIT)
+        if name == always or not (value is None or value == {} or (name, value) in _DEFAULTS)
     }
 
 

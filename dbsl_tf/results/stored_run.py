@@ -11,6 +11,7 @@ from dbsl_tf.common.printing import tell
 from dbsl_tf.config import Config
 from dbsl_tf.results.checked_values import damaged, finite_number, whole_number
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.results.evaluated_weights import EvaluatedWeights, StatisticsFiles, evaluated_weights
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_object, read_precision_choice
@@ -76,6 +77,11 @@ class StoredRun:
                 "that has one"
             )
         return newest
+
+    def evaluated(self, checkpoint: Checkpoint) -> EvaluatedWeights:
+        """Returns the weights of a checkpoint that are evaluated; see `evaluated_weights`."""
+        files = StatisticsFiles(self.directory.checkpoints)
+        return evaluated_weights(checkpoint, self.config.evaluation, files)
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:

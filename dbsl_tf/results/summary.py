@@ -9,7 +9,14 @@ from typing import Any
 from dbsl_tf.common.versions import package_versions
 from dbsl_tf.planning import DualBatchPlan, TrainingSchedule
 from dbsl_tf.planning.dual_batch import ROLES
-from dbsl_tf.results.records import TEST, VALIDATION, CommitRecord, EvaluationRecord, Split
+from dbsl_tf.results.records import (
+    GLOBAL_WEIGHTS,
+    TEST,
+    VALIDATION,
+    CommitRecord,
+    EvaluationRecord,
+    Split,
+)
 
 _PACKAGES = ("tensorflow", "keras-core", "keras-cv", "keras", "numpy")
 
@@ -36,6 +43,7 @@ def summarize(
       all-large run, only the times of two runs give the true ratio.
     - `test_accuracy` and `best_test_accuracy` are None if the objective has no accuracy; then there
       is `best_test_loss`. There is `test_metrics` if there are other metrics.
+    - There is `test_weights` if others than the global weights were evaluated: which, in words.
     - There is the same with `validation` for `test` if samples are held out for it.
     """
     plan = schedule.plain
@@ -92,6 +100,8 @@ def _measured(evaluations: Sequence[EvaluationRecord], split: Split) -> dict[str
     }
     if not accuracies:
         measured[f"best_{split}_loss"] = min(record.test_loss for record in evaluations)
+    if last.weights != GLOBAL_WEIGHTS:
+        measured[f"{split}_weights"] = last.weights
     if last.test_metrics:
         measured[f"{split}_metrics"] = last.test_metrics
     return measured

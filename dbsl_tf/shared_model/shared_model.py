@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.failures import naming_lost_servers
+from dbsl_tf.schedules.averaging import Averaging
+from dbsl_tf.shared_model.averaged import AveragedWeights
 from dbsl_tf.shared_model.exchange import Exchange
 from dbsl_tf.shared_model.merging import AnyRule, AtCommit, Merger, Merging, Numbers, Updated
 from dbsl_tf.shared_model.stored_model import ModelState, Slot, StoredModel
@@ -39,9 +41,11 @@ class SharedModel:
         merging: how updates enter the weights, or just the rule.
         transfer_dtype: type in which pulls and pushes send weights.
         in_rounds: whether there are rounds, in which each worker has one mini-epoch.
+        averaging: how the weights are averaged over commits for evaluation; None: they are not.
 
     Attributes:
         exchange: the workers' side.
+        averaging: as given.
     """
 
     def __init__(
@@ -51,11 +55,16 @@ class SharedModel:
         merging: Merging | AnyRule,
         transfer_dtype: tf.DType = tf.float32,
         in_rounds: bool = False,
+        averaging: Averaging | None = None,
     ) -> None:
         self._merging = merging if isinstance(merging, Merging) else Merging(merging)
         self._workers = engine.workers
         self._stored = StoredModel(engine, state, transfer_dtype, in_rounds, self._merging.keeping)
         self._merger = Merger(self._merging, self._stored, engine.workers)
+        self.averaging = averaging
+        self._averaged = (
+            AveragedWeights(self._stored, averaging, state.average) if averaging else None
+        )
         self.exchange = Exchange(self._stored)
         self._lock = threading.Lock()
         self._commit = state.commit
@@ -64,6 +73,7 @@ class SharedModel:
         self._average_on_servers = tf.function(self._average_round, autograph=False)
         self._step_on_servers = tf.function(self._step_of_round, autograph=False)
         self._snapshot_on_servers = tf.function(self._take_snapshot, autograph=False)
+        self._write_on_servers = tf.function(self._write_snapshot, autograph=False)
         self._read_on_servers = tf.function(self._read_state, autograph=False)
         self._forget_on_servers = tf.function(self._forget, autograph=False)
         self._forgotten: set[int] = set()
@@ -83,12 +93,12 @@ class SharedModel:
         Args:
             slots: one for each worker.
         """
-        slot, worker = slots[0], tf.constant(0, tf.int64)
+        slot, worker, share = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
         numbers = Numbers(*map(tf.constant, self._merging.numbers(1.0, 0, False, AtCommit())))
         # So calls need not look for the matching trace.
         self._fill_on_servers = self._fill_on_servers.get_concrete_function(slot.variables())
         self._merge_on_servers = self._merge_on_servers.get_concrete_function(
-            slot.variables(), worker, numbers
+            slot.variables(), worker, numbers, share
         )
         # The first round of a run resumed in mid-epoch is smaller.
         for count in range(1, len(slots) + 1):
@@ -96,6 +106,7 @@ class SharedModel:
                 [slot.variables() for slot in slots[:count]],
                 tf.fill([count], worker),
                 tf.fill([count], 1.0),
+                share,
             )
             self._average_on_servers.get_concrete_function(*round_)
             if self._merging.steps_in_rounds:
@@ -141,7 +152,9 @@ class SharedModel:
         with self._lock, naming_lost_servers():
             staleness = 0 if slot.start_commit is None else self._commit - slot.start_commit
             numbers = self._numbers(update_factor, staleness, at)
-            merged = self._merge_on_servers(slot.variables(), np.int64(worker), numbers)
+            merged = self._merge_on_servers(
+                slot.variables(), np.int64(worker), numbers, self._share(1)
+            )
             self._commit = slot.filled = int(merged)
             return self._commit
 
@@ -175,6 +188,7 @@ class SharedModel:
                 [slot.variables() for slot in slots],
                 np.array(workers, np.int64),
                 np.array(update_factors, np.float32),
+                self._share(len(slots)),
             )
             if at is not None and self._merging.steps_in_rounds:
                 merged = self._step_on_servers(*round_, self._numbers(1.0, 0, at))
@@ -202,7 +216,10 @@ class SharedModel:
                 self._forget_on_servers(np.int64(worker))
 
     def take_snapshot(self) -> int:
-        """Copies the global weights on the servers, for evaluation; returns their commit."""
+        """Copies the weights on the servers, for evaluation; returns their commit.
+
+        They are the average over commits, if there is one, else the global weights.
+        """
         with self._lock, naming_lost_servers():
             return int(self._snapshot_on_servers())
 
@@ -212,10 +229,19 @@ class SharedModel:
             pieces = [piece.numpy() for piece in self._read(self._stored.snapshot)]
         return self._stored.packing.unpack_arrays(pieces)
 
+    def replace_in_snapshot(self, values: Mapping[int, np.ndarray]) -> None:
+        """Gives the snapshot other values of some weights, by their place in the model's order."""
+        weights = self.read_snapshot()
+        for place, value in values.items():
+            weights[place] = value
+        with naming_lost_servers():
+            # Has its result, and so is done.
+            int(self._write_on_servers(self._stored.packing.pack_arrays(weights)))
+
     def state(self) -> ModelState:
         """Returns the present state, all of one commit."""
         with self._lock, naming_lost_servers():
-            commit, weights, optimizer_state, merge_state = tf.nest.map_structure(
+            commit, weights, optimizer_state, merge_state, average = tf.nest.map_structure(
                 lambda value: value.numpy(), self._read_on_servers()
             )
         stored = self._stored
@@ -227,11 +253,16 @@ class SharedModel:
                 name: stored.packing.part(0).unpack_arrays(pieces)
                 for name, pieces in merge_state.items()
             },
+            self._averaged.saved(int(commit), average) if self._averaged else [],
         )
 
     def _numbers(self, update_factor: float, staleness: int, at: AtCommit) -> Numbers:
         completes = (self._commit + 1) % self._workers == 0
         return self._merging.numbers(update_factor, staleness, completes, at)
+
+    def _share(self, count: int) -> np.float32:
+        """The share of the weights after the next `count` commits in their average."""
+        return self._averaged.share(self._commit, count) if self._averaged else np.float32(1)
 
     def _fill(self, variables: Sequence[tf.Variable]) -> tf.Tensor:
         slot = self._stored.slot_of(variables)
@@ -240,11 +271,15 @@ class SharedModel:
             return self._stored.commit.read_value()
 
     def _merge(
-        self, variables: Sequence[tf.Variable], worker: tf.Tensor, numbers: Numbers
+        self,
+        variables: Sequence[tf.Variable],
+        worker: tf.Tensor,
+        numbers: Numbers,
+        share: tf.Tensor,
     ) -> tf.Tensor:
         slot = self._stored.slot_of(variables)
         updated = self._merger.one(slot, numbers)
-        merged = self._update(updated)
+        merged = self._update(updated, share)
         merged += self._adopt_optimizer_state(slot.optimizer_state, worker)
         return self._count(merged + self._refill(slot, updated.weights), 1)
 
@@ -253,25 +288,29 @@ class SharedModel:
         variables: Sequence[Sequence[tf.Variable]],
         workers: tf.Tensor,
         update_factors: tf.Tensor,
+        share: tf.Tensor,
     ) -> tf.Tensor:
         slots = [self._stored.slot_of(each) for each in variables]
         updated = self._merger.mean(slots, tf.unstack(update_factors, len(slots)))
-        return self._end_round(slots, workers, updated)
+        return self._end_round(slots, workers, updated, share)
 
     def _step_of_round(
         self,
         variables: Sequence[Sequence[tf.Variable]],
         workers: tf.Tensor,
         update_factors: tf.Tensor,
+        share: tf.Tensor,
         numbers: Numbers,
     ) -> tf.Tensor:
         slots = [self._stored.slot_of(each) for each in variables]
         factors = tf.unstack(update_factors, len(slots))
         updated = self._merger.step_of_round(slots, factors, numbers)
-        return self._end_round(slots, workers, updated)
+        return self._end_round(slots, workers, updated, share)
 
-    def _end_round(self, slots: Sequence[Slot], workers: tf.Tensor, updated: Updated) -> tf.Tensor:
-        merged = self._update(updated)
+    def _end_round(
+        self, slots: Sequence[Slot], workers: tf.Tensor, updated: Updated, share: tf.Tensor
+    ) -> tf.Tensor:
+        merged = self._update(updated, share)
         adopted: list[tf.Operation] = []
         for slot, worker in zip(slots, tf.unstack(workers, len(slots))):
             # A worker that has trained the share of another too keeps the state of the latter.
@@ -280,8 +319,8 @@ class SharedModel:
             merged += [*adopted, *self._refill(slot, updated.weights)]
         return self._count(merged, len(slots))
 
-    def _update(self, updated: Updated) -> list[tf.Operation]:
-        """Gives the weights, and what the merge rule keeps beside them, new values."""
+    def _update(self, updated: Updated, share: tf.Tensor) -> list[tf.Operation]:
+        """Gives the weights, what the merge rule keeps beside them and their average new values."""
         assigned = [*zip(self._stored.weights, updated.weights)]
         for name, pieces in updated.merge_state.items():
             assigned += zip(self._stored.merge_state[name], pieces)
@@ -289,6 +328,8 @@ class SharedModel:
         for variable, value in assigned:
             with tf.device(variable.device):
                 operations.append(variable.assign(value, read_value=False))
+        if self._averaged:
+            operations += self._averaged.update(updated.weights, share)
         return operations
 
     def _refill(self, slot: Slot, values: Sequence[tf.Tensor]) -> list[tf.Operation]:
@@ -331,13 +372,24 @@ class SharedModel:
 
     def _take_snapshot(self) -> tf.Tensor:
         copied = []
-        for weight, copy in zip(self._stored.weights, self._stored.snapshot):
+        weights = self._averaged.pieces if self._averaged else self._stored.weights
+        for weight, copy in zip(weights, self._stored.snapshot):
             with tf.device(weight.device):
                 copied.append(copy.assign(weight.read_value(), read_value=False))
         with tf.control_dependencies(copied):
             return self._stored.commit.read_value()
 
+    def _write_snapshot(self, values: Sequence[tf.Tensor]) -> tf.Tensor:
+        written = []
+        for piece, value in zip(self._stored.snapshot, values):
+            with tf.device(piece.device):
+                written.append(piece.assign(value, read_value=False))
+        with tf.control_dependencies(written):
+            return self._stored.commit.read_value()
+
     def _read_state(self) -> Any:
         stored = self._stored
-        variables = (stored.commit, stored.weights, stored.optimizer_state, stored.merge_state)
+        average = self._averaged.pieces if self._averaged else []
+        of_servers = (stored.weights, stored.optimizer_state, stored.merge_state, average)
+        variables = (stored.commit, *of_servers)
         return tf.nest.map_structure(lambda variable: variable.read_value(), variables)

@@ -62,12 +62,15 @@ class ModelState:
         optimizer_state: of every worker, [workers, ...] each; empty if it is not kept.
         merge_state: what the merge rule keeps: by its name, one array for each trainable weight;
             what is missing is 0.
+        average: of the weights over commits, in the model's order; empty if they are not averaged,
+            or the average is still the weights themselves.
     """
 
     commit: int
     weights: list[np.ndarray]
     optimizer_state: list[np.ndarray]
     merge_state: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    average: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ class Network:
             variable.assign(value)
 
     @property
+    def statistics(self) -> list[Any]:
+        """The model's variables of the statistics, which follow the trainable weights."""
+        return list(self._statistics.values())
+
+    @property
     def fixed_weights(self) -> list[np.ndarray]:
         """The fixed weights that the model was built with, of any type."""
         return [np.asarray(variable.numpy()) for variable in self._fixed.values()]

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 from dbsl_tf.data.pipeline import test_dataset as images_and_labels
 from dbsl_tf.data.prepare import prepare
 from dbsl_tf.data.training_data import Share
+from dbsl_tf.results.checkpoints import Checkpoints
 from tests.data.small_images import write_image_folder
 from tests.support.commands import check_one_line_mistake
 from tests.support.small_runs import initial_weights, tiny_config, write_run
@@ -84,14 +86,20 @@ class EvaluateCommandTest(tf.test.TestCase):
             self.folder,
             "training.loss=mean_squared_error",
             "training.metrics=[{TopKCategoricalAccuracy: {k: 2, name: top2}}]",
+            "evaluation.average=last",
         )
         weights = [np.zeros_like(array) for array in initial_weights(self.settings)]
         offset = next(i for i, array in enumerate(weights) if array.shape == (10,))
         weights[offset][7], weights[offset][3] = 2.0, 1.0
-        write_run(self.run, self.settings, {1: weights})
+        # The run averages its weights: those of the commit itself are others.
+        run = write_run(self.run, self.settings, {1: initial_weights(self.settings)})
+        checkpoints = Checkpoints(run.checkpoints, keep=1)
+        averaged = replace(checkpoints.at(1), average=weights, averaging=("last", 0))
+        checkpoints.save(averaged)
         result = self.command("--json", "-")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         content = json.loads(result.stdout)
+        self.assertEqual(content["weights"], "mean over the last 2 epochs")
         labels = self.labels()
         error = weights[offset] - np.eye(10)[labels]
         self.assertAllClose(content["loss"], np.mean(error**2), rtol=1e-5)

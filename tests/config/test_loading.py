@@ -504,3 +504,17 @@ def test_it_depends_on_no_other_part() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (result.stdout, result.stderr) == ("['common', 'config']\nFalse\n", "")
+
+
+def test_evaluated_weights(short: Path) -> None:
+    assert load_config(short).evaluation.average == "none"
+    overrides = ["evaluation.average=ema", "evaluation.average_epochs=0.5"]
+    assert load_config(short, overrides).evaluation.average_epochs == 0.5
+    message = _refusal(short, "evaluation.average_epochs=3")
+    assert "evaluation.average_epochs is 3" in message
+    assert "give 2, since evaluation.average is none, or set evaluation.average to ema" in message
+    assert "one of none, ema, last" in _refusal(short, "evaluation.average=swa")
+    assert "evaluation.average_epochs is 0" in _refusal(
+        short, "evaluation.average=last", "evaluation.average_epochs=0"
+    )
+    assert "batch_norm_batches is -1" in _refusal(short, "evaluation.batch_norm_batches=-1")

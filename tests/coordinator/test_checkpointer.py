@@ -38,7 +38,9 @@ class TestCheckpointer:
     def _set_up(self, tmp_path: Path):
         self.disk = FailingDisk(tmp_path, 2)
         # Of a model on parameter servers, only this counts here.
-        self.model = SimpleNamespace(state=lambda: ModelState(7, [np.zeros(3, np.float32)], []))
+        self.model = SimpleNamespace(
+            state=lambda: ModelState(7, [np.zeros(3, np.float32)], []), averaging=None
+        )
         self.failures: list[BaseException] = []
         self.records = RecordWriter([])
         self.checkpointer = Checkpointer(

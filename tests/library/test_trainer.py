@@ -60,7 +60,9 @@ def trainer(folder: Path, **settings: object) -> dbsl_tf.Trainer:
 @pytest.mark.cluster
 def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
-    run = trainer(tmp_path, callbacks=[keras.callbacks.CSVLogger(log)]).fit(epochs=4)
+    evaluation = {"average": "ema", "average_epochs": 0.8, "batch_norm_batches": 3}
+    callbacks = [keras.callbacks.CSVLogger(log)]
+    run = trainer(tmp_path, callbacks=callbacks, evaluation=evaluation).fit(epochs=4)
 
     names = {"loss", "sparse_categorical_accuracy"}
     assert set(run.history) == names | {f"val_{name}" for name in names}
@@ -73,7 +75,19 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
     assert float(loss(y_test, logits)) == pytest.approx(run.history["val_loss"][-1], rel=1e-4)
     # And so has the file.
     stored = keras.saving.load_model(run.directory / "model.keras")
-    np.testing.assert_allclose(stored.get_weights()[0], run.model.get_weights()[0])
+    for ours, theirs in zip(stored.get_weights(), run.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs)
+    # They are not those of the last commit, nor is their statistics' average.
+    checkpoint = Checkpoints(run.directory / "checkpoints", keep=1).latest(print)
+    assert checkpoint is not None
+    variables = [*stored.trainable_variables, *stored.non_trainable_variables]
+    evaluated = [each.numpy() for each in variables if each.name != "seed_generator_state"]
+    for others in (checkpoint.weights, checkpoint.average):
+        assert not all(map(np.allclose, evaluated, others))
+    summary = json.loads((run.directory / "summary.json").read_text())
+    assert summary["test_weights"] == (
+        "exponential moving average over 0.8 epochs, batch-norm statistics from 3 training batches"
+    )
     rows = list(csv.DictReader(log.open()))
     assert [float(row["val_loss"]) for row in rows] == pytest.approx(run.history["val_loss"])
 

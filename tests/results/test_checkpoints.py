@@ -34,11 +34,21 @@ def checkpoint(commit: int) -> Checkpoint:
             for name in ("sum", "momentum")
         },
         merge_rule="delayed_nesterov",
+        average=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
+        averaging=("last", 3),
     )
 
 
 def check_equal(one: Checkpoint, other: Checkpoint) -> None:
-    for name in ("commit", "clocks", "samples", "wall_seconds", "time_models", "batches"):
+    for name in (
+        "commit",
+        "clocks",
+        "samples",
+        "wall_seconds",
+        "time_models",
+        "batches",
+        "averaging",
+    ):
         assert getattr(one, name) == getattr(other, name)
     assert one.merge_rule == other.merge_rule
     assert list(one.merge_state) == list(other.merge_state)
@@ -48,6 +58,8 @@ def check_equal(one: Checkpoint, other: Checkpoint) -> None:
     for mine, theirs in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(one.optimizer_state, other.optimizer_state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(one.average, other.average, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
