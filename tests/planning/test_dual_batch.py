@@ -355,7 +355,9 @@ def test_both_kinds_finish_together(request: PlanRequest, k: float) -> None:
     noise = 1 + 1e-9
     both = seconds(k * request.samples / request.workers, request.large_batch)
     assert seconds(small.samples, small.batch + 1) <= both * noise
-    assert both <= seconds(small.samples, small.batch - 0.5) * noise
+    # At k = 1 it may have been below 1/2, which makes 1.
+    if k > 1 or small.batch > 1:
+        assert both <= seconds(small.samples, small.batch - 0.5) * noise
     # A short last batch costs less than one overhead more than its part of a batch.
     for worker in (small, large):
         overhead = worker.predicted_seconds - seconds(worker.samples, worker.batch)
