@@ -5,6 +5,21 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import grpc
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+# Not imported where they are used, which is in threads: while another thread loads keras-cv, which
+# defers imports for the whole process, these would be deferred too, and classes be modules.
+from tensorflow.core.framework.graph_pb2 import GraphDef
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
+from tensorflow.core.framework.types_pb2 import DT_STRING
+from tensorflow.core.framework.versions_pb2 import VersionDef
+from tensorflow.core.protobuf.config_pb2 import ConfigProto
+from tensorflow.core.protobuf.named_tensor_pb2 import NamedTensorProto
+
 from dbsl_tf.cluster.notes import ORDER, STATE
 
 # A server that starts again is to be found soon.
@@ -43,8 +58,6 @@ class NoteExchange:
     """
 
     def __init__(self, address: str, role: str, index: int, timeout: float) -> None:
-        import grpc
-
         self._device = f"/job:{role}/task:{index}"
         self._timeout = timeout
         self._channel = grpc.insecure_channel(address, options=_CHANNEL)
@@ -57,8 +70,6 @@ class NoteExchange:
             ServerGone: see there.
             NoAnswer: see there.
         """
-        import grpc
-
         try:
             if self._session is None:
                 self._session = self._new_session()
@@ -74,8 +85,6 @@ class NoteExchange:
             raise NoAnswer(code.name) from error
 
     def _new_session(self) -> bytes:
-        from tensorflow.core.protobuf.config_pb2 import ConfigProto
-
         # Otherwise it would wait for all other servers.
         config = ConfigProto(device_filters=[self._device])
         response = self._call(
@@ -86,8 +95,6 @@ class NoteExchange:
         return response.session_handle
 
     def _run(self, session: bytes, order: bytes) -> bytes:
-        from tensorflow.core.protobuf.named_tensor_pb2 import NamedTensorProto
-
         # Fed, as the result of an operation on constants would be kept.
         paths = {"state_path": STATE.encode(), "order_path": ORDER.encode()}
         fed = [
@@ -113,10 +120,6 @@ class NoteExchange:
 
 @cache
 def _message(name: str) -> Any:
-    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-    from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.message_factory import GetMessageClass
-
     kinds = FieldDescriptorProto
     file = FileDescriptorProto(name=f"{name}.proto", package="dbsl_tf", syntax="proto3")
     message = file.message_type.add(name=name)
@@ -130,10 +133,6 @@ def _message(name: str) -> Any:
 
 def _graph() -> Any:
     """Returns the two operations as a GraphDef."""
-    from tensorflow.core.framework.graph_pb2 import GraphDef
-    from tensorflow.core.framework.types_pb2 import DT_STRING
-    from tensorflow.core.framework.versions_pb2 import VersionDef
-
     graph = GraphDef(versions=VersionDef(producer=2000))
     for name in ("state_path", "order_path", "order"):
         graph.node.add(name=name, op="Placeholder").attr["dtype"].type = DT_STRING
@@ -143,8 +142,4 @@ def _graph() -> Any:
 
 
 def _string(value: bytes) -> Any:
-    from tensorflow.core.framework.tensor_pb2 import TensorProto
-    from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
-    from tensorflow.core.framework.types_pb2 import DT_STRING
-
     return TensorProto(dtype=DT_STRING, tensor_shape=TensorShapeProto(), string_val=[value])
