@@ -7,17 +7,17 @@ import time
 import pytest
 import tensorflow as tf
 
-from tests.support.host_runs import CHIEF, PARAMETER_SERVER, WORKERS, HostRunCase
+from tests.support.host_runs import (
+    CHIEF,
+    ENDLESS,
+    PARAMETER_SERVER,
+    SMALL,
+    WORKERS,
+    HostRunCase,
+)
 from tests.support.launching import warnings
 
 SHORT, LONG = 5.0, 60.0  # seconds
-SMALL = (
-    "data.train_samples=100",
-    "dual_batch.large_batch=20",
-    "checkpoint.every=2",
-    "schedule.eval_every=10000",
-)
-ENDLESS = (*SMALL, "schedule.epochs=10000")
 EPOCHS = 10
 
 

@@ -6,18 +6,11 @@ import pytest
 import tensorflow as tf
 
 from dbsl_tf.cluster.task import Task
-from tests.support.host_runs import PARAMETER_SERVER, WORKERS, HostRunCase
+from tests.support.host_runs import ENDLESS, PARAMETER_SERVER, SMALL, WORKERS, HostRunCase
 from tests.support.launching import warnings
 from tests.support.patience import slowness, wait_until
 
 EPOCHS = 40
-SMALL = (
-    "data.train_samples=100",
-    "dual_batch.large_batch=20",
-    "checkpoint.every=2",
-    "schedule.eval_every=10000",
-)
-ENDLESS = (*SMALL, "schedule.epochs=10000")
 
 
 @pytest.mark.cluster

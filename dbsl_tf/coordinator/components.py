@@ -128,7 +128,7 @@ def build_components(
         initial_state(settings, network, optimizer, merging, checkpoint),
         merging,
         tf.as_dtype(settings.cluster.transfer_dtype),
-        settings.synchronization.in_rounds or settings.calendar.local_epochs > 0,
+        in_rounds or settings.calendar.local_epochs > 0,
         averaging_of(settings, checkpoint),
     )
     exchange = shared_model.exchange

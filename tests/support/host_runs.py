@@ -10,6 +10,13 @@ from tests.support.hosts import Hosts, skip_without_hosts
 from tests.support.launching import warnings
 from tests.support.tiny_runs import TinyRunCase
 
+SMALL = (
+    "data.train_samples=100",
+    "dual_batch.large_batch=20",
+    "checkpoint.every=2",
+    "schedule.eval_every=10000",
+)
+ENDLESS = (*SMALL, "schedule.epochs=10000")
 # Which host runs what; that of worker w is the one with number WORKERS + w.
 CHIEF, PARAMETER_SERVER, WORKERS = 0, 1, 2
 
