@@ -59,6 +59,7 @@ class SharedModel:
     ) -> None:
         self._merging = merging if isinstance(merging, Merging) else Merging(merging)
         self._workers = engine.workers
+        self._in_rounds = in_rounds
         self._stored = StoredModel(engine, state, transfer_dtype, in_rounds, self._merging.keeping)
         self._merger = Merger(self._merging, self._stored, engine.workers)
         self.averaging = averaging
@@ -101,7 +102,7 @@ class SharedModel:
             slot.variables(), worker, numbers, share
         )
         # The first round of a run resumed in mid-epoch is smaller.
-        for count in range(1, len(slots) + 1):
+        for count in range(1, len(slots) + 1) if self._in_rounds else ():
             round_ = (
                 [slot.variables() for slot in slots[:count]],
                 tf.fill([count], worker),
