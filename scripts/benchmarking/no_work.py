@@ -88,6 +88,7 @@ def no_work(engine: Any):
         return MiniEpochResult(
             trained=tf.constant(True),
             worker=engine.worker_index(),
+            first=tf.constant(True),
             unmerged=none,
             sums=sums,
             finite=tf.constant(True),
