@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,9 @@ from dbsl_tf.config.tags import Effect, Fixed, SameWork, Timed
 _TESTED_SHARE = 0.875
 # Of data that are not known to be images.
 _NO_RESOLUTION = 1
+
+
+Sharing: TypeAlias = Literal["shared", "disjoint"]
 
 
 class DataSection(Section):
@@ -50,7 +53,12 @@ class DataSection(Section):
         description="folder that holds the data sets; null: the user's cache folder. For "
         "dbsl_tf.arrays of yours: where they are written; null: data/ in run.dir",
     )
-    train_samples: Annotated[int | None, Effect.RESULT, SameWork()] = Field(
+    train_samples: Annotated[
+        int | None,
+        Effect.RESULT,
+        SameWork(),
+        Fixed("an epoch would have other samples", if_both=("data.sharing", "disjoint")),
+    ] = Field(
         None,
         ge=1,
         le=MOST_SAMPLES,
@@ -67,6 +75,14 @@ class DataSection(Section):
         le=MOST_SAMPLES,
         description="hold out so many training samples, chosen by run.seed, and evaluate on them "
         "during the training; the test set is then evaluated at the end only. 0: hold out none",
+    )
+    sharing: Annotated[
+        Sharing, Effect.RESULT, Fixed("it would not be known which samples the epoch has had")
+    ] = Field(
+        "shared",
+        description="which samples workers train; shared: each goes through the whole training set "
+        "in an order of its own; disjoint: each sample is trained by one worker in an epoch, "
+        "whatever happens to workers",
     )
     image_size: Annotated[int | None, Effect.RESULT, Timed("resolutions")] = Field(
         None,

@@ -56,7 +56,7 @@ _RECORDED: dict[str, type[HistoryRecord]] = {
 _ABOVE_ZERO = ("commit", "epoch", "resolution", "batch", "samples", "steps", "seconds")
 # What is null or left out where the objective has none.
 _NULLABLE = ("train_accuracy", "test_accuracy")
-_OPTIONAL = {"train_metrics", "test_metrics", "split", "weights"}
+_OPTIONAL = {"train_metrics", "test_metrics", "split", "weights", "first_sample"}
 _NAMED_AT_MOST = 3
 
 

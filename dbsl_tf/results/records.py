@@ -34,6 +34,8 @@ class RecordedCommit:
         resolution: height and width of the images in pixels.
         batch: batch size B_i, samples.
         samples: samples trained, d_i.
+        first_sample: where they begin in the run's permutations of the training set, one after the
+            other, from 0; None where workers do not share an epoch (`data.sharing`).
         steps: batches trained.
         started: when the worker began to pull, Unix time in seconds of the worker's clock.
         seconds: from the start of the pull to the end of the push, on the worker.
@@ -65,6 +67,7 @@ class RecordedCommit:
     train_loss: float | None
     train_accuracy: float | None
     train_metrics: Metrics = field(default_factory=dict)
+    first_sample: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the line in history.jsonl."""

@@ -52,6 +52,8 @@ def test_how_a_run_is_carried_out_is_not_compared() -> None:
 def test_what_a_resumed_run_must_keep() -> None:
     assert {key: tag.reason for key, tag in tagged(Fixed).items()} == {
         "data.name": "the classes would be different",
+        "data.train_samples": "an epoch would have other samples",
+        "data.sharing": "it would not be known which samples the epoch has had",
         "data.validation_samples": "what is held out now was trained on, or the other way round",
         "model.name": "the weights belong to another network",
         "model.options": "the weights belong to another network",
