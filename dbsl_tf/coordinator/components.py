@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -48,8 +49,7 @@ class Components:
         mini_epochs: the closure of a mini-epoch for each resolution, low to high; resolutions
             with the same dropout share one.
         evaluator: of the global weights.
-        batches: for each image resolution, what makes the per-worker iterator of batches;
-            anything with the method of `WorkerBatches`.
+        batches: for each image resolution, what makes the per-worker iterator of batches.
         noise_meter: of the batch noise; None: it is not measured.
     """
 
@@ -58,8 +58,21 @@ class Components:
     objective: Objective
     mini_epochs: dict[int, Closure]
     evaluator: Evaluator
-    batches: dict[int, WorkerBatches]
+    batches: dict[int, Batches]
     noise_meter: NoiseMeter | None = None
+
+
+class Batches(Protocol):
+    """What makes the per-worker iterator of batches that a mini-epoch is given."""
+
+    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
+        """Returns an iterator that stands for one on each worker.
+
+        Args:
+            sizes: of the batches of each worker, repeated for ever.
+            samples_before: samples of its stream that each worker has already had, [workers].
+        """
+        ...
 
 
 class WorkerBatches:
@@ -75,12 +88,7 @@ class WorkerBatches:
         self._datasets = datasets
 
     def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """Returns an iterator that stands for one on each worker.
-
-        Args:
-            sizes: of the batches of each worker, repeated for ever.
-            samples_before: samples of its stream that each worker has already had, [workers].
-        """
+        """Returns an iterator that stands for one on each worker; see `Batches`."""
         ends = np.cumsum([0, *map(len, sizes)])
         return self._datasets.iterator(np.concatenate(sizes), ends, samples_before)
 
