@@ -30,7 +30,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -38,7 +38,11 @@ from rich.table import Table
 
 from dbsl_tf.common.cores import available_cores
 from dbsl_tf.common.files import check_writable, write_whole_text
+from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
 from scripts.benchmarking.no_work import make_trainer
+
+if TYPE_CHECKING:
+    from dbsl_tf.cluster.task import Task
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,7 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     """Measures every combination in a separate process and reports the results."""
     options = parse(arguments)
     if options.cell:
-        print(json.dumps(measure(*options.cell, options.epochs, options.in_process)), flush=True)
+        workers, parameters = options.cell
+        figures = measure(workers, parameters, options.epochs, options.in_process)
+        print(json.dumps(figures), flush=True)
         # Servers in this process cannot be stopped.
         os._exit(0)
     check_writable(options.output)
@@ -173,7 +179,7 @@ def measure(workers: int, parameters: int, epochs: int, in_process: bool) -> dic
     }
 
 
-def serve_in_process(workers: int) -> tuple[Any, list[Any]]:
+def serve_in_process(workers: int) -> tuple[Task, list[Any]]:
     """Starts one parameter server and the workers in this process.
 
     Returns:
@@ -217,17 +223,20 @@ class CommitClock:
         self._used: list[tuple[float, float]] = []
         self._faults: list[str] = []
 
-    def committed(self, record: Any) -> None:
+    def committed(self, record: CommitRecord) -> None:
         """Records the times."""
         self._times.append(time.monotonic())
         if record.commit in (self._first, self._last):
             servers = sum(processor_seconds(process) for process in self._processes)
             self._used.append((time.process_time(), servers))
 
-    def evaluated(self, record: Any) -> None:
+    def evaluated(self, record: EvaluationRecord) -> None:
         """Ignores the evaluation at the end."""
 
-    def faulted(self, record: Any) -> None:
+    def drifted(self, record: DriftRecord) -> None:
+        """Ignores the drift: mini-epochs of no work always take as long as planned."""
+
+    def faulted(self, record: FaultRecord) -> None:
         """Records a fault, such as a lost worker."""
         self._faults.append(record.message)
 
@@ -242,7 +251,8 @@ class CommitClock:
         times = np.array(self._times[self._first - 1 :])
         commits = len(times) - 1
         ends = np.linspace(0, commits, PARTS + 1).astype(int)
-        mine, servers = 1000 * np.subtract(*self._used[::-1]) / commits
+        before, after = self._used
+        mine, servers = 1000 * np.subtract(after, before) / commits
         return {
             "commits": commits,
             "commits_per_second": float(np.median(np.diff(ends) / np.diff(times[ends]))),

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dbsl_tf.config import load_config
 from dbsl_tf.resolved import ResolvedRun, resolve
+from dbsl_tf.results.records import Observer
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from dbsl_tf.coordinator.trainer import Trainer
+    from dbsl_tf.engine.closure import Closure
+    from dbsl_tf.engine.engine import Engine
 
 RESOLUTION = 32
 SAMPLE_SECONDS, BATCH_SECONDS = 0.001, 0.01
 
 
-def make_trainer(engine: Any, clock: Any, parameters: int, epochs: int, folder: Path):
+def make_trainer(
+    engine: Engine, clock: Observer, parameters: int, epochs: int, folder: Path
+) -> Trainer:
     """Returns the trainer of a model of `parameters` parameters, with closures that do no work."""
     from dbsl_tf.coordinator.components import Components
     from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
@@ -61,10 +72,10 @@ def run_of(workers: int, epochs: int) -> ResolvedRun:
 class NoBatches:
     """Replaces the input pipelines; the closures take nothing from it."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def iterator(self, sizes: Any, samples_before: Any) -> Any:
+    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
         """Returns an iterator that replaces one on each worker."""
         import tensorflow as tf
 
@@ -72,7 +83,7 @@ class NoBatches:
         return nothing.iterator()
 
 
-def no_work(engine: Any):
+def no_work(engine: Engine) -> Closure:
     """Returns the closure of a mini-epoch in which nothing is pulled, trained or pushed."""
     import tensorflow as tf
 
@@ -100,7 +111,7 @@ def no_work(engine: Any):
     return mini_epoch
 
 
-def no_evaluation(engine: Any):
+def no_evaluation(engine: Engine) -> Closure:
     """Returns the closure of an evaluation that only counts its samples."""
     import tensorflow as tf
 
