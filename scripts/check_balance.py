@@ -85,7 +85,7 @@ def measure(
     measured = []
     for repeat in range(repeats + 1):
         print(f"repeat {repeat} of {repeats}" if repeat else "warm-up", file=sys.stderr, flush=True)
-        seconds = defaultdict(list)
+        seconds: dict[str, list[float]] = defaultdict(list)
         for kind in ORDER:
             results = runs.run([worker.steps for worker in plans[kind].workers])
             if results is None:

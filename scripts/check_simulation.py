@@ -149,7 +149,7 @@ def simulated_figures(scenario: Scenario) -> Figures:
         randomness = replace(scenario.randomness, seed=seed)
         outcome = simulate(replace(scenario, randomness=randomness))
         found.append(
-            _figures(outcome.finished, outcome.staleness.tolist(), first, scenario.workers)
+            _figures(outcome.finished.tolist(), outcome.staleness.tolist(), first, scenario.workers)
         )
     values = sorted({value for figures in found for value in figures.staleness})
     staleness = {value: mean(f.staleness.get(value, 0.0) for f in found) for value in values}

@@ -201,6 +201,8 @@ def _draw_batches(axes: Axes, schedule: TrainingSchedule) -> None:
     for start, end, part in _spans(schedule):
         plan, middle = part.plan, (start + end) / 2
         for symbol, size, style in (("L", plan.large_batch, "-"), ("S", plan.small_batch, "--")):
+            if size is None:
+                continue
             axes.plot([start, end], [size, size], color=INK, linewidth=2, linestyle=style)
             axes.text(middle, size + 18, f"$B_{symbol}$\n{size}", ha="center", va="bottom")
         axes.axvline(end, color=LIGHT, linewidth=0.8, zorder=0)

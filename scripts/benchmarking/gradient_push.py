@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.common.cores import available_cores
@@ -109,7 +110,7 @@ def coordinate(workload: Workload, cluster: dict) -> None:
         )
 
     @tf.function
-    def step(iterator: object) -> tf.Tensor:
+    def step(iterator: Iterator) -> tf.Tensor:
         def replica_step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 logits = model(images, training=True)

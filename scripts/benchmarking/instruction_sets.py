@@ -27,7 +27,7 @@ def variables(choice: str | None, environment: Mapping[str, str]) -> dict[str, s
         choice: one of `INSTRUCTION_SETS`; None: all instructions.
         environment: the user's environment.
     """
-    chosen = dict(INSTRUCTION_SETS.get(choice, {}))
+    chosen = dict(INSTRUCTION_SETS[choice]) if choice else {}
     for name in _JOINED:
         if name in chosen and environment.get(name, "").strip():
             chosen[name] = f"{environment[name].strip()} {chosen[name]}"

@@ -51,7 +51,9 @@ def compiled_model(keras: ModuleType, workload: Workload) -> Any:
 def timing_callback(keras: ModuleType) -> Any:
     """Returns a callback that records the Unix times of epoch starts and the first step's end."""
 
-    class Timing(keras.callbacks.Callback):
+    callback_class: Any = keras.callbacks.Callback
+
+    class Timing(callback_class):
         def __init__(self) -> None:
             super().__init__()
             self.epochs_began: list[float] = []

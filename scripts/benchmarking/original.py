@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.managers import BaseManager
 
 import numpy as np
@@ -26,6 +27,7 @@ from scripts.benchmarking.keras_choice import (
 )
 from scripts.benchmarking.processes import (
     print_result,
+    read_line,
     run_workers,
     start,
     use_threads,
@@ -66,6 +68,8 @@ class Server:
 class Manager(BaseManager):
     """The RPC of Python's standard library: pickles over TCP."""
 
+    server: Callable[[], Server]  # `register` adds it
+
 
 _server = Server()
 Manager.register("server", callable=lambda: _server)
@@ -91,7 +95,9 @@ def main(arguments: list[str]) -> None:
 def serve() -> None:
     """Serves at a free port, which is printed, until the process is stopped."""
     server = Manager(("127.0.0.1", 0), KEY).get_server()
-    print(f"{server.address[0]}:{server.address[1]}", flush=True)
+    assert isinstance(server.address, tuple)
+    host, port = server.address
+    print(f"{host}:{port}", flush=True)
     server.serve_forever()
 
 
@@ -99,7 +105,7 @@ def coordinate(arguments: list[str], workers: int) -> None:
     """Runs the server and the workers."""
     server = start(["-m", MODULE, *arguments, "--serve"], "server", stdout=subprocess.PIPE)
     try:
-        address = server.stdout.readline().strip()
+        address = read_line(server)
         results = run_workers(MODULE, [*arguments, "--server", address], workers)
     finally:
         server.kill()

@@ -90,11 +90,17 @@ def run_workers(module: str, arguments: Sequence[str], workers: int, **environme
         for worker in range(workers)
     ]
     for process in processes:
-        if process.stdout.readline().strip() != READY:
+        if read_line(process) != READY:
             sys.exit(f"error: a worker of {module} could not start")
     for process in processes:
         print(GO, file=process.stdin, flush=True)
     return [json.loads(process.communicate()[0]) for process in processes]
+
+
+def read_line(process: subprocess.Popen) -> str:
+    """Returns the next line that a process prints, stripped; its standard output is a pipe."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
 def wait_for_others() -> None:

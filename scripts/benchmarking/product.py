@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> None:
             sys.exit(f"error: dbsl_tf.train failed: {output}")
         commits = [e for e in read_events(directory.history) if e["event"] == "commit"]
         checkpoint = Checkpoints(directory.checkpoints, 1).latest(print)
+        if checkpoint is None:
+            sys.exit("error: dbsl_tf.train saved no checkpoint")
         model_bytes = sum(weight.nbytes for weight in checkpoint.weights)
     keys = ("worker", "started", "samples", "seconds", "loop_seconds")
     records = [{key: commit[key] for key in keys} for commit in commits]

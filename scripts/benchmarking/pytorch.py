@@ -127,7 +127,8 @@ def sgd(workload: Workload, model: nn.Module) -> optim.SGD:
             "error: the peer pytorch supports neither optimizer.decay_mode decoupled nor "
             "compute.precision mixed_float16; choose other --peers"
         )
-    decayed, others = [], []
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in model.parameters():
         kernel = parameter.ndim > 1
         (decayed if kernel or section.decay_normalization else others).append(parameter)

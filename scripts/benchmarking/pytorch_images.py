@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dbsl_tf.config.augment import AugmentStep
+from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.data.record_files import RecordData
 
 
@@ -22,7 +23,7 @@ class Images:
     """The first images of a training set.
 
     Args:
-        data: checked record files.
+        data: the checked files.
         samples: how many of the first images to train on.
         augment: `random_crop` or `random_flip` or both, or nothing.
 
@@ -30,7 +31,7 @@ class Images:
         SystemExit: the data or an augmentation is of another kind.
     """
 
-    def __init__(self, data: RecordData, samples: int, augment: Sequence[AugmentStep]) -> None:
+    def __init__(self, data: PreparedData, samples: int, augment: Sequence[AugmentStep]) -> None:
         if not isinstance(data, RecordData):
             sys.exit("error: the peer pytorch reads record files only; choose other --peers")
         parameters = {step.name: step.parameters for step in augment}
