@@ -1,4 +1,4 @@
-"""The types of dbsl_tf hold together."""
+"""The types of dbsl_tf and scripts hold together."""
 
 from __future__ import annotations
 
