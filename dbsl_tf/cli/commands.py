@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             ("reproduce", "Train a published grid of experiments anew, and compare the results."),
             ("report", "Write one HTML page about runs: what happened, and how they compare."),
             ("plot", "Draw a figure for a paper, one column wide and legible in greyscale."),
+            ("audit", "Check that a run trained every sample of each epoch exactly once."),
             ("evaluate", "Evaluate a checkpoint of a run on its test set."),
             ("export", "Write the model or the history of a run for other programs."),
             ("import_history", "Turn a result file of the method's authors into a run directory."),

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dbsl_tf.cli import evaluate, export, import_history, plan, plot, profile, report, simulate
+from dbsl_tf.cli import (
+    audit,
+    evaluate,
+    export,
+    import_history,
+    plan,
+    plot,
+    profile,
+    report,
+    simulate,
+)
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import CHECKPOINT, HISTORY, TABLE, WRITTEN_BY_HAND
 from dbsl_tf.data.image_check import fault
@@ -49,11 +59,12 @@ FILES: dict[str, tuple[str, int, list[Read]]] = {
         [
             History,
             command(report.main, "%"),
+            command(audit.main, "%"),
             command(plot.main, "%", "--kind", "loss", "--output", "%/x.svg"),
             command(export.main, "%", "--format", "npz"),
         ],
     ),
-    "plan": ("plan.json", TABLE, [command(report.main, "%")]),
+    "plan": ("plan.json", TABLE, [command(report.main, "%"), command(audit.main, "%")]),
     "facts": ("data.json", TABLE, [command(report.main, "%"), command(evaluate.main, "%")]),
     "summary": ("summary.json", TABLE, [command(report.main, "%")]),
     "profile": (
