@@ -22,14 +22,15 @@ class ActivePlan:
         settings: image resolution, dropout and B_L.
         plan: batch, samples and steps of every worker.
         mini_epoch: the closure, see `mini_epoch_closure`.
-        batches: per-worker iterator over the batches of such mini-epochs.
+        batches: per-worker iterator over the batches of such mini-epochs; None where these are
+            told with each.
         learning_rates: maps an epoch (a float) to the learning rate of every worker.
     """
 
     settings: ResolutionSettings
     plan: DualBatchPlan
     mini_epoch: Closure
-    batches: Iterator
+    batches: Iterator | None
     learning_rates: Callable[[float], Sequence[float]]
 
     @property

@@ -10,6 +10,7 @@ from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.engine.background import Background
 from dbsl_tf.planning import TimeModel
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.schedules.epoch_shares import SharesTaken
 from dbsl_tf.shared_model.shared_model import SharedModel
 
 
@@ -21,6 +22,7 @@ class Progress:
     samples: Mapping[int, tuple[int, ...]]
     time_models: Mapping[int, Sequence[TimeModel]]
     batches: Mapping[int, Sequence[int]]
+    shares: SharesTaken | None = None
 
 
 class Checkpointer:
@@ -117,6 +119,7 @@ class Checkpointer:
             average=state.average,
             averaging=averaging.begun if averaging else None,
             batches={resolution: tuple(sizes) for resolution, sizes in progress.batches.items()},
+            shares=progress.shares,
         )
 
     def wait(self, timeout: float | None = None) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
+from dbsl_tf.schedules.epoch_shares import Share
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
 from dbsl_tf.training.local_loop import Steps, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
@@ -61,6 +62,27 @@ class Assignments(NamedTuple):
         return cls.of(steps, [learning_rate] * workers, [0] * workers, [True] * workers)
 
 
+class WorkerShares(NamedTuple):
+    """Which samples each worker is to train where they are told with the mini-epoch.
+
+    As in `Assignments`, whichever takes it picks its own entry; int64 [workers] each.
+    """
+
+    first: Any  # position of the first sample, see `dbsl_tf.schedules.epoch_shares.Share`
+    samples: Any
+    batches: Any  # samples in a batch
+
+    @classmethod
+    def same(cls, workers: int, share: Share, batches: Sequence[int]) -> WorkerShares:
+        """Returns the same share for all workers, which train it in batches of their own."""
+        first, samples = (np.full(workers, v, np.int64) for v in (share.first, share.samples))
+        return cls(first, samples, np.array(batches, np.int64))
+
+
+# From a position, a number of samples and a batch, int64 scalars, to the batches of these samples.
+ShareBatches = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset]
+
+
 class MiniEpochResult(NamedTuple):
     """The result of a mini-epoch: tensors in the closure and numpy values afterwards.
 
@@ -87,11 +109,13 @@ def mini_epoch_closure(
     network: Network,
     objective: Objective,
     optimizer: Optimizer,
+    share_batches: ShareBatches | None = None,
 ) -> Closure:
     """Returns the closure of a mini-epoch: pull once, train locally, push once.
 
     See Lu et al., COMPSAC 2022, section III. The closure takes the per-worker iterator of batches,
-    the variables of the slot to push into and the `Assignments`, and returns a `MiniEpochResult`.
+    or with `share_batches` the `WorkerShares`, the variables of the slot to push into and the
+    `Assignments`, and returns a `MiniEpochResult`.
     A worker that is not allowed to begin returns at once, as does one with whose slot another has
     begun. So does one whose own last result is not merged yet, if it needs the optimiser state of
     that one or has had its mini-epoch of the round.
@@ -99,7 +123,7 @@ def mini_epoch_closure(
 
     @engine.closure
     def mini_epoch(
-        batches: Iterator, slot: Sequence[tf.Variable], assignments: Assignments
+        batches: Any, slot: Sequence[tf.Variable], assignments: Assignments
     ) -> MiniEpochResult:
         worker = Engine.worker_index()
         own = Assignments(*(tf.gather(values, worker) for values in assignments))
@@ -111,7 +135,11 @@ def mini_epoch_closure(
             return _nothing(worker, pulled, objective.zero())
 
         def train() -> MiniEpochResult:
-            loop = _train(network, objective, optimizer, batches, own, pulled)
+            own_batches = batches
+            if share_batches is not None:
+                share = (tf.gather(values, worker) for values in batches)
+                own_batches = iter(share_batches(*share))
+            loop = _train(network, objective, optimizer, own_batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.optimizer_state)
             with tf.control_dependencies([exchange.push(slot, pieces, worker, own.attempts)]):

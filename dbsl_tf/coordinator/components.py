@@ -11,12 +11,13 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
+from dbsl_tf.coordinator.closures import ShareBatches, evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.copies_of_images import give_lists
 from dbsl_tf.coordinator.estimated_statistics import build_estimator
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
 from dbsl_tf.coordinator.initial_state import averaging_of, initial_state
 from dbsl_tf.coordinator.noise_meter import NoiseMeter, noise_closure
+from dbsl_tf.data.sample_stream import mini_epoch_batches
 from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
@@ -140,11 +141,26 @@ def build_components(
         averaging_of(settings, checkpoint),
     )
     exchange = shared_model.exchange
-    closures = {
-        dropout: mini_epoch_closure(engine, exchange, networks[dropout], objective, optimizer)
-        for dropout in networks
-    }
     threads = cluster.threads_per_worker
+    mini_epochs: dict[int, Closure] = {}
+    if settings.data.sharing == "disjoint":
+        mini_epochs = {
+            part.resolution: mini_epoch_closure(
+                engine,
+                exchange,
+                networks[part.dropout],
+                objective,
+                optimizer,
+                _share_batches(settings, data, threads, part.resolution),
+            )
+            for part in parts
+        }
+    else:
+        closures = {
+            dropout: mini_epoch_closure(engine, exchange, networks[dropout], objective, optimizer)
+            for dropout in networks
+        }
+        mini_epochs = {part.resolution: closures[part.dropout] for part in parts}
 
     def evaluated_on(batches: Callable[..., tf.data.Dataset], samples: int) -> EvaluatedSplit:
         """Returns a split; `batches` is a method of `data`."""
@@ -163,7 +179,7 @@ def build_components(
         engine=engine,
         shared_model=shared_model,
         objective=objective,
-        mini_epochs={part.resolution: closures[part.dropout] for part in parts},
+        mini_epochs=mini_epochs,
         evaluator=Evaluator(
             engine,
             shared_model,
@@ -237,6 +253,27 @@ def _evaluated_batches(
     """Returns a function from a range of a split's samples, `start` to `stop`, to their batches."""
     batch = min(settings.large_batch, samples)
     return lambda start, stop: batches(Share(start, stop, batch, threads), settings.resolution)
+
+
+def _share_batches(
+    settings: RunSettings, data: TrainingData, threads: int, resolution: int
+) -> ShareBatches:
+    """Returns the function from a share of an epoch to its batches at a resolution.
+
+    The order of an epoch is the same for all workers and resolutions.
+    """
+
+    def batches(first: tf.Tensor, samples: tf.Tensor, batch: tf.Tensor) -> tf.data.Dataset:
+        stream = StreamSettings(
+            batch_sizes=mini_epoch_batches(batch, samples),
+            seed=settings.seed,
+            parallel_calls=threads,
+            first_sample=first,
+            endless=False,
+        )
+        return data.training_batches(settings.samples, stream, resolution)
+
+    return batches
 
 
 def _training_datasets(

@@ -6,26 +6,30 @@ exactly once: one that fails goes back to the dispatcher.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
 from dbsl_tf.coordinator.checkpointer import Progress
-from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult
+from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult, WorkerShares
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
 from dbsl_tf.coordinator.merge_facts import at_commit
 from dbsl_tf.coordinator.supervision import Supervision
+from dbsl_tf.coordinator.worker_choice import WorkerChoice
 from dbsl_tf.engine.engine import WorkerHung
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan
 from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.records import CommitRecord, FaultRecord
+from dbsl_tf.schedules.epoch_shares import EpochShares, Share, SharesTaken
 from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.merging import AtCommit
 from dbsl_tf.shared_model.slot_pool import SlotPool
@@ -50,6 +54,9 @@ class MiniEpoch:
         base_learning_rate: before it follows a worker's batch.
         learning_rates: one for each worker.
         assignments: one for each worker; the worker that takes the mini-epoch picks its own.
+        batches: of the workers, as the closure takes them.
+        share: the samples that it trains; None: whichever come next on the worker.
+        chosen: the only worker that may take it; None: any.
     """
 
     number: int
@@ -59,6 +66,9 @@ class MiniEpoch:
     base_learning_rate: float
     learning_rates: Sequence[float]
     assignments: Assignments
+    batches: Any
+    share: Share | None = None
+    chosen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,11 @@ class MiniEpochs:
         self._committed = committed
         self._slots = SlotPool(components.shared_model, workers)
         self._cursors = StreamCursors(workers, checkpoint.samples if checkpoint else {})
+        self._shares: EpochShares | None = None
+        if settings.data.sharing == "disjoint":
+            taken = checkpoint.shares if checkpoint else None
+            self._shares = EpochShares(settings.samples, self._calendar, taken or SharesTaken())
+        self._choice = WorkerChoice(engine.membership)
         self._plans = ActivePlans(run, self._activate, self._records.drifted)
         self._dispatcher = Dispatcher(
             total=self._calendar.total,
@@ -165,7 +180,11 @@ class MiniEpochs:
         """What a checkpoint stores of them; to be read while `ordering` is held."""
         plans = self._plans
         return Progress(
-            self._dispatcher.clocks, self._cursors.samples, plans.time_models, plans.batches
+            self._dispatcher.clocks,
+            self._cursors.samples,
+            plans.time_models,
+            plans.batches,
+            self._shares.taken if self._shares else None,
         )
 
     def load(self) -> None:
@@ -174,10 +193,13 @@ class MiniEpochs:
         epoch = self._calendar.epoch_at(self.merged)
         active = self._plans.at(min(epoch, self._calendar.epochs), self.merged)
         assignments = Assignments.same([0] * workers)
+        batches: Any = active.batches
+        if self._shares:
+            batches = WorkerShares.same(workers, Share(0, 1), [1] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
         results = self._engine.call_each(
-            active.mini_epoch, [(active.batches, slot.variables(), assignments) for slot in slots]
+            active.mini_epoch, [(batches, slot.variables(), assignments) for slot in slots]
         )
         for slot, result in zip(slots, results):
             self._take_back(slot, result)
@@ -223,24 +245,37 @@ class MiniEpochs:
         # Whether a worker may begin before its last one is merged.
         keeps_state = self._settings.keeps_optimizer_state
         again = not (self._dispatcher.one_each if in_round else keeps_state)
-        assignments = Assignments.of(
-            active.steps,
-            rates,
-            seeds,
-            self._dispatcher.allowed(),
-            again,
-            slot.attempt,
+        allowed, steps = self._dispatcher.allowed(), active.steps
+        batches: Any = active.batches
+        share = chosen = None
+        if self._shares:
+            chosen = self._choice.choose(number, allowed)
+            share = self._share_of(number, chosen, active)
+            sizes = [worker.batch for worker in active.plan.workers]
+            batches = WorkerShares.same(workers, share, sizes)
+            steps = [math.ceil(share.samples / size) for size in sizes]
+            allowed = [may and worker == chosen for worker, may in enumerate(allowed)]
+        assignments = Assignments.of(steps, rates, seeds, allowed, again, slot.attempt)
+        return MiniEpoch(
+            number, slot, start, active, base_rate, rates, assignments, batches, share, chosen
         )
-        return MiniEpoch(number, slot, start, active, base_rate, rates, assignments)
+
+    def _share_of(self, number: int, worker: int, active: ActivePlan) -> Share:
+        assert self._shares is not None
+        planned = [each.samples for each in active.plan.workers]
+        with self.ordering:
+            return self._shares.of(number, planned[worker], planned)
 
     def _is_of_a_round(self, number: int) -> bool:
         """Whether a mini-epoch is merged together with one of every other worker."""
         return self._in_rounds or self._calendar.is_local(number)
 
     def _activate(self, plan: DualBatchPlan, part: ResolutionSettings) -> ActivePlan:
-        batches = self._components.batches[part.resolution].iterator(
-            [worker.batch_sizes for worker in plan.workers], self._cursors.at(part.resolution)
-        )
+        batches = None
+        if not self._shares:
+            batches = self._components.batches[part.resolution].iterator(
+                [worker.batch_sizes for worker in plan.workers], self._cursors.at(part.resolution)
+            )
         return ActivePlan(
             settings=part,
             plan=plan,
@@ -253,7 +288,10 @@ class MiniEpochs:
         """Has some worker train it; returns None if it has to begin again."""
         active = mini_epoch.active_plan
         call = self._engine.start(
-            active.mini_epoch, active.batches, mini_epoch.slot.variables(), mini_epoch.assignments
+            active.mini_epoch,
+            mini_epoch.batches,
+            mini_epoch.slot.variables(),
+            mini_epoch.assignments,
         )
         times = self._times[active.settings.resolution]
         hung = False
@@ -275,6 +313,7 @@ class MiniEpochs:
         if counts and result.trained and result.finite:
             return completed
         self._take_back(mini_epoch.slot, result)
+        self._release(mini_epoch)
         if counts:
             if result.trained:
                 self._reject(completed)
@@ -283,6 +322,10 @@ class MiniEpochs:
                 self._allow_again(worker, int(result.unmerged))
                 time.sleep(_PAUSE)
         return None
+
+    def _release(self, mini_epoch: MiniEpoch) -> None:
+        if mini_epoch.chosen is not None:
+            self._choice.release(mini_epoch.chosen)
 
     def _take_back(self, slot: Slot, result: MiniEpochResult) -> None:
         if result.first:
@@ -323,6 +366,7 @@ class MiniEpochs:
             self._dispatcher.mark_merged([record.worker for record in records])
             if records:
                 self._committed(records[-1])
+        self._release(completed.mini_epoch)
         self._dispatcher.free_worker()
 
     def _merge(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
@@ -330,7 +374,7 @@ class MiniEpochs:
         commit = self._components.shared_model.merge(
             slot, plan.index, plan.update_factor, self._facts(completed)
         )
-        self._slots.release(slot)
+        self._end(completed.mini_epoch)
         staleness = commit - 1 - completed.mini_epoch.start
         return [self._record(completed, commit, staleness)]
 
@@ -350,10 +394,16 @@ class MiniEpochs:
             None if self._calendar.is_local(self.merged) else self._facts(done[0]),
         )
         for each in done:
-            self._slots.release(each.mini_epoch.slot)
+            self._end(each.mini_epoch)
         first = last - len(done) + 1
         # All of a round are one update, made from the same weights.
         return [self._record(each, first + i, 0) for i, each in enumerate(done)]
+
+    def _end(self, mini_epoch: MiniEpoch) -> None:
+        """Gives back what a mini-epoch has had until it was merged."""
+        self._slots.release(mini_epoch.slot)
+        if self._shares:
+            self._shares.merged(mini_epoch.number)
 
     def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
         begun = completed.mini_epoch
@@ -361,7 +411,7 @@ class MiniEpochs:
         return at_commit(self._settings, self.merged, plan, rate)
 
     def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
-        plan, result = completed.plan, completed.result
+        plan, result, share = completed.plan, completed.result, completed.mini_epoch.share
         measured = self._components.objective.measured([result.sums])
         return CommitRecord(
             commit=commit,
@@ -371,7 +421,7 @@ class MiniEpochs:
             resolution=completed.mini_epoch.active_plan.settings.resolution,
             batch=plan.batch,
             samples=int(result.sums.samples),
-            steps=plan.steps,
+            steps=int(completed.mini_epoch.assignments.steps[plan.index]),
             started=float(result.started),
             seconds=float(result.seconds),
             loop_seconds=float(result.loop_seconds),
@@ -381,4 +431,5 @@ class MiniEpochs:
             train_loss=measured.loss,
             train_accuracy=measured.accuracy,
             train_metrics=measured.metrics,
+            first_sample=share.first if share else None,
         )

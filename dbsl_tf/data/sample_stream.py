@@ -58,7 +58,7 @@ def training_stream(
     finish: Finish,
     held_out: HeldOut | None = None,
 ) -> tf.data.Dataset:
-    """Returns endless batches of the sizes `stream.batch_sizes`, over and over.
+    """Returns batches of the sizes `stream.batch_sizes`, over and over unless they end.
 
     The training set is shuffled as a whole for every pass, and one pass follows the other
     whatever the batches are, so each sample is used once before any is used again. With the
@@ -87,6 +87,10 @@ def training_stream(
     indices = _shuffled(samples, seed, first_sample).rebatch(
         [1] if source.one_by_one else stream.batch_sizes
     )
+    if not stream.endless:
+        sizes = tf.cast(stream.batch_sizes, tf.int64)
+        count = tf.reduce_sum(sizes) if source.one_by_one else tf.size(sizes, tf.int64)
+        indices = indices.take(count)
     batches = _positioned(indices, first_sample).map(
         load_at, num_parallel_calls=stream.parallel_calls
     )

@@ -87,6 +87,8 @@ class StreamData(OwnData):
             .batch(_CHUNK)
             .rebatch(stream.batch_sizes)
         )
+        if not stream.endless:
+            batches = batches.take(tf.size(stream.batch_sizes, tf.int64))
         return finished(batches, stream, self._finish(), stream.parallel_calls)
 
     def _raw_test_batches(self, share: Share) -> tf.data.Dataset:

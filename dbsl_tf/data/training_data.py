@@ -24,12 +24,14 @@ class StreamSettings:
         parallel_calls: batches that are made at the same time.
         first_sample: samples of the stream to pass over, an integer scalar. The first batch has
             the size `batch_sizes[0]` wherever the stream begins: begin where a mini-epoch does.
+        endless: whether the sizes are repeated; otherwise the stream ends with the last of them.
     """
 
     batch_sizes: tf.Tensor | list[int]
     seed: int | tf.Tensor
     parallel_calls: int
     first_sample: int | tf.Tensor = 0
+    endless: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class TrainingData(Protocol):
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:
-        """Returns endless training batches of the sizes `stream.batch_sizes`.
+        """Returns training batches of the sizes `stream.batch_sizes`, over and over.
 
         Args:
             samples: how many of the first training samples to use, without those held out; more

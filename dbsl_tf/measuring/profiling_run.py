@@ -78,7 +78,8 @@ def measure(
     Raises:
         ClusterError: the workers would not run at the same time.
     """
-    components = build_components(settings, data, cluster)
+    # Mini-epochs of any length are timed.
+    components = build_components(settings.with_sharing("shared"), data, cluster)
     found.processors = read_processors(components.engine)
     budget = bounds.budget
 

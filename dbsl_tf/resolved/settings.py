@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dbsl_tf.config.cluster_sections import ClusterSection, DualBatchSection
-from dbsl_tf.config.data_section import DataSection
+from dbsl_tf.config.data_section import DataSection, Sharing
 from dbsl_tf.config.evaluation_section import EvaluationSection
 from dbsl_tf.config.merge_section import MergeSection
 from dbsl_tf.config.names import PrecisionSetting, Stem
@@ -141,6 +141,10 @@ class RunSettings:
     def with_precision(self, precision: PrecisionSetting) -> RunSettings:
         """Returns the same settings in another precision."""
         return replace(self, compute=self.compute.with_precision(precision))
+
+    def with_sharing(self, sharing: Sharing) -> RunSettings:
+        """Returns the same settings with samples shared otherwise among workers."""
+        return replace(self, data=self.data.model_copy(update={"sharing": sharing}))
 
     def with_profile(self, path: Path) -> RunSettings:
         """Returns the same settings with the time models of a profile."""

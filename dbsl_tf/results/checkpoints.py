@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from dbsl_tf.config.ranges import LONGEST, SHORTEST
 from dbsl_tf.results.checked_values import finite_number, whole_number
 from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
 from dbsl_tf.results.evaluated_weights import StatisticsFiles
+from dbsl_tf.schedules.epoch_shares import Share, SharesTaken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,7 @@ class Checkpoint:
             still the weights themselves.
         averaging: the rule of the average and the commit after which it begins, see `Averaging`;
             None: the weights are not averaged.
+        shares: which samples the run has had, where workers share an epoch; else None.
     """
 
     commit: int
@@ -62,6 +64,7 @@ class Checkpoint:
     merge_rule: str = ""
     average: list[np.ndarray] = field(default_factory=list)
     averaging: tuple[str, int] | None = None
+    shares: SharesTaken | None = None
 
 
 class Checkpoints:
@@ -101,6 +104,8 @@ class Checkpoints:
         }
         if checkpoint.averaging is not None:
             progress["averaging"] = checkpoint.averaging
+        if checkpoint.shares is not None:
+            progress["shares"] = asdict(checkpoint.shares)
         arrays = {f"{_WEIGHT}{i:05d}": array for i, array in enumerate(checkpoint.weights)}
         arrays |= {
             f"{_OPTIMIZER_STATE}{i:05d}": array
@@ -288,7 +293,21 @@ def _checkpoint(progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         merge_rule=merge_rule,
         average=average,
         averaging=_averaging(progress.get("averaging")),
+        shares=_shares(progress.get("shares"), commit),
     )
+
+
+def _shares(taken: Mapping[str, Any] | None, commit: int) -> SharesTaken | None:
+    if taken is None:
+        return None
+    unmerged = tuple(
+        Share(*(whole_number(each[key], f"{key} of a share") for key in ("first", "samples")))
+        for each in taken["unmerged"]
+    )
+    cut, end = (whole_number(taken[key], f"{key} of its shares") for key in ("cut", "end"))
+    if cut != commit + len(unmerged) or any(each.first + each.samples > end for each in unmerged):
+        raise ValueError(f"its shares are {taken!r:.80} after {commit} commits")
+    return SharesTaken(cut, end, unmerged)
 
 
 def _averaging(begun: Any) -> tuple[str, int] | None:
