@@ -61,14 +61,21 @@ class DisjointTest(DisjointCase):
 
     @pytest.mark.slow
     def test_epochs_in_rounds(self):
-        self.run_whole("sync.mode=bsp", "optimizer.momentum=0", "optimizer.state=keep")
+        self.run_whole("sync.mode=bsp")
 
     @pytest.mark.slow
     def test_epochs_merged_several_times_and_at_last_not_at_all(self):
-        self.run_whole(
-            "schedule.mini_epochs_per_epoch=3", "schedule.final_local_epochs=2",
-            "sync.mode=ssp", "sync.staleness=1",
+        status, _, errors = self.finish(
+            self.start(
+                "schedule.mini_epochs_per_epoch=3", "schedule.epochs=6",
+                "schedule.final_local_epochs=2", "sync.mode=ssp", "sync.staleness=1",
+            )
         )  # fmt: skip
+        self.assertEqual((status, errors), (0, ""))
+        # The two workers share the last two epochs, and what they add is averaged at the end.
+        self.assertAllEqual(self.counts(), np.full(SAMPLES, 4 + 2 / 2))
+        trained = sum(commit["samples"] for commit in self.events("commit"))
+        self.assertEqual(trained, 6 * SAMPLES)
 
     @pytest.mark.slow
     def test_workers_killed_at_every_moment_of_their_work(self):

@@ -22,15 +22,14 @@ class ActivePlan:
         settings: image resolution, dropout and B_L.
         plan: batch, samples and steps of every worker.
         mini_epoch: the closure, see `mini_epoch_closure`.
-        batches: per-worker iterator over the batches of such mini-epochs; None where these are
-            told with each.
+        batches: per-worker iterator, see `Batches`.
         learning_rates: maps an epoch (a float) to the learning rate of every worker.
     """
 
     settings: ResolutionSettings
     plan: DualBatchPlan
     mini_epoch: Closure
-    batches: Iterator | None
+    batches: Iterator
     learning_rates: Callable[[float], Sequence[float]]
 
     @property

@@ -79,8 +79,9 @@ class WorkerShares(NamedTuple):
         return cls(first, samples, np.array(batches, np.int64))
 
 
-# From a position, a number of samples and a batch, int64 scalars, to the batches of these samples.
-ShareBatches = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset]
+# From what the worker holds, see `TrainingData.held`, and a position, a number of samples and a
+# batch, int64 scalars, to the batches of these samples.
+ShareBatches = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset]
 
 
 class MiniEpochResult(NamedTuple):
@@ -114,8 +115,9 @@ def mini_epoch_closure(
     """Returns the closure of a mini-epoch: pull once, train locally, push once.
 
     See Lu et al., COMPSAC 2022, section III. The closure takes the per-worker iterator of batches,
-    or with `share_batches` the `WorkerShares`, the variables of the slot to push into and the
-    `Assignments`, and returns a `MiniEpochResult`.
+    the variables of the slot to push into and the `Assignments`, and returns a `MiniEpochResult`.
+    With `share_batches` the iterator is one of what the worker holds, over and over, and the
+    closure takes `WorkerShares` too.
     A worker that is not allowed to begin returns at once, as does one with whose slot another has
     begun. So does one whose own last result is not merged yet, if it needs the optimiser state of
     that one or has had its mini-epoch of the round.
@@ -123,7 +125,10 @@ def mini_epoch_closure(
 
     @engine.closure
     def mini_epoch(
-        batches: Any, slot: Sequence[tf.Variable], assignments: Assignments
+        batches: Iterator,
+        slot: Sequence[tf.Variable],
+        assignments: Assignments,
+        shares: WorkerShares | None = None,
     ) -> MiniEpochResult:
         worker = Engine.worker_index()
         own = Assignments(*(tf.gather(values, worker) for values in assignments))
@@ -136,9 +141,9 @@ def mini_epoch_closure(
 
         def train() -> MiniEpochResult:
             own_batches = batches
-            if share_batches is not None:
-                share = (tf.gather(values, worker) for values in batches)
-                own_batches = iter(share_batches(*share))
+            if share_batches is not None and shares is not None:
+                share = (tf.gather(values, worker) for values in shares)
+                own_batches = iter(share_batches(next(batches), *share))
             loop = _train(network, objective, optimizer, own_batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.optimizer_state)

@@ -50,7 +50,7 @@ class Components:
         mini_epochs: the closure of a mini-epoch for each resolution, low to high; resolutions
             with the same dropout share one.
         evaluator: of the global weights.
-        batches: for each image resolution, what makes the per-worker iterator of batches.
+        batches: for each image resolution, what the workers make their batches from.
         noise_meter: of the batch noise; None: it is not measured.
     """
 
@@ -64,20 +64,41 @@ class Components:
 
 
 class Batches(Protocol):
-    """What makes the per-worker iterator of batches that a mini-epoch is given."""
+    """What every worker makes its training batches from."""
 
     def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """Returns an iterator that stands for one on each worker.
+        """Returns an iterator that stands for one on each worker; the closure takes it.
 
         Args:
-            sizes: of the batches of each worker, repeated for ever.
+            sizes: of the batches of each worker in a mini-epoch.
             samples_before: samples of its stream that each worker has already had, [workers].
         """
         ...
 
 
+class HeldByWorkers:
+    """What every worker holds in memory, where a mini-epoch is told which samples it trains.
+
+    Args:
+        engine: the connected cluster.
+        held: reads it, on the worker that runs it; see `TrainingData.held`.
+    """
+
+    def __init__(self, engine: Engine, held: Callable[[], tf.Tensor]) -> None:
+        self._datasets = engine.worker_datasets(
+            lambda: tf.data.Dataset.from_tensors(held()).repeat()
+        )
+        self._iterator: Iterator | None = None
+
+    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
+        """Returns the iterator over it, always the same one; no argument matters."""
+        if self._iterator is None:
+            self._iterator = self._datasets.iterator()
+        return self._iterator
+
+
 class WorkerBatches:
-    """The training batches of every worker.
+    """The training batches of every worker, one stream each.
 
     Args:
         datasets: made from three arguments: the sizes of all batches, worker by worker; where
@@ -89,7 +110,12 @@ class WorkerBatches:
         self._datasets = datasets
 
     def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """Returns an iterator that stands for one on each worker; see `Batches`."""
+        """Returns an iterator that stands for one on each worker.
+
+        Args:
+            sizes: of the batches of each worker, repeated for ever.
+            samples_before: samples of its stream that each worker has already had, [workers].
+        """
         ends = np.cumsum([0, *map(len, sizes)])
         return self._datasets.iterator(np.concatenate(sizes), ends, samples_before)
 
@@ -142,8 +168,9 @@ def build_components(
     )
     exchange = shared_model.exchange
     threads = cluster.threads_per_worker
-    mini_epochs: dict[int, Closure] = {}
     if settings.data.sharing == "disjoint":
+        held = HeldByWorkers(engine, lambda: data.held(settings.samples))
+        batches: dict[int, Batches] = {part.resolution: held for part in parts}
         mini_epochs = {
             part.resolution: mini_epoch_closure(
                 engine,
@@ -161,6 +188,12 @@ def build_components(
             for dropout in networks
         }
         mini_epochs = {part.resolution: closures[part.dropout] for part in parts}
+        batches = {
+            part.resolution: WorkerBatches(
+                _training_datasets(settings, data, engine, threads, index, part.resolution)
+            )
+            for index, part in enumerate(parts)
+        }
 
     def evaluated_on(batches: Callable[..., tf.data.Dataset], samples: int) -> EvaluatedSplit:
         """Returns a split; `batches` is a method of `data`."""
@@ -188,12 +221,7 @@ def build_components(
             settings.cluster.worker_timeout,
             build_estimator(settings, data, engine, shared_model, networks, threads),
         ),
-        batches={
-            part.resolution: WorkerBatches(
-                _training_datasets(settings, data, engine, threads, index, part.resolution)
-            )
-            for index, part in enumerate(parts)
-        },
+        batches=batches,
         noise_meter=_noise_meter(settings, data, engine, shared_model, networks, objective, threads)
         if settings.dual_batch.measure_noise
         else None,
@@ -263,13 +291,16 @@ def _share_batches(
     The order of an epoch is the same for all workers and resolutions.
     """
 
-    def batches(first: tf.Tensor, samples: tf.Tensor, batch: tf.Tensor) -> tf.data.Dataset:
+    def batches(
+        held: tf.Tensor, first: tf.Tensor, samples: tf.Tensor, batch: tf.Tensor
+    ) -> tf.data.Dataset:
         stream = StreamSettings(
             batch_sizes=mini_epoch_batches(batch, samples),
             seed=settings.seed,
             parallel_calls=threads,
             first_sample=first,
             endless=False,
+            held=held,
         )
         return data.training_batches(settings.samples, stream, resolution)
 
@@ -284,7 +315,7 @@ def _training_datasets(
     index: int,
     resolution: int,
 ) -> WorkerDatasets:
-    """Returns the training data at a resolution; see `WorkerBatches` for its arguments.
+    """Returns the training data at a resolution; see `Batches` for its arguments.
 
     Args:
         index: of the resolution among those of the run.

@@ -54,8 +54,8 @@ class MiniEpoch:
         base_learning_rate: before it follows a worker's batch.
         learning_rates: one for each worker.
         assignments: one for each worker; the worker that takes the mini-epoch picks its own.
-        batches: of the workers, as the closure takes them.
-        share: the samples that it trains; None: whichever come next on the worker.
+        shares: the same share for each worker; None: a worker trains whichever samples come next.
+        share: the samples that it trains.
         chosen: the only worker that may take it; None: any.
     """
 
@@ -66,7 +66,7 @@ class MiniEpoch:
     base_learning_rate: float
     learning_rates: Sequence[float]
     assignments: Assignments
-    batches: Any
+    shares: WorkerShares | None = None
     share: Share | None = None
     chosen: int | None = None
 
@@ -193,13 +193,14 @@ class MiniEpochs:
         epoch = self._calendar.epoch_at(self.merged)
         active = self._plans.at(min(epoch, self._calendar.epochs), self.merged)
         assignments = Assignments.same([0] * workers)
-        batches: Any = active.batches
+        shares = None
         if self._shares:
-            batches = WorkerShares.same(workers, Share(0, 1), [1] * workers)
+            shares = WorkerShares.same(workers, Share(0, 1), [1] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
         results = self._engine.call_each(
-            active.mini_epoch, [(batches, slot.variables(), assignments) for slot in slots]
+            active.mini_epoch,
+            [_arguments(active, slot, assignments, shares) for slot in slots],
         )
         for slot, result in zip(slots, results):
             self._take_back(slot, result)
@@ -246,18 +247,17 @@ class MiniEpochs:
         keeps_state = self._settings.keeps_optimizer_state
         again = not (self._dispatcher.one_each if in_round else keeps_state)
         allowed, steps = self._dispatcher.allowed(), active.steps
-        batches: Any = active.batches
-        share = chosen = None
+        shares = share = chosen = None
         if self._shares:
             chosen = self._choice.choose(number, allowed)
             share = self._share_of(number, chosen, active)
             sizes = [worker.batch for worker in active.plan.workers]
-            batches = WorkerShares.same(workers, share, sizes)
+            shares = WorkerShares.same(workers, share, sizes)
             steps = [math.ceil(share.samples / size) for size in sizes]
             allowed = [may and worker == chosen for worker, may in enumerate(allowed)]
         assignments = Assignments.of(steps, rates, seeds, allowed, again, slot.attempt)
         return MiniEpoch(
-            number, slot, start, active, base_rate, rates, assignments, batches, share, chosen
+            number, slot, start, active, base_rate, rates, assignments, shares, share, chosen
         )
 
     def _share_of(self, number: int, worker: int, active: ActivePlan) -> Share:
@@ -271,11 +271,9 @@ class MiniEpochs:
         return self._in_rounds or self._calendar.is_local(number)
 
     def _activate(self, plan: DualBatchPlan, part: ResolutionSettings) -> ActivePlan:
-        batches = None
-        if not self._shares:
-            batches = self._components.batches[part.resolution].iterator(
-                [worker.batch_sizes for worker in plan.workers], self._cursors.at(part.resolution)
-            )
+        batches = self._components.batches[part.resolution].iterator(
+            [worker.batch_sizes for worker in plan.workers], self._cursors.at(part.resolution)
+        )
         return ActivePlan(
             settings=part,
             plan=plan,
@@ -289,9 +287,7 @@ class MiniEpochs:
         active = mini_epoch.active_plan
         call = self._engine.start(
             active.mini_epoch,
-            mini_epoch.batches,
-            mini_epoch.slot.variables(),
-            mini_epoch.assignments,
+            *_arguments(active, mini_epoch.slot, mini_epoch.assignments, mini_epoch.shares),
         )
         times = self._times[active.settings.resolution]
         hung = False
@@ -433,3 +429,11 @@ class MiniEpochs:
             train_metrics=measured.metrics,
             first_sample=share.first if share else None,
         )
+
+
+def _arguments(
+    active: ActivePlan, slot: Slot, assignments: Assignments, shares: WorkerShares | None
+) -> tuple[Any, ...]:
+    """Returns the arguments of the closure of a mini-epoch."""
+    common = active.batches, slot.variables(), assignments
+    return common if shares is None else (*common, shares)

@@ -160,9 +160,12 @@ class _RecordsOfArrays:
         self._parts: list[Part] = tf.nest.flatten(structure)
         self._train_file, self._test_file = train_file, test_file
 
-    def training_loader(self, samples: int | tf.Tensor) -> Loader:
-        records = self._records(self._train_file).take(samples).batch(samples).get_single_element()
-        return lambda indices, seeds: self._decode(tf.gather(records, indices))
+    def held(self, samples: int | tf.Tensor) -> tf.Tensor:
+        records = self._records(self._train_file)
+        return records.take(samples).batch(samples).get_single_element()
+
+    def training_loader(self, held: tf.Tensor) -> Loader:
+        return lambda indices, seeds: self._decode(tf.gather(held, indices))
 
     def test_batches(
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int

@@ -117,6 +117,12 @@ class ImageClassificationData:
         images = tf.TensorSpec([None, size, size, 3], tf.float32)
         return images, tf.TensorSpec([None, self.classes], tf.float32)
 
+    def held(self, samples: int) -> tf.Tensor:
+        """See `TrainingData.held`."""
+        from dbsl_tf.data.pipeline import held_for_training_on
+
+        return held_for_training_on(self.files, samples, self.held_out)
+
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:

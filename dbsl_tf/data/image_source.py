@@ -43,14 +43,17 @@ class ImageSource:
         self._crop = crop
         self._test_crop = test_crop
 
-    def training_loader(self, samples: int | tf.Tensor) -> Callable:
-        """Reads the list of the first `samples` images; returns the function that loads some."""
-        lines = tf.strings.split(tf.io.read_file(_own(self._data.train_list)), "\n")[:samples]
+    def held(self, samples: int | tf.Tensor) -> tf.Tensor:
+        """Reads the list of the first `samples` images, [samples]."""
+        return tf.strings.split(tf.io.read_file(_own(self._data.train_list)), "\n")[:samples]
+
+    def training_loader(self, held: tf.Tensor) -> Callable:
+        """Returns the function that loads some of the listed images."""
         folder = _folder_of(self._data, TRAIN)
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             # The pipeline loads one image at a time.
-            image, label = _decode(folder, lines[indices[0]])
+            image, label = _decode(folder, held[indices[0]])
             if self._crop is None:
                 image = centred_square(image, self._resolution)
             else:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.held_out import HeldOut
-from dbsl_tf.data.sample_stream import Loader, Source, training_stream
+from dbsl_tf.data.sample_stream import Loader, Source, held_for_training, training_stream
 from dbsl_tf.data.training_data import Share, StreamSettings
 from dbsl_tf.data.user_functions import (
     check_count,
@@ -131,6 +131,10 @@ class OwnData(ABC):
         return train
 
     @abstractmethod
+    def held(self, samples: int) -> tf.Tensor:
+        """See `TrainingData.held`."""
+
+    @abstractmethod
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:
@@ -181,6 +185,11 @@ class OwnData(ABC):
 
 class IndexedData(OwnData):
     """Own data of which any sample can be asked for by its number; shuffled as a whole."""
+
+    def held(self, samples: int) -> tf.Tensor:
+        """See `TrainingData.held`."""
+        samples = min(samples, self.train_samples)
+        return held_for_training(self._source(), samples, self._held_out)
 
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
@@ -260,7 +269,10 @@ class _Loading:
         self._load = load
         self._train_samples = train_samples
 
-    def training_loader(self, samples: int | tf.Tensor) -> Loader:
+    def held(self, samples: int | tf.Tensor) -> tf.Tensor:
+        return tf.constant([], tf.string)
+
+    def training_loader(self, held: tf.Tensor) -> Loader:
         return lambda indices, seeds: self._load(tf.cast(indices, tf.int64))
 
     def test_batches(

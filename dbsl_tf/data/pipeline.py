@@ -15,7 +15,7 @@ from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.image_source import ImageSource
 from dbsl_tf.data.prepare import PreparedData
 from dbsl_tf.data.record_source import RecordSource
-from dbsl_tf.data.sample_stream import Source, training_stream
+from dbsl_tf.data.sample_stream import Source, held_for_training, training_stream
 from dbsl_tf.data.training_data import Share, StreamSettings
 
 
@@ -62,6 +62,14 @@ def training_dataset(
 
     samples = min(samples, held_out.others if held_out else spec.train_samples)
     return training_stream(_source(data, resolution, crop), samples, stream, finish, held_out)
+
+
+def held_for_training_on(
+    data: PreparedData, samples: int, held_out: HeldOut | None = None
+) -> tf.Tensor:
+    """Returns what a worker holds in memory for `training_dataset`, whose arguments these are."""
+    samples = min(samples, held_out.others if held_out else data.spec.train_samples)
+    return held_for_training(_source(data, data.spec.image_size), samples, held_out)
 
 
 def test_dataset(

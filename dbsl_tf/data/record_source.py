@@ -31,14 +31,18 @@ class RecordSource:
         self._resolution = resolution
         self._crop = crop
 
-    def training_loader(self, samples: int | tf.Tensor) -> Callable:
-        """Reads the first `samples` records; returns the function that decodes some of them."""
-        spec, crop = self._data.spec, self._crop
+    def held(self, samples: int | tf.Tensor) -> tf.Tensor:
+        """Reads the first `samples` records, [samples]."""
         # Kept as strings: decoding everything at once would temporarily need twice the memory.
-        records = self._records(spec.train_files).take(samples).batch(samples).get_single_element()
+        records = self._records(self._data.spec.train_files)
+        return records.take(samples).batch(samples).get_single_element()
+
+    def training_loader(self, held: tf.Tensor) -> Callable:
+        """Returns the function that decodes some of the records."""
+        spec, crop = self._data.spec, self._crop
 
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images, labels = _decode(spec, tf.gather(records, indices))
+            images, labels = _decode(spec, tf.gather(held, indices))
             if crop is None:
                 return resize(images, self._resolution), labels
             frame = tf.TensorSpec([self._resolution, self._resolution, 3])

@@ -31,8 +31,11 @@ class Source(Protocol):
 
     one_by_one: bool
 
-    def training_loader(self, samples: int | tf.Tensor) -> Loader:
-        """Returns the function that loads some of the first `samples` training samples."""
+    def held(self, samples: int | tf.Tensor) -> tf.Tensor:
+        """Reads what is held in memory to load the first `samples` training samples; string."""
+
+    def training_loader(self, held: tf.Tensor) -> Loader:
+        """Returns the function that loads some of the samples for which `held` is held."""
 
     def test_batches(
         self, start: tf.Tensor, stop: tf.Tensor, batch: int | tf.Tensor, parallel_calls: int
@@ -77,7 +80,7 @@ def training_stream(
         finish: what is done with a batch that is loaded.
         held_out: samples that are passed over.
     """
-    load = _loader(source, samples, held_out)
+    load = _loader(source, samples, held_out, stream.held)
     seed, first_sample = _scalars(stream)
 
     def load_at(indices: tf.Tensor, position: tf.Tensor) -> tuple[Any, Any]:
@@ -144,12 +147,29 @@ def mini_epoch_batches(batch: int | tf.Tensor, samples: int | tf.Tensor) -> tf.T
     return tf.concat([full, tf.fill([tf.cast(rest > 0, tf.int32)], rest)], axis=0)
 
 
-def _loader(source: Source, samples: int, held_out: HeldOut | None) -> Loader:
-    """Returns what loads samples by their numbers among those that are not held out."""
+def held_for_training(source: Source, samples: int, held_out: HeldOut | None = None) -> tf.Tensor:
+    """Returns what a worker holds in memory to load training samples, for `StreamSettings.held`.
+
+    Args:
+        source: of the samples.
+        samples: how many of the first ones to use, without those held out.
+        held_out: samples that are passed over.
+    """
     if held_out is None:
-        return source.training_loader(samples)
+        return source.held(samples)
+    return source.held(held_out.other_numbers()[:samples][-1] + 1)
+
+
+def _loader(
+    source: Source, samples: int, held_out: HeldOut | None, held: tf.Tensor | None
+) -> Loader:
+    """Returns what loads samples by their numbers among those that are not held out."""
+    if held is None:
+        held = held_for_training(source, samples, held_out)
+    load = source.training_loader(held)
+    if held_out is None:
+        return load
     numbers = held_out.other_numbers()[:samples]
-    load = source.training_loader(numbers[-1] + 1)
     return lambda indices, seeds: load(tf.gather(numbers, indices), seeds)
 
 

@@ -63,6 +63,10 @@ class StreamData(OwnData):
             )
         return super().holding_out(samples, seed)
 
+    def held(self, samples: int) -> tf.Tensor:
+        """Returns nothing: pipelines hold what they need themselves."""
+        return tf.constant([], tf.string)
+
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:

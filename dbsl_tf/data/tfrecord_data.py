@@ -105,11 +105,12 @@ class _Records:
         self._train, self._test = train, test
         self._parse = parse
 
-    def training_loader(self, samples: int | tf.Tensor) -> Loader:
-        records = _dataset(self._train).take(samples).batch(samples).get_single_element()
+    def held(self, samples: int | tf.Tensor) -> tf.Tensor:
+        return _dataset(self._train).take(samples).batch(samples).get_single_element()
 
+    def training_loader(self, held: tf.Tensor) -> Loader:
         def load(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[Any, Any]:
-            x, y = self._parse(records[indices[0]])
+            x, y = self._parse(held[indices[0]])
             return tf.nest.map_structure(lambda tensor: tensor[None], (x, y))
 
         return load

@@ -25,6 +25,7 @@ class StreamSettings:
         first_sample: samples of the stream to pass over, an integer scalar. The first batch has
             the size `batch_sizes[0]` wherever the stream begins: begin where a mini-epoch does.
         endless: whether the sizes are repeated; otherwise the stream ends with the last of them.
+        held: what `TrainingData.held` has returned, so that it is not read again; None: it is read.
     """
 
     batch_sizes: tf.Tensor | list[int]
@@ -32,6 +33,7 @@ class StreamSettings:
     parallel_calls: int
     first_sample: int | tf.Tensor = 0
     endless: bool = True
+    held: tf.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,15 @@ class TrainingData(Protocol):
 
         Raises:
             UserError: none can be held out of these data.
+        """
+
+    def held(self, samples: int) -> tf.Tensor:
+        """Returns what a worker holds in memory of the files to make training batches; string.
+
+        It is the same for all resolutions.
+
+        Args:
+            samples: as in `training_batches`.
         """
 
     def training_batches(
