@@ -315,7 +315,7 @@ def _training_datasets(
     index: int,
     resolution: int,
 ) -> WorkerDatasets:
-    """Returns the training data at a resolution; see `Batches` for its arguments.
+    """Returns the training data at a resolution; see `WorkerBatches` for its arguments.
 
     Args:
         index: of the resolution among those of the run.
