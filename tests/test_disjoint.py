@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from dbsl_tf.results.checkpoints import Checkpoints
 from tests.support.counted_samples import CONFIGURATION, SAMPLES, expected_counts
 from tests.support.faults import FAULT_POINTS
 from tests.support.networks import silent_isolation
+from tests.support.patience import wait_until
+from tests.support.tiny_runs import ROOT
 from tests.test_faults import FaultCase
 
 ENDLESS = "schedule.epochs=10000"
@@ -58,6 +62,14 @@ class DisjointTest(DisjointCase):
         self.check_counts()
         epochs = len(self.commits_that_count()) // 2 + 3
         self.run_whole(epochs=epochs)
+        audit = subprocess.run(
+            [sys.executable, "-m", "dbsl_tf.audit", str(self.run)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual((audit.returncode, audit.stderr), (0, ""))
+        self.assertIn(f"every sample of {epochs} complete epochs was trained", audit.stdout)
 
     @pytest.mark.slow
     def test_epochs_in_rounds(self):
@@ -109,11 +121,6 @@ class DisjointTest(DisjointCase):
         self.wait_for_commits(len(self.events("commit")) + 6, process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        self.wait_until_servers_are_gone()
+        wait_until(lambda: not self.servers(), 10)
         epochs = max(commit["commit"] for commit in self.events("commit")) // 2 + 3
         self.run_whole(epochs=epochs)
-
-    def wait_until_servers_are_gone(self) -> None:
-        from tests.support.patience import wait_until
-
-        wait_until(lambda: not self.servers(), 10)

@@ -14,7 +14,7 @@ from dbsl_tf.common.registry import OWN
 
 @dataclass(frozen=True)
 class DualBatch:
-    """Who trains with which batch: the sections `dual_batch`, `merge`, `sync` and `time_model`.
+    """Who trains what, with which batch: `dual_batch`, `merge`, `sync`, `time_model` and more.
 
     Attributes:
         workers: number of workers, n.
@@ -43,6 +43,8 @@ class DualBatch:
         final_local_epochs: epochs at the end that every worker trains on its own, from the same
             weights; the results are averaged once. Callbacks see them as one epoch, the last.
         measure_noise: whether the batch noise scale is measured after every epoch.
+        sharing: "shared": each worker goes through the whole training set; "disjoint": each sample
+            is trained by one worker in an epoch.
 
     Example:
         >>> DualBatch(workers=4, small_workers=2, large_batch=256).extra_time_ratio
@@ -66,6 +68,7 @@ class DualBatch:
     merge_learning_rate: float | None = None
     merge_momentum: float | None = None
     staleness_power: float = 0.0
+    sharing: str = "shared"
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Returns the keys of the configuration that say this.
@@ -88,6 +91,7 @@ class DualBatch:
                 "momentum": self.merge_momentum,
                 "staleness_power": self.staleness_power,
             },
+            "data": {"sharing": self.sharing},
             "sync": {"mode": self.sync, "staleness": self.staleness},
             "schedule": {
                 "mini_epochs_per_epoch": self.mini_epochs_per_epoch,

@@ -272,10 +272,10 @@ class Trainer:
         if task is not None:
             cluster.setdefault("parameter_servers", len(task.addresses.parameter_servers))
         planned = self.plan.sections()
-        schedule = planned.pop("schedule")
+        data, schedule = planned.pop("data"), planned.pop("schedule")
         content: dict[str, dict[str, Any]] = {
             **planned,
-            "data": {"name": OWN, "validation_samples": self.validation_samples},
+            "data": {**data, "name": OWN, "validation_samples": self.validation_samples},
             "model": {"name": OWN},
             "optimizer": {"name": OWN},
             "training": {"loss": OWN},

@@ -71,6 +71,28 @@ class EveryKindTest(tf.test.TestCase):
                     self.assertCountEqual(flat[start : start + samples], range(samples))
                 self.assertNotEqual(flat[:samples], sorted(flat[:samples]))
 
+    def test_a_share_is_part_of_the_endless_stream(self):
+        for whole in self.each():
+            for data, samples in ((whole, 33), (whole.holding_out(10, seed=1), TRAIN - 10)):
+                endless = sum(numbers(on_worker(data, samples, sizes=[10]).take(10)), [])
+                share = self.share_of(data, samples)
+                for first, count in ((0, 20), (25, 24), (41, 3)):
+                    drawn = numbers(share(*(tf.constant(n, tf.int64) for n in (first, count))))
+                    self.assertEqual(sum(drawn, []), endless[first : first + count])
+                    self.assertEqual([len(batch) for batch in drawn][:-1], [8] * ((count - 1) // 8))
+
+    def share_of(self, data: OwnData, samples: int):
+        """From a position and a count to these samples, of what is read once."""
+
+        @tf.function(autograph=False)
+        def share(first, count):
+            sizes = mini_epoch_batches(8, count)
+            held = data.held(samples)
+            stream = StreamSettings(sizes, 0, 1, first, endless=False, held=held)
+            return data.training_batches(samples, stream)
+
+        return share
+
     def test_more_samples_than_there_are_mean_all(self):
         for data in self.each():
             drawn = sum(numbers(on_worker(data, 1000, sizes=[10]).take(5)), [])

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
+from dbsl_tf.schedules.epoch_shares import Share, SharesTaken
 
 
 def checkpoint(commit: int) -> Checkpoint:
@@ -36,6 +38,7 @@ def checkpoint(commit: int) -> Checkpoint:
         merge_rule="delayed_nesterov",
         average=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
         averaging=("last", 3),
+        shares=SharesTaken(commit + 1, 500 * (commit + 1), (Share(3, 500),)),
     )
 
 
@@ -48,6 +51,7 @@ def check_equal(one: Checkpoint, other: Checkpoint) -> None:
         "time_models",
         "batches",
         "averaging",
+        "shares",
     ):
         assert getattr(one, name) == getattr(other, name)
     assert one.merge_rule == other.merge_rule
@@ -75,6 +79,22 @@ def test_the_newest_is_read_back_and_old_ones_are_removed(tmp_path: Path) -> Non
     check_equal(checkpoints.latest(refuse), checkpoint(100))
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["commit-000000010.npz", "commit-000000100.npz"]
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        SharesTaken(9, 500, (Share(0, 100),)),
+        SharesTaken(10, 99, (Share(0, 100),)),
+        SharesTaken(10, 500, ()),
+    ],
+)
+def test_shares_that_no_run_has_had_are_damage(tmp_path: Path, taken: SharesTaken) -> None:
+    checkpoints, told = Checkpoints(tmp_path / "checkpoints", keep=2), []
+    checkpoints.save(replace(checkpoint(9), shares=taken))
+    with pytest.raises(UserError):
+        checkpoints.latest(told.append)
+    assert "its shares are" in told[0]
 
 
 def test_one_is_read_by_its_commit(tmp_path: Path) -> None:
