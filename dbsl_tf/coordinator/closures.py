@@ -73,9 +73,9 @@ class WorkerShares(NamedTuple):
     batches: Any  # samples in a batch
 
     @classmethod
-    def same(cls, workers: int, share: Share, batches: Sequence[int]) -> WorkerShares:
+    def same(cls, share: Share, batches: Sequence[int]) -> WorkerShares:
         """Returns the same share for all workers, which train it in batches of their own."""
-        first, samples = (np.full(workers, v, np.int64) for v in (share.first, share.samples))
+        first, samples = (np.full(len(batches), v, np.int64) for v in (share.first, share.samples))
         return cls(first, samples, np.array(batches, np.int64))
 
 

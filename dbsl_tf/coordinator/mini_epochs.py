@@ -6,7 +6,6 @@ exactly once: one that fails goes back to the dispatcher.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter
@@ -21,9 +20,9 @@ from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult, WorkerSha
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
+from dbsl_tf.coordinator.given_shares import GivenShare, GivenShares, WorkerChoice
 from dbsl_tf.coordinator.merge_facts import at_commit
 from dbsl_tf.coordinator.supervision import Supervision
-from dbsl_tf.coordinator.worker_choice import WorkerChoice
 from dbsl_tf.engine.engine import WorkerHung
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan
 from dbsl_tf.resolved import ResolvedRun
@@ -54,9 +53,7 @@ class MiniEpoch:
         base_learning_rate: before it follows a worker's batch.
         learning_rates: one for each worker.
         assignments: one for each worker; the worker that takes the mini-epoch picks its own.
-        shares: the same share for each worker; None: a worker trains whichever samples come next.
-        share: the samples that it trains.
-        chosen: the only worker that may take it; None: any.
+        given: the samples that it trains; None: those that come next on the worker that takes it.
     """
 
     number: int
@@ -66,9 +63,7 @@ class MiniEpoch:
     base_learning_rate: float
     learning_rates: Sequence[float]
     assignments: Assignments
-    shares: WorkerShares | None = None
-    share: Share | None = None
-    chosen: int | None = None
+    given: GivenShare | None = None
 
 
 @dataclass(frozen=True)
@@ -130,11 +125,13 @@ class MiniEpochs:
         self._committed = committed
         self._slots = SlotPool(components.shared_model, workers)
         self._cursors = StreamCursors(workers, checkpoint.samples if checkpoint else {})
-        self._shares: EpochShares | None = None
+        self._shares: GivenShares | None = None
         if settings.data.sharing == "disjoint":
             taken = checkpoint.shares if checkpoint else None
-            self._shares = EpochShares(settings.samples, self._calendar, taken or SharesTaken())
-        self._choice = WorkerChoice(engine.membership)
+            self._shares = GivenShares(
+                EpochShares(settings.samples, self._calendar, taken or SharesTaken()),
+                WorkerChoice(engine.membership),
+            )
         self._plans = ActivePlans(run, self._activate, self._records.drifted)
         self._dispatcher = Dispatcher(
             total=self._calendar.total,
@@ -195,7 +192,7 @@ class MiniEpochs:
         assignments = Assignments.same([0] * workers)
         shares = None
         if self._shares:
-            shares = WorkerShares.same(workers, Share(0, 1), [1] * workers)
+            shares = WorkerShares.same(Share(0, 1), [1] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
         results = self._engine.call_each(
@@ -246,25 +243,15 @@ class MiniEpochs:
         # Whether a worker may begin before its last one is merged.
         keeps_state = self._settings.keeps_optimizer_state
         again = not (self._dispatcher.one_each if in_round else keeps_state)
-        allowed, steps = self._dispatcher.allowed(), active.steps
-        shares = share = chosen = None
+        allowed: Sequence[bool] = self._dispatcher.allowed()
+        steps: Sequence[int] = active.steps
+        given = None
         if self._shares:
-            chosen = self._choice.choose(number, allowed)
-            share = self._share_of(number, chosen, active)
-            sizes = [worker.batch for worker in active.plan.workers]
-            shares = WorkerShares.same(workers, share, sizes)
-            steps = [math.ceil(share.samples / size) for size in sizes]
-            allowed = [may and worker == chosen for worker, may in enumerate(allowed)]
+            with self.ordering:
+                given = self._shares.give(number, active.plan, allowed)
+            steps, allowed = given.steps, given.allowed
         assignments = Assignments.of(steps, rates, seeds, allowed, again, slot.attempt)
-        return MiniEpoch(
-            number, slot, start, active, base_rate, rates, assignments, shares, share, chosen
-        )
-
-    def _share_of(self, number: int, worker: int, active: ActivePlan) -> Share:
-        assert self._shares is not None
-        planned = [each.samples for each in active.plan.workers]
-        with self.ordering:
-            return self._shares.of(number, planned[worker], planned)
+        return MiniEpoch(number, slot, start, active, base_rate, rates, assignments, given)
 
     def _is_of_a_round(self, number: int) -> bool:
         """Whether a mini-epoch is merged together with one of every other worker."""
@@ -284,10 +271,12 @@ class MiniEpochs:
 
     def _hand_out(self, mini_epoch: MiniEpoch) -> CompletedMiniEpoch | None:
         """Has some worker train it; returns None if it has to begin again."""
-        active = mini_epoch.active_plan
+        active, given = mini_epoch.active_plan, mini_epoch.given
         call = self._engine.start(
             active.mini_epoch,
-            *_arguments(active, mini_epoch.slot, mini_epoch.assignments, mini_epoch.shares),
+            *_arguments(
+                active, mini_epoch.slot, mini_epoch.assignments, given.shares if given else None
+            ),
         )
         times = self._times[active.settings.resolution]
         hung = False
@@ -320,8 +309,8 @@ class MiniEpochs:
         return None
 
     def _release(self, mini_epoch: MiniEpoch) -> None:
-        if mini_epoch.chosen is not None:
-            self._choice.release(mini_epoch.chosen)
+        if self._shares and mini_epoch.given:
+            self._shares.release(mini_epoch.given)
 
     def _take_back(self, slot: Slot, result: MiniEpochResult) -> None:
         if result.first:
@@ -407,7 +396,7 @@ class MiniEpochs:
         return at_commit(self._settings, self.merged, plan, rate)
 
     def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
-        plan, result, share = completed.plan, completed.result, completed.mini_epoch.share
+        plan, result, given = completed.plan, completed.result, completed.mini_epoch.given
         measured = self._components.objective.measured([result.sums])
         return CommitRecord(
             commit=commit,
@@ -427,7 +416,7 @@ class MiniEpochs:
             train_loss=measured.loss,
             train_accuracy=measured.accuracy,
             train_metrics=measured.metrics,
-            first_sample=share.first if share else None,
+            first_sample=given.share.first if given else None,
         )
 
 
