@@ -136,13 +136,13 @@ def read_audit(path: Path) -> Audit:
 def audit_of(run: RecordedRun) -> Audit:
     """Returns what became of the samples of each epoch, without what a resumption discarded.
 
-    All epochs of a run that has ended must be complete. While it has not, an epoch must be complete
-    once every worker that takes part has merged three mini-epochs that begin in later epochs, since
-    the last fault and the last resumption. For a worker trains one share after another, and what
-    a lost worker, a discarded result or an interruption left is given out again before anything of
-    a later epoch. When the third began, nothing of the epoch was left to give out, and a worker has
-    nothing older at hand than what it began last. Until then the epoch is in progress, however
-    little of it was merged.
+    All epochs of a run that has all its commits must be complete. Where it has not, or was ended
+    early, an epoch must be complete once every worker that takes part has merged three mini-epochs
+    that begin in later epochs, since the last fault and the last resumption. For a worker trains
+    one share after another, and what a lost worker, a discarded result or an interruption left is
+    given out again before anything of a later epoch. When the third began, nothing of the epoch was
+    left to give out, and a worker has nothing older at hand than what it began last. Until then the
+    epoch is in progress, however little of it was merged.
 
     Raises:
         UserError: its workers do not share epochs, or its files do not say which samples it has
@@ -157,7 +157,7 @@ def audit_of(run: RecordedRun) -> Audit:
     samples = _samples(run)
     shares = _shares(run, samples)
     covered = coverage([(share.first, share.samples) for share in shares], samples)
-    due = _asked(run) if _has_ended(run) else _due(run, shares, samples)
+    due = run.config["schedule.epochs"] if _is_whole(run) else _due(run, shares, samples)
     covered += [Coverage()] * (due - len(covered))
     epochs = [
         EpochAudit(number, each.seen, samples, each.doubled, due=number <= due)
@@ -208,21 +208,10 @@ def _shares(run: RecordedRun, samples: int) -> list[_Share]:
     return shares
 
 
-def _has_ended(run: RecordedRun) -> bool:
-    """Returns whether nothing is merged any more."""
+def _is_whole(run: RecordedRun) -> bool:
+    """Returns whether all mini-epochs are merged; a callback may have ended the run early."""
     asked = run.asked_commits
-    return run.finished or (asked is not None and len(run.mini_epochs) >= asked)
-
-
-def _asked(run: RecordedRun) -> int:
-    """Returns how many epochs the run was to train."""
-    try:
-        epochs = whole_number(run.config.get("schedule.epochs"), "schedule.epochs")
-        if epochs > MOST_EPOCHS:
-            raise ValueError(f"schedule.epochs is {epochs}, above {MOST_EPOCHS}")
-    except ValueError as error:
-        raise damaged(RunDirectory(run.path).configuration, str(error)) from error
-    return epochs
+    return asked is not None and len(run.mini_epochs) >= asked
 
 
 def _due(run: RecordedRun, shares: Sequence[_Share], samples: int) -> int:

@@ -58,8 +58,7 @@ def test_complete(tmp_path: Path) -> None:
 def test_one_commit_is_missing_in_the_middle(tmp_path: Path) -> None:
     directory = write_run(tmp_path)
     shares = shares_of(4)
-    merge(directory, shares[:3] + shares[4:])
-    directory.write_json(directory.summary, {"commits": 7})
+    merge(directory, [*shares[:3], *shares[4:], (4 * SAMPLES, 1)])
     done = command(tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
     assert cells(done.stdout)[1] == ("2", "700", "48.71 %", str(REST), "0", "incomplete")
