@@ -69,7 +69,8 @@ def measure(
     from dbsl_tf.coordinator.components import build_components
     from dbsl_tf.measuring.timed_runs import TimedRuns
 
-    components = build_components(settings, data, cluster)
+    # Timed runs take the batches that come next.
+    components = build_components(settings.with_sharing("shared"), data, cluster)
     runs = TimedRuns(components, max(components.mini_epochs), learning_rate=1e-4)
     runs.load(
         [

@@ -118,7 +118,7 @@ class TrainingData(Protocol):
     def training_batches(
         self, samples: int, stream: StreamSettings, resolution: int | None = None
     ) -> tf.data.Dataset:
-        """Returns training batches of the sizes `stream.batch_sizes`, over and over.
+        """Returns training batches of the sizes `stream.batch_sizes`, endless or not.
 
         Args:
             samples: how many of the first training samples to use, without those held out; more

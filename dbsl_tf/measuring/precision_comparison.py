@@ -147,6 +147,7 @@ def compare(
     candidates = {}
     for precision in CANDIDATES:
         report(f"comparing precisions: loading the network in {precision}")
+        # Timed runs take the batches that come next.
         chosen = settings.with_precision(precision).with_sharing("shared")
         components = build_components(chosen, data, cluster, engine=engine)
         runs = TimedRuns(components, settings.highest.resolution, rate)

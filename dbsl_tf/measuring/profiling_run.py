@@ -78,7 +78,7 @@ def measure(
     Raises:
         ClusterError: the workers would not run at the same time.
     """
-    # Mini-epochs of any length are timed.
+    # Timed runs take the batches that come next.
     components = build_components(settings.with_sharing("shared"), data, cluster)
     found.processors = read_processors(components.engine)
     budget = bounds.budget
