@@ -33,6 +33,13 @@ class ClusterSection(Section):
     workers: Annotated[
         int, Effect.RESULT, Fixed("an epoch has commits of every worker"), Timed("servers")
     ] = Field(2, ge=1, le=MOST_WORKERS, description="number of workers, n")
+    min_workers: Annotated[int | None, Effect.CONDUCT] = Field(
+        None,
+        ge=1,
+        le=MOST_WORKERS,
+        description="number of workers with which training begins; the others join when they "
+        "come, and at the next epoch the plan is made anew for those that are there; null: all",
+    )
     parameter_servers: Annotated[int, Effect.RESULT, Timed("servers")] = Field(
         1, ge=1, le=MOST_WORKERS, description="number of parameter servers"
     )
@@ -78,6 +85,11 @@ class ClusterSection(Section):
         description="type in which workers pull weights and push their changes; bfloat16 halves "
         "the traffic, at the cost of one more copy of the model per worker on the servers",
     )
+
+    @property
+    def elastic(self) -> bool:
+        """Whether workers may come and go: training does not wait for all of them."""
+        return self.min_workers is not None and self.min_workers < self.workers
 
 
 class DualBatchSection(Section):

@@ -73,6 +73,17 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _no_more_min_workers_than_workers(self) -> Config:
+        least, workers = self.cluster.min_workers, self.cluster.workers
+        if least is not None and least > workers:
+            raise across_keys(
+                ("cluster.min_workers", "cluster.workers"),
+                least,
+                f"give 1 to {workers} (cluster.workers), or raise cluster.workers",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _merge_fits_synchronization(self) -> Config:
         check_merge(self.merge, self.sync.in_rounds)
         return self
