@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from dbsl_tf.common import awake
+
 Listener = Callable[[int, str | None], None]
 
 
@@ -20,6 +22,7 @@ class Membership:
 
     def __init__(self, workers: int) -> None:
         self._absent: dict[int, str] = {}
+        self._since: dict[int, float] = {}
         self._leaving: set[int] = set()
         self._workers = workers
         self._lock = threading.Lock()
@@ -45,11 +48,19 @@ class Membership:
         with self._lock:
             return dict(self._absent)
 
+    @property
+    def absent_seconds(self) -> dict[int, float]:
+        """For how many seconds workers have not taken part, by their indices."""
+        with self._lock:
+            now = awake.seconds()
+            return {worker: now - since for worker, since in self._since.items()}
+
     def mark_lost(self, worker: int, reason: str) -> None:
         """Records that `worker` was found dead or hung."""
         with self._lock:
             changed = worker not in self._absent
             self._absent.setdefault(worker, reason)
+            self._since.setdefault(worker, awake.seconds())
         if changed:
             self._notify(worker, reason)
 
@@ -70,6 +81,7 @@ class Membership:
             if worker in self._leaving:
                 return
             changed = self._absent.pop(worker, None) is not None
+            self._since.pop(worker, None)
         if changed:
             self._notify(worker, None)
 

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from dbsl_tf.cluster.probing import reachable
+from dbsl_tf.common import awake
 from dbsl_tf.engine.membership import Membership
 from tests.support.isolation import on_cluster, signal_own_worker
 from tests.support.patience import wait_until
@@ -29,6 +30,22 @@ class TestMembership:
         membership.mark_alive(1)
         assert membership.present == (0, 1)
         assert changes == [(1, "it has to go"), (1, None)]
+
+    def test_it_knows_for_how_long_a_worker_has_been_absent(self, monkeypatch) -> None:
+        now = 100.0
+        monkeypatch.setattr(awake, "seconds", lambda: now)
+        membership = Membership(3)
+        assert membership.absent_seconds == {}
+        membership.mark_lost(1, "found dead")
+        now = 107.0
+        membership.mark_lost(1, "found dead again")
+        membership.mark_lost(2, "found dead")
+        now = 110.0
+        assert membership.absent_seconds == {1: 10.0, 2: 3.0}
+        membership.mark_alive(1)
+        assert membership.absent_seconds == {2: 3.0}
+        membership.mark_lost(1, "found dead")
+        assert membership.absent_seconds == {1: 0.0, 2: 3.0}
 
 
 def workers_that_leave(engine, folder):
