@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from dbsl_tf.coordinator.plans_for_present import Key, PlansForPresent
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.planning import DualBatchPlan, PlannedSubStage, TimeModel
 from dbsl_tf.planning.drift import DriftWatch
@@ -74,12 +75,13 @@ class ActivePlans:
 
     With `dual_batch.replan`, and in a run that has no time model to rely on, a plan that no longer
     fits is replaced at the start of an epoch; else the drift is reported, and so is its end. Not
-    thread-safe.
+    thread-safe. While a plan is not for all workers, nothing is concluded about their speed.
 
     Args:
         run: whose schedule is followed.
         activate: makes the `ActivePlan` of a plan and its resolution.
         report: called with the record of a drift.
+        for_present: plans for those present; None: workers are not meant to come and go.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class ActivePlans:
         run: ResolvedRun,
         activate: Callable[[DualBatchPlan, ResolutionSettings], ActivePlan],
         report: Callable[[DriftRecord], None],
+        for_present: PlansForPresent | None = None,
     ) -> None:
         self._settings = run.settings
         self._schedule = run.schedule
@@ -100,6 +103,9 @@ class ActivePlans:
         self._activate = activate
         self._replan = run.settings.dual_batch.replan or run.provisional
         self._report = report
+        self._for_present = for_present
+        # Of the latest mini-epoch of each worker by the newest plan.
+        self._seconds: dict[int, float] = {}
         self._active: dict[int, list[ActivePlan]] = {}
         self._newest_epoch = 0
         self._newest: ActivePlan | None = None
@@ -118,7 +124,11 @@ class ActivePlans:
         """Compares a merged mini-epoch of `active` with its plan; ignored once that is replaced."""
         if active is not self._newest:
             return
+        self._seconds[record.worker] = record.seconds
         watch = self._watches[record.resolution]
+        key = record.resolution, active.plan.mini_epochs
+        if self._for_present and self._for_present.plan(key):
+            return
         watch.observe(record.worker, record.samples, record.steps, record.loop_seconds)
         if not self._replan and (news := watch.news()) is not None:
             plan = watch.fitting_plan() if news == "drift" else None
@@ -152,8 +162,14 @@ class ActivePlans:
                 self._batches[resolution] = tuple(worker.batch for worker in plan.workers)
                 self._adopted.add(resolution)
                 self._active.pop(resolution, None)
+                if self._for_present:
+                    self._for_present.forget(resolution)
+        if is_new and self._for_present:
+            self._plan_for_present(self._for_present, part, epoch, commit)
         active = self._activated(part)
         if is_new:
+            if active is not self._newest:
+                self._seconds = {}
             self._newest_epoch, self._newest = epoch, active
         return active
 
@@ -165,8 +181,24 @@ class ActivePlans:
                 return active
         # A mini-epoch of the epoch before may be handed out late; others are over.
         del known[:-1]
-        known.append(self._activate(self._plan(part), part.sub_stage.settings))
+        plan = self._plan(part)
+        if self._for_present:
+            plan = self._for_present.plan(_key(part)) or plan
+        known.append(self._activate(plan, part.sub_stage.settings))
         return known[-1]
+
+    def _plan_for_present(
+        self, plans: PlansForPresent, part: PlannedSubStage, epoch: int, commit: int
+    ) -> None:
+        """Has the plan of a new epoch made for those present, in place of that for others."""
+        resolution, mini_epochs = key = _key(part)
+        of_all = self._plan(part)
+        in_force = self._newest.plan if self._newest else of_all
+        patience = max(self._seconds.values(), default=in_force.mini_epoch_seconds)
+        settled = resolution in self._batches
+        if plans.update(key, of_all, settled, patience, epoch, commit):
+            known = self._active.get(resolution, [])
+            known[:] = [active for active in known if active.plan.mini_epochs != mini_epochs]
 
     def _plan(self, part: PlannedSubStage) -> DualBatchPlan:
         """Returns the plan in force in a sub-stage."""
@@ -205,3 +237,7 @@ class ActivePlans:
                 fits=fits,
             )
         )
+
+
+def _key(part: PlannedSubStage) -> Key:
+    return part.sub_stage.resolution, part.plan.mini_epochs

@@ -22,6 +22,7 @@ from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
 from dbsl_tf.coordinator.given_shares import GivenShare, GivenShares, WorkerChoice
 from dbsl_tf.coordinator.merge_facts import at_commit
+from dbsl_tf.coordinator.plans_for_present import PlansForPresent
 from dbsl_tf.coordinator.supervision import Supervision
 from dbsl_tf.engine.engine import WorkerHung
 from dbsl_tf.planning import DualBatchPlan, WorkerPlan
@@ -132,7 +133,13 @@ class MiniEpochs:
                 EpochShares(settings.samples, self._calendar, taken or SharesTaken()),
                 WorkerChoice(engine.membership),
             )
-        self._plans = ActivePlans(run, self._activate, self._records.drifted)
+        membership = engine.membership
+        for_present = None
+        if settings.cluster.elastic:
+            for_present = PlansForPresent(
+                settings, lambda: membership.absent_seconds, self._records.planned_for_present
+            )
+        self._plans = ActivePlans(run, self._activate, self._records.drifted, for_present)
         self._dispatcher = Dispatcher(
             total=self._calendar.total,
             merged=merged,

@@ -16,10 +16,15 @@ from dbsl_tf.results.records import (
     NoiseObserver,
     NoiseRecord,
     Observer,
+    WorkersObserver,
+    WorkersRecord,
 )
 
 # With so many records queued, whoever adds another one waits for the observers.
 _MOST = 1000
+
+# Kinds of records that only some observers get.
+_NOT_FOR_ALL = ((NoiseRecord, NoiseObserver), (WorkersRecord, WorkersObserver))
 
 
 class RecordWriter:
@@ -67,6 +72,10 @@ class RecordWriter:
     def drifted(self, record: DriftRecord) -> None:
         self._accept("drifted", record)
 
+    def planned_for_present(self, record: WorkersRecord) -> None:
+        """Passes it on to those that are `WorkersObserver`s."""
+        self._accept("planned_for_present", record)
+
     def faulted(self, record: FaultRecord) -> None:
         self._accept("faulted", record)
 
@@ -113,7 +122,10 @@ class RecordWriter:
             self._changed.wait_for(lambda: self._queue)
             what, record = self._queue.popleft()
         for observer in self._observers:
-            if not isinstance(record, NoiseRecord) or isinstance(observer, NoiseObserver):
+            if all(
+                not isinstance(record, kind) or isinstance(observer, wanted)
+                for kind, wanted in _NOT_FOR_ALL
+            ):
                 getattr(observer, what)(record)
         with self._changed:
             self._delivered += 1

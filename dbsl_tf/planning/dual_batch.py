@@ -80,7 +80,8 @@ class DualBatchPlan:
     where there is none. Workers of a role differ when their time models do, or by one sample.
 
     Attributes:
-        workers: one plan a worker, in order of their index; small ones first.
+        workers: one plan a worker, in order of their index; small ones first, unless
+            `dbsl_tf.planning.present_workers` says otherwise.
         baseline: the mini-epoch of every worker if all had the large batch and equal shares; of
             workers that differ, that of the last to finish if all had the large batch.
         samples: samples in an epoch, d. The shares of all workers together can differ from it

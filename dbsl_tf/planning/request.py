@@ -24,6 +24,7 @@ class PlanRequest:
             an error message then names it.
         mini_epochs: of every worker in an epoch, M, among which its samples are divided; below 1
             where several epochs are trained in one.
+        indices: of the workers in the cluster, the small ones first; None: 0 to n - 1.
 
     Raises:
         ValueError: there are not as many time models as workers.
@@ -37,6 +38,7 @@ class PlanRequest:
     rounding: str
     resolution: int | None = None
     mini_epochs: Fraction = Fraction(1)
+    indices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.time_models) != self.workers:
@@ -48,6 +50,10 @@ class PlanRequest:
         if isinstance(self.time_model, TimeModel):
             return (self.time_model,) * self.workers
         return self.time_model
+
+    def index(self, place: int) -> int:
+        """Returns the index in the cluster of the worker at `place`, from 0."""
+        return place if self.indices is None else self.indices[place]
 
     @property
     def mini_epoch_samples(self) -> Fraction:

@@ -27,7 +27,7 @@ def plan_dual_batch(
 ) -> DualBatchPlan:
     """Decides batch, samples and update factor of every worker.
 
-    Workers 0 to n_S - 1 are small, the others large. Equal workers without overhead get the plan
+    The first n_S workers are small, the others large. Equal workers without overhead get the plan
     of Eq. 4-8 of COMPSAC 2022 and arXiv 2509.26092, with its rounding. Others get shares with
     which all finish together, within the time of a step, see `dbsl_tf.planning.balance`.
 
@@ -103,9 +103,10 @@ def _check(request: PlanRequest) -> None:
     if idle is not None:
         model = request.time_models[idle]
         raise UserError(
-            f"worker {idle} needs {model.mini_epoch_seconds(1, 1):.3g} s for a mini-epoch of one "
-            f"sample, longer than the others need for all {samples}; lower cluster.workers "
-            "so that it is left out, raise data.train_samples, or measure the time model again"
+            f"worker {request.index(idle)} needs {model.mini_epoch_seconds(1, 1):.3g} s for a "
+            f"mini-epoch of one sample, longer than the others need for all {samples}; lower "
+            "cluster.workers so that it is left out, raise data.train_samples, or measure the "
+            "time model again"
         )
 
 
@@ -138,8 +139,8 @@ def _published(
     )
     large = WorkerPlan(0, "large", request.large_batch, solution.large_samples, 1.0, model)
     workers = tuple(
-        replace(small if index < request.small_workers else large, index=index)
-        for index in range(request.workers)
+        replace(small if place < request.small_workers else large, index=request.index(place))
+        for place in range(request.workers)
     )
     equal_share = request.mini_epoch_samples / request.workers
     return workers, replace(large, samples=shares.rounding_rule(request.rounding)(equal_share))
@@ -164,23 +165,23 @@ def _plans_of(
     samples = request.whole_mini_epoch_samples
     all_large = balance.equal_batches(models, request.large_batch, samples)
 
-    def worker(of: balance.Balance, index: int, small: bool) -> WorkerPlan:
+    def worker(of: balance.Balance, place: int, small: bool) -> WorkerPlan:
         # A worker too slow for a single sample has one nevertheless.
-        part = min(1.0, of.shares[index] / max(of.full_shares[index], 1.0))
+        part = min(1.0, of.shares[place] / max(of.full_shares[place], 1.0))
         return WorkerPlan(
-            index,
+            request.index(place),
             "small" if small else "large",
-            of.batches[index],
-            of.shares[index],
-            factor(part, of.batches[index] / request.large_batch) if small else 1.0,
-            models[index],
+            of.batches[place],
+            of.shares[place],
+            factor(part, of.batches[place] / request.large_batch) if small else 1.0,
+            models[place],
         )
 
-    indices = range(request.workers)
+    places = range(request.workers)
     return (
-        tuple(worker(solution, index, index < request.small_workers) for index in indices),
+        tuple(worker(solution, place, place < request.small_workers) for place in places),
         max(
-            (worker(all_large, index, False) for index in indices),
+            (worker(all_large, place, False) for place in places),
             key=lambda plan: plan.predicted_seconds,
         ),
     )

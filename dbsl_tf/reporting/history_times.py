@@ -15,6 +15,7 @@ from dbsl_tf.results.records import (
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
+    WorkersRecord,
 )
 from dbsl_tf.schedules.calendar import Calendar
 
@@ -30,6 +31,7 @@ class TimedHistory:
     faults: list[Fault] = field(default_factory=list)
     resumptions: list[Resumption] = field(default_factory=list)
     drifts: list[DriftRecord] = field(default_factory=list)
+    plans_for_present: list[WorkersRecord] = field(default_factory=list)
 
     @property
     def end(self) -> float:
@@ -125,6 +127,8 @@ def _add(
             history.faults.append(Fault(**vars(record), seconds=clock.seconds(record.time)))
         case DriftRecord():
             history.drifts.append(record)
+        case WorkersRecord():
+            history.plans_for_present.append(record)
 
 
 def _evaluation(

@@ -108,6 +108,7 @@ def read_run(path: Path) -> RecordedRun:
         faults=tuple(history.faults),
         resumptions=tuple(history.resumptions),
         drifts=tuple(history.drifts),
+        plans_for_present=tuple(history.plans_for_present),
         time_models=time_models,
     )
 

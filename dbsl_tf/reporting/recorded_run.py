@@ -17,6 +17,7 @@ from dbsl_tf.results.records import (
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
+    WorkersRecord,
 )
 from dbsl_tf.schedules.calendar import Calendar
 
@@ -113,7 +114,7 @@ class RecordedRun:
         validations: on samples held out of the training set, likewise; where there are any, the
             test set is evaluated at the end only.
         noises: measurements of the batch noise, by epoch.
-        faults, resumptions, drifts: in the order of the history.
+        faults, resumptions, drifts, plans_for_present: in the order of the history.
         time_models: those of each worker, by resolution; under None if one serves all resolutions.
             Empty if the configuration has none or its profile cannot be read.
     """
@@ -134,6 +135,7 @@ class RecordedRun:
     faults: tuple[Fault, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     drifts: tuple[DriftRecord, ...] = ()
+    plans_for_present: tuple[WorkersRecord, ...] = ()
     time_models: Mapping[int | None, Sequence[TimeModel]] = field(default_factory=dict)
 
     @property

@@ -10,6 +10,7 @@ from dbsl_tf.reporting.measures import worker_times
 from dbsl_tf.reporting.parts import Part, Table
 from dbsl_tf.reporting.recorded_run import RecordedRun
 from dbsl_tf.reporting.wording import median_and_range, number
+from dbsl_tf.results.present_workers import in_words
 from dbsl_tf.results.records import DriftRecord
 
 
@@ -115,7 +116,10 @@ def happened_part(run: RecordedRun) -> Part:
 
 
 def event_table(run: RecordedRun) -> Table | None:
-    """Returns faults, resumptions and drifts in the order of their commits; None if none."""
+    """Returns faults, resumptions, drifts and plans for the workers that were there, by commit.
+
+    None if there are none.
+    """
     events: list[tuple[int, float | None, str]] = [
         (fault.commit, fault.seconds, f"worker {fault.worker}: {fault.message}")
         for fault in run.faults
@@ -134,6 +138,9 @@ def event_table(run: RecordedRun) -> Table | None:
         for resumption in run.resumptions
     ]
     events += [(drift.commit, None, _drift_text(drift)) for drift in run.drifts]
+    events += [
+        (record.commit, None, in_words(record, run.workers)) for record in run.plans_for_present
+    ]
     if not events:
         return None
     rows = [

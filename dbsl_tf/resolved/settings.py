@@ -25,6 +25,7 @@ from dbsl_tf.planning import (
     plan_dual_batch,
     plan_with_batches,
 )
+from dbsl_tf.planning.present_workers import batches_for_present, request_for_present
 from dbsl_tf.schedules import LearningRates, ResolutionSettings, SubStage, scale_factor
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.schedules.synchronization import Synchronization
@@ -202,11 +203,38 @@ class RunSettings:
             UserError: there is none, as `plan_dual_batch`.
             ValueError: no part of the run has this resolution.
         """
-        request = self.plan_request(time_models, resolution, mini_epochs)
+        return self._planned(self.plan_request(time_models, resolution, mini_epochs), batches)
+
+    def _planned(self, request: PlanRequest, batches: Sequence[int] | None) -> DualBatchPlan:
         ratio, factor = self.dual_batch.extra_time_ratio, self.dual_batch.update_factor
         if batches is not None:
             return plan_with_batches(request, batches, ratio, factor)
         return plan_dual_batch(request, ratio, factor)
+
+    def plan_for_present(
+        self,
+        plan: DualBatchPlan,
+        present: Sequence[int],
+        resolution: int | None = None,
+        settled: bool = False,
+    ) -> DualBatchPlan:
+        """Returns the plan of the workers that are there, and of them alone.
+
+        Args:
+            plan: of all workers.
+            present: indices of those that are there, at least one, in ascending order.
+            resolution: see `plan_request`.
+            settled: whether the batches of `plan` are kept.
+
+        Raises:
+            UserError: there is none, as `plan_dual_batch`.
+        """
+        models = [worker.time_model for worker in plan.workers]
+        request = request_for_present(
+            self.plan_request(models, resolution, plan.mini_epochs), present
+        )
+        batches = batches_for_present(plan, present, request.small_workers) if settled else None
+        return self._planned(request, batches)
 
     def schedule(
         self,

@@ -24,7 +24,14 @@ from dbsl_tf.common.printing import print_line
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.pace import Pace
-from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
+from dbsl_tf.results.present_workers import in_words, small_part
+from dbsl_tf.results.records import (
+    CommitRecord,
+    DriftRecord,
+    EvaluationRecord,
+    FaultRecord,
+    WorkersRecord,
+)
 from dbsl_tf.schedules.calendar import Calendar
 
 _WIDEST_BAR = 24
@@ -168,6 +175,16 @@ class Display:
             )
             advice = f"{'from now on' if record.adopted else 'a plan that fits'}: {shares}"
         print_line(self._console, f"step times relative to the time model: {factors}; {advice}")
+
+    def planned_for_present(self, record: WorkersRecord) -> None:
+        print_line(self._console, in_words(record, self._calendar.workers))
+        if record.plan is None:
+            return
+        left = self._calendar.total - self._commits
+        small = round(left * small_part(record.plan))
+        for role, more in zip(("small", "large"), (small, left - small)):
+            if role in self._bars:
+                self._progress.update(self._bars[role], total=self._done[role] + more)
 
     def _epoch_line(self, records: Sequence[CommitRecord]) -> str:
         losses = "  ".join(

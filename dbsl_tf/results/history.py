@@ -22,6 +22,7 @@ from dbsl_tf.results.records import (
     HistoryRecord,
     NoiseRecord,
     ResumeRecord,
+    WorkersRecord,
 )
 
 _LONGEST_LINE = 1 << 20  # bytes
@@ -127,6 +128,9 @@ class History:
         self._append(record)
 
     def drifted(self, record: DriftRecord) -> None:
+        self._append(record)
+
+    def planned_for_present(self, record: WorkersRecord) -> None:
         self._append(record)
 
     def faulted(self, record: FaultRecord) -> None:

@@ -34,6 +34,7 @@ from dbsl_tf.results.records import (
     RecordedCommit,
     RecordedEvaluation,
     ResumeRecord,
+    WorkersRecord,
 )
 
 # Kinds of lines that no longer count after a resumption from an earlier checkpoint.
@@ -43,6 +44,7 @@ _KINDS: dict[str, type[HistoryRecord]] = {
     "evaluation": EvaluationRecord,
     "noise": NoiseRecord,
     "drift": DriftRecord,
+    "workers": WorkersRecord,
     "fault": FaultRecord,
     "resume": ResumeRecord,
 }
@@ -204,14 +206,18 @@ def _list_of(check: Callable[[Any, str], Any]) -> Callable[[Mapping[str, Any], s
     return read
 
 
-def _metrics(event: Mapping[str, Any], name: str) -> Metrics:
-    what = f"{name} of a line of kind {event['event']}"
+def _object(event: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(event.get(name), dict):
-        raise ValueError(f"{what} is not an object")
-    for metric, value in event[name].items():
-        if value is not None:
-            finite_number(value, f"{metric} in the {what}")
+        raise ValueError(f"{name} of a line of kind {event['event']} is not an object")
     return event[name]
+
+
+def _metrics(event: Mapping[str, Any], name: str) -> Metrics:
+    values = _object(event, name)
+    for metric, value in values.items():
+        if value is not None:
+            finite_number(value, f"{metric} in the {name} of a line of kind {event['event']}")
+    return values
 
 
 def _text(event: Mapping[str, Any], name: str) -> str:
@@ -236,7 +242,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     "Split": _split,
     "bool": lambda event, name: bool(event.get(name)),
     "Metrics": _metrics,
-    "dict[str, Any]": lambda event, name: event.get(name),
+    "dict[str, Any]": _object,
     "tuple[int, ...]": _list_of(whole_number),
     "tuple[float, ...]": _list_of(finite_number),
     "tuple[str, ...]": _list_of(lambda value, _: str(value)),
@@ -295,7 +301,7 @@ def _event(line: str) -> dict[str, Any]:
         texts=_of(types.items(), "str"),
         of=f" of a line of kind {event['event']}",
     )
-    for of in ("tuple[float, ...]", "tuple[int, ...]", "Metrics", "Split"):
+    for of in ("tuple[float, ...]", "tuple[int, ...]", "Metrics", "Split", "dict[str, Any]"):
         for name in _of(types.items(), of):
             if event.get(name) is not None:
                 _READERS[of](event, name)

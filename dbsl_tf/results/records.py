@@ -208,6 +208,31 @@ class NoiseRecord:
         return {"event": "noise", **asdict(self)}
 
 
+@dataclass(frozen=True)
+class WorkersRecord:
+    """From an epoch on another plan is in force, as other workers are there; or there is none.
+
+    Attributes:
+        commit: number of commits before the epoch.
+        epoch: the first one it holds for, from 1.
+        present: indices of the workers that are there.
+        plan: of those present alone; None: the plan before stays in force.
+        problem: why there is none.
+        time: when it was made, Unix time in seconds of the coordinator's clock.
+    """
+
+    commit: int
+    epoch: int
+    present: tuple[int, ...]
+    plan: dict[str, Any] | None
+    problem: str | None
+    time: float = field(default_factory=time.time)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the line in history.jsonl."""
+        return {"event": "workers", **asdict(self)}
+
+
 FaultKind = Literal["absent", "back", "rejected"]
 
 
@@ -259,7 +284,13 @@ class ResumeRecord:
 
 
 HistoryRecord = (
-    RecordedCommit | RecordedEvaluation | NoiseRecord | DriftRecord | FaultRecord | ResumeRecord
+    RecordedCommit
+    | RecordedEvaluation
+    | NoiseRecord
+    | DriftRecord
+    | WorkersRecord
+    | FaultRecord
+    | ResumeRecord
 )
 
 
@@ -296,6 +327,13 @@ class NoiseObserver(Protocol):
     """An observer that also receives measurements of the batch noise, alongside evaluations."""
 
     def noise_measured(self, record: NoiseRecord) -> None: ...
+
+
+@runtime_checkable
+class WorkersObserver(Protocol):
+    """An observer that is also told when a plan is made for the workers that are there."""
+
+    def planned_for_present(self, record: WorkersRecord) -> None: ...
 
 
 @runtime_checkable

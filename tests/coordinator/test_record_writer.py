@@ -9,7 +9,7 @@ import pytest
 
 from dbsl_tf.coordinator import record_writer
 from dbsl_tf.coordinator.record_writer import RecordWriter
-from dbsl_tf.results.records import FaultRecord
+from dbsl_tf.results.records import FaultRecord, WorkersRecord
 from tests.support.patience import at_most
 from tests.support.records import commit_record, evaluation_record
 
@@ -39,12 +39,25 @@ class Failing(Slow):
         raise OSError("the disk is full")
 
 
+class ToldOfWorkers(Slow):
+    def planned_for_present(self, record) -> None:
+        self.delivered.append(record)
+
+
 class TestRecordWriter:
     def started(self, *observers) -> RecordWriter:
         self.failed, self.failures = threading.Event(), []
         writer = RecordWriter(observers)
         writer.start(lambda error: (self.failures.append(error), self.failed.set()))
         return writer
+
+    def test_plans_for_present_workers_are_told_to_those_that_ask_for_them(self):
+        asks, does_not = ToldOfWorkers(), Slow()
+        writer = self.started(does_not, asks)
+        record = WorkersRecord(4, 2, (0, 2), None, "there is none")
+        writer.planned_for_present(record)
+        assert writer.flush(SOON)
+        assert (asks.delivered, does_not.delivered) == ([record], [])
 
     def test_nobody_waits_for_the_observers_who_get_all_records_in_order(self):
         slow = Slow()

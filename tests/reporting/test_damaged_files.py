@@ -16,7 +16,7 @@ from dbsl_tf.common.checksums import verified, verified_line
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.config.yaml_text import read_yaml, write_yaml
 from dbsl_tf.reporting.figures.kinds import KINDS
-from dbsl_tf.results.records import DriftRecord, FaultRecord
+from dbsl_tf.results.records import DriftRecord, FaultRecord, WorkersRecord
 from tests.support.run_directories import HYBRID, START, append_event, make_run
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -31,6 +31,8 @@ class TestDamagedFiles:
         self.run = make_run(self.folder / "run", "schedule.epochs=3", faults=[fault])
         drift = DriftRecord(commit=6, factors=(1.0, 1.5), adopted=False, plan=None, problem="x")
         append_event(self.run, **drift.as_dict())
+        present = WorkersRecord(commit=6, epoch=4, present=(1,), plan={}, problem=None)
+        append_event(self.run, **present.as_dict())
         append_event(self.run, event="resume", commit=6, discarded=0, time=START + 500)
 
     def told(self, command: Callable[[list[str]], int], *options: str) -> str:
@@ -159,6 +161,7 @@ class TestDamagedFiles:
                 ("evaluation", ("commit", "resolution", "started", "test_loss", "test_accuracy")),
                 ("fault", ("commit", "worker", "time")),
                 ("drift", ("commit", "factors")),
+                ("workers", ("commit", "epoch", "present", "plan", "time")),
                 ("resume", ("commit", "discarded")),
             )
             for key in keys

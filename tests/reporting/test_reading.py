@@ -14,7 +14,7 @@ from dbsl_tf.reporting.curves import group_curve, run_curves
 from dbsl_tf.reporting.measures import measures
 from dbsl_tf.reporting.reading import read_run, read_runs
 from dbsl_tf.reporting.run_tables import event_table
-from dbsl_tf.results.records import FaultRecord
+from dbsl_tf.results.records import FaultRecord, WorkersRecord
 from tests.support.run_directories import HYBRID, START, append_event, make_run
 
 
@@ -96,6 +96,18 @@ def test_time_leaves_out_the_pause_and_what_a_resumption_lost(tmp_path: Path) ->
     assert resumption.pause == pytest.approx(510 - ended, abs=1e-3)
     assert run.status == "not finished: commit 3 of 6; resumed once"
     assert "commits lost: 2; run.seed was 0, now 1" in str(event_table(run))
+
+
+def test_a_plan_for_those_present_is_among_the_events(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run", "schedule.epochs=3", commits=4)
+    plan = {"workers": 1, "small_workers": 0, "large_workers": 1}
+    append_event(directory, **WorkersRecord(2, 2, (1,), plan, None).as_dict())
+    append_event(directory, **WorkersRecord(4, 3, (0,), None, "k is too large").as_dict())
+    run = read_run(tmp_path / "run")
+    assert [record.present for record in run.plans_for_present] == [(1,), (0,)]
+    told = str(event_table(run))
+    assert "from epoch 2 on: a plan for 1 of 2 workers (1): 1 large" in told
+    assert "epoch 3: no plan for 1 of 2 workers (0), the one before is kept: k is too" in told
 
 
 def test_a_clock_that_is_slow_does_not_lead_before_the_beginning(tmp_path: Path) -> None:

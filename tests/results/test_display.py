@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dbsl_tf.planning import PlanRequest, TimeModel, plan_dual_batch
 from dbsl_tf.results.display import Display
-from dbsl_tf.results.records import DriftRecord
+from dbsl_tf.results.records import DriftRecord, WorkersRecord
 from dbsl_tf.schedules.calendar import Calendar, Stretch
 from tests.support.records import commit_record, evaluation_record
 from tests.support.screens import COLUMNS, shown_of
@@ -105,6 +105,33 @@ class TestDisplay:
         assert "worker 0: 2.00, worker 1: 1.00; a plan that fits: worker 0 " in first
         assert f"worker 0 {small.samples} samples in batches of {small.batch}" in first
         assert second.endswith("worker 0: 1.01, worker 1: 1.00; the plan fits them again")
+
+    def test_a_plan_for_those_present_is_told_in_a_line(self):
+        small = [{"role": "small", "batch": 38}, {"role": "small", "batch": 41}]
+        plan = {"workers": 3, "small_workers": 2, "large_workers": 1, "per_worker": small}
+        alone = {"workers": 1, "small_workers": 1, "large_workers": 0, "per_worker": small[:1]}
+        everybody = {"workers": 4, "small_workers": 0, "large_workers": 4, "per_worker": []}
+        console = Console(file=io.StringIO(), width=200)
+        with Display(console, PLAN, Calendar(4, 9)) as display:
+            display.planned_for_present(WorkersRecord(24, 7, (0, 1, 3), plan, None))
+            display.planned_for_present(WorkersRecord(24, 7, (0,), alone, None))
+            display.planned_for_present(WorkersRecord(28, 8, (0, 1, 2, 3), everybody, None))
+            display.planned_for_present(WorkersRecord(32, 9, (0, 1), None, "k is too large"))
+        assert console.file.getvalue().splitlines() == [
+            "from epoch 7 on: a plan for 3 of 4 workers (0, 1, 3): 2 small with batches of "
+            "38 to 41, 1 large",
+            "from epoch 7 on: a plan for 1 of 4 workers (0): 1 small with batches of 38",
+            "from epoch 8 on: a plan for all 4 workers: 4 large",
+            "epoch 9: no plan for 2 of 4 workers (0, 1), the one before is kept: k is too large",
+        ]
+
+    def test_the_bars_of_roles_follow_the_plan_for_those_present(self):
+        plan = {"workers": 3, "small_workers": 1, "large_workers": 2, "per_worker": []}
+        console = Console(file=io.StringIO(), force_terminal=True, width=120)
+        with Display(console, PLAN, Calendar(2, 3)) as display:
+            display.planned_for_present(WorkersRecord(0, 1, (0, 1), plan, None))
+        *_, small, large = shown_of(console.file.getvalue()).shown
+        assert "0/2" in small and "0/4" in large
 
     def test_a_terminal_shows_progress_of_both_roles(self):
         shown = show(terminal=True)

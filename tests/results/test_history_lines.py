@@ -12,7 +12,7 @@ import pytest
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import read_events, read_lines, records_of
-from dbsl_tf.results.records import DriftRecord, FaultRecord
+from dbsl_tf.results.records import DriftRecord, FaultRecord, WorkersRecord
 from tests.support.records import commit_record, evaluation_record, noise_record
 
 Change = Callable[[list[str]], None]
@@ -110,6 +110,8 @@ class TestRecords:
             evaluation_record(commit=1),
             noise_record(commit=1, noise=None, high=None),
             DriftRecord(1, (1.0, 1.5), adopted=False, plan=None, problem="none fits"),
+            WorkersRecord(1, 2, (0, 2), plan={"workers": 2}, problem=None, time=6.0),
+            WorkersRecord(1, 3, (2,), plan=None, problem="k is too large", time=7.0),
         ]
         with History(path) as history:
             for record, tell in zip(
@@ -120,6 +122,8 @@ class TestRecords:
                     history.evaluated,
                     history.noise_measured,
                     history.drifted,
+                    history.planned_for_present,
+                    history.planned_for_present,
                 ),
                 strict=True,
             ):
