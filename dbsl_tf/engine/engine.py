@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from dbsl_tf.common.patience import Limits, PatienceWith
 from dbsl_tf.config.cluster_sections import GRACE_SECONDS
 from dbsl_tf.engine import hung_workers
 from dbsl_tf.engine.closure import Closure
+from dbsl_tf.engine.connected_workers import ConnectedWorkers, strategy_without
 from dbsl_tf.engine.cut_off_workers import CutOffWorkers
 from dbsl_tf.engine.departures import Departures
 from dbsl_tf.engine.failures import is_retriable, naming_lost_servers, server_was_lost
@@ -100,6 +101,7 @@ class Engine:
         task: the chief's task.
         limits: how long to wait on this machine; None: the defaults.
         grace_seconds: how long a server that is asked to end may stay, see `Departures`.
+        absent: workers that are not there yet; each takes part as soon as it answers.
 
     Attributes:
         limits: as given, or the defaults.
@@ -110,7 +112,11 @@ class Engine:
     """
 
     def __init__(
-        self, task: Task, limits: Limits | None = None, grace_seconds: float = GRACE_SECONDS
+        self,
+        task: Task,
+        limits: Limits | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+        absent: Collection[int] = (),
     ) -> None:
         addresses = task.addresses
         self.limits = limits or Limits()
@@ -120,17 +126,14 @@ class Engine:
         hung_workers.install_workarounds()
         # The chief does not compute: the GPUs of its machine are for the workers.
         tf.config.set_visible_devices([], "GPU")
-        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-            tf.train.ClusterSpec(addresses.as_dict()),
-            task_type=task.role,
-            task_id=task.index,
-            rpc_layer="grpc",
-        )
         self.workers = len(addresses.workers)
         self.parameter_servers = len(addresses.parameter_servers)
         self.membership = Membership(self.workers)
-        self._strategy = tf.distribute.ParameterServerStrategy(resolver)
+        self._strategy = strategy_without(addresses, absent)
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self._strategy)
+        ConnectedWorkers(
+            self._coordinator, addresses.workers, absent, self.membership, self.limits.answer
+        )
         _kept.append(self)
         self._tickets = itertools.count(1)
         # The ticket of the call that each worker began last; written by the workers.
