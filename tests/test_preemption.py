@@ -8,11 +8,9 @@ import time
 import pytest
 import tensorflow as tf
 
-from dbsl_tf.cluster.local import free_ports
-from dbsl_tf.cluster.task import ClusterAddresses, Task
 from tests.support.launching import warnings
 from tests.support.patience import at_most
-from tests.support.tiny_runs import TinyRunCase
+from tests.support.tf_config_runs import TFConfigRunCase
 
 # Mini-epochs of a second or so.
 LONG = ("data.train_samples=1200", "schedule.eval_every=10000", "checkpoint.every=10000")
@@ -26,28 +24,7 @@ ENDLESS = "schedule.epochs=10000"
 
 @pytest.mark.cluster
 @pytest.mark.slow
-class PreemptionTest(TinyRunCase):
-    def setUp(self):
-        super().setUp()
-        chief, server, *workers = [f"127.0.0.1:{port}" for port in free_ports(4)]
-        self.addresses = ClusterAddresses(chief, tuple(workers), (server,))
-        self.processes = {}
-        self.overrides = ()
-
-    def start_server(self, name):
-        (task,) = (task for task in self.addresses.servers() if task.name == name)
-        self.processes[name] = process = self.start(*self.overrides, tf_config=task.to_json())
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-
-    def start_all(self, *overrides):
-        """The chief of a cluster of TF_CONFIG, all of whose processes have been started."""
-        self.overrides = ("cluster.parameter_servers=1", *overrides)
-        for task in self.addresses.servers():
-            self.start_server(task.name)
-        task = Task(self.addresses, "chief", 0)
-        return self.start(*self.overrides, tf_config=task.to_json())
-
+class PreemptionTest(TFConfigRunCase):
     def ask_to_end(self, name):
         """Send a server SIGTERM; the Unix times before that and after its end, with status 0."""
         process = self.processes[name]
@@ -63,13 +40,6 @@ class PreemptionTest(TinyRunCase):
         events = self.events()
         (first, *_) = (i for i, event in enumerate(events) if event.get("kind") == kind)
         return [event["worker"] for event in events[first:] if event["event"] == "commit"]
-
-    def wait_for_worker(self, worker, process):
-        """Wait until a worker has committed once more."""
-        seen = len(self.events("commit"))
-        self.wait_until(
-            lambda: worker in {commit["worker"] for commit in self.events("commit")[seen:]}, process
-        )
 
     def check_end(self, chief, *, resumes=0):
         """It ends at Ctrl-C; every commit counts once, none is discarded, nothing is rejected."""

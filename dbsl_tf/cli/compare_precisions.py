@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
     with (
         naming_changed_images(data),
         logs_until_named(report) as (logs, report),
-        ready_cluster(settings.cluster, settings.compute.onednn, task, logs) as cluster,
+        ready_cluster(
+            settings.cluster, settings.compute.onednn, task, logs, wait_for_all=True
+        ) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched
 

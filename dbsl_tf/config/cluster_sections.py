@@ -87,6 +87,11 @@ class ClusterSection(Section):
     )
 
     @property
+    def workers_to_begin(self) -> int:
+        """Number of workers that have to be there when training begins."""
+        return self.min_workers or self.workers
+
+    @property
     def elastic(self) -> bool:
         """Whether workers may come and go: training does not wait for all of them."""
         return self.min_workers is not None and self.min_workers < self.workers

@@ -140,7 +140,9 @@ def build_components(
         UserError: the checkpoint is of another network, or the objective does not fit the data or
             the network.
     """
-    engine = engine or Engine(cluster.task, cluster.limits, settings.cluster.grace_seconds)
+    engine = engine or Engine(
+        cluster.task, cluster.limits, settings.cluster.grace_seconds, cluster.absent
+    )
     give_lists(engine, data)
     parts = settings.resolutions
     networks = {part.dropout: build_network(settings, data, part.dropout) for part in parts}

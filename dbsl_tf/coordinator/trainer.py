@@ -93,6 +93,7 @@ class Trainer:
         self._stopped_early = self._closing = False
         self._evaluation_may_begin: Callable[[], bool] = lambda: True
         self._records.start(self._shutdown.fail)
+        self._never_there = set(engine.membership.absent)
         engine.membership.subscribe(self._membership_changed)
 
     @property
@@ -303,7 +304,9 @@ class Trainer:
             return
         kind: FaultKind
         if reason is None:
-            kind, message = "back", f"worker {worker} has rejoined"
+            joins = "joined" if worker in self._never_there else "rejoined"
+            self._never_there.discard(worker)
+            kind, message = "back", f"worker {worker} has {joins}"
         else:
             kind = "absent"
             message = f"worker {worker} is left out ({reason}); others train its share"

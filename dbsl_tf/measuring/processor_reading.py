@@ -30,7 +30,7 @@ def read_processors(engine: Engine) -> list[WorkerProcessor]:
         for reading in engine.call_each(closure, calls, engine.limits.patience_with):
             read = _read(reading)
             found[read.worker] = read
-        if len(found) == engine.workers:
+        if found.keys() >= set(engine.membership.present):
             break
     return [found[worker] for worker in sorted(found)]
 

@@ -88,7 +88,9 @@ def profile_cluster(
         with (
             naming_changed_images(data),
             logs_until_named(report) as (logs, report),
-            ready_cluster(settings.cluster, settings.compute.onednn, task, logs) as cluster,
+            ready_cluster(
+                settings.cluster, settings.compute.onednn, task, logs, wait_for_all=True
+            ) as cluster,
         ):
             _measure(settings, data, cluster, report, Bounds(budget, times_only), found)
     except ClusterError as error:

@@ -91,6 +91,8 @@ def _train(
                     report,
                 )
             )
+        if cluster.absent:
+            report(_beginning_without(cluster))
         stack.enter_context(LastResort(cluster.limits.call, last_words(run)))
         if run.checkpoint is not None:
             run.checkpoints.set_aside_after(run.checkpoint.commit)
@@ -219,6 +221,14 @@ def _event_files(run: Run, stack: ExitStack, report: Callable[[str], None]) -> l
         calendar=run.resolved.settings.calendar,
     )
     return [stack.enter_context(board)]
+
+
+def _beginning_without(cluster: ReadyCluster) -> str:
+    absent, workers = sorted(cluster.absent), len(cluster.task.addresses.workers)
+    names = f"worker {absent[0]} joins"
+    if len(absent) > 1:
+        names = f"workers {', '.join(map(str, absent))} join"
+    return f"training begins with {workers - len(absent)} of {workers} workers; {names} later"
 
 
 def _introduction(run: Run, task: Task | None) -> str:
