@@ -173,6 +173,24 @@ class ActivePlans:
             self._newest_epoch, self._newest = epoch, active
         return active
 
+    def of_other_resolutions(self, epoch: int) -> list[ActivePlan]:
+        """Returns a plan of each resolution to come, with which its closure can be loaded.
+
+        Args:
+            epoch: the present one, whose resolution is left out.
+        """
+        present = self._schedule.at(epoch).sub_stage.resolution
+        parts = {
+            part.sub_stage.resolution: part
+            for part in self._schedule.sub_stages
+            if part.sub_stage.last_epoch >= epoch
+        }
+        return [
+            self._activate(part.plan, part.sub_stage.settings)
+            for resolution, part in parts.items()
+            if resolution != present
+        ]
+
     def _activated(self, part: PlannedSubStage) -> ActivePlan:
         """Returns the plan of a sub-stage, of which workers may already have the data."""
         known = self._active.setdefault(part.sub_stage.resolution, [])

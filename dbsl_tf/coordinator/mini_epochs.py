@@ -192,16 +192,29 @@ class MiniEpochs:
         )
 
     def load(self) -> None:
-        """Makes every worker load the closure of the next mini-epochs; nothing is trained."""
+        """Makes every worker load the closures of all mini-epochs to come; nothing is trained.
+
+        TensorFlow sends each worker a closure that it has not seen, and until all have it, no
+        thread of this process runs: if a worker hung when a resolution begins, all would stop.
+        """
+        epoch = min(self._calendar.epoch_at(self.merged), self._calendar.epochs)
+        now = self._plans.at(epoch, self.merged)
+        later = self._plans.of_other_resolutions(epoch)
         workers = self._engine.workers
-        epoch = self._calendar.epoch_at(self.merged)
-        active = self._plans.at(min(epoch, self._calendar.epochs), self.merged)
-        assignments = Assignments.same([0] * workers)
-        shares = None
-        if self._shares:
-            shares = WorkerShares.same(Share(0, 1), [1] * workers)
         slots = [self._slots.take() for _ in range(workers)]
         self._components.shared_model.warm_up(slots)
+        for slot in slots:
+            self._slots.release(slot)
+        self._load(now, workers)
+        for active in later:
+            self._load(active, 1)
+
+    def _load(self, active: ActivePlan, calls: int) -> None:
+        """Has the closure of a plan run without a step, so many times at once."""
+        workers = self._engine.workers
+        assignments = Assignments.same([0] * workers)
+        shares = WorkerShares.same(Share(0, 1), [1] * workers) if self._shares else None
+        slots = [self._slots.take() for _ in range(calls)]
         results = self._engine.call_each(
             active.mini_epoch,
             [_arguments(active, slot, assignments, shares) for slot in slots],

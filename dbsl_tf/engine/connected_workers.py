@@ -101,8 +101,9 @@ class ConnectedWorkers:
     def reconnect(self, worker: int) -> None:
         """Waits until a worker answers, and connects to it.
 
-        Workers that do not answer in the meantime are left out until they are reconnected: while
-        TensorFlow waits for one, it connects to no other.
+        Workers that have been lost in the meantime are left out until they are reconnected. One
+        that hangs is waited for: TensorFlow takes leave of it, and connects to no other before it
+        goes on or its connection is given up.
 
         Raises:
             OpError: a parameter server was lost.
