@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         naming_changed_images(data),
         logs_until_named(report) as (logs, report),
         ready_cluster(
-            settings.cluster, settings.compute.onednn, task, logs, wait_for_all=True
+            settings.cluster.of_all_workers, settings.compute.onednn, task, logs
         ) as cluster,
     ):
         from dbsl_tf.engine.watched_run import run_watched

@@ -71,7 +71,6 @@ def ready_cluster(
     log_directory: Path,
     restarts: int = 0,
     report: Callable[[str], None] = lambda line: None,
-    wait_for_all: bool = False,
 ) -> Iterator[ReadyCluster]:
     """Provides the cluster that TF_CONFIG describes or, without it, a local one.
 
@@ -85,13 +84,12 @@ def ready_cluster(
         restarts: how many dead servers of a local cluster are restarted; parameter servers only
             until the cluster is ready.
         report: called with a line on each restart.
-        wait_for_all: whether to wait for every worker, whatever `cluster.min_workers`.
 
     Raises:
         UserError: a server does not answer in time, or the chief's port cannot be used.
     """
     timeout = section.connect_timeout
-    needed = section.workers if wait_for_all else section.workers_to_begin
+    needed = section.workers_to_begin
     # For the servers started here too.
     apply_onednn(onednn)
     if task is not None:

@@ -92,6 +92,11 @@ class ClusterSection(Section):
         return self.min_workers or self.workers
 
     @property
+    def of_all_workers(self) -> ClusterSection:
+        """The same section, but all workers have to be there."""
+        return self.model_copy(update={"min_workers": None})
+
+    @property
     def elastic(self) -> bool:
         """Whether workers may come and go: training does not wait for all of them."""
         return self.min_workers is not None and self.min_workers < self.workers

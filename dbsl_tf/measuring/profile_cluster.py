@@ -89,7 +89,7 @@ def profile_cluster(
             naming_changed_images(data),
             logs_until_named(report) as (logs, report),
             ready_cluster(
-                settings.cluster, settings.compute.onednn, task, logs, wait_for_all=True
+                settings.cluster.of_all_workers, settings.compute.onednn, task, logs
             ) as cluster,
         ):
             _measure(settings, data, cluster, report, Bounds(budget, times_only), found)

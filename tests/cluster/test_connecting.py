@@ -7,9 +7,10 @@ import time
 import pytest
 
 from dbsl_tf.cluster.connecting import wait_for_servers
-from dbsl_tf.cluster.local import free_ports
+from dbsl_tf.cluster.local import LocalCluster, free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
 from dbsl_tf.common.errors import UserError
+from tests.support.patience import at_most
 
 TIMEOUT = 0.2
 
@@ -33,3 +34,24 @@ def test_servers_that_are_seen_to_start_get_longer():
 
 def test_but_not_for_ever():
     assert seconds_waited(standstill=lambda: 0.0) > 5 * TIMEOUT
+
+
+@pytest.mark.cluster
+def test_training_begins_without_workers_that_are_not_needed(tmp_path):
+    with LocalCluster(2, 1, tmp_path) as cluster:
+        addresses = cluster.task.addresses
+        nowhere = f"127.0.0.1:{free_ports(1)[0]}"
+        wanted = ClusterAddresses(
+            addresses.chief, (nowhere, *addresses.workers), addresses.parameter_servers
+        )
+        task = Task(wanted, "chief", 0)
+        assert wait_for_servers(task, at_most(10), needed=2) == {0}
+        with pytest.raises(UserError, match="worker-0 .* cannot be reached"):
+            wait_for_servers(task, TIMEOUT)
+
+
+def test_the_parameter_servers_are_always_needed():
+    with pytest.raises(UserError, match="ps-0 .* and cluster.min_workers=1 are needed"):
+        hosts = [f"127.0.0.1:{port}" for port in free_ports(4)]
+        addresses = ClusterAddresses(hosts[0], (hosts[1], hosts[2]), (hosts[3],))
+        wait_for_servers(Task(addresses, "chief", 0), TIMEOUT, needed=1)

@@ -13,6 +13,7 @@ NOT_COMPARED = {
     *("data.dir", "time_model.profile"),
     *("cluster.connect_timeout", "cluster.worker_timeout"),
     *("cluster.max_restarts", "cluster.isolation", "cluster.grace_seconds"),
+    "cluster.min_workers",
     "dual_batch.measure_noise",
 }
 
