@@ -50,10 +50,12 @@ class ElasticTest(TFConfigRunCase):
             self.wait_for_worker(worker, chief)
         output = self.stop(chief)
         self.assertIn("training begins with 1 of 3 workers; workers 1, 2 join later", output)
-        # On a slow machine one may be left out once more while it loads the network.
-        joined = list(dict.fromkeys(m for m in self.messages() if "joined" in m))
-        expected = ["worker 2 has joined", "worker 1 has joined", "worker 0 has rejoined"]
-        self.assertEqual(joined, expected)
+        joined = [message for message in self.messages() if "joined" in message]
+        # The last result of a worker that was killed may bring it back for a moment.
+        self.assertContainsSubset(["worker 0 has rejoined"], joined)
+        others = [message for message in joined if not message.startswith("worker 0")]
+        self.assertEqual(others[0], "worker 2 has joined")
+        self.assertIn("worker 1 has joined", others)
 
     @pytest.mark.slow
     def test_a_stopped_worker_goes_on_and_another_joins(self):
