@@ -99,7 +99,7 @@ class ClusterSection(Section):
     @property
     def elastic(self) -> bool:
         """Whether workers may come and go: training does not wait for all of them."""
-        return self.min_workers is not None and self.min_workers < self.workers
+        return self.workers_to_begin < self.workers
 
 
 class DualBatchSection(Section):

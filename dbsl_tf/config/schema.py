@@ -62,25 +62,18 @@ class Config(Section):
     run: RunSection = Field(default_factory=RunSection)
 
     @model_validator(mode="after")
-    def _no_more_small_workers_than_workers(self) -> Config:
-        small, workers = self.dual_batch.small_workers, self.cluster.workers
-        if small > workers:
-            raise across_keys(
-                ("dual_batch.small_workers", "cluster.workers"),
-                small,
-                f"give 0 to {workers} (cluster.workers), or raise cluster.workers",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _no_more_min_workers_than_workers(self) -> Config:
-        least, workers = self.cluster.min_workers, self.cluster.workers
-        if least is not None and least > workers:
-            raise across_keys(
-                ("cluster.min_workers", "cluster.workers"),
-                least,
-                f"give 1 to {workers} (cluster.workers), or raise cluster.workers",
-            )
+    def _no_more_of_them_than_workers(self) -> Config:
+        workers = self.cluster.workers
+        for key, least, number in (
+            ("dual_batch.small_workers", 0, self.dual_batch.small_workers),
+            ("cluster.min_workers", 1, self.cluster.min_workers),
+        ):
+            if number is not None and number > workers:
+                raise across_keys(
+                    (key, "cluster.workers"),
+                    number,
+                    f"give {least} to {workers} (cluster.workers), or raise cluster.workers",
+                )
         return self
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ from tensorflow.python.distribute.coordinator import cluster_coordinator
 from tensorflow.python.eager import context
 
 from dbsl_tf.cluster.probing import probe
-from dbsl_tf.cluster.task import WORKER, ClusterAddresses
+from dbsl_tf.cluster.task import CHIEF, WORKER, ClusterAddresses
 from dbsl_tf.engine.membership import Membership
 
 # Seconds between two attempts to reach a worker.
@@ -41,7 +41,7 @@ def strategy_without(
         absent: the indices of workers that are not there yet.
     """
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        _ClusterSpec(addresses, absent), task_type="chief", task_id=0, rpc_layer="grpc"
+        _ClusterSpec(addresses, absent), task_type=CHIEF, task_id=0, rpc_layer="grpc"
     )
     return tf.distribute.ParameterServerStrategy(resolver)
 

@@ -21,8 +21,8 @@ class Membership:
     """
 
     def __init__(self, workers: int) -> None:
-        self._absent: dict[int, str] = {}
-        self._since: dict[int, float] = {}
+        # Why, and since when.
+        self._absent: dict[int, tuple[str, float]] = {}
         self._leaving: set[int] = set()
         self._workers = workers
         self._lock = threading.Lock()
@@ -46,21 +46,20 @@ class Membership:
     def absent(self) -> dict[int, str]:
         """Why workers do not take part, by their indices."""
         with self._lock:
-            return dict(self._absent)
+            return {worker: reason for worker, (reason, _) in self._absent.items()}
 
     @property
     def absent_seconds(self) -> dict[int, float]:
         """For how many seconds workers have not taken part, by their indices."""
         with self._lock:
             now = awake.seconds()
-            return {worker: now - since for worker, since in self._since.items()}
+            return {worker: now - since for worker, (_, since) in self._absent.items()}
 
     def mark_lost(self, worker: int, reason: str) -> None:
         """Records that `worker` was found dead or hung."""
         with self._lock:
             changed = worker not in self._absent
-            self._absent.setdefault(worker, reason)
-            self._since.setdefault(worker, awake.seconds())
+            self._absent.setdefault(worker, (reason, awake.seconds()))
         if changed:
             self._notify(worker, reason)
 
@@ -81,7 +80,6 @@ class Membership:
             if worker in self._leaving:
                 return
             changed = self._absent.pop(worker, None) is not None
-            self._since.pop(worker, None)
         if changed:
             self._notify(worker, None)
 
