@@ -12,6 +12,7 @@ import time
 
 from dbsl_tf.cluster.task import CHIEF, PARAMETER_SERVER, Task, host_and_port
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.quiet import keep_logs_quiet
 
 # Long enough for two retransmissions of a lost packet, after 1 s and another 2 s. The operating
 # system accepts connections, so the speed of the listening process does not matter.
@@ -34,6 +35,7 @@ def probe(address: str, timeout: float = 1.0) -> None:
             hangs, or is not a TensorFlow server.
     """
     socket.create_connection(host_and_port(address), timeout).close()
+    keep_logs_quiet()
     import grpc
 
     with grpc.insecure_channel(address) as channel:

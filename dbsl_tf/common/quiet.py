@@ -42,6 +42,19 @@ def import_tensorflow_quietly() -> None:
     sys.unraisablehook = _unless_of_tensorflow(sys.unraisablehook)
 
 
+def keep_logs_quiet() -> None:
+    """Makes TensorFlow and gRPC, which are imported after it, log little.
+
+    A level that the user has set in TF_CPP_MIN_LOG_LEVEL or GRPC_VERBOSITY is respected. gRPC's is
+    also that of the gRPC within TensorFlow, and of some of TensorFlow's messages: it is left alone
+    where the user asks for these.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") >= "2":
+        # gRPC would print a line for each connection that a server gives up, as after a network was
+        # down. Errors are also raised.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
 @contextmanager
 def _hidden(names: Sequence[str]) -> Iterator[None]:
     """Makes the import of packages fail that are not imported yet."""
@@ -90,7 +103,7 @@ def loading_tensorflow_quietly() -> Iterator[None]:
     If the body fails, the output is shown. Afterwards, too, TensorFlow logs little unless
     TF_CPP_MIN_LOG_LEVEL says otherwise.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    keep_logs_quiet()
     # Has no effect if a configuration has decided it.
     onednn.apply("auto")
     with _output_held_back():
