@@ -22,6 +22,8 @@ class ActivePlan:
     Attributes:
         settings: image resolution, dropout and B_L.
         plan: batch, samples and steps of every worker.
+        present: indices of the workers that it is for; those of others are what they do if they
+            join.
         mini_epoch: the closure, see `mini_epoch_closure`.
         batches: per-worker iterator, see `Batches`.
         learning_rates: maps an epoch (a float) to the learning rate of every worker.
@@ -29,6 +31,7 @@ class ActivePlan:
 
     settings: ResolutionSettings
     plan: DualBatchPlan
+    present: Sequence[int]
     mini_epoch: Closure
     batches: Iterator
     learning_rates: Callable[[float], Sequence[float]]
@@ -37,6 +40,11 @@ class ActivePlan:
     def steps(self) -> list[int]:
         """Steps of every worker in a mini-epoch."""
         return [worker.steps for worker in self.plan.workers]
+
+    @property
+    def update_factors(self) -> list[float]:
+        """Of the workers that the plan is for."""
+        return [self.plan.workers[worker].update_factor for worker in self.present]
 
 
 class StreamCursors:
@@ -79,7 +87,7 @@ class ActivePlans:
 
     Args:
         run: whose schedule is followed.
-        activate: makes the `ActivePlan` of a plan and its resolution.
+        activate: makes the `ActivePlan` of a plan, its resolution and the workers it is for.
         report: called with the record of a drift.
         for_present: plans for those present; None: workers are not meant to come and go.
     """
@@ -87,7 +95,7 @@ class ActivePlans:
     def __init__(
         self,
         run: ResolvedRun,
-        activate: Callable[[DualBatchPlan, ResolutionSettings], ActivePlan],
+        activate: Callable[[DualBatchPlan, ResolutionSettings, Sequence[int]], ActivePlan],
         report: Callable[[DriftRecord], None],
         for_present: PlansForPresent | None = None,
     ) -> None:
@@ -186,7 +194,7 @@ class ActivePlans:
             if part.sub_stage.last_epoch >= epoch
         }
         return [
-            self._activate(part.plan, part.sub_stage.settings)
+            self._activate(part.plan, part.sub_stage.settings, range(len(part.plan.workers)))
             for resolution, part in parts.items()
             if resolution != present
         ]
@@ -200,9 +208,10 @@ class ActivePlans:
         # A mini-epoch of the epoch before may be handed out late; others are over.
         del known[:-1]
         plan = self._plan(part)
-        if self._for_present:
-            plan = self._for_present.plan(_key(part)) or plan
-        known.append(self._activate(plan, part.sub_stage.settings))
+        present: Sequence[int] = range(len(plan.workers))
+        if self._for_present and (made := self._for_present.plan(_key(part))):
+            plan, present = made.complete, made.present
+        known.append(self._activate(plan, part.sub_stage.settings, present))
         return known[-1]
 
     def _plan_for_present(

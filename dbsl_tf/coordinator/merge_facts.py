@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.shared_model.merging import AtCommit
 
 
 def at_commit(
-    settings: RunSettings, merged: int, plan: DualBatchPlan, learning_rate: float
+    settings: RunSettings, merged: int, factors: Sequence[float], learning_rate: float
 ) -> AtCommit:
     """Returns what holds for the next commit or round.
 
     Args:
         settings: of the run.
         merged: commits before it.
-        plan: that its mini-epochs belong to.
+        factors: update factors of the workers that its plan is for.
         learning_rate: of them, before it follows a worker's batch.
     """
     return AtCommit(
-        mean_factor=fmean(worker.update_factor for worker in plan.workers),
+        mean_factor=fmean(factors),
         learning_rate=learning_rate,
         decay=decay_since_the_one_before(settings, merged),
+        workers=len(factors),
     )
 
 

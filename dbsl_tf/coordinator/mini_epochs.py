@@ -277,13 +277,16 @@ class MiniEpochs:
         """Whether a mini-epoch is merged together with one of every other worker."""
         return self._in_rounds or self._calendar.is_local(number)
 
-    def _activate(self, plan: DualBatchPlan, part: ResolutionSettings) -> ActivePlan:
+    def _activate(
+        self, plan: DualBatchPlan, part: ResolutionSettings, present: Sequence[int]
+    ) -> ActivePlan:
         batches = self._components.batches[part.resolution].iterator(
             [worker.batch_sizes for worker in plan.workers], self._cursors.at(part.resolution)
         )
         return ActivePlan(
             settings=part,
             plan=plan,
+            present=present,
             mini_epoch=self._components.mini_epochs[part.resolution],
             batches=batches,
             learning_rates=self._settings.learning_rates(plan, part),
@@ -412,8 +415,8 @@ class MiniEpochs:
 
     def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
         begun = completed.mini_epoch
-        plan, rate = begun.active_plan.plan, begun.base_learning_rate
-        return at_commit(self._settings, self.merged, plan, rate)
+        factors = begun.active_plan.update_factors
+        return at_commit(self._settings, self.merged, factors, begun.base_learning_rate)
 
     def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
         plan, result, given = completed.plan, completed.result, completed.mini_epoch.given

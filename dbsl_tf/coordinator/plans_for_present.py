@@ -17,8 +17,14 @@ Key = tuple[int, Fraction]
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A plan for some workers: theirs alone, and with entries for the others."""
+class PlanForPresent:
+    """A plan for some workers.
+
+    Attributes:
+        present: their indices.
+        alone: the plan with entries for them alone.
+        complete: with an entry for every worker.
+    """
 
     present: tuple[int, ...]
     alone: DualBatchPlan
@@ -49,15 +55,14 @@ class PlansForPresent:
         self._absent_seconds = absent_seconds
         self._report = report
         self._all = tuple(range(settings.cluster.workers))
-        self._made: dict[Key, _Made] = {}
+        self._made: dict[Key, PlanForPresent] = {}
         # For whom a plan was asked last, whether or not there is one.
         self._asked: dict[Key, tuple[int, ...]] = {}
         self._told = self._all
 
-    def plan(self, key: Key) -> DualBatchPlan | None:
-        """Returns the plan in force, with an entry for every worker; None: that of all."""
-        made = self._made.get(key)
-        return None if made is None else made.complete
+    def plan(self, key: Key) -> PlanForPresent | None:
+        """Returns the plan in force; None: that of all."""
+        return self._made.get(key)
 
     def forget(self, resolution: int) -> None:
         """Drops the plans of a resolution, as the plan of all was replaced."""
@@ -97,7 +102,7 @@ class PlansForPresent:
             elif before is None or before.present != present:
                 try:
                     plan = self._settings.plan_for_present(of_all, present, key[0], settled)
-                    self._made[key] = _Made(present, plan, with_absent(plan, of_all))
+                    self._made[key] = PlanForPresent(present, plan, with_absent(plan, of_all))
                 except UserError as error:
                     problem = str(error)
         made = self._made.get(key)

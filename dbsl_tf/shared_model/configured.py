@@ -64,13 +64,13 @@ def _outer_optimizer(
         )
         copies, works_with = tuple(optimizer.copies), tuple(optimizer.synchronization)
         with tf.Graph().as_default():
-            numbers = _number([]), _number([])
+            share, *numbers = _number([]), _number([]), _number([])
             completes = tf.compat.v1.placeholder(tf.bool, [])
             result = optimizer.step(
                 _number(_SHAPE),
                 _number(_SHAPE),
                 {name: _number(_SHAPE) for name in copies},
-                Moment(1.0 / workers, completes, *numbers),
+                Moment(share, completes, *numbers),
             )
             weight, kept = result
     except Exception as error:  # Whatever the class does.

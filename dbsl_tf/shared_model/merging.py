@@ -21,15 +21,17 @@ class AtCommit:
     """What the coordinator knows when it merges.
 
     Attributes:
-        mean_factor: of the update factors of all workers of the plan.
+        mean_factor: of the update factors of the workers that the plan is for.
         learning_rate: of the schedule for the mini-epoch, before it follows a worker's batch.
         decay: by what the schedule, without its warm-up, has lowered the learning rate since the
             commit before, or with BSP since the round before; at most 1.
+        workers: number of workers that the plan is for, n; None: all.
     """
 
     mean_factor: float = 1.0
     learning_rate: float = 1.0
     decay: float = 1.0
+    workers: int | None = None
 
 
 class Numbers(NamedTuple):
@@ -39,7 +41,8 @@ class Numbers(NamedTuple):
         update_factor: f, float32.
         staleness_weight: s, float32.
         change_weight: what a worker's change is multiplied by, float32.
-        completes: whether the number of the commit is a multiple of the number of workers, bool.
+        share: 1/n, float32.
+        completes: whether the number of the commit is a multiple of n, bool.
         learning_rate: see `AtCommit`; float32.
         decay: see `AtCommit`; float32.
     """
@@ -47,6 +50,7 @@ class Numbers(NamedTuple):
     update_factor: Any
     staleness_weight: Any
     change_weight: Any
+    share: Any
     completes: Any
     learning_rate: Any
     decay: Any
@@ -94,16 +98,16 @@ class Merging:
         """Whether a round is a step of an outer optimiser, not just a mean."""
         return self.in_rounds and self.outer is not None
 
-    def numbers(
-        self, update_factor: float, staleness: int, completes: bool, at: AtCommit
-    ) -> Numbers:
-        """Returns the numbers of a merge."""
+    def numbers(self, update_factor: float, staleness: int, commit: int, at: AtCommit) -> Numbers:
+        """Returns the numbers of a merge that is this commit; `at` says for how many workers."""
+        workers = at.workers or 1
         weight = (1.0 + staleness) ** -self.staleness_power
         return Numbers(
             np.float32(update_factor),
             np.float32(weight),
             np.float32(weight * update_factor / at.mean_factor),
-            np.bool_(completes),
+            np.float32(1 / workers),
+            np.bool_(commit % workers == 0),
             np.float32(at.learning_rate),
             np.float32(at.decay),
         )
@@ -122,13 +126,11 @@ class Merger:
     Args:
         merging: how.
         stored: the weights, and what is kept beside them.
-        workers: their number, n.
     """
 
-    def __init__(self, merging: Merging, stored: StoredModel, workers: int) -> None:
+    def __init__(self, merging: Merging, stored: StoredModel) -> None:
         self._merging = merging
         self._stored = stored
-        self._workers = workers
 
     def one(self, slot: Slot, numbers: Numbers) -> Updated:
         """Returns what becomes of the weights by what was pushed into a slot."""
@@ -139,8 +141,7 @@ class Merger:
                     # In rounds a mini-epoch begins with what the global weights still are.
                     began = slot.pulled[index] if slot.pulled else weight
                     change = began.read_value() - pushed.read_value()
-                    share = 1.0 / self._workers
-                    self._step(index, numbers.change_weight * change, share, numbers, updated)
+                    self._step(index, numbers.change_weight * change, numbers, updated)
                 else:
                     updated.weights.append(self._mixed(weight, pushed, numbers))
         return updated
@@ -165,7 +166,8 @@ class Merger:
             weight = self._stored.weights[index]
             with tf.device(weight.device):
                 if self._steps(index):
-                    self._step(index, weight.read_value() - mean, 1.0, numbers, updated)
+                    change = weight.read_value() - mean
+                    self._step(index, change, numbers._replace(share=1.0), updated)
                 else:
                     updated.weights.append(mean)
         return updated
@@ -176,11 +178,9 @@ class Merger:
     def _steps(self, index: int) -> bool:
         return self._merging.outer is not None and index < self._stored.trainable_pieces
 
-    def _step(
-        self, index: int, change: tf.Tensor, share: float, numbers: Numbers, updated: Updated
-    ) -> None:
+    def _step(self, index: int, change: tf.Tensor, numbers: Numbers, updated: Updated) -> None:
         kept = {name: each[index].read_value() for name, each in self._stored.merge_state.items()}
-        moment = Moment(share, numbers.completes, numbers.learning_rate, numbers.decay)
+        moment = Moment(numbers.share, numbers.completes, numbers.learning_rate, numbers.decay)
         weight = self._stored.weights[index].read_value()
         outer = self._merging.outer
         assert outer is not None

@@ -29,7 +29,8 @@ class Moment(NamedTuple):
     """What a step may depend on beside weights and changes.
 
     Attributes:
-        share: what the change of this step counts: 1/n for one worker's, 1 for a round's.
+        share: what the change of this step counts: 1/n for one worker's, 1 for a round's; n is the
+            number of workers that the plan is for; float32 scalar.
         completes: whether this is the last of n commits, bool scalar; always true in rounds.
         learning_rate: of the schedule for the mini-epoch, before it follows a worker's batch;
             float32 scalar.
@@ -37,7 +38,7 @@ class Moment(NamedTuple):
             step before; at most 1, float32 scalar.
     """
 
-    share: float
+    share: Any
     completes: Any
     learning_rate: Any
     decay: Any

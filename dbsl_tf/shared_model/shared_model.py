@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class SharedModel:
         self._workers = engine.workers
         self._in_rounds = in_rounds
         self._stored = StoredModel(engine, state, transfer_dtype, in_rounds, self._merging.keeping)
-        self._merger = Merger(self._merging, self._stored, engine.workers)
+        self._merger = Merger(self._merging, self._stored)
         self.averaging = averaging
         self._averaged = (
             AveragedWeights(self._stored, averaging, state.average) if averaging else None
@@ -95,7 +96,7 @@ class SharedModel:
             slots: one for each worker.
         """
         slot, worker, share = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
-        numbers = Numbers(*map(tf.constant, self._merging.numbers(1.0, 0, False, AtCommit())))
+        numbers = Numbers(*map(tf.constant, self._merging.numbers(1.0, 0, 1, AtCommit())))
         # So calls need not look for the matching trace.
         self._fill_on_servers = self._fill_on_servers.get_concrete_function(slot.variables())
         self._merge_on_servers = self._merge_on_servers.get_concrete_function(
@@ -258,8 +259,8 @@ class SharedModel:
         )
 
     def _numbers(self, update_factor: float, staleness: int, at: AtCommit) -> Numbers:
-        completes = (self._commit + 1) % self._workers == 0
-        return self._merging.numbers(update_factor, staleness, completes, at)
+        at = replace(at, workers=at.workers or self._workers)
+        return self._merging.numbers(update_factor, staleness, self._commit + 1, at)
 
     def _share(self, count: int) -> np.float32:
         """The share of the weights after the next `count` commits in their average."""

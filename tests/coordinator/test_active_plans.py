@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,9 +27,9 @@ class TestActivePlans:
         run = resolve(load_config(CONFIG, [f"dual_batch.replan={str(replan).lower()}"]))
         return ActivePlans(run, self.make, self.told.append)
 
-    def make(self, plan, settings) -> ActivePlan:
+    def make(self, plan, settings, present: Sequence[int]) -> ActivePlan:
         self.made.append(settings.resolution)
-        return ActivePlan(settings, plan, lambda: {}, iter(()), lambda epoch: [])
+        return ActivePlan(settings, plan, present, lambda: {}, iter(()), lambda epoch: [])
 
     def test_a_resolution_that_comes_again_has_its_plan_again(self):
         plans = self.plans(replan=False)

@@ -8,7 +8,6 @@ from dbsl_tf.config import load_config
 from dbsl_tf.coordinator.merge_facts import at_commit, decay_since_the_one_before
 from dbsl_tf.resolved import RunSettings, settings_of
 from dbsl_tf.schedules import LearningRateFunction
-from tests.coordinator.test_trainer import plan
 
 SCHEDULE = ["schedule.epochs=6", "schedule.milestones=[2, 4]", "schedule.gamma=0.1"]
 
@@ -47,11 +46,9 @@ def test_along_a_cosine_all_of_it_is_the_fall_of_the_rate() -> None:
     assert product == pytest.approx(rate(5.5) / rate(0))
 
 
-def test_plan_and_rate() -> None:
-    facts = at_commit(settings(), 0, plan(), 0.3)
-    factors = [worker.update_factor for worker in plan().workers]
-    assert facts.mean_factor == pytest.approx(sum(factors) / 2)
-    assert facts.learning_rate == 0.3
+def test_workers_and_rate() -> None:
+    facts = at_commit(settings(), 0, [0.5, 1.0, 0.75], 0.3)
+    assert (facts.mean_factor, facts.workers, facts.learning_rate) == (0.75, 3, 0.3)
 
 
 def test_milestones_are_counted_in_epochs_however_often_these_are_merged() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,9 +38,9 @@ class TestPlansForPresent:
         present = PlansForPresent(run.settings, lambda: self.absent, self.told.append)
         return ActivePlans(run, self.make, self.drifts.append, present)
 
-    def make(self, plan, settings) -> ActivePlan:
+    def make(self, plan, settings, present: Sequence[int]) -> ActivePlan:
         self.made.append(plan)
-        return ActivePlan(settings, plan, lambda: {}, iter(()), lambda epoch: [])
+        return ActivePlan(settings, plan, present, lambda: {}, iter(()), lambda epoch: [])
 
     def begin(self, plans: ActivePlans, epoch: int, **options) -> DualBatchPlan:
         return plans.at(epoch, 4 * (epoch - 1), **options).plan
@@ -64,6 +65,14 @@ class TestPlansForPresent:
         assert told.problem is None
         assert [w["worker"] for w in told.plan["per_worker"]] == [1, 2, 3]
         assert told.plan["samples"] == 50_000
+
+    def test_merging_goes_by_the_workers_that_a_plan_is_for(self):
+        plans = self.plans(self.resolved())
+        factors = [worker.update_factor for worker in plans.at(1, 0).plan.workers]
+        assert plans.at(1, 0).update_factors == factors
+        self.absent = {0: LONG, 2: LONG}
+        second = plans.at(2, 4)
+        assert second.update_factors == [second.plan.workers[w].update_factor for w in (1, 3)]
 
     def test_with_all_present_again_the_first_plan_is_in_force_again(self):
         plans = self.plans(self.resolved())

@@ -38,6 +38,10 @@ EVENTS = [
     Event(1, 1),
     Event(0, 0, at=AtCommit(MEAN_FACTOR, decay=0.5)),
     Event(1, 1),
+    # From here on the plan is for other numbers of workers.
+    Event(0, 0, at=AtCommit(MEAN_FACTOR, workers=1)),
+    Event(1, 1, at=AtCommit(MEAN_FACTOR, workers=3)),
+    Event(0, 0, at=AtCommit(MEAN_FACTOR, workers=3)),
 ]
 # Nothing is in flight then, and the changes are added up that await the next commit.
 RESUMED_AFTER = 3
@@ -127,19 +131,20 @@ class ByHand:
         f = FACTORS[event.worker]
         s = (1 + staleness) ** -power
         omega = f / MEAN_FACTOR
+        n = event.at.workers or N
         self.commit += 1
         w = pushed(number)
         for i in range(len(SHAPES)):
             delta = omega * s * (pulled[i] - w[i])
             eta = rule.learning_rate
-            self.g[i] = self.g[i] - eta / N * delta
+            self.g[i] = self.g[i] - eta / n * delta
             if isinstance(rule, DelayedNesterov):
                 beta = rule.momentum
                 kept = self.kept[i]
                 kept["momentum"] = event.at.decay * kept["momentum"]
                 kept["sum"] = kept["sum"] + delta
-                if self.commit % N == 0:
-                    kept["momentum"] = beta * kept["momentum"] + kept["sum"] / N
+                if self.commit % n == 0:
+                    kept["momentum"] = beta * kept["momentum"] + kept["sum"] / n
                     self.g[i] = self.g[i] - eta * beta * kept["momentum"]
                     kept["sum"] = 0.0
         mean = (self.g[-1] + f * w[-1]) / (1 + f)
