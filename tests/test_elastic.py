@@ -15,6 +15,8 @@ from tests.support.tf_config_runs import TFConfigRunCase
 
 ELASTIC = ("cluster.min_workers=1", "schedule.epochs=10000", "schedule.eval_every=10000")
 
+EPOCH = 6  # commits, with three workers of two mini-epochs each
+
 
 @pytest.mark.cluster
 class ElasticTest(TFConfigRunCase):
@@ -87,6 +89,39 @@ class ElasticTest(TFConfigRunCase):
         self.start_server("worker-0")
         self.wait_for_worker(0, chief)
         self.stop(chief)
+        self.check_samples()
+
+    @pytest.mark.slow
+    def test_rounds_have_a_mini_epoch_of_every_worker_that_is_there(self):
+        self.config.write_text(CONFIGURATION.replace("ISOLATION", silent_isolation()))
+        bsp = ("sync.mode=bsp", "schedule.mini_epochs_per_epoch=2", "dual_batch.small_workers=1")
+        chief = self.start_all(*ELASTIC, *bsp, without=("worker-1",))
+        self.wait_for_worker(2, chief)
+        self.wait_for_rounds(2, [0, 2], chief)
+        self.start_server("worker-1")
+        self.wait_for_worker(1, chief)
+        self.wait_for_rounds(3, [0, 1, 2], chief)
+        self.processes["worker-2"].kill()
+        self.wait_for_rounds(2, [0, 1], chief)
+        self.stop(chief)
+        self.check_samples()
+
+    def wait_for_rounds(self, size, workers, chief):
+        """Wait for an epoch whose rounds have one mini-epoch of each of these workers."""
+        commits = len(self.events("commit"))
+        first = -(-commits // EPOCH)
+
+        def epochs():
+            done = [commit["worker"] for commit in self.events("commit")]
+            return [done[i : i + EPOCH] for i in range(first * EPOCH, len(done) - EPOCH, EPOCH)]
+
+        def in_rounds(epoch):
+            rounds = [sorted(epoch[i : i + size]) for i in range(0, EPOCH, size)]
+            return all(each == workers for each in rounds)
+
+        self.wait_until(lambda: any(map(in_rounds, epochs())), chief)
+
+    def check_samples(self):
         found = read_audit(self.run)
         self.assertTrue(found.passed, found.sentence)
         complete = [epoch for epoch in found.epochs if epoch.state == "complete"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dbsl_tf.engine.membership import Membership
-from dbsl_tf.schedules.dispatch import DispatchRules
+from dbsl_tf.schedules.dispatch import DispatchRules, Round
 from dbsl_tf.schedules.synchronization import Synchronization
 
 # Conditions are checked again after this many seconds even without a notification.
@@ -22,7 +22,7 @@ class Dispatcher:
         clocks: merged mini-epochs of each worker, [workers].
         synchronization: who may begin.
         membership: which workers take part.
-        ends_in_round: see `DispatchRules`.
+        ends_in_round, round_end: see `DispatchRules`.
     """
 
     def __init__(
@@ -33,8 +33,11 @@ class Dispatcher:
         synchronization: Synchronization,
         membership: Membership,
         ends_in_round: bool = False,
+        round_end: Callable[[int, int], int] | None = None,
     ) -> None:
-        self._rules = DispatchRules(total, merged, clocks, synchronization, ends_in_round)
+        self._rules = DispatchRules(
+            total, merged, clocks, synchronization, ends_in_round, round_end
+        )
         self._workers = len(clocks)
         self._in_rounds = synchronization.in_rounds
         self._membership = membership
@@ -80,9 +83,15 @@ class Dispatcher:
 
     @property
     def one_each(self) -> bool:
-        """Whether each worker trains one mini-epoch of a round, as all are present."""
+        """Whether nobody trains two mini-epochs of a round, as enough workers are present."""
         with self._changed:
             return self._rules.one_each
+
+    @property
+    def round(self) -> Round:
+        """The round of the mini-epochs that are handed out, where these are in a round."""
+        with self._changed:
+            return self._rules.round
 
     def requeue(self, number: int) -> None:
         """Queues a mini-epoch that was handed out to begin again."""

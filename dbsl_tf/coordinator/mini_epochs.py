@@ -147,6 +147,7 @@ class MiniEpochs:
             synchronization=settings.synchronization,
             membership=engine.membership,
             ends_in_round=self._calendar.local_epochs > 0,
+            round_end=self._end_of_round if settings.cluster.elastic else None,
         )
         self._shutdown.subscribe(self._dispatcher.stop)
         self._in_rounds = settings.synchronization.in_rounds
@@ -157,9 +158,10 @@ class MiniEpochs:
         }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
-        # Results of the present round; resumed in the middle of one, the first is shorter.
+        # Results of the present round.
         self._round: list[CompletedMiniEpoch] = []
-        self._round_size = workers - merged % workers if self._in_rounds else workers
+        # Commits before the last commit, or round, of a run that goes on.
+        self._before = merged - (workers if self._in_rounds else 1)
 
     @property
     def merged(self) -> int:
@@ -252,13 +254,15 @@ class MiniEpochs:
             slot = self._slots.take()
             with self._stalls.bounded("copy the weights"):
                 start = self._components.shared_model.fill(slot)
-        # In a round it must not matter which worker takes which number.
-        when = (calendar.round_position if in_round else calendar.position)(number)
+        # In a round what is due is due for all alike, and if it has a mini-epoch of every worker,
+        # it must not matter which of them takes which number.
+        round_ = self._dispatcher.round
+        when = calendar.position(round_.first if in_round else number)
         factor = self.learning_rate_factor
         base_rate = self._settings.learning_rate.learning_rate(when) * factor
         rates = [rate * factor for rate in active.learning_rates(when)]
-        first = number - number % workers
-        seeds = [first + w if in_round else number for w in range(workers)]
+        by_worker = in_round and round_.size == workers
+        seeds = [round_.first + w if by_worker else number for w in range(workers)]
         seeds = [(self._settings.seed * calendar.total + seed) % _SEEDS for seed in seeds]
         # Whether a worker may begin before its last one is merged.
         keeps_state = self._settings.keeps_optimizer_state
@@ -272,6 +276,10 @@ class MiniEpochs:
             steps, allowed = given.steps, given.allowed
         assignments = Assignments.of(steps, rates, seeds, allowed, again, slot.attempt)
         return MiniEpoch(number, slot, start, active, base_rate, rates, assignments, given)
+
+    def _end_of_round(self, merged: int, present: int) -> int:
+        """Returns the end of a round of those present, where workers come and go."""
+        return min(merged + present, self._calendar.next_epoch(merged))
 
     def _is_of_a_round(self, number: int) -> bool:
         """Whether a mini-epoch is merged together with one of every other worker."""
@@ -371,6 +379,8 @@ class MiniEpochs:
                 self._cursors.advance(record.resolution, record.worker, record.samples)
                 self._records.committed(record)
                 self._plans.observe(record, completed.mini_epoch.active_plan)
+            if records:
+                self._before = self.merged
             self._dispatcher.mark_merged([record.worker for record in records])
             if records:
                 self._committed(records[-1])
@@ -389,11 +399,11 @@ class MiniEpochs:
     def _merge_round(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
         """Merges once the round is complete; returns the records of its commits, else none."""
         self._round.append(completed)
-        if len(self._round) < self._round_size:
+        if len(self._round) < self._dispatcher.round.size:
             return []
         # In worker order: the sum must not depend on who finished first.
         done = sorted(self._round, key=lambda r: (r.plan.index, r.mini_epoch.number))
-        self._round, self._round_size = [], self._engine.workers
+        self._round = []
         last = self._components.shared_model.merge_round(
             [each.mini_epoch.slot for each in done],
             [each.plan.index for each in done],
@@ -415,8 +425,8 @@ class MiniEpochs:
 
     def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
         begun = completed.mini_epoch
-        factors = begun.active_plan.update_factors
-        return at_commit(self._settings, self.merged, factors, begun.base_learning_rate)
+        factors, rate = begun.active_plan.update_factors, begun.base_learning_rate
+        return at_commit(self._settings, self.merged, self._before, factors, rate)
 
     def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
         plan, result, given = completed.plan, completed.result, completed.mini_epoch.given

@@ -109,6 +109,10 @@ class Calendar:
         span = self._span_of_epoch(epoch)
         return span.first_number + (epoch - 1 - span.first_epoch) // span.epochs * span.commits
 
+    def next_epoch(self, number: int) -> int:
+        """Returns the first mini-epoch after the epoch that one belongs to."""
+        return self.first_number(self.epoch_at(number) + 1)
+
     def epochs_done(self, commit: int) -> int:
         """Returns the number of whole epochs after `commit` commits."""
         span = self._span_of(commit)
@@ -123,16 +127,9 @@ class Calendar:
         """Returns the epochs before mini-epoch `commit`, after so many commits; fractional."""
         return float(self._position(commit))
 
-    def round_position(self, number: int) -> float:
-        """Returns `position` of the first mini-epoch of the round that `number` belongs to.
-
-        A round has one mini-epoch of every worker, and what is due is due for all alike.
-        """
-        return self.position(number - number % self.workers)
-
     def start(self, number: int) -> float:
         """Returns the epoch whose learning rate a mini-epoch has where it is no part of a round."""
-        return self.round_position(number) if self.is_local(number) else self.position(number)
+        return self.position(self.total - self.workers if self.is_local(number) else number)
 
     def is_local(self, number: int) -> bool:
         """Returns whether a mini-epoch is one of those that are averaged once at the end."""

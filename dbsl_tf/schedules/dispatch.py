@@ -8,9 +8,27 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from dbsl_tf.schedules.synchronization import Synchronization
+
+
+class Round(NamedTuple):
+    """Mini-epochs that begin with the same weights and are merged together.
+
+    Attributes:
+        first: number of the first one.
+        end: number after the last one.
+    """
+
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        return self.end - self.first
 
 
 class DispatchRules:
@@ -29,6 +47,9 @@ class DispatchRules:
         synchronization: who may begin.
         ends_in_round: whether the last mini-epochs, one of every worker, begin only when all before
             are merged, and are merged together, whatever `synchronization` says.
+        round_end: given how many mini-epochs are merged and how many workers are present, one at
+            least, returns the end of the round that begins; None: a round has one of every worker,
+            present or not.
 
     Example:
         >>> rules = DispatchRules(4, 0, [0, 0], Synchronization(bound=0))
@@ -49,13 +70,16 @@ class DispatchRules:
         clocks: Sequence[int],
         synchronization: Synchronization,
         ends_in_round: bool = False,
+        round_end: Callable[[int, int], int] | None = None,
     ) -> None:
         self._total = total
         # The first mini-epoch of the round at the end.
         self._last_round = total - len(clocks) if ends_in_round else total
         self._clocks = _Clocks(clocks)
         self._synchronization = synchronization
+        self._round_end = round_end
         self._merged = self._next = merged
+        self._round = Round(merged, self._end_of_round())
         self._requeued: list[int] = []
         # Workers whose result of the present round has arrived.
         self._returned: set[int] = set()
@@ -80,6 +104,11 @@ class DispatchRules:
         return self._synchronization.in_rounds or self._merged >= self._last_round
 
     @property
+    def round(self) -> Round:
+        """The round that is under way, or was the last one to begin."""
+        return self._round
+
+    @property
     def clocks(self) -> list[int]:
         """Merged mini-epochs of each worker; one that rejoins counts as the slowest at least."""
         return list(self._clocks.of)
@@ -91,8 +120,8 @@ class DispatchRules:
 
     @property
     def one_each(self) -> bool:
-        """Whether each worker trains one mini-epoch of a round, however late it begins."""
-        return self.in_round and self.present == len(self._clocks.of)
+        """Whether nobody trains two mini-epochs of a round, as enough workers are present."""
+        return self.in_round and self.present >= self._round.size
 
     def clock(self, worker: int) -> int:
         """Returns the number of merged mini-epochs of one worker."""
@@ -108,7 +137,11 @@ class DispatchRules:
         if self._requeued:
             self._out += 1
             return heapq.heappop(self._requeued)
-        if self._next < self._horizon() and self._all_are_ready():
+        if self.in_round and self._next == self._merged:
+            if self._out:
+                return None
+            self._round = Round(self._merged, self._end_of_round())
+        if self._next < (self._round.end if self.in_round else self._last_round):
             self._out += 1
             self._next += 1
             return self._next - 1
@@ -188,19 +221,16 @@ class DispatchRules:
         """Records that `worker` has rejoined; no effect if it was present."""
         self._clocks.rejoin(worker)
 
-    def _horizon(self) -> int:
-        """Returns the first number that may not begin yet."""
+    def _end_of_round(self) -> int:
+        """Returns the end of a round that begins now."""
         if self._merged >= self._last_round:
             return self._total
-        if not self._synchronization.in_rounds:
-            return self._last_round
-        workers = len(self._clocks.of)
-        return min(self._total, (self._merged // workers + 1) * workers)
-
-    def _all_are_ready(self) -> bool:
-        """Returns whether a round that is to begin has everybody present."""
-        begins = self.in_round and self._next == self._merged
-        return not begins or self._out == 0
+        if self._round_end is not None:
+            end = self._round_end(self._merged, max(1, self.present))
+        else:
+            workers = len(self._clocks.of)
+            end = (self._merged // workers + 1) * workers
+        return min(self._last_round, end)
 
     def _allowed_present(self) -> int:
         """Returns how many present workers may begin."""

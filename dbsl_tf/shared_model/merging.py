@@ -167,7 +167,7 @@ class Merger:
             with tf.device(weight.device):
                 if self._steps(index):
                     change = weight.read_value() - mean
-                    self._step(index, change, numbers._replace(share=1.0), updated)
+                    self._step(index, change, numbers._replace(share=1.0, completes=True), updated)
                 else:
                     updated.weights.append(mean)
         return updated

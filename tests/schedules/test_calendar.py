@@ -29,7 +29,7 @@ class TestCalendar:
         assert [calendar.first_number(epoch) for epoch in (1, 2, 3)] == [0, 4, 8]
         assert [c for c in range(13) if calendar.evaluation_due(c)] == [4, 8, 12]
         assert [calendar.position(n) for n in (1, 4, 6)] == [0.25, 1.0, 1.5]
-        assert [calendar.round_position(n) for n in (1, 2, 3, 5)] == [0.0, 0.5, 0.5, 1.0]
+        assert [calendar.next_epoch(n) for n in (0, 3, 4, 11)] == [4, 4, 8, 12]
         assert not any(map(calendar.is_local, range(12)))
 
     def test_stretches_and_local_epochs(self) -> None:
@@ -40,7 +40,8 @@ class TestCalendar:
         assert [MIXED.epochs_done(c) for c in (11, 12, 14, 15, 16)] == [1, 2, 3, 3, 5]
         assert [n for n in range(16) if MIXED.is_local(n)] == [14, 15]
         # Both mini-epochs of the end begin after epoch 3, and one commit of them is an epoch.
-        assert [MIXED.round_position(n) for n in (14, 15)] == [3.0, 3.0]
+        assert [MIXED.start(n) for n in (14, 15)] == [3.0, 3.0]
+        assert [MIXED.next_epoch(n) for n in (5, 6, 13, 14)] == [6, 12, 14, 16]
         assert [MIXED.position(c) for c in (14, 15, 16)] == [3.0, 4.0, 5.0]
         assert [MIXED.mini_epochs(epoch) for epoch in (2, 3, 4, 5)] == [3, 1, Fraction(1, 2)] + [
             Fraction(1, 2)
@@ -119,7 +120,6 @@ def test_every_number_is_of_one_epoch(calendar: Calendar) -> None:
 def test_by_default_epochs_are_commits_over_workers(workers: int, epochs: int, commit: int) -> None:
     calendar = Calendar(workers, epochs)
     assert calendar.position(commit) == commit / workers
-    assert calendar.round_position(commit) == commit // workers
     assert calendar.epoch_at(commit) == commit // workers + 1
     assert calendar.epochs_done(commit) == commit // workers
     assert calendar.total == epochs * workers

@@ -32,13 +32,22 @@ class Run:
         epochs: int,
         chance: random.Random,
         ends_in_round: bool = False,
+        of_present: bool = False,
     ) -> None:
+        self.of_present = of_present
         self.synchronization, self.workers, self.chance = synchronization, workers, chance
         self.total = workers * epochs
         self.last_round = self.total - workers if ends_in_round else self.total
         already = chance.randrange(self.last_round or 1) if chance.random() < 0.3 else 0
         self.clocks = [already // workers + (w < already % workers) for w in range(workers)]
-        self.rules = DispatchRules(self.total, already, self.clocks, synchronization, ends_in_round)
+        self.rules = DispatchRules(
+            self.total,
+            already,
+            self.clocks,
+            synchronization,
+            ends_in_round,
+            self.end_of_round if of_present else None,
+        )
         self.merged = list(range(already))
         self.idle = set(range(workers))
         self.dead: set[int] = set()
@@ -49,6 +58,7 @@ class Run:
         self.held: list[MiniEpoch] = []
         self.passed: list[MiniEpoch] = []
         self.round: list[MiniEpoch] = []
+        self.round_end = already
         self.all_stayed = True
 
     @property
@@ -59,6 +69,23 @@ class Run:
     @property
     def in_round(self) -> bool:
         return self.synchronization.in_rounds or len(self.merged) >= self.last_round
+
+    def end_of_round(self, merged: int, present: int) -> int:
+        """Rounds end with epochs too, of two mini-epochs of every worker."""
+        epoch = 2 * self.workers
+        return min(merged + present, (merged // epoch + 1) * epoch)
+
+    def begin_round(self) -> None:
+        first = len(self.merged)
+        if first >= self.last_round:
+            self.round_end = self.total
+        elif self.of_present:
+            end = self.end_of_round(first, max(1, len(self.present)))
+            self.round_end = min(end, self.last_round)
+            self.all_stayed = True
+        else:
+            # After a resumption in the middle of an epoch the first round is shorter.
+            self.round_end = (first // self.workers + 1) * self.workers
 
     def within_bound(self, worker: int) -> bool:
         return self.in_round or self.spread(worker) <= self.synchronization.bound
@@ -77,6 +104,9 @@ class Run:
             return False
         assert number not in self.merged
         assert (number >= self.last_round) == (len(self.merged) >= self.last_round)
+        if self.in_round and self.round_end <= len(self.merged):
+            self.begin_round()
+        assert not self.in_round or number < self.round_end
         if not present:
             # The one that is to show that it is back.
             self.rules.requeue(number)
@@ -120,10 +150,7 @@ class Run:
         self.passed.remove(mini_epoch)
         if self.in_round:
             self.round.append(mini_epoch)
-            first = len(self.merged)
-            # After a resumption in the middle of an epoch the first round is shorter.
-            last = (first // self.workers + 1) * self.workers
-            merged, expected = self.round, list(range(first, last))
+            merged, expected = self.round, list(range(len(self.merged), self.round_end))
             if len(merged) == len(expected):
                 assert sorted(number for number, _ in merged) == expected
                 if self.all_stayed:
@@ -219,12 +246,14 @@ class TestDispatchRules:
         st.integers(1, 6),
         st.integers(0, 10**6),
         st.booleans(),
+        st.booleans(),
     )
     def test_every_mini_epoch_is_merged_once_whoever_leaves_and_comes_back(
-        self, synchronization, workers, epochs, seed, ends_in_round
+        self, synchronization, workers, epochs, seed, ends_in_round, of_present
     ):
         """In rounds that are complete, or within the bound."""
-        run = Run(synchronization, workers, epochs, random.Random(seed), ends_in_round)
+        chance = random.Random(seed)
+        run = Run(synchronization, workers, epochs, chance, ends_in_round, of_present)
         happens = [run.begin] * 6 + [run.finish] * 5 + [run.merge] * 4 + [run.release] * 2
         happens += [run.lose, run.come_to, run.restart]
         for _ in range(40 * workers):
@@ -233,6 +262,28 @@ class TestDispatchRules:
         run.end()
         assert sorted(run.merged) == list(range(run.total))
         assert run.rules.next() is None
+
+    def test_a_round_of_those_present_has_one_of_each_and_ends_with_the_epoch(self):
+        rules = DispatchRules(
+            6, 0, [0, 0, 0], BSP, round_end=lambda merged, present: min(merged + present, 6)
+        )
+        rules.leave(1)
+        assert (rules.next(), rules.next(), rules.next()) == (0, 1, None)
+        # The next round is the first that it counts for.
+        rules.rejoin(1)
+        assert rules.round == (0, 2) and rules.one_each
+        self.merge_all(rules, [0, 2])
+        assert [rules.next() for _ in range(4)] == [2, 3, 4, None]
+        self.merge_all(rules, [0, 1, 2])
+        assert (rules.next(), rules.next(), rules.round) == (5, None, (5, 6))
+        self.merge_all(rules, [1])
+        assert rules.finished and rules.next() is None
+
+    def merge_all(self, rules, workers):
+        assert all(map(rules.returned, workers))
+        rules.mark_merged(workers)
+        for _ in workers:
+            rules.free_worker()
 
     def test_the_absent_hold_nobody_up(self):
         rules = DispatchRules(30, 9, [5, 4, 0], Synchronization(bound=0))
