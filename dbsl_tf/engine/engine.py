@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.liveness import Liveness
-from dbsl_tf.cluster.probing import probe
+from dbsl_tf.cluster.probing import probe, reachable
 from dbsl_tf.cluster.task import PARAMETER_SERVER, Task
 from dbsl_tf.common import awake
 from dbsl_tf.common.patience import Limits, PatienceWith
@@ -128,7 +128,9 @@ class Engine:
         tf.config.set_visible_devices([], "GPU")
         self.workers = len(addresses.workers)
         self.parameter_servers = len(addresses.parameter_servers)
-        self.membership = Membership(self.workers)
+        self.membership = Membership(
+            self.workers, lambda worker: reachable(addresses.workers[worker])
+        )
         self._strategy = strategy_without(addresses, absent)
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self._strategy)
         ConnectedWorkers(

@@ -18,13 +18,18 @@ class Membership:
 
     Args:
         workers: number of workers (n).
+        reachable: returns whether something listens where a worker is expected; the last result of
+            one that is gone, which may come late, does not bring it back.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(
+        self, workers: int, reachable: Callable[[int], bool] = lambda worker: True
+    ) -> None:
         # Why, and since when.
         self._absent: dict[int, tuple[str, float]] = {}
         self._leaving: set[int] = set()
         self._workers = workers
+        self._reachable = reachable
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
 
@@ -75,7 +80,12 @@ class Membership:
             self._leaving.discard(worker)
 
     def mark_alive(self, worker: int) -> None:
-        """Records that `worker` has just begun or finished a call."""
+        """Records that `worker` has just begun or finished a call, unless it is gone since."""
+        with self._lock:
+            if worker in self._leaving or worker not in self._absent:
+                return
+        if not self._reachable(worker):
+            return
         with self._lock:
             if worker in self._leaving:
                 return
