@@ -148,4 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _content(status: RunStatus) -> tuple[object, ...]:
     """Returns what the page shows, as far as it changes while a run goes on."""
-    return status.commits, status.evaluation, status.faults, status.condition
+    return (
+        status.commits,
+        status.evaluation,
+        status.faults,
+        status.plan_for_present,
+        status.condition,
+    )

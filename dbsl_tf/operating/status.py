@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from dbsl_tf.operating.live_state import GOING_ON, Condition, LiveState, read_li
 from dbsl_tf.reporting.measures import steady
 from dbsl_tf.reporting.reading import read_run
 from dbsl_tf.reporting.recorded_run import Evaluation, Fault, MiniEpoch, RecordedRun
+from dbsl_tf.results.records import WorkersRecord
 from dbsl_tf.results.run_directory import RunDirectory
 
 # Speed and time left are those of so many epochs, or of at least so many commits.
@@ -66,6 +67,8 @@ class RunStatus:
         faults: how many there were.
         last_faults: the last of them.
         workers: what each does.
+        plan_for_present: the last plan that was made for the workers that are there, or why there
+            is none; None: since the run began or was resumed, the plan has been that of all.
     """
 
     run: Path
@@ -82,6 +85,7 @@ class RunStatus:
     faults: int
     last_faults: Sequence[Fault]
     workers: Sequence[WorkerStatus]
+    plan_for_present: WorkersRecord | None
 
     @property
     def goes_on(self) -> bool:
@@ -98,6 +102,7 @@ class RunStatus:
             "evaluation": last and {**last.as_dict(), "split": last.split},
             "last_faults": [fault.as_dict() for fault in self.last_faults],
             "workers": [asdict(worker) for worker in self.workers],
+            "plan_for_present": self.plan_for_present and self.plan_for_present.as_dict(),
         }
 
 
@@ -146,6 +151,7 @@ def status_of(run: RecordedRun, live: LiveState | None) -> RunStatus:
         faults=len(run.faults),
         last_faults=run.faults[-_FAULTS_SHOWN:],
         workers=_workers(run, live if condition in GOING_ON else None),
+        plan_for_present=_plan_for_present(run),
     )
 
 
@@ -160,6 +166,12 @@ def _recent(run: RecordedRun) -> tuple[Sequence[MiniEpoch], float]:
         return (), 0.0
     begin = max(m.end for m in before) if before else min(m.begin for m in recent)
     return recent, max(m.end for m in recent) - begin
+
+
+def _plan_for_present(run: RecordedRun) -> WorkersRecord | None:
+    """Returns the last record of one; a run that is resumed begins with the plan of all."""
+    resumed = max((resumption.time for resumption in run.resumptions), default=-inf)
+    return next((r for r in reversed(run.plans_for_present) if r.time >= resumed), None)
 
 
 def _images_per_second(run: RecordedRun) -> float | None:

@@ -12,6 +12,7 @@ from dbsl_tf.operating.resuming import words_of
 from dbsl_tf.operating.status import RunStatus, WorkerStatus
 from dbsl_tf.reporting.recorded_run import Evaluation
 from dbsl_tf.reporting.wording import number, percent, seconds
+from dbsl_tf.results.present_workers import in_words
 from dbsl_tf.results.run_directory import RunDirectory
 
 
@@ -37,6 +38,8 @@ def head_lines(status: RunStatus) -> Iterator[str]:
     absent = [f"worker {w.worker} ({w.absent})" for w in status.workers if w.absent]
     if absent:
         yield f"left out: {', '.join(absent)}"
+    if status.plan_for_present and status.goes_on:
+        yield f"workers: {_present(status)}{in_words(status.plan_for_present, len(status.workers))}"
     if status.live and status.live.metrics and status.goes_on:
         yield f"metrics: {status.live.metrics}"
 
@@ -46,6 +49,14 @@ def condition_text(status: RunStatus) -> str:
     if status.live:
         return words_of(RunDirectory(status.run), status.live)
     return status.condition or "it is not recorded whether it goes on (there is no live.json)"
+
+
+def _present(status: RunStatus) -> str:
+    """Returns how many workers are there, for what follows; empty if it is not known."""
+    states = [worker.state for worker in status.workers]
+    if None in states:
+        return ""
+    return f"{states.count('present')} of {len(states)} are there; "
 
 
 def _progress(status: RunStatus) -> str:

@@ -10,14 +10,16 @@ import pytest
 from rich.console import Console
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.operating.live_page import LivePage
 from dbsl_tf.operating.live_state import LiveState, write_live_state
 from dbsl_tf.operating.status import RunStatus, read_status
 from dbsl_tf.operating.status_text import status_text
 from dbsl_tf.results.history import History
-from dbsl_tf.results.records import FaultRecord
+from dbsl_tf.results.records import FaultRecord, WorkersRecord
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.worker_state import WorkerState
 from tests.operating.test_live_state import ELSEWHERE, GONE, state
+from tests.support.patience import wait_until
 from tests.support.run_directories import HYBRID, make_run
 
 TEN_OF_TWENTY = ("schedule.epochs=10",)
@@ -106,6 +108,84 @@ class TestProgress:
         status = read_status(directory.path)
         assert (status.commits, status.epochs, status.seconds_left) == (0, None, None)
         assert "preparing the run (process " in text_of(status)
+
+
+class TestWorkersThatCome:
+    WORKERS = (WorkerState(0), WorkerState(1, "it has not answered yet"), WorkerState(2))
+    PLAN = {
+        "workers": 2, "small_workers": 1, "large_workers": 1, "realised_extra_time_ratio": 1.1,
+        "per_worker": [
+            {"worker": 0, "role": "small", "batch": 11}, {"worker": 2, "role": "large", "batch": 64}
+        ],
+    }  # fmt: skip
+
+    def directory(self, path: Path, *records: WorkersRecord) -> RunDirectory:
+        directory = make_run(path, *TEN_OF_TWENTY, "cluster.workers=3", commits=10)
+        write_live_state(directory, state(workers=self.WORKERS))
+        with History(directory.history) as history:
+            for record in records:
+                history.planned_for_present(record)
+        return directory
+
+    def test_who_is_there_and_the_plan_for_them(self, tmp_path: Path) -> None:
+        record = WorkersRecord(9, 4, (0, 2), self.PLAN, None)
+        directory = self.directory(tmp_path / "run", WorkersRecord(6, 3, (0,), {}, None), record)
+        status = read_status(directory.path)
+        assert status.plan_for_present == record
+        line = (
+            "workers: 2 of 3 are there; from epoch 4 on: a plan for 2 of 3 workers (0, 2): "
+            "1 small with batches of 11, 1 large with batches of 64; k = 1.100"
+        )
+        assert f"\n{line}\n" in text_of(status)
+        assert line in LivePage(directory.path).status["lines"]
+        told = json.loads(json.dumps(status.as_dict(), allow_nan=False))["plan_for_present"]
+        assert (told["epoch"], told["present"], told["plan"]) == (4, [0, 2], self.PLAN)
+
+    def test_why_there_is_no_plan_for_them(self, tmp_path: Path) -> None:
+        record = WorkersRecord(9, 4, (0, 2), None, "k is too large")
+        text = text_of(read_status(self.directory(tmp_path / "run", record).path))
+        assert (
+            "workers: 2 of 3 are there; epoch 4: no plan for 2 of 3 workers (0, 2), the one before "
+            "is kept: k is too large\n"
+        ) in text
+
+    def test_the_page_is_drawn_anew_with_a_plan(self, tmp_path: Path) -> None:
+        directory = self.directory(tmp_path / "run")
+        page = LivePage(directory.path)
+        with History(directory.history) as history:
+            history.planned_for_present(WorkersRecord(9, 4, (0, 2), self.PLAN, None))
+        drawn_anew(page)
+        assert "from epoch 4 on: a plan for 2 of 3 workers" in page.html
+
+    def test_a_run_begins_and_is_resumed_with_the_plan_of_all(self, tmp_path: Path) -> None:
+        directory = self.directory(tmp_path / "run")
+        assert read_status(directory.path).plan_for_present is None
+        with History(directory.history) as history:
+            history.planned_for_present(WorkersRecord(9, 4, (0, 2), self.PLAN, None))
+            history.resume(10)
+        status = read_status(directory.path)
+        assert status.plan_for_present is None
+        assert status.as_dict()["plan_for_present"] is None
+        assert "workers: " not in text_of(status)
+
+    def test_who_is_there_may_not_be_known(self, tmp_path: Path) -> None:
+        """Before the workers have loaded the network."""
+        record = WorkersRecord(9, 4, (0, 2), self.PLAN, None)
+        directory = self.directory(tmp_path / "run", record)
+        write_live_state(directory, state())
+        assert "\nworkers: from epoch 4 on: a plan for 2 of 3" in text_of(
+            read_status(directory.path)
+        )
+
+
+def drawn_anew(page: LivePage) -> None:
+    """Have the page look until it is drawn a second time; it takes a share of the time only."""
+
+    def drawn() -> bool:
+        page.renew()
+        return page.status["drawing"] == 2
+
+    wait_until(drawn)
 
 
 class TestConditions:

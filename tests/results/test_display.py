@@ -108,7 +108,9 @@ class TestDisplay:
 
     def test_a_plan_for_those_present_is_told_in_a_line(self):
         small = [{"role": "small", "batch": 38}, {"role": "small", "batch": 41}]
-        plan = {"workers": 3, "small_workers": 2, "large_workers": 1, "per_worker": small}
+        plan = {"workers": 3, "small_workers": 2, "large_workers": 1}
+        plan |= {"per_worker": [*small, {"role": "large", "batch": 500}]}
+        plan |= {"realised_extra_time_ratio": 1.0996}
         alone = {"workers": 1, "small_workers": 1, "large_workers": 0, "per_worker": small[:1]}
         everybody = {"workers": 4, "small_workers": 0, "large_workers": 4, "per_worker": []}
         console = Console(file=io.StringIO(), width=200)
@@ -119,7 +121,7 @@ class TestDisplay:
             display.planned_for_present(WorkersRecord(32, 9, (0, 1), None, "k is too large"))
         assert console.file.getvalue().splitlines() == [
             "from epoch 7 on: a plan for 3 of 4 workers (0, 1, 3): 2 small with batches of "
-            "38 to 41, 1 large",
+            "38 to 41, 1 large with batches of 500; k = 1.100",
             "from epoch 7 on: a plan for 1 of 4 workers (0): 1 small with batches of 38",
             "from epoch 8 on: a plan for all 4 workers: 4 large",
             "epoch 9: no plan for 2 of 4 workers (0, 1), the one before is kept: k is too large",
