@@ -21,7 +21,7 @@ from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.training.network import Network
 
 # Kinds of records that a `RunCallback` has a method for.
-_FINER = ("commit", "evaluation", "drift", "fault")
+_FINER = ("commit", "evaluation", "drift", "workers", "fault")
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Observation:
         self._model = ObservedModel(model, self._optimizer, self._fetch)
         self.model = model
         self._begun = False
+        # What happened while the workers loaded the network; callbacks hear of it once it begins.
+        self._before: list[dict[str, Any]] = []
         for callback in callbacks:
             callback.set_params({"epochs": expected.calendar.epochs, "verbose": 0, "steps": None})
             callback.set_model(self._model)
@@ -77,6 +79,9 @@ class Observation:
     def take(self, process: TrainingProcess, event: dict[str, Any]) -> None:
         """Takes in what the run sends."""
         self._process = process
+        if not self._begun and event["event"] != "begin":
+            self._before.append(event)
+            return
         if event["event"] == "begin":
             # Once more where the run was resumed by itself.
             if not self._begun:
@@ -86,6 +91,9 @@ class Observation:
             self._epochs.begin_after(event["commit"])
             if self._factor != 1.0:
                 process.ask("scale_learning_rates", self._factor)
+            before, self._before = self._before, []
+            for earlier in before:
+                self.take(process, earlier)
         if event["event"] in _FINER:
             for callback in self._callbacks:
                 if isinstance(callback, RunCallback):

@@ -33,5 +33,11 @@ class RunCallback(keras.callbacks.Callback):
     def on_drift(self, record: Mapping[str, Any]) -> None:
         """Workers are not as fast as planned; see `dbsl_tf.results.records.DriftRecord`."""
 
+    def on_workers(self, record: Mapping[str, Any]) -> None:
+        """An epoch has a plan for the workers that are there, which are others than before.
+
+        Or there is no such plan; see `dbsl_tf.results.records.WorkersRecord`.
+        """
+
     def on_fault(self, record: Mapping[str, Any]) -> None:
         """The run survived a fault; see `dbsl_tf.results.records.FaultRecord`."""

@@ -84,7 +84,8 @@ class Trainer:
         metrics: of Keras. An evaluation has their exact values; for the training of an epoch, the
             history has the means over its mini-epochs.
         callbacks: of Keras; they run in this process beside the training, see `fit`. A
-            `dbsl_tf.RunCallback` also sees commits, evaluations, drifts and faults.
+            `dbsl_tf.RunCallback` also sees commits, evaluations, drifts, faults and plans for the
+            workers that are there.
         run_dir: where results go, and where the run is resumed; None: a new folder in runs/, or
             that of the same run if it was interrupted in this process.
         initial_weights: a .keras or .weights.h5 file, or the directory of a run; None: those that

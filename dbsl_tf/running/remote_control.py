@@ -22,7 +22,13 @@ from dbsl_tf.common.errors import reason_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from dbsl_tf.results.records import CommitRecord, DriftRecord, EvaluationRecord, FaultRecord
+    from dbsl_tf.results.records import (
+        CommitRecord,
+        DriftRecord,
+        EvaluationRecord,
+        FaultRecord,
+        WorkersRecord,
+    )
 
 # Environment variable: the number of the socket's file descriptor.
 CONTROL = "DBSL_TF_CONTROL"
@@ -79,6 +85,9 @@ class RemoteControl:
         self._send(record.as_dict())
 
     def drifted(self, record: DriftRecord) -> None:
+        self._send(record.as_dict())
+
+    def planned_for_present(self, record: WorkersRecord) -> None:
         self._send(record.as_dict())
 
     def faulted(self, record: FaultRecord) -> None:
