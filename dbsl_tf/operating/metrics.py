@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -112,13 +112,23 @@ class Metrics:
         """Answers nobody any more; to be called before the socket is closed."""
         self._server.shutdown()
 
-    def begin(self, run: Path, plan: DualBatchPlan, commits: int, merged: int) -> None:
-        """Tells the size of a run, and how far it was when it began or was resumed."""
+    def begin(
+        self, run: Path, plan: DualBatchPlan, commits: int, merged: int, absent: Collection[int]
+    ) -> None:
+        """Tells the size of a run, and how far it was when it began or was resumed.
+
+        Args:
+            run: its directory.
+            plan: of all workers.
+            commits: mini-epochs of the whole run.
+            merged: mini-epochs merged so far.
+            absent: the indices of workers that join later.
+        """
         self._info.info({"run": str(run), "host": socket.gethostname()})
         self._planned.set(commits)
         self._commits.set(merged)
         for worker in plan.workers:
-            self._present.labels(worker.index).set(1)
+            self._present.labels(worker.index).set(worker.index not in absent)
 
     def committed(self, record: CommitRecord) -> None:
         self._commits.set(record.commit)

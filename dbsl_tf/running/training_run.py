@@ -105,7 +105,9 @@ def _train(
         observers: list[Observer] = [history, display, *_event_files(run, stack, report)]
         merged = run.checkpoint.commit if run.checkpoint else 0
         if live.metrics:
-            live.metrics.begin(directory.path, schedule.plain, calendar.total, merged)
+            live.metrics.begin(
+                directory.path, schedule.plain, calendar.total, merged, cluster.absent
+            )
             observers.append(live.metrics)
         remote = RemoteControl.from_environment(os.environ)
         if remote:

@@ -46,8 +46,11 @@ def test_what_a_run_does_is_counted(metrics: Metrics) -> None:
     plan = plan_dual_batch(
         PlanRequest((TimeModel(0.001, 0.01),) * 2, 300, 2, 1, 50, "nearest"), extra_time_ratio=1.1
     )
-    metrics.begin(Path("runs/a"), plan, commits=6, merged=2)
-    assert scraped(metrics.url)["dbsl_commits",] == 2
+    metrics.begin(Path("runs/a"), plan, commits=6, merged=2, absent={0})
+    found = scraped(metrics.url)
+    assert found["dbsl_commits",] == 2
+    assert [found["dbsl_worker_present", w] for w in "01"] == [0, 1]
+    metrics.faulted(FaultRecord(2, "back", 0, "joined"))
     for commit in (3, 4):
         metrics.committed(
             commit_record(
