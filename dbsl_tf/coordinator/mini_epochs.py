@@ -10,8 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
@@ -20,18 +18,18 @@ from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult, WorkerSha
 from dbsl_tf.coordinator.components import Components
 from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
-from dbsl_tf.coordinator.given_shares import GivenShare, GivenShares, WorkerChoice
-from dbsl_tf.coordinator.merge_facts import at_commit
+from dbsl_tf.coordinator.given_shares import GivenShares, WorkerChoice
+from dbsl_tf.coordinator.merges import Merges
+from dbsl_tf.coordinator.mini_epoch import CompletedMiniEpoch, MiniEpoch, closure_arguments
 from dbsl_tf.coordinator.plans_for_present import PlansForPresent
 from dbsl_tf.coordinator.supervision import Supervision
 from dbsl_tf.engine.engine import WorkerHung
-from dbsl_tf.planning import DualBatchPlan, WorkerPlan
+from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.records import CommitRecord, FaultRecord
 from dbsl_tf.schedules.epoch_shares import EpochShares, Share, SharesTaken
 from dbsl_tf.schedules.progressive import ResolutionSettings
-from dbsl_tf.shared_model.merging import AtCommit
 from dbsl_tf.shared_model.slot_pool import SlotPool
 from dbsl_tf.shared_model.stored_model import Slot
 
@@ -40,49 +38,6 @@ _TRIES = 2
 _SEEDS = 2**63  # sent as int64
 # Seconds before a mini-epoch is handed out again that reached a worker not allowed to begin.
 _PAUSE = 0.005
-
-
-@dataclass(frozen=True)
-class MiniEpoch:
-    """What is settled when a mini-epoch is handed out, and stays so until it is merged.
-
-    Attributes:
-        number: its position among all mini-epochs of the run, from 0.
-        slot: holds the weights that it begins with, and receives those it pushes.
-        start: the commit of the weights that it begins with.
-        active_plan: the plan it belongs to.
-        base_learning_rate: before it follows a worker's batch.
-        learning_rates: one for each worker.
-        assignments: one for each worker; the worker that takes the mini-epoch picks its own.
-        given: the samples that it trains; None: those that come next on the worker that takes it.
-    """
-
-    number: int
-    slot: Slot
-    start: int
-    active_plan: ActivePlan
-    base_learning_rate: float
-    learning_rates: Sequence[float]
-    assignments: Assignments
-    given: GivenShare | None = None
-
-
-@dataclass(frozen=True)
-class CompletedMiniEpoch:
-    """A mini-epoch that a worker has finished, before it is merged.
-
-    Attributes:
-        mini_epoch: what was handed out.
-        result: what the closure returned.
-    """
-
-    mini_epoch: MiniEpoch
-    result: MiniEpochResult
-
-    @property
-    def plan(self) -> WorkerPlan:
-        """The plan of the worker that trained it."""
-        return self.mini_epoch.active_plan.plan.workers[int(self.result.worker)]
 
 
 class MiniEpochs:
@@ -150,7 +105,6 @@ class MiniEpochs:
             round_end=self._end_of_round if settings.cluster.elastic else None,
         )
         self._shutdown.subscribe(self._dispatcher.stop)
-        self._in_rounds = settings.synchronization.in_rounds
         # The plan of one resolution may fit this machine, and that of another not.
         self._times = {
             resolution: UsualTimes(engine.limits, settings.cluster.worker_timeout, ratio=1.0)
@@ -158,10 +112,13 @@ class MiniEpochs:
         }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
-        # Results of the present round.
-        self._round: list[CompletedMiniEpoch] = []
-        # Commits before the last commit, or round, of a run that goes on.
-        self._before = merged - (workers if self._in_rounds else 1)
+        self._merges = Merges(
+            settings,
+            components.shared_model,
+            components.objective,
+            merged,
+            lambda: self._dispatcher.round.size,
+        )
 
     @property
     def merged(self) -> int:
@@ -219,7 +176,7 @@ class MiniEpochs:
         slots = [self._slots.take() for _ in range(calls)]
         results = self._engine.call_each(
             active.mini_epoch,
-            [_arguments(active, slot, assignments, shares) for slot in slots],
+            [closure_arguments(active, slot, assignments, shares) for slot in slots],
         )
         for slot, result in zip(slots, results):
             self._take_back(slot, result)
@@ -241,7 +198,7 @@ class MiniEpochs:
     def _begin(self, number: int) -> MiniEpoch:
         workers, calendar = self._engine.workers, self._calendar
         epoch = calendar.epoch_at(number)
-        in_round = self._is_of_a_round(number)
+        in_round = self._merges.in_round(number)
         if in_round:
             # Another worker would take the mini-epoch of one that still evaluates.
             self._evaluations.wait()
@@ -281,10 +238,6 @@ class MiniEpochs:
         """Returns the end of a round of those present, where workers come and go."""
         return min(merged + present, self._calendar.next_epoch(merged))
 
-    def _is_of_a_round(self, number: int) -> bool:
-        """Whether a mini-epoch is merged together with one of every other worker."""
-        return self._in_rounds or self._calendar.is_local(number)
-
     def _activate(
         self, plan: DualBatchPlan, part: ResolutionSettings, present: Sequence[int]
     ) -> ActivePlan:
@@ -302,13 +255,8 @@ class MiniEpochs:
 
     def _hand_out(self, mini_epoch: MiniEpoch) -> CompletedMiniEpoch | None:
         """Has some worker train it; returns None if it has to begin again."""
-        active, given = mini_epoch.active_plan, mini_epoch.given
-        call = self._engine.start(
-            active.mini_epoch,
-            *_arguments(
-                active, mini_epoch.slot, mini_epoch.assignments, given.shares if given else None
-            ),
-        )
+        active = mini_epoch.active_plan
+        call = self._engine.start(active.mini_epoch, *mini_epoch.arguments)
         times = self._times[active.settings.resolution]
         hung = False
         try:
@@ -373,89 +321,20 @@ class MiniEpochs:
             if self._shutdown.begun:
                 return
             with self._stalls.bounded("merge"):
-                of_a_round = self._is_of_a_round(completed.mini_epoch.number)
-                records = self._merge_round(completed) if of_a_round else self._merge(completed)
-            for record in records:
+                merged = self._merges.merge(completed)
+            for each, record in merged:
+                self._end(each.mini_epoch)
                 self._cursors.advance(record.resolution, record.worker, record.samples)
                 self._records.committed(record)
-                self._plans.observe(record, completed.mini_epoch.active_plan)
-            if records:
-                self._before = self.merged
-            self._dispatcher.mark_merged([record.worker for record in records])
-            if records:
-                self._committed(records[-1])
+                self._plans.observe(record, each.mini_epoch.active_plan)
+            self._dispatcher.mark_merged([record.worker for _, record in merged])
+            if merged:
+                self._committed(merged[-1][1])
         self._release(completed.mini_epoch)
         self._dispatcher.free_worker()
-
-    def _merge(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
-        slot, plan = completed.mini_epoch.slot, completed.plan
-        commit = self._components.shared_model.merge(
-            slot, plan.index, plan.update_factor, self._facts(completed)
-        )
-        self._end(completed.mini_epoch)
-        staleness = commit - 1 - completed.mini_epoch.start
-        return [self._record(completed, commit, staleness)]
-
-    def _merge_round(self, completed: CompletedMiniEpoch) -> list[CommitRecord]:
-        """Merges once the round is complete; returns the records of its commits, else none."""
-        self._round.append(completed)
-        if len(self._round) < self._dispatcher.round.size:
-            return []
-        # In worker order: the sum must not depend on who finished first.
-        done = sorted(self._round, key=lambda r: (r.plan.index, r.mini_epoch.number))
-        self._round = []
-        last = self._components.shared_model.merge_round(
-            [each.mini_epoch.slot for each in done],
-            [each.plan.index for each in done],
-            [each.plan.update_factor for each in done],
-            # At the end of a run without merges the results are averaged, whatever the rule.
-            None if self._calendar.is_local(self.merged) else self._facts(done[0]),
-        )
-        for each in done:
-            self._end(each.mini_epoch)
-        first = last - len(done) + 1
-        # All of a round are one update, made from the same weights.
-        return [self._record(each, first + i, 0) for i, each in enumerate(done)]
 
     def _end(self, mini_epoch: MiniEpoch) -> None:
         """Gives back what a mini-epoch has had until it was merged."""
         self._slots.release(mini_epoch.slot)
         if self._shares:
             self._shares.merged(mini_epoch.number)
-
-    def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
-        begun = completed.mini_epoch
-        factors, rate = begun.active_plan.update_factors, begun.base_learning_rate
-        return at_commit(self._settings, self.merged, self._before, factors, rate)
-
-    def _record(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> CommitRecord:
-        plan, result, given = completed.plan, completed.result, completed.mini_epoch.given
-        measured = self._components.objective.measured([result.sums])
-        return CommitRecord(
-            commit=commit,
-            epoch=self._calendar.epoch_of(commit),
-            worker=plan.index,
-            role=plan.role,
-            resolution=completed.mini_epoch.active_plan.settings.resolution,
-            batch=plan.batch,
-            samples=int(result.sums.samples),
-            steps=int(completed.mini_epoch.assignments.steps[plan.index]),
-            started=float(result.started),
-            seconds=float(result.seconds),
-            loop_seconds=float(result.loop_seconds),
-            learning_rate=completed.mini_epoch.learning_rates[plan.index],
-            update_factor=plan.update_factor,
-            staleness=staleness,
-            train_loss=measured.loss,
-            train_accuracy=measured.accuracy,
-            train_metrics=measured.metrics,
-            first_sample=given.share.first if given else None,
-        )
-
-
-def _arguments(
-    active: ActivePlan, slot: Slot, assignments: Assignments, shares: WorkerShares | None
-) -> tuple[Any, ...]:
-    """Returns the arguments of the closure of a mini-epoch."""
-    common = active.batches, slot.variables(), assignments
-    return common if shares is None else (*common, shares)
