@@ -4,8 +4,8 @@
 
 For runs trained with `evaluation.average: ema` or `last`, whose checkpoints hold the average beside
 the weights. Prints one line for each run: the test accuracy in percent of both, with the statistics
-of batch normalisation that training has left and with those estimated from N training batches.
-Nothing is trained.
+of batch normalisation that training has left and with those estimated from N training batches, as
+with `evaluation.batch_norm_batches`. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--batches", type=int, default=50, metavar="N", help="default: 50")
     options = parser.parse_args(arguments)
+    if options.batches < 1:
+        parser.error(f"--batches is {options.batches}; give at least 1")
     import_tensorflow_quietly()
     print(f"{'run':40}", *(f"{name:>20}" for name in COLUMNS))
     for path in options.runs:
@@ -71,19 +73,16 @@ def with_fresh_statistics(
     import tensorflow as tf
 
     from dbsl_tf.common.cores import core_count
-    from dbsl_tf.data.training_data import StreamSettings
+    from dbsl_tf.coordinator.estimated_statistics import training_batches
     from dbsl_tf.training.batch_statistics import BatchStatistics
     from dbsl_tf.training.building import build_network
 
-    part = settings.highest
-    network = build_network(settings, data, part.dropout)
+    network = build_network(settings, data, settings.highest.dropout)
     statistics = BatchStatistics(network)
-    stream = StreamSettings(
-        batch_sizes=tf.constant([part.large_batch], tf.int64),
-        seed=tf.constant(settings.seed, tf.int64),
-        parallel_calls=core_count(),
+    index = settings.resolutions.index(settings.highest)
+    taken = training_batches(settings, data, core_count(), index)(
+        tf.constant(0, tf.int64), tf.constant(batches, tf.int64)
     )
-    taken = data.training_batches(settings.samples, stream, part.resolution).take(batches)
     sums = statistics.sums(network.bound(), [tf.constant(w) for w in weights], taken, 0)
     result = list(weights)
     for place, total in zip(statistics.places, sums):

@@ -43,15 +43,15 @@ def import_tensorflow_quietly() -> None:
 
 
 def keep_logs_quiet() -> None:
-    """Makes TensorFlow and gRPC, which are imported after it, log little.
+    """Makes TensorFlow and gRPC log little; to be called before they are imported.
 
-    A level that the user has set in TF_CPP_MIN_LOG_LEVEL or GRPC_VERBOSITY is respected. gRPC's is
-    also that of the gRPC within TensorFlow, and of some of TensorFlow's messages: it is left alone
-    where the user asks for these.
+    A level that the user has set in TF_CPP_MIN_LOG_LEVEL or GRPC_VERBOSITY is respected.
+    TensorFlow's own gRPC, and some of its messages, obey GRPC_VERBOSITY too, so it is left alone if
+    the user wants TensorFlow's messages.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") >= "2":
-        # gRPC would print a line for each connection that a server gives up, as after a network was
-        # down. Errors are also raised.
+        # gRPC would print a line for each connection that a server gives up, for instance after a
+        # network outage. Errors are also raised.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 

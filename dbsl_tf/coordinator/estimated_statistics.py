@@ -119,7 +119,7 @@ def build_estimator(
         network = networks[part.dropout]
         statistics = BatchStatistics(network)
         places = statistics.places
-        batches = _training_batches(settings, data, engine, threads, index)
+        batches = training_batches(settings, data, threads, index)
         closures[part.resolution] = statistics_closure(
             engine, shared_model.exchange, network, statistics, batches
         )
@@ -129,17 +129,20 @@ def build_estimator(
     return StatisticsEstimator(engine, shared_model, count, places, closures, timeout)
 
 
-def _training_batches(
-    settings: RunSettings, data: TrainingData, engine: Engine, threads: int, index: int
+def training_batches(
+    settings: RunSettings, data: TrainingData, threads: int, index: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
     """Returns a function from a range of numbers to the training batches with these numbers.
 
     Args:
+        settings: of the run.
+        data: to take the batches from.
+        threads: that prepare them.
         index: of the resolution among those of the run.
     """
     part = settings.resolutions[index]
     # Other orders than those in which the workers train.
-    seed = settings.seed * engine.workers + (len(settings.resolutions) + index << 32)
+    seed = settings.seed * settings.cluster.workers + (len(settings.resolutions) + index << 32)
 
     def batches(start: tf.Tensor, stop: tf.Tensor) -> tf.data.Dataset:
         stream = StreamSettings(

@@ -43,8 +43,9 @@ class Merges:
         # Results of the present round.
         self._round: list[CompletedMiniEpoch] = []
         self._merged = merged
-        # Commits before the last commit, or round, of a run that goes on.
-        self._before = merged - (settings.cluster.workers if self._in_rounds else 1)
+        # Commits before the last commit or round. Of a run that is resumed it is not known where
+        # workers come and go.
+        self._commits_before = merged - (settings.cluster.workers if self._in_rounds else 1)
 
     def in_round(self, number: int) -> bool:
         """Returns whether a mini-epoch is merged together with those of other workers."""
@@ -61,7 +62,7 @@ class Merges:
         else:
             merged = [self._merge_alone(completed)]
         if merged:
-            self._before, self._merged = self._merged, self._merged + len(merged)
+            self._commits_before, self._merged = self._merged, self._merged + len(merged)
         return merged
 
     def _merge_alone(self, completed: CompletedMiniEpoch) -> Merged:
@@ -91,7 +92,7 @@ class Merges:
     def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
         begun = completed.mini_epoch
         factors, rate = begun.active_plan.update_factors, begun.base_learning_rate
-        return at_commit(self._settings, self._merged, self._before, factors, rate)
+        return at_commit(self._settings, self._merged, self._commits_before, factors, rate)
 
     def _recorded(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> Merged:
         epoch = self._calendar.epoch_of(commit)

@@ -102,7 +102,7 @@ class MiniEpochs:
             synchronization=settings.synchronization,
             membership=engine.membership,
             ends_in_round=self._calendar.local_epochs > 0,
-            round_end=self._end_of_round if settings.cluster.elastic else None,
+            round_end=self._calendar.end_of_round if settings.cluster.elastic else None,
         )
         self._shutdown.subscribe(self._dispatcher.stop)
         # The plan of one resolution may fit this machine, and that of another not.
@@ -218,8 +218,8 @@ class MiniEpochs:
         factor = self.learning_rate_factor
         base_rate = self._settings.learning_rate.learning_rate(when) * factor
         rates = [rate * factor for rate in active.learning_rates(when)]
-        by_worker = in_round and round_.size == workers
-        seeds = [round_.first + w if by_worker else number for w in range(workers)]
+        of_everybody = in_round and round_.size == workers
+        seeds = [round_.first + w if of_everybody else number for w in range(workers)]
         seeds = [(self._settings.seed * calendar.total + seed) % _SEEDS for seed in seeds]
         # Whether a worker may begin before its last one is merged.
         keeps_state = self._settings.keeps_optimizer_state
@@ -233,10 +233,6 @@ class MiniEpochs:
             steps, allowed = given.steps, given.allowed
         assignments = Assignments.of(steps, rates, seeds, allowed, again, slot.attempt)
         return MiniEpoch(number, slot, start, active, base_rate, rates, assignments, given)
-
-    def _end_of_round(self, merged: int, present: int) -> int:
-        """Returns the end of a round of those present, where workers come and go."""
-        return min(merged + present, self._calendar.next_epoch(merged))
 
     def _activate(
         self, plan: DualBatchPlan, part: ResolutionSettings, present: Sequence[int]

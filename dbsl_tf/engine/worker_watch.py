@@ -114,10 +114,9 @@ class CallWatch:
 
     def _suspects(self, ticket: int) -> list[Hang]:
         """Returns the workers that may be running this call, the likeliest first."""
+        self._refresh()
         with self._lock:
             now = awake.seconds()
-            if now - self._read_at > _FRESH:
-                self._refresh(now)
             running = [
                 Hang(worker, now - since)
                 for worker, (ticket_begun, since) in self._begun.items()
@@ -146,18 +145,29 @@ class CallWatch:
         ticket, since = self._begun.get(worker, (0, -math.inf))
         return max(since, self._finished.get(ticket, -math.inf))
 
-    def _refresh(self, now: float) -> None:
+    def _refresh(self) -> None:
+        with self._lock:
+            now = awake.seconds()
+            begun = self._read_begun(now) if now - self._read_at > _FRESH else []
+        # Whether one can be reached that was lost may take seconds to find out.
+        for worker in begun:
+            self._membership.mark_alive(worker)
+
+    def _read_begun(self, now: float) -> list[int]:
+        """Reads which calls workers have begun; returns the workers that have begun others."""
         self._reading_since = awake.seconds()
         read = list(map(int, self._read()))
         self._reading_since = None
+        changed = []
         for worker, ticket in enumerate(read):
             before = self._begun.get(worker)
             if before is None or before[0] != ticket:
                 # The call may have begun and finished since the previous reading.
                 self._begun[worker] = (ticket, min(now, self._finished.get(ticket, now)))
                 if before is not None:
-                    self._membership.mark_alive(worker)
+                    changed.append(worker)
         self._read_at = now
+        return changed
 
 
 class PresenceWatch(threading.Thread):

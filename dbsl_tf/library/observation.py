@@ -71,7 +71,7 @@ class Observation:
         self.model = model
         self._begun = False
         # What happened while the workers loaded the network; callbacks hear of it once it begins.
-        self._before: list[dict[str, Any]] = []
+        self._early_events: list[dict[str, Any]] = []
         for callback in callbacks:
             callback.set_params({"epochs": expected.calendar.epochs, "verbose": 0, "steps": None})
             callback.set_model(self._model)
@@ -80,7 +80,7 @@ class Observation:
         """Takes in what the run sends."""
         self._process = process
         if not self._begun and event["event"] != "begin":
-            self._before.append(event)
+            self._early_events.append(event)
             return
         if event["event"] == "begin":
             # Once more where the run was resumed by itself.
@@ -91,7 +91,7 @@ class Observation:
             self._epochs.begin_after(event["commit"])
             if self._factor != 1.0:
                 process.ask("scale_learning_rates", self._factor)
-            before, self._before = self._before, []
+            before, self._early_events = self._early_events, []
             for earlier in before:
                 self.take(process, earlier)
         if event["event"] in _FINER:

@@ -34,9 +34,9 @@ class RunCallback(keras.callbacks.Callback):
         """Workers are not as fast as planned; see `dbsl_tf.results.records.DriftRecord`."""
 
     def on_workers(self, record: Mapping[str, Any]) -> None:
-        """An epoch has a plan for the workers that are there, which are others than before.
+        """Other workers are there than before, and the epoch has a new plan, or none could be made.
 
-        Or there is no such plan; see `dbsl_tf.results.records.WorkersRecord`.
+        See `dbsl_tf.results.records.WorkersRecord`.
         """
 
     def on_fault(self, record: Mapping[str, Any]) -> None:

@@ -113,6 +113,18 @@ class Calendar:
         """Returns the first mini-epoch after the epoch that one belongs to."""
         return self.first_number(self.epoch_at(number) + 1)
 
+    def end_of_round(self, merged: int, present: int) -> int:
+        """Returns the end of a round of those present, where workers come and go.
+
+        The rounds of an epoch are about equally long, as the mean of a few mini-epochs says less.
+
+        Args:
+            merged: mini-epochs merged so far.
+            present: number of workers that are there.
+        """
+        left = self.next_epoch(merged) - merged
+        return merged + math.ceil(left / math.ceil(left / present))
+
     def epochs_done(self, commit: int) -> int:
         """Returns the number of whole epochs after `commit` commits."""
         span = self._span_of(commit)

@@ -105,7 +105,7 @@ class DispatchRules:
 
     @property
     def round(self) -> Round:
-        """The round that is under way, or was the last one to begin."""
+        """The round that is under way, or was the last one to begin; meaningless in asp and ssp."""
         return self._round
 
     @property

@@ -17,7 +17,8 @@ class Synchronization:
     Attributes:
         bound: mini-epochs (s) that a worker may be ahead of the slowest present one and still
             begin another; infinite: ASP.
-        in_rounds: BSP: n mini-epochs begin together and are merged together, as one update.
+        in_rounds: BSP: mini-epochs, one of every worker, begin and are merged together, as one
+            update.
     """
 
     bound: float = math.inf

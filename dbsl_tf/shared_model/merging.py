@@ -98,9 +98,18 @@ class Merging:
         """Whether a round is a step of an outer optimiser, not just a mean."""
         return self.in_rounds and self.outer is not None
 
-    def numbers(self, update_factor: float, staleness: int, commit: int, at: AtCommit) -> Numbers:
-        """Returns the numbers of a merge that is this commit; `at` says for how many workers."""
-        workers = at.workers or 1
+    def numbers(
+        self, update_factor: float, staleness: int, commit: int, workers: int, at: AtCommit
+    ) -> Numbers:
+        """Returns the numbers of a merge that is this commit.
+
+        Args:
+            update_factor: f.
+            staleness: σ.
+            commit: its number.
+            workers: number of workers that the plan is for, n.
+            at: see `AtCommit`.
+        """
         weight = (1.0 + staleness) ** -self.staleness_power
         return Numbers(
             np.float32(update_factor),
@@ -162,12 +171,13 @@ class Merger:
     ) -> Updated:
         """Returns the weights after a step of the outer optimiser by a whole round."""
         updated = self._nothing()
+        whole = numbers._replace(share=tf.constant(1.0), completes=tf.constant(True))
         for index, mean in enumerate(self.mean(slots, factors).weights):
             weight = self._stored.weights[index]
             with tf.device(weight.device):
                 if self._steps(index):
                     change = weight.read_value() - mean
-                    self._step(index, change, numbers._replace(share=1.0, completes=True), updated)
+                    self._step(index, change, whole, updated)
                 else:
                     updated.weights.append(mean)
         return updated

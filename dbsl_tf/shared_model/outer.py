@@ -7,9 +7,10 @@ keep beside the weights. Only the trainable weights are changed so; statistics, 
 batch normalisation, are averaged with any of these rules.
 
 Without rounds (asp, ssp) a step is one worker's mini-epoch. Its change is multiplied by its update
-factor over the mean of all workers' factors and by its weight for staleness, and counts 1/n, so
-that n of them count as much as a step of BSP. With bsp a step is a round of all workers, and the
-change is the mean of theirs, weighted by their update factors.
+factor over the mean of the workers' factors and by its weight for staleness, and counts 1/n, so
+that n of them count as much as a step of BSP. With bsp a step is a round, and the change is the
+mean of all changes in it, weighted by the workers' update factors. Where workers come and go, n is
+the number of those that the plan is for.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Delta:
 class DelayedNesterov:
     """The same as `Delta`, and momentum after every n commits (arXiv 2401.09135).
 
-    Every commit: g ← g − (η/n)·Δ and A ← A + Δ. After every n-th: m ← β·m + A/n, g ← g − η·β·m and
+    Every commit: g ← g − (η/n)·Δ and A ← A + Δ/n. After every n-th: m ← β·m + A, g ← g − η·β·m and
     A ← 0. Where the schedule lowers the learning rate, m is lowered as much.
 
     Attributes:
@@ -134,10 +135,12 @@ class DelayedNesterov:
     ) -> tuple[Weight, Kept]:
         """See `OuterOptimizer`."""
         rate, beta = self.learning_rate, self.momentum
+        # Each by the n of its own commit.
+        change = moment.share * change
         added = kept["sum"] + change
         before = moment.decay * kept["momentum"]
-        after = tf.where(moment.completes, beta * before + moment.share * added, before)
-        weight = weight - rate * moment.share * change
+        after = tf.where(moment.completes, beta * before + added, before)
+        weight = weight - rate * change
         return (
             tf.where(moment.completes, weight - rate * beta * after, weight),
             {"momentum": after, "sum": tf.where(moment.completes, tf.zeros_like(added), added)},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ class SharedModel:
         state: where to start; an optimiser state is kept if it has one.
         merging: how updates enter the weights, or just the rule.
         transfer_dtype: type in which pulls and pushes send weights.
-        in_rounds: whether there are rounds, in which each worker has one mini-epoch.
+        in_rounds: whether mini-epochs are merged in rounds.
         averaging: how the weights are averaged over commits for evaluation; None: they are not.
 
     Attributes:
@@ -96,13 +95,14 @@ class SharedModel:
             slots: one for each worker.
         """
         slot, worker, share = slots[0], tf.constant(0, tf.int64), tf.constant(1.0)
-        numbers = Numbers(*map(tf.constant, self._merging.numbers(1.0, 0, 1, AtCommit())))
+        numbers = Numbers(*map(tf.constant, self._merging.numbers(1.0, 0, 1, 1, AtCommit())))
         # So calls need not look for the matching trace.
         self._fill_on_servers = self._fill_on_servers.get_concrete_function(slot.variables())
         self._merge_on_servers = self._merge_on_servers.get_concrete_function(
             slot.variables(), worker, numbers, share
         )
-        # The first round of a run resumed in mid-epoch is smaller.
+        # A round may be smaller: the first one of a run resumed in mid-epoch, and where workers
+        # come and go.
         for count in range(1, len(slots) + 1) if self._in_rounds else ():
             round_ = (
                 [slot.variables() for slot in slots[:count]],
@@ -259,8 +259,8 @@ class SharedModel:
         )
 
     def _numbers(self, update_factor: float, staleness: int, at: AtCommit) -> Numbers:
-        at = replace(at, workers=at.workers or self._workers)
-        return self._merging.numbers(update_factor, staleness, self._commit + 1, at)
+        workers = at.workers or self._workers
+        return self._merging.numbers(update_factor, staleness, self._commit + 1, workers, at)
 
     def _share(self, count: int) -> np.float32:
         """The share of the weights after the next `count` commits in their average."""

@@ -97,7 +97,7 @@ class StoredModel:
         state: their initial values; an optimiser state is kept if it has one.
         transfer_dtype: type in which pieces are sent, but for scalars of the optimiser state;
             the variables are always float32.
-        in_rounds: whether there are rounds, in which each worker has one mini-epoch.
+        in_rounds: whether mini-epochs are merged in rounds.
         keeping: what the merge rule needs.
 
     Attributes:

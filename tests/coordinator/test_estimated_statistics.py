@@ -46,7 +46,7 @@ def estimate(engine, batches):
         evaluation=SimpleNamespace(batch_norm_batches=batches),
         resolutions=(ResolutionSettings(2, 0.0, BATCH),),
         evaluated_resolutions=(2,),
-        cluster=SimpleNamespace(worker_timeout=None),
+        cluster=SimpleNamespace(workers=engine.workers, worker_timeout=None),
         samples=SAMPLES,
         seed=0,
     )

@@ -40,6 +40,7 @@ class TestCalendar:
         assert [MIXED.epochs_done(c) for c in (11, 12, 14, 15, 16)] == [1, 2, 3, 3, 5]
         assert [n for n in range(16) if MIXED.is_local(n)] == [14, 15]
         # Both mini-epochs of the end begin after epoch 3, and one commit of them is an epoch.
+        assert [MIXED.end_of_round(*of) for of in ((0, 2), (2, 1), (12, 2))] == [2, 3, 14]
         assert [MIXED.start(n) for n in (14, 15)] == [3.0, 3.0]
         assert [MIXED.next_epoch(n) for n in (5, 6, 13, 14)] == [6, 12, 14, 16]
         assert [MIXED.position(c) for c in (14, 15, 16)] == [3.0, 4.0, 5.0]
@@ -123,3 +124,18 @@ def test_by_default_epochs_are_commits_over_workers(workers: int, epochs: int, c
     assert calendar.epoch_at(commit) == commit // workers + 1
     assert calendar.epochs_done(commit) == commit // workers
     assert calendar.total == epochs * workers
+
+
+@given(st.integers(1, 16), st.integers(1, 5), st.data())
+def test_rounds_of_those_present_end_with_the_epoch_and_are_about_equally_long(
+    workers: int, each: int, data: st.DataObject
+) -> None:
+    calendar = Calendar(workers, 2, stretches=(Stretch(2, Fraction(each)),))
+    present = data.draw(st.integers(1, workers))
+    ends = [0]
+    while ends[-1] < calendar.total:
+        ends.append(calendar.end_of_round(ends[-1], present))
+    sizes = [end - start for start, end in zip(ends, ends[1:])]
+    assert max(sizes) <= present and max(sizes) - min(sizes) <= 1
+    assert workers * each in ends
+    assert len(sizes) == 2 * -(-workers * each // present)

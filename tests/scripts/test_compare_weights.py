@@ -33,6 +33,7 @@ class CompareWeightsTest(TinyRunCase):
         evaluated = json.loads(run_command("evaluate", self.run, "--json", "-").stdout)
         self.assertAlmostEqual(float(accuracies[2]), 100 * evaluated["accuracy"], places=2)
         self.assertNotEqual(accuracies[0], accuracies[2])
+        self.assertNotEqual(accuracies[2], accuracies[3])
 
     def test_a_run_without_an_average_is_told_so(self):
         self.train("schedule.epochs=1", "schedule.milestones=[]")

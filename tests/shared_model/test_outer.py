@@ -142,9 +142,9 @@ class ByHand:
                 beta = rule.momentum
                 kept = self.kept[i]
                 kept["momentum"] = event.at.decay * kept["momentum"]
-                kept["sum"] = kept["sum"] + delta
+                kept["sum"] = kept["sum"] + delta / n
                 if self.commit % n == 0:
-                    kept["momentum"] = beta * kept["momentum"] + kept["sum"] / n
+                    kept["momentum"] = beta * kept["momentum"] + kept["sum"]
                     self.g[i] = self.g[i] - eta * beta * kept["momentum"]
                     kept["sum"] = 0.0
         mean = (self.g[-1] + f * w[-1]) / (1 + f)

@@ -94,6 +94,11 @@ MODES = (
     Mode("counted_ssp_bfloat16", (*SSP, BFLOAT16), mini_epochs=3, counted=True),
     Mode("asp_keep_bfloat16", (*DIGITS, "sync.mode=asp", KEEP, BFLOAT16), mini_epochs=2),
     Mode(
+        "bsp_keep_disjoint",
+        (*DIGITS, "sync.mode=bsp", KEEP, "data.sharing=disjoint"),
+        workers=3,
+    ),
+    Mode(
         "bsp_keep_disjoint_elastic",
         (*DIGITS, "sync.mode=bsp", KEEP, "data.sharing=disjoint", "cluster.min_workers=2"),
         workers=3,
