@@ -54,21 +54,22 @@ def divide(request: PlanRequest, extra_time_ratio: Fraction) -> Shares:
         B_S = R(b / ((a + b / B_L) (k d / n) / d_S - a)), of the rounded d_S, but not of d_L
 
     Rounding can leave d_S a little above k d / n, hence B_S above B_L, when k is close to 1: B_S is
-    then B_L. k = 1, which asks for no more time, always has a solution: d_S and B_S are at least 1
-    then, though data sets of a few samples for each worker can round to less. Without small workers
-    d_L is d / n, whatever k.
+    then B_L. k = 1, which asks for no more time, always has a solution: B_S is B_L then, though a
+    rounded d_S can give less, and d_S at least 1. Without small workers d_L is d / n, whatever k.
     """
     whole = rounding_rule(request.rounding)
     workers, small_workers = request.workers, request.small_workers
     samples = request.mini_epoch_samples
     if small_workers == 0:
         return Shares(whole(samples / workers), 0, 0)
-    least = 1 if extra_time_ratio == 1 else 0
+    no_more_time = extra_time_ratio == 1
     large_share = extra_time_ratio * samples / workers
     large = whole(large_share)
     left = samples - (workers - small_workers) * large
-    small = max(least, whole(Fraction(left, small_workers)))
-    batch = max(least, whole(_small_batch(request, large_share, small)))
+    small = max(int(no_more_time), whole(Fraction(left, small_workers)))
+    if no_more_time:
+        return Shares(large, small, request.large_batch)
+    batch = whole(_small_batch(request, large_share, small))
     return Shares(large, small, min(request.large_batch, batch))
 
 

@@ -34,7 +34,7 @@ def test_ratio_one_has_a_plan_however_few_the_samples() -> None:
     request = PlanRequest(TimeModel(0.01, 0.0001), 11, 7, 1, 10, "nearest")
     assert divide(request, Fraction(1)).small_samples == 1
     assert divide(request, exact(1.001)).small_samples < 1
-    # B_S = b / ((a + b / 10) 1.75 / 1 - a) = 0.013
+    # Eq. 8 gives b / ((a + b / 10) 1.75 / 1 - a) = 0.013.
     request = PlanRequest(TimeModel(0.01, 0.0001), 7, 4, 4, 10, "floor")
-    assert divide(request, Fraction(1)).small_batch == 1
+    assert divide(request, Fraction(1)).small_batch == 10
     assert divide(request, exact(1.001)).small_batch == 0

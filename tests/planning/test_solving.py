@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
@@ -175,6 +175,8 @@ def test_roles_are_kept(request: PlanRequest, k: float) -> None:
 
 
 @given(_requests())
+# The rounded share of the small workers is below d / n.
+@example(PlanRequest((COMPSAC, COMPSAC), 81, 2, 2, 2, "floor"))
 def test_ratio_one_is_the_baseline(request: PlanRequest) -> None:
     plan = plan_dual_batch(request, 1.0)
     assert {worker.batch for worker in plan.workers} == {request.large_batch}
