@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from dbsl_tf.coordinator.components import Components
+from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.merge_facts import at_commit
 from dbsl_tf.coordinator.mini_epoch import CompletedMiniEpoch
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.records import CommitRecord
 from dbsl_tf.shared_model.merging import AtCommit
-from dbsl_tf.shared_model.shared_model import SharedModel
-from dbsl_tf.training.objective import Objective
 
 Merged = tuple[CompletedMiniEpoch, CommitRecord]
 
@@ -20,32 +18,26 @@ class Merges:
 
     Args:
         settings: of the run.
-        shared_model: into which they are merged.
-        objective: of the training.
-        merged: commits so far.
-        round_size: returns how many mini-epochs the round under way has.
+        components: whose shared model they are merged into.
+        dispatcher: knows the round, and how many are merged; to be told of these after `merge`.
     """
 
     def __init__(
-        self,
-        settings: RunSettings,
-        shared_model: SharedModel,
-        objective: Objective,
-        merged: int,
-        round_size: Callable[[], int],
+        self, settings: RunSettings, components: Components, dispatcher: Dispatcher
     ) -> None:
         self._settings = settings
         self._calendar = settings.calendar
         self._in_rounds = settings.synchronization.in_rounds
-        self._shared_model = shared_model
-        self._objective = objective
-        self._round_size = round_size
+        self._shared_model = components.shared_model
+        self._objective = components.objective
+        self._dispatcher = dispatcher
         # Results of the present round.
         self._round: list[CompletedMiniEpoch] = []
-        self._merged = merged
         # Commits before the last commit or round. Of a run that is resumed it is not known where
         # workers come and go.
-        self._commits_before = merged - (settings.cluster.workers if self._in_rounds else 1)
+        self._commits_before = dispatcher.merged - (
+            settings.cluster.workers if self._in_rounds else 1
+        )
 
     def in_round(self, number: int) -> bool:
         """Returns whether a mini-epoch is merged together with those of other workers."""
@@ -62,7 +54,7 @@ class Merges:
         else:
             merged = [self._merge_alone(completed)]
         if merged:
-            self._commits_before, self._merged = self._merged, self._merged + len(merged)
+            self._commits_before = self._dispatcher.merged
         return merged
 
     def _merge_alone(self, completed: CompletedMiniEpoch) -> Merged:
@@ -73,7 +65,7 @@ class Merges:
 
     def _add_to_round(self, completed: CompletedMiniEpoch) -> list[Merged]:
         self._round.append(completed)
-        if len(self._round) < self._round_size():
+        if len(self._round) < self._dispatcher.round.size:
             return []
         # In worker order: the sum must not depend on who finished first.
         done = sorted(self._round, key=lambda r: (r.plan.index, r.mini_epoch.number))
@@ -83,7 +75,7 @@ class Merges:
             [each.plan.index for each in done],
             [each.plan.update_factor for each in done],
             # At the end of a run without merges the results are averaged, whatever the rule.
-            None if self._calendar.is_local(self._merged) else self._facts(done[0]),
+            None if self._calendar.is_local(self._dispatcher.merged) else self._facts(done[0]),
         )
         first = last - len(done) + 1
         # All of a round are one update, made from the same weights.
@@ -92,7 +84,8 @@ class Merges:
     def _facts(self, completed: CompletedMiniEpoch) -> AtCommit:
         begun = completed.mini_epoch
         factors, rate = begun.active_plan.update_factors, begun.base_learning_rate
-        return at_commit(self._settings, self._merged, self._commits_before, factors, rate)
+        merged = self._dispatcher.merged
+        return at_commit(self._settings, merged, self._commits_before, factors, rate)
 
     def _recorded(self, completed: CompletedMiniEpoch, commit: int, staleness: int) -> Merged:
         epoch = self._calendar.epoch_of(commit)

@@ -112,13 +112,7 @@ class MiniEpochs:
         }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
-        self._merges = Merges(
-            settings,
-            components.shared_model,
-            components.objective,
-            merged,
-            lambda: self._dispatcher.round.size,
-        )
+        self._merges = Merges(settings, components, self._dispatcher)
 
     @property
     def merged(self) -> int:
