@@ -77,7 +77,6 @@ class SharedModel:
         self._write_on_servers = tf.function(self._write_snapshot, autograph=False)
         self._read_on_servers = tf.function(self._read_state, autograph=False)
         self._forget_on_servers = tf.function(self._forget, autograph=False)
-        self._forgotten: set[int] = set()
         self._read = tf.function(
             lambda variables: [v.read_value() for v in variables], autograph=False
         )
@@ -113,7 +112,7 @@ class SharedModel:
             self._average_on_servers.get_concrete_function(*round_)
             if self._merging.steps_in_rounds:
                 self._step_on_servers.get_concrete_function(*round_, numbers)
-        self._forget_on_servers.get_concrete_function(worker)
+        self._forget_on_servers.get_concrete_function(worker, worker)
         self.take_snapshot()
         self.read_snapshot()
         self.state()
@@ -212,10 +211,8 @@ class SharedModel:
             ParameterServerLost: a parameter server was lost.
         """
         with self._lock, naming_lost_servers():
-            # It may have begun another by now.
-            if attempt not in self._forgotten:
-                self._forgotten.add(attempt)
-                self._forget_on_servers(np.int64(worker))
+            # Has its result, and so is done.
+            bool(self._forget_on_servers(np.int64(worker), np.int64(attempt)))
 
     def take_snapshot(self) -> int:
         """Copies the weights on the servers, for evaluation; returns their commit.
@@ -360,12 +357,21 @@ class SharedModel:
         if not self._stored.notes_unmerged:
             return []
         with tf.control_dependencies(adopted):
-            return [self._forget(worker)]
+            return [self._nothing_unmerged(worker)]
 
-    def _forget(self, worker: tf.Tensor) -> tf.Operation | tf.Tensor:
+    def _nothing_unmerged(self, worker: tf.Tensor) -> tf.Operation | tf.Tensor:
         with tf.device(self._stored.unmerged.device):
             none = tf.zeros([1], tf.int64)
             return self._stored.unmerged.scatter_nd_update(tf.reshape(worker, [1, 1]), none)
+
+    def _forget(self, worker: tf.Tensor, attempt: tf.Tensor) -> tf.Tensor:
+        def forget() -> tf.Tensor:
+            with tf.control_dependencies([self._nothing_unmerged(worker)]):
+                return tf.constant(True)
+
+        # It may be merged, and the worker may have pushed another, since this was asked for.
+        unmerged = self._stored.unmerged.sparse_read(worker)
+        return tf.cond(unmerged == attempt, forget, lambda: tf.constant(False))
 
     def _count(self, merged: Sequence[tf.Operation], count: int) -> tf.Tensor:
         """Adds `count` commits once `merged` is done; returns the number of the last one."""

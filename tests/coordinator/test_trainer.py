@@ -90,6 +90,7 @@ def resolved(case: Case) -> ResolvedRun:
             "checkpoint.every=1",
             f"sync.mode={case.mode}",
             f"sync.staleness={'null' if case.staleness is None else case.staleness}",
+            f"optimizer.state={'keep' if case.keep_momentum else 'reset'}",
             *case.overrides,
         ],
     )
