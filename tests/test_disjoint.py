@@ -55,6 +55,7 @@ class DisjointCase(FaultCase):
 
 @pytest.mark.cluster
 class DisjointTest(DisjointCase):
+    @pytest.mark.slow
     def test_epochs_of_a_run_that_is_interrupted_and_resumed(self):
         process = self.start(ENDLESS)
         self.wait_for_commits(5, process)

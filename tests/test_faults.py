@@ -11,7 +11,14 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from tests.support.faults import DURING_PULL, FAULT_POINTS, mark_of, pipe_of
+from tests.support.faults import (
+    AFTER_PUSH,
+    DURING_EVALUATION,
+    DURING_PULL,
+    FAULT_POINTS,
+    mark_of,
+    pipe_of,
+)
 from tests.support.patience import slowness
 from tests.support.tiny_runs import TinyRunCase
 
@@ -51,10 +58,17 @@ class FaultCase(TinyRunCase):
 
 @pytest.mark.cluster
 class FaultTest(FaultCase):
+    def test_workers_killed_after_a_push_and_during_an_evaluation(self):
+        self.check_kills(AFTER_PUSH, DURING_EVALUATION)
+
+    @pytest.mark.slow
     def test_workers_killed_at_every_moment_of_their_work(self):
+        self.check_kills(*FAULT_POINTS)
+
+    def check_kills(self, *points):
         # A worker that dies after it has pushed its optimiser's state must train again too.
         process = self.start_injected(*ENDLESS, "schedule.eval_every=2", "optimizer.state=keep")
-        for number, point in enumerate(FAULT_POINTS):
+        for number, point in enumerate(points):
             self.wait_for_commits(4, process)
             self.kill_at(point, number % 2, self.faults, process)
         done, merged = len(self.events("evaluation")), len(self.events("commit"))
@@ -64,8 +78,8 @@ class FaultTest(FaultCase):
             process,
         )
         output, _ = self.interrupt(process)
-        self.assertEqual(output.count("ended with SIGKILL"), len(FAULT_POINTS))
-        self.assertIn(f"restarted ({len(FAULT_POINTS)} of 10 times)", output)
+        self.assertEqual(output.count("ended with SIGKILL"), len(points))
+        self.assertIn(f"restarted ({len(points)} of 10 times)", output)
         roles = {(commit["worker"], commit["role"]) for commit in self.events("commit")}
         self.assertEqual(roles, {(0, "small"), (1, "large")})
         self.assertEqual(self.events("resume"), [])

@@ -100,7 +100,7 @@ def test_a_server_on_another_machine_is_warned(tmp_path: Path, cluster):
 @pytest.mark.parametrize(
     "address",
     [
-        pytest.param("127.0.0.1:1", id="refused"),
+        pytest.param("127.0.0.1:1", id="refused", marks=pytest.mark.slow),
         pytest.param("nowhere.invalid:2222", id="unknown", marks=pytest.mark.slow),
     ],
 )

@@ -124,6 +124,7 @@ class TrainCommandTest(TinyRunCase):
         self.assertNotIn("measuring it first", output)
         self.check_every_commit_counts_once(8)
 
+    @pytest.mark.slow
     def test_the_hybrid_changes_resolution_with_the_epochs_of_its_plan(self):
         progressive = [
             "progressive.mode=cyclic",

@@ -115,6 +115,7 @@ def test_a_finished_run_serves_the_commands_and_is_trained_further(tmp_path: Pat
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_callbacks_stop_the_run_and_set_the_learning_rate(tmp_path: Path) -> None:
     class Halve(dbsl_tf.RunCallback):
         def __init__(self) -> None:
