@@ -133,10 +133,11 @@ def _ratio(
 
 
 def _spread(values: Sequence[float], unit: str = "") -> str:
+    ending = f" {unit}" if unit else ""
+    if len(values) == 1:
+        return f"{values[0]:.4f}{ending}"
     low, _, high = quantiles(values, n=4)
-    return f"{median(values):.4f} {unit}, quartiles {low:.4f} to {high:.4f} {unit}".replace(
-        " ,", ","
-    )
+    return f"{median(values):.4f}{ending}, quartiles {low:.4f} to {high:.4f}{ending}"
 
 
 if __name__ == "__main__":
