@@ -34,6 +34,7 @@ class ElasticTest(TFConfigRunCase):
         self.check_every_commit_counts_once(len(self.commits_that_count()))
         return output
 
+    @pytest.mark.slow
     def test_workers_join_a_run_one_by_one(self):
         """The last comes first; and who has been lost comes back while another is away."""
         chief = self.start_all(*ELASTIC, without=("worker-1", "worker-2"))

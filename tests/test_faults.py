@@ -11,14 +11,7 @@ import tensorflow as tf
 
 from dbsl_tf.cluster.local import free_ports
 from dbsl_tf.cluster.task import ClusterAddresses, Task
-from tests.support.faults import (
-    AFTER_PUSH,
-    DURING_EVALUATION,
-    DURING_PULL,
-    FAULT_POINTS,
-    mark_of,
-    pipe_of,
-)
+from tests.support.faults import AFTER_PUSH, DURING_PULL, FAULT_POINTS, mark_of, pipe_of
 from tests.support.patience import slowness
 from tests.support.tiny_runs import TinyRunCase
 
@@ -58,8 +51,8 @@ class FaultCase(TinyRunCase):
 
 @pytest.mark.cluster
 class FaultTest(FaultCase):
-    def test_workers_killed_after_a_push_and_during_an_evaluation(self):
-        self.check_kills(AFTER_PUSH, DURING_EVALUATION)
+    def test_a_worker_killed_after_a_push(self):
+        self.check_kills(AFTER_PUSH)
 
     @pytest.mark.slow
     def test_workers_killed_at_every_moment_of_their_work(self):

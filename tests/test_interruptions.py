@@ -37,6 +37,7 @@ class RequestTest(TinyRunCase):
             self.assertEqual(newest, f"commit-{commits:09}")
         self.check_nothing_is_left()
 
+    @pytest.mark.slow
     def test_a_run_that_is_interrupted_before_it_trains_says_how_to_go_on(self):
         process = self.start()
         self.wait_until(lambda: "loading the network" in self.printed(process)[0], process)

@@ -70,6 +70,7 @@ def give_one_worker_everything(engine, in_rounds, keep):
 @pytest.mark.cluster
 @pytest.mark.xdist_group("shared cluster")
 class TestSecondMiniEpoch:
+    @pytest.mark.slow
     def test_in_a_round_nobody_trains_a_second_one_unless_told_to(self) -> None:
         assert SHARED_WORKERS > 1
         attempt, given = on_shared_cluster(give_one_worker_everything, True, False)
