@@ -134,7 +134,7 @@ def push_a_small_difference(engine, transfer_type):
     result["first"] = [bool(each["first"]) for each in (result, again, merged)]
     engine.call(closure, slot.variables())
     unmerged = [again, merged]
-    for attempt in (ATTEMPT - 1, ATTEMPT):
+    for attempt in (ATTEMPT - 1, ATTEMPT, ATTEMPT):
         model.forget(0, attempt)
         unmerged.append(engine.call(pull_again, slot.variables()))
     result["unmerged"] = [int(each["unmerged"]) for each in unmerged]
@@ -232,7 +232,7 @@ class TransferTest(tf.test.TestCase):
         # A slot that was merged is filled anew.
         self.assertEqual(result["first"], [True, False, True])
         # What was pushed last stays marked if an earlier attempt is forgotten.
-        self.assertEqual(result["unmerged"], [ATTEMPT, 0, ATTEMPT, 0])
+        self.assertEqual(result["unmerged"], [ATTEMPT, 0, ATTEMPT, 0, 0])
         self.assertAllEqual(result["weight"], rounded(weights[0], transfer_type))
         for before, after in zip(weights, state.weights, strict=True):
             # Half of it, as the journal's rule with f = 1 takes the mean.
