@@ -13,6 +13,7 @@ from dbsl_tf.cluster.crowding import warn_of_crowding
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.resolved import resolve, settings_of, time_models_of
 from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
+from dbsl_tf.resolved.two_momenta import warn_of_two_momenta
 
 if TYPE_CHECKING:
     from dbsl_tf.config import Config
@@ -97,6 +98,7 @@ def _print_schedule(
 ) -> None:
     warn_of_crowding(settings.cluster.workers)
     warn_of_unsuitable_profile(settings)
+    warn_of_two_momenta(settings, schedule.plain)
     if options.json:
         _print_json({**schedule.plain.as_dict(), **schedule.as_dict(), **_as_values(choice)})
         return

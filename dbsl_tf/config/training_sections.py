@@ -253,10 +253,11 @@ class OptimizerSection(Section):
         "down; null: any",
     )
     state: Annotated[OptimizerState, Timed("optimizer")] = Field(
-        "reset",
+        "keep",
         description="state of the optimiser, such as momentum, at the beginning of a mini-epoch: "
-        "reset as in COMPSAC 2022, or keep what the worker had, as in arXiv 2509.26092, which "
-        "sends it along with the weights",
+        "keep what the worker had, as in arXiv 2509.26092, or reset as in COMPSAC 2022. What is "
+        "kept goes to the parameter servers and back with the weights and is stored once for each "
+        "worker: with momentum the bytes of the model once more, with adamw twice",
     )
 
     @model_validator(mode="after")

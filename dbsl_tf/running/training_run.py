@@ -27,6 +27,7 @@ from dbsl_tf.data.changed_images import naming_changed_images
 from dbsl_tf.data.image_folder import ImageData
 from dbsl_tf.data.training_data import TrainingData
 from dbsl_tf.operating.live_run import LiveRun
+from dbsl_tf.resolved.two_momenta import warn_of_two_momenta
 from dbsl_tf.results.compute_record import compute_record, onednn_remark
 from dbsl_tf.results.display import Display
 from dbsl_tf.results.history import History
@@ -78,6 +79,7 @@ def _train(
     directory = run.directory
     report(_introduction(run, task))
     warn_of_crowding(settings.cluster.workers)
+    warn_of_two_momenta(settings, schedule.plain)
     restarts = max(0, settings.cluster.max_restarts - restarts_so_far(os.environ))
     with run.history as history, ExitStack() as stack:
         with step("waiting for the servers"):

@@ -26,7 +26,7 @@ def test_names_and_values_are_those_that_profiles_are_already_kept_by() -> None:
         "resolutions": [32],
         "data": "digits",
         "files": None,
-        "optimizer": [0.9, "reset"],
+        "optimizer": [0.9, "keep"],
         "augment": [{"random_crop": {"padding": 2}}],
         "transfer_dtype": "float32",
         "servers": [2, 1],
