@@ -27,14 +27,14 @@ def test_short_mini_epochs_are_warned_of(capsys: pytest.CaptureFixture) -> None:
     told = _warning(capsys, "schedule.mini_epochs_per_epoch=10")
     assert told.startswith("warning: merge.rule=nesterov has a momentum (0.9)")
     assert "optimizer.momentum=0.9" in told
-    assert "only 2 step(s)" in told
+    assert "only 2 step(s): training is unstable from 1/26" in told
     assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     "override",
     [
-        "schedule.mini_epochs_per_epoch=2",  # 10 steps, as many as 0.9 remembers
+        "schedule.mini_epochs_per_epoch=4",  # five steps
         "optimizer.state=reset",
         "optimizer.momentum=0",
         "merge.momentum=0",
