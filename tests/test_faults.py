@@ -51,17 +51,11 @@ class FaultCase(TinyRunCase):
 
 @pytest.mark.cluster
 class FaultTest(FaultCase):
-    def test_a_worker_killed_after_a_push(self):
-        self.check_kills(AFTER_PUSH)
-
     @pytest.mark.slow
     def test_workers_killed_at_every_moment_of_their_work(self):
-        self.check_kills(*FAULT_POINTS)
-
-    def check_kills(self, *points):
         # A worker that dies after it has pushed its optimiser's state must train again too.
-        process = self.start_injected(*ENDLESS, "schedule.eval_every=2", "optimizer.state=keep")
-        for number, point in enumerate(points):
+        process = self.start_injected(*ENDLESS, "schedule.eval_every=2")
+        for number, point in enumerate(FAULT_POINTS):
             self.wait_for_commits(4, process)
             self.kill_at(point, number % 2, self.faults, process)
         done, merged = len(self.events("evaluation")), len(self.events("commit"))
@@ -71,8 +65,8 @@ class FaultTest(FaultCase):
             process,
         )
         output, _ = self.interrupt(process)
-        self.assertEqual(output.count("ended with SIGKILL"), len(points))
-        self.assertIn(f"restarted ({len(points)} of 10 times)", output)
+        self.assertEqual(output.count("ended with SIGKILL"), len(FAULT_POINTS))
+        self.assertIn(f"restarted ({len(FAULT_POINTS)} of 10 times)", output)
         roles = {(commit["worker"], commit["role"]) for commit in self.events("commit")}
         self.assertEqual(roles, {(0, "small"), (1, "large")})
         self.assertEqual(self.events("resume"), [])
@@ -144,13 +138,24 @@ class FaultTest(FaultCase):
         self.assertEqual({commit["worker"] for commit in self.events("commit")[-6:]}, {0})
         self.check_nothing_is_left()
 
-    def test_a_killed_parameter_server_costs_what_came_after_the_checkpoint(self):
-        process = self.start(*ENDLESS)
+    def test_a_killed_worker_costs_nothing_and_a_parameter_server_what_came_after_a_checkpoint(
+        self,
+    ):
+        process = self.start_injected(*ENDLESS)
+        self.wait_for_commits(4, process)
+        self.kill_at(AFTER_PUSH, 0, self.faults, process)
+        merged = len(self.events("commit"))
+        self.wait_until(
+            lambda: {commit["worker"] for commit in self.events("commit")[merged:]} == {0, 1},
+            process,
+        )
         self.wait_for_commits(11, process)
+        self.assertEqual(self.events("resume"), [])
         self.send("ps-1", signal.SIGKILL)
         self.wait_until(lambda: self.events("resume"), process)
         self.wait_for_commits(len(self.events("commit")) + 6, process)
         output, commits = self.interrupt(process)
+        self.assertIn("worker-0 ended with SIGKILL", output)
         self.assertIn("ps-1 ended with SIGKILL", output)
         (resume,) = self.events("resume")
         self.assertEqual(resume["commit"] % 4, 0)

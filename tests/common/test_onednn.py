@@ -86,7 +86,7 @@ def test_elsewhere_the_variable_is_left_alone(
 @pytest.mark.parametrize(
     ("statement", "given", "expected"),
     [
-        ("pass", None, True),
+        pytest.param("pass", None, True, marks=pytest.mark.slow),
         pytest.param("pass", "0", False, marks=pytest.mark.slow),
         pytest.param("onednn.apply('off')", None, False, marks=pytest.mark.slow),
         pytest.param("onednn.apply('on')", "0", True, marks=pytest.mark.slow),

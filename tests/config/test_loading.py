@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbsl_tf.common.errors import UserError
@@ -480,6 +480,7 @@ _configurations = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(_configurations)
 def test_a_resolved_configuration_reads_back_equal(values: dict) -> None:
     config = Config.model_validate(values)

@@ -39,7 +39,7 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path("compute.xla=true"),
         _path("compute.onednn=off"),
         _path("cluster.parameter_servers=2"),
-        _path("optimizer.state=keep"),
+        _path("optimizer.state=reset"),
         _path("cluster.transfer_dtype=bfloat16"),
         _path("data.name=image_folder", "data.image_size=32", "data.dir=/a"),
         _path("data.name=image_folder", "data.image_size=32", "data.dir=/b"),

@@ -53,11 +53,23 @@ def _outside(figure) -> list[str]:
     ]
 
 
-def _eight(tmp_path: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A run in which a worker was lost."""
+    path = tmp_path_factory.mktemp("one") / "one"
+    fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
+    make_run(path, "schedule.epochs=6", "schedule.milestones=[]", faults=[fault])
+    return [path]
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Runs with different plans."""
+    folder = tmp_path_factory.mktemp("eight")
     settings = [(0, 1.1), (1, 1.1), (2, 1.1), (3, 1.1), (1, 1.2), (2, 1.2), (3, 1.2), (4, 1.2)]
     paths = []
     for small, ratio in settings:
-        paths.append(tmp_path / f"run-{small}-{ratio}")
+        paths.append(folder / f"run-{small}-{ratio}")
         make_run(
             paths[-1],
             "cluster.workers=4",
@@ -70,10 +82,10 @@ def _eight(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("kind", ALWAYS)
-def test_nothing_overlaps_in_figures_of_one_and_of_eight_runs(tmp_path: Path, kind: str) -> None:
-    fault = FaultRecord(3, "absent", 1, "worker 1 is lost", time=START + 1.5)
-    make_run(tmp_path / "one", "schedule.epochs=6", "schedule.milestones=[]", faults=[fault])
-    for paths in ([tmp_path / "one"], _eight(tmp_path)):
+def test_nothing_overlaps_in_figures_of_one_and_of_eight_runs(
+    one: list[Path], eight: list[Path], kind: str
+) -> None:
+    for paths in (one, eight):
         with paper_style():
             figure = draw(kind, group_runs(read_runs(paths)), "time")
             assert figure.get_figwidth() == COLUMN
@@ -112,9 +124,9 @@ def test_batch_noise_is_shown_beside_the_batches_of_a_run(tmp_path: Path) -> Non
         assert len(both.axes[0].get_lines()) == 2
 
 
-def test_lines_differ_without_colour(tmp_path: Path) -> None:
+def test_lines_differ_without_colour(eight: list[Path]) -> None:
     with paper_style():
-        axes = draw("accuracy", group_runs(read_runs(_eight(tmp_path)))).axes[0]
+        axes = draw("accuracy", group_runs(read_runs(eight))).axes[0]
     lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
     assert len(lines) == 8
     assert len({line.get_marker() for line in lines}) == 8

@@ -86,7 +86,7 @@ RISING = (
     *("progressive.a=[0.001,0.001]", "progressive.b=[0.01,0.01]"),
 )
 BFLOAT16 = "cluster.transfer_dtype=bfloat16"
-KEEP = "optimizer.state=keep"
+KEEP, RESET = "optimizer.state=keep", "optimizer.state=reset"
 SSP = ("sync.mode=ssp", "sync.staleness=1")
 MODES = (
     Mode("counted_asp", ("sync.mode=asp",), counted=True),
@@ -103,7 +103,12 @@ MODES = (
         (*DIGITS, "sync.mode=bsp", KEEP, "data.sharing=disjoint", "cluster.min_workers=2"),
         workers=3,
     ),
-    Mode("ssp_progressive", (*DIGITS, *SSP, *RISING), parameter_servers=3, progressive=True),
+    Mode(
+        "ssp_reset_progressive",
+        (*DIGITS, *SSP, *RISING, RESET),
+        parameter_servers=3,
+        progressive=True,
+    ),
     Mode(
         "asp_keep_disjoint_progressive",
         (*DIGITS, "sync.mode=asp", *RISING, KEEP, "data.sharing=disjoint", BFLOAT16),
