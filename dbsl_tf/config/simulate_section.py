@@ -77,6 +77,13 @@ class SimulateSection(Section):
         le=LONGEST,
         description="seconds that the coordinator takes for a commit, apart from the merge",
     )
+    evaluation_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=LONGEST,
+        description="seconds that one worker would take for a whole evaluation, which the workers "
+        "share every schedule.eval_every epochs; 0: evaluations are left out",
+    )
     overhead: float | None = Field(
         None,
         ge=0,

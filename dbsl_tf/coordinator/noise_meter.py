@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.batch_noise import batch_noise
+from dbsl_tf.planning.noise_batches import batches_each, small_batch_of
 from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.records import CommitRecord, NoiseRecord
 from dbsl_tf.shared_model.exchange import Exchange
@@ -23,10 +23,6 @@ from dbsl_tf.training.gradient_norms import GradientNorms, gradient_norms
 from dbsl_tf.training.network import Network
 from dbsl_tf.training.objective import Objective
 
-# Large batches of one measurement; more where every worker has one.
-_FEWEST = 8
-# A small batch is this part of a large one where no worker has a smaller one.
-_SMALL_PART = 4
 # Far from the seeds of the training.
 _FIRST_SEED = 1 << 48
 _SEEDS = 1 << 62  # sent as int64
@@ -34,17 +30,6 @@ _SEEDS = 1 << 62  # sent as int64
 # From the number of the first batch, how many of them, and a seed (int64 scalars) to large
 # training batches.
 LargeBatches = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset]
-
-
-def batches_each(workers: int) -> int:
-    """Returns of how many large batches each worker takes the gradients in a measurement."""
-    return math.ceil(_FEWEST / workers)
-
-
-def small_batch_of(plan: DualBatchPlan, large_batch: int) -> int:
-    """Returns the small batch to measure with: B_S, or a quarter of B_L where none is smaller."""
-    small = plan.small_batches[0] if plan.count("small") else large_batch
-    return small if small < large_batch else max(1, large_batch // _SMALL_PART)
 
 
 def noise_closure(

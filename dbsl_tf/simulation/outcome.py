@@ -22,6 +22,7 @@ class WorkerSeconds:
         pulling: from the order to begin to the arrival of the weights.
         training: steps and overhead of mini-epochs that were merged.
         pushing: from the last step to the acknowledgement.
+        evaluating: shares of evaluations and measurements of the batch noise.
         lost: training lost to a failure.
         down: from a failure until the worker rejoins.
     """
@@ -29,6 +30,7 @@ class WorkerSeconds:
     pulling: float = 0.0
     training: float = 0.0
     pushing: float = 0.0
+    evaluating: float = 0.0
     lost: float = 0.0
     down: float = 0.0
 

@@ -19,6 +19,7 @@ _SHARES = {
     "pulling": "pulling the weights",
     "pushing": "pushing the weights",
     "waiting": "waiting for the merge and for others",
+    "evaluating": "evaluating",
     "lost": "training lost by failures",
     "down": "down after failures",
 }

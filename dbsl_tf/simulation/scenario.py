@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.planning import DualBatchPlan, TimeModel, WorkerPlan
+from dbsl_tf.planning.noise_batches import noise_seconds
 from dbsl_tf.resolved import RunSettings, settings_of, time_models_of
 from dbsl_tf.schedules.calendar import Calendar, Stretch
 from dbsl_tf.schedules.synchronization import Synchronization
@@ -66,7 +67,7 @@ class Scenario:
         roles: "small" or "large", of each worker.
         training_seconds: what the steps of a mini-epoch and its overhead take, of each worker.
         epochs: of the run.
-        stretches, local_epochs: as in `Calendar`.
+        stretches, local_epochs, eval_every: as in `Calendar`.
         seconds_by_merges: in place of `training_seconds` where an epoch has this number of
             mini-epochs of every worker.
         synchronization: the coordinator's rule.
@@ -80,6 +81,8 @@ class Scenario:
         merge_seconds: to merge the shard, under the lock.
         commit_seconds: of the coordinator for a commit beside the merge.
         randomness: what is drawn.
+        evaluation_seconds: of each worker for its share of an evaluation; empty: there is none.
+        noise_seconds: likewise for a measurement of the batch noise after every epoch.
     """
 
     roles: tuple[str, ...]
@@ -98,6 +101,9 @@ class Scenario:
     stretches: tuple[Stretch, ...] = ()
     local_epochs: int = 0
     seconds_by_merges: Mapping[Fraction, tuple[float, ...]] = field(default_factory=dict)
+    eval_every: int = 1
+    evaluation_seconds: tuple[float, ...] = ()
+    noise_seconds: tuple[float, ...] = ()
 
     @property
     def workers(self) -> int:
@@ -108,8 +114,24 @@ class Scenario:
     def calendar(self) -> Calendar:
         """Which mini-epochs are an epoch."""
         return Calendar(
-            self.workers, self.epochs, stretches=self.stretches, local_epochs=self.local_epochs
+            self.workers,
+            self.epochs,
+            eval_every=self.eval_every,
+            stretches=self.stretches,
+            local_epochs=self.local_epochs,
         )
+
+    def shared_work(self, commit: int) -> list[tuple[float, ...]]:
+        """Returns what the workers do with the weights of a commit beside the training.
+
+        Each entry is work of which every worker has a share, and what that takes each.
+        """
+        due = []
+        if self.evaluation_seconds and self.calendar.evaluation_due(commit):
+            due.append(self.evaluation_seconds)
+        if self.noise_seconds and self.calendar.ends_epoch(commit):
+            due.append(self.noise_seconds)
+        return due
 
     def seconds_of(self, number: int) -> tuple[float, ...]:
         """Returns what a mini-epoch takes each worker to train."""
@@ -218,6 +240,7 @@ def scenario_of(settings: RunSettings, section: SimulateSection) -> tuple[Scenar
     )
     scenario = with_workers(network, plan, section.overhead)
     scenario = _with_other_lengths(scenario, calendar, settings, models, section.overhead)
+    scenario = _with_shared_work(scenario, plan, settings, section.evaluation_seconds)
     _check_failures(scenario)
     return scenario, plan
 
@@ -265,6 +288,24 @@ def _with_other_lengths(
         stretches=calendar.stretches,
         local_epochs=calendar.local_epochs,
         seconds_by_merges=others,
+    )
+
+
+def _with_shared_work(
+    scenario: Scenario, plan: DualBatchPlan, settings: RunSettings, evaluation_seconds: float
+) -> Scenario:
+    """Returns the scenario with evaluations and measurements of the batch noise."""
+    workers = scenario.workers
+    share = evaluation_seconds / workers
+    noise: tuple[float, ...] = ()
+    if settings.dual_batch.measure_noise:
+        large_batch = settings.highest.large_batch
+        noise = tuple(noise_seconds(w.time_model, plan, large_batch) for w in plan.workers)
+    return replace(
+        scenario,
+        eval_every=settings.calendar.eval_every,
+        evaluation_seconds=(share,) * workers if share else (),
+        noise_seconds=noise,
     )
 
 

@@ -32,4 +32,10 @@ def simulated_calendar(settings: RunSettings, epochs: int) -> Calendar:
     for each, same in groupby(often):
         last += len(list(same))
         stretches.append(Stretch(last, each))
-    return Calendar(run.workers, epochs, stretches=tuple(stretches), local_epochs=run.local_epochs)
+    return Calendar(
+        run.workers,
+        epochs,
+        eval_every=run.eval_every,
+        stretches=tuple(stretches),
+        local_epochs=run.local_epochs,
+    )

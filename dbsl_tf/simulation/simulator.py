@@ -11,6 +11,10 @@ A mini-epoch goes through the steps of a real one (`dbsl_tf.coordinator`):
    With BSP the mini-epochs of a round are merged as one when the last has arrived, and so are
    those of local epochs at the end.
 
+When an epoch is evaluated, or its batch noise is measured, the work is divided into a share for
+each worker, and workers that become idle take these before mini-epochs. Rounds begin when all
+shares are done; a merge after which there is more such work waits for what there was before.
+
 A worker that fails does so during training. Its death is detected at once, another one restarts
 its mini-epoch, and it rejoins after its restart.
 """
@@ -30,6 +34,7 @@ from dbsl_tf.simulation.draws import Draws
 from dbsl_tf.simulation.outcome import Outcome, WorkerSeconds
 from dbsl_tf.simulation.resources import Lock, SharedLink
 from dbsl_tf.simulation.scenario import Scenario
+from dbsl_tf.simulation.shared_work import SharedWork
 
 # Commits between two reports of progress.
 _REPORT = 1024
@@ -82,6 +87,7 @@ class _Simulation:
         self._round: list[_Result] = []
         self._held: list[_Result] = []
         self._to_merge: deque[list[_Result]] = deque()
+        self._work = SharedWork(self._env, workers)
         self._merging = False
         self._merging_seconds = 0.0
         self._seconds = WorkerSeconds()
@@ -112,11 +118,26 @@ class _Simulation:
         )
 
     def _hand_out(self) -> None:
+        while self._work.waiting and (idle := self._idle.take_any()) is not None:
+            self._env.process(self._share(idle, self._work.take(idle)))
+        if self._work.busy and self._rules.in_round:
+            return
         # Here it is known when absent workers are back.
-        while self._rules.present and (number := self._rules.next()) is not None:
-            # Fewer are out than may begin, so one of those is idle.
+        while self._rules.present:
+            # Fewer are out than may begin, so one of those is idle unless it evaluates.
+            if self._work.busy and not self._idle.one_may_begin():
+                return
+            if (number := self._rules.next()) is None:
+                return
             worker = self._idle.take()
             self._env.process(self._mini_epoch(worker, number))
+
+    def _share(self, worker: int, seconds: float) -> Generator[Event]:
+        yield self._env.timeout(2 * self._scenario.latency + seconds)
+        self._seconds.evaluating += max(0.0, seconds - self._since_the_end())
+        self._work.finished()
+        self._idle.add(worker)
+        self._hand_out()
 
     def _mini_epoch(self, worker: int, number: int) -> Generator[Event]:
         env, scenario, seconds = self._env, self._scenario, self._seconds
@@ -152,6 +173,9 @@ class _Simulation:
             yield env.timeout(2 * latency)
         self._idle.add(worker)
         self._returned(_Result(number, worker, pulled_commit, started, finished))
+        if self._work.busy:
+            # It may take a share, or what nobody could begin as others have shares.
+            self._hand_out()
 
     def _fail(self, worker: int, number: int) -> None:
         self._failures += 1
@@ -165,11 +189,15 @@ class _Simulation:
     def _restart(self, worker: int) -> Generator[Event]:
         restart = next(self._draws.restarts)
         yield self._env.timeout(restart)
-        over = self._env.now - self._merged_at[-1] if self._rules.finished else 0.0
-        self._seconds.down += restart - over
+        self._seconds.down += restart - self._since_the_end()
         self._rules.rejoin(worker)
         self._idle.add(worker)
         self._hand_out()
+
+    def _since_the_end(self) -> float:
+        """Returns how long ago the last merge was; 0 before."""
+        finished = len(self._merged_at) == self._scenario.calendar.total
+        return self._env.now - self._merged_at[-1] if finished else 0.0
 
     def _returned(self, result: _Result) -> None:
         if self._rules.returned(result.worker):
@@ -216,6 +244,11 @@ class _Simulation:
             if scenario.latency:
                 yield env.timeout(scenario.latency)
             self._record(results, commit)
+            for merged in range(commit - len(results) + 1, commit + 1):
+                if work := scenario.shared_work(merged):
+                    if self._work.busy:
+                        yield self._work.done
+                    self._work.begin(work)
             self._rules.mark_merged([result.worker for result in results])
             self._rules.free_worker()
             self._let_merge()
@@ -255,6 +288,20 @@ class IdleWorkers:
     def add(self, worker: int) -> None:
         """Adds a worker that has become idle."""
         self._ready.append(worker)
+
+    def one_may_begin(self) -> bool:
+        """Returns whether one of them may begin a mini-epoch."""
+        held = any(workers and self._rules.keeps_bound(c) for c, workers in self._held.items())
+        return held or any(map(self._rules.allows, self._ready))
+
+    def take_any(self) -> int | None:
+        """Returns the worker that has been idle longest, whatever it may begin; None: none is."""
+        for clock in sorted(self._held):
+            worker = self._held[clock].pop(0)
+            if not self._held[clock]:
+                del self._held[clock]
+            return worker
+        return self._ready.popleft() if self._ready else None
 
     def take(self) -> int:
         """Returns the worker that has been idle longest among those that may begin.

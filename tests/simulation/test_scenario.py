@@ -78,6 +78,19 @@ class TestFromConfig:
         kept = of("cifar100_compsac.yaml", "optimizer.state=keep")
         assert kept.model_bytes > 1.99 * scenario.model_bytes
 
+    def test_evaluations_and_the_batch_noise_are_shared(self):
+        none = of("cifar100_compsac.yaml")
+        assert (none.evaluation_seconds, none.noise_seconds) == ((), ())
+        both = of(
+            "cifar100_compsac.yaml",
+            "simulate.evaluation_seconds=8",
+            "schedule.eval_every=2",
+            "dual_batch.measure_noise=true",
+        )
+        assert both.evaluation_seconds == (2.0,) * 4
+        assert len(set(both.noise_seconds)) == 1 and min(both.noise_seconds) > 0
+        assert [len(both.shared_work(commit)) for commit in (3, 4, 7, 8)] == [0, 1, 0, 2]
+
     def test_servers_divide_the_model(self):
         shared = of("cifar100_compsac.yaml", "cluster.parameter_servers=4")
         assert shared.shard_bytes == shared.model_bytes / 4

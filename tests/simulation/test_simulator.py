@@ -103,6 +103,31 @@ class TestByHand:
         # Worker 0 has to wait from 2 s on, 2 ahead, and from 11 s on.
         self.check(outcome, [1, 2, 10, 11, 20, 21], [0, 0, 1, 0, 1, 0], [0, 0, 2, 0, 1, 0])
 
+    def test_an_evaluation_is_shared_by_workers_as_they_become_idle(self):
+        outcome = simulate(two_workers(2.0, 3.0, evaluation_seconds=(1.5, 1.5)))
+        # Worker 1 evaluates from 3 s to 4.5 s, and worker 0, which trains until 4 s, to 5.5 s.
+        self.check(outcome, [2, 3, 4, 7.5], [0, 1, 0, 1], [0, 1, 1, 0])
+        # Not that of the last epoch, which is over.
+        assert outcome.worker_shares["evaluating"] == pytest.approx(3 / 15)
+
+    def test_a_round_begins_when_the_evaluation_and_the_noise_of_the_one_before_are_known(self):
+        work = {"evaluation_seconds": (1.5, 1.5), "noise_seconds": (0.25, 0.5)}
+        outcome = simulate(two_workers(2.0, 3.0, epochs=3, synchronization=BSP, **work))
+        self.check(outcome, [3, 3, 8, 8, 13, 13], [0, 1] * 3, [0] * 6)
+        seldom = two_workers(2.0, 3.0, epochs=3, synchronization=BSP, eval_every=2, **work)
+        self.check(simulate(seldom), [3, 3, 6.5, 6.5, 11.5, 11.5], [0, 1] * 3, [0] * 6)
+
+    def test_a_merge_waits_where_the_evaluation_before_is_not_over(self):
+        outcome = simulate(
+            two_workers(1.0, 1.5, epochs=3, evaluation_seconds=(1.25, 5.0), synchronization=BSP)
+        )
+        self.check(outcome, [1.5, 1.5, 8, 8, 14.5, 14.5], [0, 1] * 3, [0] * 6)
+        outcome = simulate(two_workers(1.0, 1.0, epochs=3, evaluation_seconds=(7.25, 5.0)))
+        # Worker 1 evaluates from 1 s to 6 s, and worker 0, once it has trained again, from 2 s to
+        # 9.25 s. Commit 4 of 7 s is to be evaluated too, so what worker 1 trains from then to 8 s
+        # is merged at 9.25 s. Then it evaluates until 14.25 s.
+        self.check(outcome, [1, 1, 2, 7, 9.25, 15.25], [0, 1, 0, 1, 1, 1], [0, 1, 1, 0, 0, 0])
+
     def test_a_failed_worker_s_mini_epoch_is_trained_by_another(self):
         scenario = two_workers(2.0, 3.0)
         draws = Draws(Randomness(), 2, 4)
@@ -139,6 +164,7 @@ class TestByHand:
             assert factors.min() > 0
 
 
+_work = st.sampled_from([0.0, 0.1, 30.0])
 SCENARIOS = st.builds(
     lambda seconds, epochs, rule, network, randomness: Scenario(
         tuple("small" if i % 2 else "large" for i in range(len(seconds))),
@@ -177,12 +203,21 @@ SCENARIOS = st.builds(
 
 class TestAlways:
     @settings(max_examples=150)
-    @given(SCENARIOS, st.integers(1, 3), st.integers(0, 2))
-    def test_every_mini_epoch_is_merged_once(self, scenario, often, local):
+    @given(SCENARIOS, st.integers(1, 3), st.integers(0, 2), _work, _work, st.integers(1, 3))
+    def test_every_mini_epoch_is_merged_once(
+        self, scenario, often, local, evaluation, noise, eval_every
+    ):
         local = min(local, scenario.epochs)
         merged = scenario.epochs - local
-        stretches = (Stretch(merged, Fraction(often)),) if merged else ()
-        outcome = simulate(replace(scenario, stretches=stretches, local_epochs=local))
+        scenario = replace(
+            scenario,
+            stretches=(Stretch(merged, Fraction(often)),) if merged else (),
+            local_epochs=local,
+            eval_every=eval_every,
+            evaluation_seconds=(evaluation,) * scenario.workers if evaluation else (),
+            noise_seconds=(noise,) * scenario.workers if noise else (),
+        )
+        outcome = simulate(scenario)
         scenario = outcome.scenario
         if local:
             # The last ones begin once all others are merged, and end as one.
