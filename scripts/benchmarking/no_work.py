@@ -64,6 +64,7 @@ def run_of(workers: int, epochs: int) -> ResolvedRun:
         f"checkpoint.every={epochs}",
         f"data.image_size={RESOLUTION}",
         *("dual_batch.small_workers=0", "dual_batch.large_batch=1"),
+        "optimizer.state=reset",  # nothing is trained, so there is no state
         *(f"time_model.a={SAMPLE_SECONDS}", f"time_model.b={BATCH_SECONDS}"),
     ]
     return resolve(load_config("quickstart.yaml", overrides), samples=workers)
