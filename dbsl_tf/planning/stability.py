@@ -69,7 +69,7 @@ def _rounds(
         matrix = np.zeros((len(x), 3, 3))
         matrix[:, 1, :2] = trained[:, 1, :]
         matrix[:, 2, :2], matrix[:, 2, 2] = added, beta
-        moved = beta * matrix[:, 2] if outer.nesterov else matrix[:, 2].copy()
+        moved = matrix[:, 2] * (beta if outer.nesterov else 1)
         if outer.nesterov:
             moved[:, :2] += added
         matrix[:, 0] = -outer_rate * moved
