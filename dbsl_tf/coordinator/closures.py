@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
-from dbsl_tf.schedules.epoch_shares import Share
+from dbsl_tf.schedules.epoch_shares import EpochShare
 from dbsl_tf.shared_model.exchange import Exchange, Pulled
 from dbsl_tf.training.local_loop import Steps, Trained, evaluate, train_steps
 from dbsl_tf.training.network import Network
@@ -68,12 +68,12 @@ class WorkerShares(NamedTuple):
     As in `Assignments`, whichever takes it picks its own entry; int64 [workers] each.
     """
 
-    first: Any  # position of the first sample, see `dbsl_tf.schedules.epoch_shares.Share`
+    first: Any  # position of the first sample, see `dbsl_tf.schedules.epoch_shares.EpochShare`
     samples: Any
     batches: Any  # samples in a batch
 
     @classmethod
-    def same(cls, share: Share, batches: Sequence[int]) -> WorkerShares:
+    def same(cls, share: EpochShare, batches: Sequence[int]) -> WorkerShares:
         """Returns the same share for all workers, which train it in batches of their own."""
         first, samples = (np.full(len(batches), v, np.int64) for v in (share.first, share.samples))
         return cls(first, samples, np.array(batches, np.int64))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dbsl_tf.coordinator.closures import WorkerShares
 from dbsl_tf.engine.membership import Membership
 from dbsl_tf.planning import DualBatchPlan
-from dbsl_tf.schedules.epoch_shares import EpochShares, Share, SharesTaken
+from dbsl_tf.schedules.epoch_shares import EpochShare, EpochShares, SharesTaken
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class GivenShare:
         allowed: for each worker whether it may begin, [workers].
     """
 
-    share: Share
+    share: EpochShare
     chosen: int
     shares: WorkerShares
     steps: Sequence[int]

@@ -28,7 +28,7 @@ from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.resolved import ResolvedRun
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.records import CommitRecord, FaultRecord
-from dbsl_tf.schedules.epoch_shares import EpochShares, Share, SharesTaken
+from dbsl_tf.schedules.epoch_shares import EpochShare, EpochShares, SharesTaken
 from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.slot_pool import SlotPool
 from dbsl_tf.shared_model.stored_model import Slot
@@ -166,7 +166,7 @@ class MiniEpochs:
         """Has the closure of a plan run without a step, so many times at once."""
         workers = self._engine.workers
         assignments = Assignments.same([0] * workers)
-        shares = WorkerShares.same(Share(0, 1), [1] * workers) if self._shares else None
+        shares = WorkerShares.same(EpochShare(0, 1), [1] * workers) if self._shares else None
         slots = [self._slots.take() for _ in range(calls)]
         results = self._engine.call_each(
             active.mini_epoch,

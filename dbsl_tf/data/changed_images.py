@@ -10,13 +10,13 @@ from pathlib import Path
 
 from dbsl_tf.common.errors import ParameterServerLost, UserError
 from dbsl_tf.common.files import read_bytes
+from dbsl_tf.common.first_few import first_few
 from dbsl_tf.data.image_check import check_images
 from dbsl_tf.data.image_classification import ImageClassificationData
 from dbsl_tf.data.image_folder import LARGEST_LIST, ImageData
 from dbsl_tf.data.image_listing import TEST, TRAIN
 from dbsl_tf.data.training_data import TrainingData
 
-_NAMED_AT_MOST = 5
 # Errors of TensorFlow that files can cause.
 _OF_FILES = re.compile("InvalidArgument|DataLoss|NotFound|FailedPrecondition|PermissionDenied")
 
@@ -30,13 +30,11 @@ class ChangedImages(UserError):
     """
 
     def __init__(self, directory: Path | None, reasons: Mapping[str, str]) -> None:
-        named = [f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED_AT_MOST]]
-        more = len(reasons) - len(named)
-        text = ", ".join(named) + (f" and {more} more" if more else "")
+        named = (f"{name} ({reason})" for name, reason in reasons.items())
         place = f"data.dir is {directory}" if directory else "data.dir of the workers"
         super().__init__(
             f"{place}: {len(reasons)} image(s) changed after they were checked and cannot be read: "
-            f"{text}; restore or remove them, and start again"
+            f"{first_few(named, len(reasons))}; restore or remove them, and start again"
         )
         self.directory = directory
         self.reasons = reasons

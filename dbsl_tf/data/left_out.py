@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from dbsl_tf.common.first_few import first_few
 from dbsl_tf.common.visible import visible
-
-_NAMED_AT_MOST = 5
 
 
 class LeftOut:
@@ -84,5 +83,4 @@ def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
 
 def some(names: list[str]) -> str:
     """Returns the first of the names, sorted, in one line."""
-    more = ", …" if len(names) > _NAMED_AT_MOST else ""
-    return visible(", ".join(sorted(names)[:_NAMED_AT_MOST]) + more)
+    return visible(first_few(sorted(names), len(names)))

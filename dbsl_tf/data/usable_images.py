@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.first_few import AT_MOST, first_few
 from dbsl_tf.common.printing import tell
 from dbsl_tf.common.visible import visible
 from dbsl_tf.data.image_listing import TEST, TRAIN
-
-_NAMED_AT_MOST = 5
 
 
 def check_unreadable(directory: Path, unreadable: Mapping[str, str], max_bad_files: int) -> None:
@@ -27,13 +26,13 @@ def check_unreadable(directory: Path, unreadable: Mapping[str, str], max_bad_fil
     if len(named) <= max_bad_files:
         tell("\n  ".join([f"{len(named)} unreadable image(s) left out:", *named]))
         return
-    rest = len(named) - _NAMED_AT_MOST
-    more = f" and {rest} more, listed above" if rest > 0 else ""
-    if rest > 0:
+    few = first_few(named, len(named))
+    if len(named) > AT_MOST:
         tell("\n".join(named))
+        few += ", listed above"
     raise UserError(
         f"data.dir is {directory}, which has {len(named)} unreadable image(s), more than "
-        f"data.max_bad_files={max_bad_files}: {', '.join(named[:_NAMED_AT_MOST])}{more}; replace "
+        f"data.max_bad_files={max_bad_files}: {few}; replace "
         "or remove them, or raise data.max_bad_files to leave them out"
     )
 

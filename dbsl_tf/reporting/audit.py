@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.first_few import first_few
 from dbsl_tf.config.ranges import MOST_EPOCHS
 from dbsl_tf.reporting.coverage import Coverage, coverage
 from dbsl_tf.reporting.reading import read_run
@@ -19,7 +20,6 @@ from dbsl_tf.results.run_directory import RunDirectory
 # The first mini-epoch that a worker merges after a fault may have begun before it, and the second
 # before what the fault left was given back.
 _MERGED_SINCE = 3
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,6 @@ def _amount(samples: Mapping[int, int], what: str) -> str:
     if not epochs:
         return ""
     total = sum(samples.values())
-    more = len(epochs) - _NAMED_AT_MOST
-    named = ", ".join(map(str, epochs[:_NAMED_AT_MOST])) + (f" and {more} more" if more > 0 else "")
     number = f"{total} sample was" if total == 1 else f"{total} samples were"
-    return f"{number} {what}: epoch{'s' if len(epochs) > 1 else ''} {named}"
+    word = "epochs" if len(epochs) > 1 else "epoch"
+    return f"{number} {what}: {word} {first_few(epochs, len(epochs))}"

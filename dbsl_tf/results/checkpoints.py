@@ -14,7 +14,7 @@ from dbsl_tf.config.ranges import LONGEST, SHORTEST
 from dbsl_tf.results.checked_values import finite_number, whole_number
 from dbsl_tf.results.checkpoint_file import read_checkpoint, write_checkpoint
 from dbsl_tf.results.evaluated_weights import StatisticsFiles
-from dbsl_tf.schedules.epoch_shares import Share, SharesTaken
+from dbsl_tf.schedules.epoch_shares import EpochShare, SharesTaken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -301,7 +301,7 @@ def _shares(taken: Mapping[str, Any] | None, commit: int) -> SharesTaken | None:
     if taken is None:
         return None
     unmerged = tuple(
-        Share(*(whole_number(each[key], f"{key} of a share") for key in ("first", "samples")))
+        EpochShare(*(whole_number(each[key], f"{key} of a share") for key in ("first", "samples")))
         for each in taken["unmerged"]
     )
     cut, end = (whole_number(taken[key], f"{key} of its shares") for key in ("cut", "end"))

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dbsl_tf.common.checksums import verified_line
 from dbsl_tf.common.errors import UserError, reason_of
 from dbsl_tf.common.files import HISTORY, read_text
+from dbsl_tf.common.first_few import first_few
 from dbsl_tf.planning.dual_batch import ROLES
 from dbsl_tf.results.checked_values import (
     check_known,
@@ -266,7 +266,7 @@ def problem_of(commits: Sequence[int], last: int | None = None) -> str:
     counts = Counter(commits)
     if missing := last - len(counts):
         absent = (commit for commit in range(1, last + 1) if commit not in counts)
-        return f"it {_lacking(list(islice(absent, _NAMED_AT_MOST)), missing)}"
+        return f"it {_lacking(absent, missing)}"
     if repeated := [commit for commit, times in counts.items() if times > 1]:
         return f"it has commit {repeated[0]} twice"
     return "its commits are out of order"
@@ -274,13 +274,11 @@ def problem_of(commits: Sequence[int], last: int | None = None) -> str:
 
 def lacking(commits: range) -> str:
     """Returns which commits are missing, in words."""
-    return _lacking(commits[:_NAMED_AT_MOST], len(commits))
+    return _lacking(commits, len(commits))
 
 
-def _lacking(first: Sequence[int], count: int) -> str:
-    named = ", ".join(str(commit) for commit in first)
-    more = count - len(first)
-    return f"lacks commit {named}" + (f" and {more} more" if more > 0 else "")
+def _lacking(commits: Iterable[int], count: int) -> str:
+    return f"lacks commit {first_few(commits, count, _NAMED_AT_MOST)}"
 
 
 def _event(line: str) -> dict[str, Any]:

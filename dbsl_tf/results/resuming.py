@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.common.first_few import first_few
 from dbsl_tf.config import Config
 from dbsl_tf.config.flat import flat
 from dbsl_tf.config.keys import effect_of, tagged
@@ -17,7 +18,6 @@ from dbsl_tf.config.tags import Effect, Fixed
 _CLASSES = ("name", "classes", "class_names")
 # What decides which samples are held out for validation.
 _HELD_OUT = ("validation_samples", "validation_seed", "train_samples")
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def check_same_classes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Non
         return
     old, new = (set(facts.get("class_names", ())) for facts in (before, now))
     differences = [
-        f"{what}: {', '.join(sorted(names)[:_NAMED_AT_MOST])}"
+        f"{what}: {first_few(sorted(names), len(names))}"
         for what, names in (("new", new - old), ("gone", old - new))
         if names and old
     ]

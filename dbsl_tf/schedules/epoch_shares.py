@@ -9,7 +9,7 @@ from dbsl_tf.schedules.calendar import Calendar
 
 
 @dataclass(frozen=True)
-class Share:
+class EpochShare:
     """Samples of a mini-epoch, in the sequence of permutations of the training set.
 
     Attributes:
@@ -33,7 +33,7 @@ class SharesTaken:
 
     cut: int = 0
     end: int = 0
-    unmerged: tuple[Share, ...] = ()
+    unmerged: tuple[EpochShare, ...] = ()
 
 
 class EpochShares:
@@ -53,8 +53,8 @@ class EpochShares:
     Example:
         >>> shares = EpochShares(100, Calendar(workers=2, epochs=3))
         >>> planned = [60, 40]
-        >>> [shares.of(number, planned[0], planned) for number in range(3)]
-        [Share(first=0, samples=60), Share(first=60, samples=40), Share(first=100, samples=60)]
+        >>> shares.of(0, 60, planned), shares.of(1, 40, planned)
+        (EpochShare(first=0, samples=60), EpochShare(first=60, samples=40))
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class EpochShares:
         self._cut, self._end = taken.cut, taken.end
         # Cut before an interruption; in order, the last one first.
         self._waiting = list(reversed(taken.unmerged))
-        self._of: dict[int, Share] = {}
+        self._of: dict[int, EpochShare] = {}
 
     @property
     def taken(self) -> SharesTaken:
@@ -73,7 +73,7 @@ class EpochShares:
         unmerged = sorted([*self._waiting, *self._of.values()], key=lambda share: share.first)
         return SharesTaken(self._cut, self._end, tuple(unmerged))
 
-    def of(self, number: int, wanted: int, planned: Sequence[int]) -> Share:
+    def of(self, number: int, wanted: int, planned: Sequence[int]) -> EpochShare:
         """Returns the share of a mini-epoch; it is cut when it is asked for first.
 
         Args:
@@ -89,7 +89,7 @@ class EpochShares:
         """Records that a mini-epoch is merged."""
         del self._of[number]
 
-    def _next(self, wanted: int, planned: Sequence[int]) -> Share:
+    def _next(self, wanted: int, planned: Sequence[int]) -> EpochShare:
         epoch = self._calendar.epoch_at(self._cut)
         left = self._calendar.first_number(epoch + 1) - self._cut
         samples = epoch * self._samples - self._end
@@ -97,7 +97,7 @@ class EpochShares:
         most = max(*planned, -(-samples // left))
         following = left - 1
         size = min(max(wanted, samples - following * most), samples - following * least)
-        share = Share(self._end, size)
+        share = EpochShare(self._end, size)
         self._cut += 1
         self._end += size
         return share

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dbsl_tf.coordinator.given_shares import GivenShares, WorkerChoice
 from dbsl_tf.engine.membership import Membership
 from dbsl_tf.schedules.calendar import Calendar
-from dbsl_tf.schedules.epoch_shares import EpochShares, Share, SharesTaken
+from dbsl_tf.schedules.epoch_shares import EpochShare, EpochShares, SharesTaken
 from tests.coordinator.test_trainer import plan
 
 ALL = [True] * 3
@@ -39,9 +39,9 @@ def test_the_chosen_worker_alone_may_begin_and_another_one_has_the_same_share_la
     total = small.samples + large.samples
     shares = GivenShares(EpochShares(total, calendar), WorkerChoice(Membership(2)))
     first = shares.give(0, planned, [True, True])
-    assert (first.share, first.chosen) == (Share(0, small.samples), 0)
+    assert (first.share, first.chosen) == (EpochShare(0, small.samples), 0)
     assert (list(first.allowed), first.steps[0]) == ([True, False], small.steps)
-    assert shares.give(1, planned, [True, True]).share == Share(small.samples, large.samples)
+    assert shares.give(1, planned, [True, True]).share == EpochShare(small.samples, large.samples)
     # The first worker is lost.
     again = shares.give(0, planned, [False, True])
     assert (again.share, again.chosen) == (first.share, 1)

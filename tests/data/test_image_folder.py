@@ -100,7 +100,7 @@ class TestPrepared(ImageFolderCase):
                 "1 image(s) in subfolders of class folders: train/ant/more/again/photo.JPG",
                 "8 file(s) of types that are not read (.bmp 7, none 1): train/bee/README, "
                 "train/bee/photo0.bmp, train/bee/photo1.bmp, train/bee/photo2.bmp, "
-                "train/bee/photo3.bmp, …",
+                "train/bee/photo3.bmp and 3 more",
             )
             told = "\n  ".join([f"in {self.directory}, left out:", *data.left_out])
             assert f"{told}\n" in self.output.getvalue()

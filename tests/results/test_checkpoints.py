@@ -14,7 +14,7 @@ import pytest
 
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
-from dbsl_tf.schedules.epoch_shares import Share, SharesTaken
+from dbsl_tf.schedules.epoch_shares import EpochShare, SharesTaken
 
 
 def checkpoint(commit: int) -> Checkpoint:
@@ -38,7 +38,7 @@ def checkpoint(commit: int) -> Checkpoint:
         merge_rule="delayed_nesterov",
         average=[random.normal(size=(3, 4)).astype(np.float32) for _ in range(12)],
         averaging=("last", 3),
-        shares=SharesTaken(commit + 1, 500 * (commit + 1), (Share(3, 500),)),
+        shares=SharesTaken(commit + 1, 500 * (commit + 1), (EpochShare(3, 500),)),
     )
 
 
@@ -84,8 +84,8 @@ def test_the_newest_is_read_back_and_old_ones_are_removed(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "taken",
     [
-        SharesTaken(9, 500, (Share(0, 100),)),
-        SharesTaken(10, 99, (Share(0, 100),)),
+        SharesTaken(9, 500, (EpochShare(0, 100),)),
+        SharesTaken(10, 99, (EpochShare(0, 100),)),
         SharesTaken(10, 500, ()),
     ],
 )

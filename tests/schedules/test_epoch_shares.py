@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from dbsl_tf.schedules.calendar import Calendar, Stretch
-from dbsl_tf.schedules.epoch_shares import EpochShares, Share, SharesTaken
+from dbsl_tf.schedules.epoch_shares import EpochShare, EpochShares, SharesTaken
 
 
 @st.composite
@@ -75,8 +75,8 @@ def test_shares_are_as_planned_in_whatever_order_workers_come() -> None:
 def test_a_worker_that_trains_twice_leaves_the_planned_sizes_to_others() -> None:
     planned = [60, 40]
     shares = EpochShares(100, Calendar(2, 1))
-    assert shares.of(0, 40, planned) == Share(0, 40)
-    assert shares.of(1, 40, planned) == Share(40, 60)
+    assert shares.of(0, 40, planned) == EpochShare(0, 40)
+    assert shares.of(1, 40, planned) == EpochShare(40, 60)
 
 
 def test_a_mini_epoch_that_is_trained_again_has_the_same_share() -> None:
