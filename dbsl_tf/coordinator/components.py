@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.cluster.connecting import ReadyCluster
-from dbsl_tf.common.errors import UserError
-from dbsl_tf.coordinator.closures import ShareBatches, evaluation_closure, mini_epoch_closure
+from dbsl_tf.coordinator.closures import evaluation_closure, mini_epoch_closure
 from dbsl_tf.coordinator.copies_of_images import give_lists
 from dbsl_tf.coordinator.estimated_statistics import build_estimator
 from dbsl_tf.coordinator.evaluator import EvaluatedSplit, Evaluator
 from dbsl_tf.coordinator.initial_state import averaging_of, initial_state
-from dbsl_tf.coordinator.noise_meter import NoiseMeter, noise_closure
-from dbsl_tf.data.sample_stream import mini_epoch_batches
-from dbsl_tf.data.training_data import Share, StreamSettings, TrainingData
+from dbsl_tf.coordinator.noise_meter import NoiseMeter, build_noise_meter
+from dbsl_tf.coordinator.worker_batches import (
+    Batches,
+    HeldByWorkers,
+    WorkerBatches,
+    share_batches,
+    training_datasets,
+)
+from dbsl_tf.data.training_data import Share, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
-from dbsl_tf.engine.worker_datasets import WorkerDatasets
 from dbsl_tf.resolved import RunSettings
 from dbsl_tf.results.checkpoints import Checkpoint
 from dbsl_tf.results.records import TEST, VALIDATION, Split
@@ -31,7 +33,6 @@ from dbsl_tf.shared_model.fixed_weights import FixedWeights
 from dbsl_tf.shared_model.merging import Merging
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.training.building import build_network
-from dbsl_tf.training.network import Network
 from dbsl_tf.training.objective import Objective
 from dbsl_tf.training.objective_names import objective_settings_of
 from dbsl_tf.training.optimizers import build_optimizer
@@ -61,63 +62,6 @@ class Components:
     evaluator: Evaluator
     batches: dict[int, Batches]
     noise_meter: NoiseMeter | None = None
-
-
-class Batches(Protocol):
-    """What every worker makes its training batches from."""
-
-    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """Returns an iterator that stands for one on each worker; the closure takes it.
-
-        Args:
-            sizes: of the batches of each worker in a mini-epoch.
-            samples_before: samples of its stream that each worker has already had, [workers].
-        """
-        ...
-
-
-class HeldByWorkers:
-    """What every worker holds in memory, where a mini-epoch is told which samples it trains.
-
-    Args:
-        engine: the connected cluster.
-        held: reads it, on the worker that runs it; see `TrainingData.held`.
-    """
-
-    def __init__(self, engine: Engine, held: Callable[[], tf.Tensor]) -> None:
-        self._datasets = engine.worker_datasets(
-            lambda: tf.data.Dataset.from_tensors(held()).repeat()
-        )
-        self._iterator: Iterator | None = None
-
-    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """Returns the iterator over it, always the same one; no argument matters."""
-        if self._iterator is None:
-            self._iterator = self._datasets.iterator()
-        return self._iterator
-
-
-class WorkerBatches:
-    """The training batches of every worker, one stream each.
-
-    Args:
-        datasets: made from three arguments: the sizes of all batches, worker by worker; where
-            those of each worker end, starting with 0; and how many samples of its stream each
-            worker has already had.
-    """
-
-    def __init__(self, datasets: WorkerDatasets) -> None:
-        self._datasets = datasets
-
-    def iterator(self, sizes: Sequence[Sequence[int]], samples_before: Sequence[int]) -> Iterator:
-        """Returns an iterator that stands for one on each worker.
-
-        Args:
-            sizes: of the batches of each worker, repeated for ever.
-            samples_before: samples of its stream that each worker has already had, [workers].
-        """
-        ends = np.cumsum([0, *map(len, sizes)])
-        return self._datasets.iterator(np.concatenate(sizes), ends, samples_before)
 
 
 def build_components(
@@ -180,7 +124,7 @@ def build_components(
                 networks[part.dropout],
                 objective,
                 optimizer,
-                _share_batches(settings, data, threads, part.resolution),
+                share_batches(settings, data, threads, part.resolution),
             )
             for part in parts
         }
@@ -192,7 +136,7 @@ def build_components(
         mini_epochs = {part.resolution: closures[part.dropout] for part in parts}
         batches = {
             part.resolution: WorkerBatches(
-                _training_datasets(settings, data, engine, threads, index, part.resolution)
+                training_datasets(settings, data, engine, threads, index, part.resolution)
             )
             for index, part in enumerate(parts)
         }
@@ -224,54 +168,10 @@ def build_components(
             build_estimator(settings, data, engine, shared_model, networks, threads),
         ),
         batches=batches,
-        noise_meter=_noise_meter(settings, data, engine, shared_model, networks, objective, threads)
-        if settings.dual_batch.measure_noise
-        else None,
+        noise_meter=build_noise_meter(
+            settings, data, engine, shared_model, networks, objective, threads
+        ),
     )
-
-
-def _noise_meter(
-    settings: RunSettings,
-    data: TrainingData,
-    engine: Engine,
-    shared_model: SharedModel,
-    networks: Mapping[float, Network],
-    objective: Objective,
-    threads: int,
-) -> NoiseMeter:
-    """Returns what measures the batch noise.
-
-    Args:
-        networks: by dropout.
-        threads: of a worker.
-
-    Raises:
-        UserError: a large batch is too small for a smaller one.
-    """
-    sizes = {
-        part.resolution: min(part.large_batch, settings.samples) for part in settings.resolutions
-    }
-    if min(sizes.values()) < 2:
-        raise UserError(
-            "dual_batch.measure_noise compares batches of two sizes, but the large batch "
-            f"({'progressive' if settings.progressive else 'dual_batch'}.large_batch) is 1; use "
-            "at least 2, or dual_batch.measure_noise=false"
-        )
-
-    def closure_at(part: ResolutionSettings) -> Closure:
-        size = sizes[part.resolution]
-
-        def batches(first: tf.Tensor, count: tf.Tensor, seed: tf.Tensor) -> tf.data.Dataset:
-            stream = StreamSettings([size], seed, threads, first_sample=first * size)
-            return data.training_batches(settings.samples, stream, part.resolution).take(count)
-
-        return noise_closure(
-            engine, shared_model.exchange, networks[part.dropout], objective, batches
-        )
-
-    closures = {part.resolution: closure_at(part) for part in settings.resolutions}
-    timeout = settings.cluster.worker_timeout
-    return NoiseMeter(engine, shared_model, closures, sizes, settings.seed, timeout)
 
 
 def _evaluated_batches(
@@ -283,60 +183,3 @@ def _evaluated_batches(
     """Returns a function from a range of a split's samples, `start` to `stop`, to their batches."""
     batch = min(settings.large_batch, samples)
     return lambda start, stop: batches(Share(start, stop, batch, threads), settings.resolution)
-
-
-def _share_batches(
-    settings: RunSettings, data: TrainingData, threads: int, resolution: int
-) -> ShareBatches:
-    """Returns the function from a share of an epoch to its batches at a resolution.
-
-    The order of an epoch is the same for all workers and resolutions.
-    """
-
-    def batches(
-        held: tf.Tensor, first: tf.Tensor, samples: tf.Tensor, batch: tf.Tensor
-    ) -> tf.data.Dataset:
-        stream = StreamSettings(
-            batch_sizes=mini_epoch_batches(batch, samples),
-            seed=settings.seed,
-            parallel_calls=threads,
-            first_sample=first,
-            endless=False,
-            held=held,
-        )
-        return data.training_batches(settings.samples, stream, resolution)
-
-    return batches
-
-
-def _training_datasets(
-    settings: RunSettings,
-    data: TrainingData,
-    engine: Engine,
-    threads: int,
-    index: int,
-    resolution: int,
-) -> WorkerDatasets:
-    """Returns the training data at a resolution; see `WorkerBatches` for its arguments.
-
-    Args:
-        index: of the resolution among those of the run.
-    """
-    # Far apart, so that no two workers and resolutions have the same order.
-    first_seed = settings.seed * engine.workers + (index << 32)
-
-    def dataset_fn(sizes: tf.Tensor, ends: tf.Tensor, samples_before: tf.Tensor) -> tf.data.Dataset:
-        worker = Engine.worker_index()
-        stream = StreamSettings(
-            batch_sizes=sizes[ends[worker] : ends[worker + 1]],
-            seed=tf.constant(first_seed, tf.int64) + worker,
-            parallel_calls=threads,
-            first_sample=samples_before[worker],
-        )
-        return data.training_batches(settings.samples, stream, resolution)
-
-    several = tf.TensorSpec([None], tf.int64)
-    one_each = tf.TensorSpec([engine.workers], tf.int64)
-    return engine.worker_datasets(
-        dataset_fn, [several, tf.TensorSpec([engine.workers + 1], tf.int64), one_each]
-    )

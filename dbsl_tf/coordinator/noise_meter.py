@@ -9,14 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.patience import UsualTimes
+from dbsl_tf.data.training_data import StreamSettings, TrainingData
 from dbsl_tf.engine.closure import Closure
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.planning import DualBatchPlan
 from dbsl_tf.planning.batch_noise import batch_noise
 from dbsl_tf.planning.noise_batches import batches_each, small_batch_of
-from dbsl_tf.resolved import ResolvedRun
+from dbsl_tf.resolved import ResolvedRun, RunSettings
 from dbsl_tf.results.records import CommitRecord, NoiseRecord
+from dbsl_tf.schedules.progressive import ResolutionSettings
 from dbsl_tf.shared_model.exchange import Exchange
 from dbsl_tf.shared_model.shared_model import SharedModel
 from dbsl_tf.training.gradient_norms import GradientNorms, gradient_norms
@@ -166,6 +169,52 @@ class NoiseMeter:
             started=started,
             seconds=seconds,
         )
+
+
+def build_noise_meter(
+    settings: RunSettings,
+    data: TrainingData,
+    engine: Engine,
+    shared_model: SharedModel,
+    networks: Mapping[float, Network],
+    objective: Objective,
+    threads: int,
+) -> NoiseMeter | None:
+    """Returns what measures the batch noise; None: it is not measured.
+
+    Args:
+        networks: by dropout.
+        threads: of a worker.
+
+    Raises:
+        UserError: a large batch is too small for a smaller one.
+    """
+    if not settings.dual_batch.measure_noise:
+        return None
+    sizes = {
+        part.resolution: min(part.large_batch, settings.samples) for part in settings.resolutions
+    }
+    if min(sizes.values()) < 2:
+        raise UserError(
+            "dual_batch.measure_noise compares batches of two sizes, but the large batch "
+            f"({'progressive' if settings.progressive else 'dual_batch'}.large_batch) is 1; use "
+            "at least 2, or dual_batch.measure_noise=false"
+        )
+
+    def closure_at(part: ResolutionSettings) -> Closure:
+        size = sizes[part.resolution]
+
+        def batches(first: tf.Tensor, count: tf.Tensor, seed: tf.Tensor) -> tf.data.Dataset:
+            stream = StreamSettings([size], seed, threads, first_sample=first * size)
+            return data.training_batches(settings.samples, stream, part.resolution).take(count)
+
+        return noise_closure(
+            engine, shared_model.exchange, networks[part.dropout], objective, batches
+        )
+
+    closures = {part.resolution: closure_at(part) for part in settings.resolutions}
+    timeout = settings.cluster.worker_timeout
+    return NoiseMeter(engine, shared_model, closures, sizes, settings.seed, timeout)
 
 
 @dataclass(frozen=True)
