@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.resolved.two_momenta import warn_of_two_momenta
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dbsl_tf.config import Config
-    from dbsl_tf.planning import TimeModel, TrainingSchedule
+    from dbsl_tf.planning import DualBatchPlan, TimeModel, TrainingSchedule
     from dbsl_tf.planning.within import Choice
     from dbsl_tf.resolved.settings import RunSettings
 
@@ -114,8 +117,23 @@ def _print_schedule(
             from dbsl_tf.planning.schedule_report import print_sub_stages
 
             print_sub_stages(schedule)
+    _print_merging_advice(settings, schedule.plain)
     if choice is not None:
         _print_choice(choice, options.within)
+
+
+def _print_merging_advice(settings: RunSettings, plan: DualBatchPlan) -> None:
+    from dbsl_tf.planning import plan_dual_batch
+    from dbsl_tf.planning.merging_advice import merging_advice
+
+    models = [worker.time_model for worker in plan.workers]
+
+    def replanned(mini_epochs: Fraction) -> DualBatchPlan:
+        request = settings.plan_request(models, mini_epochs=mini_epochs)
+        return plan_dual_batch(request, plan.extra_time_ratio, settings.dual_batch.update_factor)
+
+    if (sentence := merging_advice(plan, replanned)) is not None:
+        _console().print(sentence)
 
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:
@@ -179,14 +197,20 @@ def _as_values(choice: Choice | None) -> dict[str, Any]:
 
 def _print_choice(choice: Choice, asked: str) -> None:
     from dbsl_tf.common.printing import print_command
+    from dbsl_tf.planning.within import choice_sentence
+
+    console = _console()
+    console.print(choice_sentence(choice, asked))
+    print_command(console, "Keys to set:", choice.keys)
+
+
+def _console() -> Console:
     from dbsl_tf.common.terminal import Terminal
     from dbsl_tf.planning.report import WIDEST
-    from dbsl_tf.planning.within import choice_sentence
 
     console = Terminal()
     console.width = min(console.width, WIDEST)
-    console.print(choice_sentence(choice, asked))
-    print_command(console, "Keys to set:", choice.keys)
+    return console
 
 
 def _print_json(values: dict[str, Any]) -> None:

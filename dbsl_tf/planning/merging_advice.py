@@ -1,0 +1,67 @@
+"""How often the workers are best merged in an epoch, as far as it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from dbsl_tf.common.errors import UserError
+from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
+
+# Merges in an epoch that were measured.
+_MOST = 16
+_FEWEST_STEPS = 2
+# A short last batch is trained at the full learning rate all the same. What it lacks may be so
+# large a part of all batches of a mini-epoch.
+_LITTLE = 0.05
+# Fewer times as many are not worth a sentence.
+_WORTH_SAYING = 2
+
+
+def merging_advice(
+    plan: DualBatchPlan, replanned: Callable[[Fraction], DualBatchPlan]
+) -> str | None:
+    """Returns a sentence where merging more often leaves every worker whole batches; else None.
+
+    Source: docs/results.md, "How often to merge".
+
+    Args:
+        plan: of the run.
+        replanned: the same for another number of mini-epochs in an epoch, M.
+    """
+    if len(plan.workers) == 1:
+        return None
+    often = most_merges(replanned)
+    if often is None or often < _WORTH_SAYING * plan.mini_epochs:
+        return None
+    fewest = min(worker.steps for worker in replanned(Fraction(often)).workers)
+    return (
+        "Merging more often gained more than anything else that was measured (docs/results.md): "
+        f"with schedule.mini_epochs_per_epoch={often} each worker takes {fewest} steps or more "
+        "between merges, all of them in nearly whole batches. Each merge costs a pull and a push, "
+        "see dbsl simulate; whole rounds (sync.mode=bsp) are best for it."
+    )
+
+
+def most_merges(replanned: Callable[[Fraction], DualBatchPlan]) -> int | None:
+    """Returns the largest number of merges in an epoch that leaves every worker whole batches.
+
+    A mini-epoch has two batches or more, and its last one lacks a twentieth of them at most. There
+    are no more than 16 merges.
+
+    Args:
+        replanned: see `merging_advice`; UserError: there is no plan.
+    """
+    for often in range(_MOST, 1, -1):
+        try:
+            plan = replanned(Fraction(often))
+        except UserError:
+            continue
+        if all(map(_in_whole_batches, plan.workers)):
+            return often
+    return None
+
+
+def _in_whole_batches(worker: WorkerPlan) -> bool:
+    lacking = 1 - worker.samples / (worker.steps * worker.batch)
+    return worker.steps >= _FEWEST_STEPS and lacking <= _LITTLE
