@@ -12,7 +12,7 @@ from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
 _MOST = 16
 _FEWEST_STEPS = 2
 # A short last batch is trained at the full learning rate all the same. What it lacks may be so
-# large a part of all batches of a mini-epoch.
+# large a part of all batches of a mini-epoch, and what a merge takes so large a part of its time.
 _LITTLE = 0.05
 # Fewer times as many are not worth a sentence.
 _WORTH_SAYING = 2
@@ -38,16 +38,16 @@ def merging_advice(
     return (
         "Merging more often gained more than anything else that was measured (docs/results.md): "
         f"with schedule.mini_epochs_per_epoch={often} each worker takes {fewest} steps or more "
-        "between merges, all of them in nearly whole batches. Each merge costs a pull and a push, "
-        "see dbsl simulate; whole rounds (sync.mode=bsp) are best for it."
+        "between merges, nearly all in whole batches. Each merge costs a pull and a push, see dbsl "
+        "simulate; merging in whole rounds (sync.mode=bsp) gained most."
     )
 
 
 def most_merges(replanned: Callable[[Fraction], DualBatchPlan]) -> int | None:
     """Returns the largest number of merges in an epoch that leaves every worker whole batches.
 
-    A mini-epoch has two batches or more, and its last one lacks a twentieth of them at most. There
-    are no more than 16 merges.
+    A mini-epoch has two batches or more, its last one lacks a twentieth of them at most, and a
+    twentieth of its time at most is overhead. There are no more than 16 merges.
 
     Args:
         replanned: see `merging_advice`; UserError: there is no plan.
@@ -57,11 +57,15 @@ def most_merges(replanned: Callable[[Fraction], DualBatchPlan]) -> int | None:
             plan = replanned(Fraction(often))
         except UserError:
             continue
-        if all(map(_in_whole_batches, plan.workers)):
+        if all(map(_suits, plan.workers)):
             return often
     return None
 
 
-def _in_whole_batches(worker: WorkerPlan) -> bool:
+def _suits(worker: WorkerPlan) -> bool:
     lacking = 1 - worker.samples / (worker.steps * worker.batch)
-    return worker.steps >= _FEWEST_STEPS and lacking <= _LITTLE
+    return (
+        worker.steps >= _FEWEST_STEPS
+        and lacking <= _LITTLE
+        and worker.overhead_seconds <= _LITTLE * worker.predicted_seconds
+    )

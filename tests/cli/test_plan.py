@@ -137,6 +137,14 @@ def test_few_small_workers_are_advised_against() -> None:
     assert told in _plan("--config", HYBRID, "dual_batch.small_workers=1").stdout
 
 
+@pytest.mark.parametrize("config", [CONFIG, HYBRID])
+def test_merging_more_often_is_advised_until_it_is_done(config: str) -> None:
+    text = " ".join(_plan("--config", config).stdout.split())
+    advised = text.partition("with schedule.mini_epochs_per_epoch=")[2].split()[0]
+    followed = _plan("--config", config, f"schedule.mini_epochs_per_epoch={advised}")
+    assert "schedule.mini_epochs_per_epoch" not in followed.stdout
+
+
 def test_json_has_the_schedule_also_without_the_hybrid() -> None:
     plain = json.loads(_plan("--config", CONFIG, "--json").stdout)
     keys = ("first_epoch", "last_epoch", "learning_rate", "resolution", "small_batch")

@@ -37,6 +37,12 @@ def test_a_last_batch_that_lacks_little_is_whole() -> None:
     assert most_merges(planner(replace(FOUR_LARGE, samples=7_440))) == 5
 
 
+def test_merges_that_take_long_are_fewer() -> None:
+    # Steps of 125 samples take 0.212 s: 0.04 s are a twentieth of four of them, not of two.
+    slow = replace(FOUR_LARGE, time_model=TimeModel(0.0016, 0.012, 0.04))
+    assert most_merges(planner(slow)) == 5
+
+
 def test_one_sentence_names_the_number_and_the_steps() -> None:
     text = advice(FOUR_LARGE) or ""
     assert "schedule.mini_epochs_per_epoch=10 each worker takes 2 steps or more" in text
