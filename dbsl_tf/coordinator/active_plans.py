@@ -42,6 +42,11 @@ class ActivePlan:
         return [worker.steps for worker in self.plan.workers]
 
     @property
+    def batch_sizes(self) -> list[int]:
+        """Samples in a full batch of every worker."""
+        return [worker.batch for worker in self.plan.workers]
+
+    @property
     def update_factors(self) -> list[float]:
         """Of the workers that the plan is for."""
         return [self.plan.workers[worker].update_factor for worker in self.present]

@@ -26,6 +26,7 @@ class Assignments(NamedTuple):
     """
 
     steps: Any  # int64
+    batches: Any  # int64, samples in a full batch
     learning_rates: Any  # float32
     seeds: Any  # int64, for dropout
     allowed: Any  # bool, whether it may begin
@@ -36,6 +37,7 @@ class Assignments(NamedTuple):
     def of(
         cls,
         steps: Sequence[int],
+        batches: Sequence[int],
         learning_rates: Sequence[float],
         seeds: Sequence[int],
         allowed: Sequence[bool],
@@ -45,6 +47,7 @@ class Assignments(NamedTuple):
         """Returns the assignments as arrays, from one value of each for every worker."""
         return cls(
             np.array(steps, np.int64),
+            np.array(batches, np.int64),
             np.array(learning_rates, np.float32),
             np.array(seeds, np.int64),
             np.array(allowed, bool),
@@ -53,13 +56,15 @@ class Assignments(NamedTuple):
         )
 
     @classmethod
-    def same(cls, steps: Sequence[int], learning_rate: float = 0.0) -> Assignments:
-        """Returns assignments that differ in their steps alone.
+    def same(
+        cls, steps: Sequence[int], batches: Sequence[int], learning_rate: float = 0.0
+    ) -> Assignments:
+        """Returns assignments that differ in their steps and batches alone.
 
         A mini-epoch of 0 steps only makes the worker load the closure.
         """
         workers = len(steps)
-        return cls.of(steps, [learning_rate] * workers, [0] * workers, [True] * workers)
+        return cls.of(steps, batches, [learning_rate] * workers, [0] * workers, [True] * workers)
 
 
 class WorkerShares(NamedTuple):
@@ -70,13 +75,12 @@ class WorkerShares(NamedTuple):
 
     first: Any  # position of the first sample, see `dbsl_tf.schedules.epoch_shares.EpochShare`
     samples: Any
-    batches: Any  # samples in a batch
 
     @classmethod
-    def same(cls, share: EpochShare, batches: Sequence[int]) -> WorkerShares:
+    def same(cls, share: EpochShare, workers: int) -> WorkerShares:
         """Returns the same share for all workers, which train it in batches of their own."""
-        first, samples = (np.full(len(batches), v, np.int64) for v in (share.first, share.samples))
-        return cls(first, samples, np.array(batches, np.int64))
+        first, samples = (np.full(workers, v, np.int64) for v in (share.first, share.samples))
+        return cls(first, samples)
 
 
 # From what the worker holds, see `TrainingData.held`, and a position, a number of samples and a
@@ -142,8 +146,8 @@ def mini_epoch_closure(
         def train() -> MiniEpochResult:
             own_batches = batches
             if share_batches is not None and shares is not None:
-                share = (tf.gather(values, worker) for values in shares)
-                own_batches = iter(share_batches(next(batches), *share))
+                first, samples = (tf.gather(values, worker) for values in shares)
+                own_batches = iter(share_batches(next(batches), first, samples, own.batches))
             loop = _train(network, objective, optimizer, own_batches, own, pulled)
             with tf.control_dependencies([loop.finished]):
                 pieces = exchange.pack(pulled, loop.trained.weights, loop.trained.optimizer_state)
@@ -194,7 +198,7 @@ def _train(
             optimizer,
             pulled.weights,
             batches,
-            Steps(own.steps, own.learning_rates, own.seeds),
+            Steps(own.steps, own.batches, own.learning_rates, own.seeds),
             pulled.optimizer_state,
         )
     with tf.control_dependencies(trained.weights):

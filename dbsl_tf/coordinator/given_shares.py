@@ -21,7 +21,7 @@ class GivenShare:
     Attributes:
         share: the samples.
         chosen: the worker that may begin.
-        shares: the same samples for each worker, in batches of its own.
+        shares: the same samples for each worker.
         steps: in which each worker would train them, [workers].
         allowed: for each worker whether it may begin, [workers].
     """
@@ -61,12 +61,11 @@ class GivenShares:
         chosen = self._choice.choose(number, allowed)
         planned = [worker.samples for worker in plan.workers]
         share = self._shares.of(number, planned[chosen], planned)
-        batches = [worker.batch for worker in plan.workers]
         return GivenShare(
             share=share,
             chosen=chosen,
-            shares=WorkerShares.same(share, batches),
-            steps=[math.ceil(share.samples / batch) for batch in batches],
+            shares=WorkerShares.same(share, len(plan.workers)),
+            steps=[math.ceil(share.samples / worker.batch) for worker in plan.workers],
             allowed=[may and worker == chosen for worker, may in enumerate(allowed)],
         )
 

@@ -165,8 +165,8 @@ class MiniEpochs:
     def _load(self, active: ActivePlan, calls: int) -> None:
         """Has the closure of a plan run without a step, so many times at once."""
         workers = self._engine.workers
-        assignments = Assignments.same([0] * workers)
-        shares = WorkerShares.same(EpochShare(0, 1), [1] * workers) if self._shares else None
+        assignments = Assignments.same([0] * workers, [1] * workers)
+        shares = WorkerShares.same(EpochShare(0, 1), workers) if self._shares else None
         slots = [self._slots.take() for _ in range(calls)]
         results = self._engine.call_each(
             active.mini_epoch,
@@ -225,7 +225,9 @@ class MiniEpochs:
             with self.ordering:
                 given = self._shares.give(number, active.plan, allowed)
             steps, allowed = given.steps, given.allowed
-        assignments = Assignments.of(steps, rates, seeds, allowed, again, slot.attempt)
+        assignments = Assignments.of(
+            steps, active.batch_sizes, rates, seeds, allowed, again, slot.attempt
+        )
         return MiniEpoch(number, slot, start, active, base_rate, rates, assignments, given)
 
     def _activate(

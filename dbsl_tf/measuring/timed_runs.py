@@ -121,6 +121,7 @@ class TimedRuns:
         self.resolution = resolution
         self._slots = [components.shared_model.new_slot() for _ in range(self.workers)]
         self._batches: Any = None
+        self._batch_sizes: Sequence[int] = ()
 
     @property
     def all_present(self) -> bool:
@@ -134,6 +135,7 @@ class TimedRuns:
         self._batches = self._components.batches[self.resolution].iterator(
             sizes, [0] * self.workers
         )
+        self._batch_sizes = [max(of_worker) for of_worker in sizes]
         # A worker whose pipeline is ready early would take the run of one that is still starting.
         no_steps = [0] * self.workers
         for _ in range(_TRIES):
@@ -152,14 +154,12 @@ class TimedRuns:
 
     def run_somewhere(self, steps: Sequence[int]) -> list[MiniEpochResult]:
         """Starts one run per worker, whichever workers take them, and returns the results."""
+        assignments = Assignments.same(steps, self._batch_sizes, self._learning_rate)
         for slot in self._slots:
             self._components.shared_model.fill(slot)
         return self._components.engine.call_each(
             self._components.mini_epochs[self.resolution],
-            [
-                (self._batches, slot.variables(), Assignments.same(steps, self._learning_rate))
-                for slot in self._slots
-            ],
+            [(self._batches, slot.variables(), assignments) for slot in self._slots],
             self._components.engine.limits.patience_with,
         )
 

@@ -17,6 +17,7 @@ class Steps(NamedTuple):
     """Training steps to take; scalars."""
 
     count: tf.Tensor  # int64
+    batch: tf.Tensor  # int64, samples in a full batch; fewer in one count as much less
     learning_rate: tf.Tensor  # float32
     seed: tf.Tensor  # integer, for dropout
 
@@ -61,15 +62,15 @@ def train_steps(
         optimizer_state: from steps before; empty: the initial one.
     """
 
-    def one_step(state: _State, batch: tuple[Any, Any], rate: tf.Tensor) -> _State:
-        return _train_step(network, objective, optimizer, state, batch, rate)
+    def one_step(state: _State, batch: tuple[Any, Any], full: tf.Tensor, rate: tf.Tensor) -> _State:
+        return _train_step(network, objective, optimizer, state, batch, full, rate)
 
     if network.compute.xla:
         # Not including the reading of batches, which XLA cannot compile.
         one_step = tf.function(one_step, autograph=False, jit_compile=True)
 
     def step(done: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
-        return done + 1, one_step(state, next(batches), steps.learning_rate)
+        return done + 1, one_step(state, next(batches), steps.batch, steps.learning_rate)
 
     loss_scale = network.compute.loss_scale
     trainable, statistics = network.split(weights)
@@ -96,6 +97,7 @@ def _train_step(
     optimizer: Optimizer,
     state: _State,
     batch: tuple[Any, Any],
+    full_batch: tf.Tensor,
     learning_rate: tf.Tensor,
 ) -> _State:
     loss_scale = network.compute.loss_scale
@@ -106,7 +108,9 @@ def _train_step(
             state.trainable, state.statistics, state.seeds, x
         )
         losses = objective.losses(y, prediction, own_losses)
-        loss = tf.reduce_mean(losses)
+        # Not their mean, or the few samples of a short last batch would count as much as a full
+        # one, with far more noise.
+        loss = tf.reduce_sum(losses) / tf.cast(full_batch, losses.dtype)
         if isinstance(state.scale, ScaleState):
             loss *= state.scale.scale
     gradients = tape.gradient(loss, state.trainable)

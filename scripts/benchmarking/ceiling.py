@@ -55,7 +55,7 @@ def train(workload: Workload, worker: int) -> dict:
     @tf.function(autograph=False)
     def mini_epoch(weights: list, batches: object, steps: tf.Tensor) -> list:
         rate, seed = tf.constant(section.base_lr), tf.constant(worker, tf.int64)
-        orders = Steps(steps, rate, seed)
+        orders = Steps(steps, tf.constant(plan.batch, tf.int64), rate, seed)
         return train_steps(network, Objective(), optimizer, weights, batches, orders).weights
 
     weights = [tf.constant(weight) for weight in network.initial_weights()]

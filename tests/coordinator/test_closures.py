@@ -48,8 +48,7 @@ def give_one_worker_everything(engine, in_rounds, keep):
             slot = pool.take()
             model.fill(slot)
             given = Assignments.of(
-                [1] * len(workers), [0.1] * len(workers), [0] * len(workers), only, again,
-                slot.attempt,
+                *([each] * len(workers) for each in (1, 4, 0.1, 0)), only, again, slot.attempt
             )  # fmt: skip
             result = engine.call(closure, iterator, slot.variables(), given)
             if int(result.worker) == 1:

@@ -41,7 +41,7 @@ class MergedMoreOrLessOftenTest(tf.test.TestCase):
         """Weights and mean loss of a worker's mini-epoch from g."""
         batches = worker_batches(mine)
         w, _, loss = train_by_hand(
-            g, batches, rate * mine.batch / LARGE_BATCH, MOMENTUM, DECAY, None
+            g, batches, mine.batch, rate * mine.batch / LARGE_BATCH, MOMENTUM, DECAY, None
         )
         return w, loss / sum(len(images) for images, _ in batches)
 

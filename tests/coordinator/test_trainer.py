@@ -303,7 +303,13 @@ class TrainerTest(tf.test.TestCase):
             pulled = g[commit["commit"] - 1 - commit["staleness"]]
             before = velocities[mine.index] if case.keep_momentum else None
             w, velocities[mine.index], loss = train_by_hand(
-                pulled, worker_batches(mine), commit["learning_rate"], MOMENTUM, DECAY, before
+                pulled,
+                worker_batches(mine),
+                mine.batch,
+                commit["learning_rate"],
+                MOMENTUM,
+                DECAY,
+                before,
             )
             f = mine.update_factor
             if outer is not None:
@@ -385,7 +391,13 @@ class TrainerTest(tf.test.TestCase):
             for mine in plan().workers:
                 rate = RATES[mine.index] * 0.5 ** (epoch >= 1)
                 w, velocities[mine.index], _ = train_by_hand(
-                    g, worker_batches(mine), rate, MOMENTUM, DECAY, velocities[mine.index]
+                    g,
+                    worker_batches(mine),
+                    mine.batch,
+                    rate,
+                    MOMENTUM,
+                    DECAY,
+                    velocities[mine.index],
                 )
                 weights.append(w)
                 factors.append(mine.update_factor)

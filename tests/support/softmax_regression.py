@@ -38,8 +38,8 @@ def logits_and_losses(weights, images, labels):
     return features, logits, log_probabilities, -(labels * log_probabilities).sum(axis=1)
 
 
-def train_by_hand(weights, data, learning_rate, momentum, weight_decay, velocity=None):
-    """SGD with momentum and L2 decay of the kernel, in float64.
+def train_by_hand(weights, data, batch, learning_rate, momentum, weight_decay, velocity=None):
+    """SGD with momentum and L2 decay of the kernel, in float64; fewer than `batch` count less.
 
     Returns:
         The weights, the velocity (which begins with 0 if none is given) and the summed loss.
@@ -49,7 +49,7 @@ def train_by_hand(weights, data, learning_rate, momentum, weight_decay, velocity
     total = 0.0
     for images, labels in data:
         features, _, log_probabilities, losses = logits_and_losses((kernel, bias), images, labels)
-        error = (np.exp(log_probabilities) - labels) / len(images)
+        error = (np.exp(log_probabilities) - labels) / batch
         gradients = [features.T @ error + weight_decay * kernel, error.sum(axis=0)]
         velocity = [momentum * v - learning_rate * g for v, g in zip(velocity, gradients)]
         kernel, bias = kernel + velocity[0], bias + velocity[1]

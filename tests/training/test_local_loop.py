@@ -35,8 +35,20 @@ def as_dataset(data) -> tf.data.Dataset:
     )
 
 
+def steps_of(count, batch, rate, seed=0) -> Steps:
+    return Steps(tf.cast(count, tf.int64), tf.constant(batch), tf.cast(rate, tf.float32), seed)
+
+
 def run_loop(
-    network, optimizer, data, learning_rate, seed=0, state=(), weights=None, objective=None
+    network,
+    optimizer,
+    data,
+    learning_rate,
+    seed=0,
+    state=(),
+    weights=None,
+    objective=None,
+    batch=None,
 ):
     initial = weights or network.initial_weights()
     objective = objective or Objective()
@@ -44,7 +56,7 @@ def run_loop(
     @tf.function(autograph=False)
     def loop(iterator, rate, seed):
         weights = [tf.constant(weight) for weight in initial]
-        steps = Steps(tf.constant(len(data), tf.int64), rate, seed)
+        steps = steps_of(len(data), batch or max(len(x) for x, _ in data), rate, seed)
         return train_steps(network, objective, optimizer, weights, iterator, steps, state)
 
     iterator = iter(as_dataset(data))
@@ -56,7 +68,7 @@ class TrainStepsTest(tf.test.TestCase):
         network, data = build_network(), batches(SIZES)
         optimizer = SGD(momentum=0.9, nesterov=False, weight_decay=0.01, decay_mode="l2")
         weights, velocity, sums = run_loop(network, optimizer, data, learning_rate=0.5)
-        expected, speed, loss = train_by_hand(network.initial_weights(), data, 0.5, 0.9, 0.01)
+        expected, speed, loss = train_by_hand(network.initial_weights(), data, 4, 0.5, 0.9, 0.01)
         for weight, by_hand in zip([*weights, *velocity], [*expected, *speed], strict=True):
             self.assertAllClose(weight, by_hand, atol=1e-6)
         self.assertAllClose(sums.loss, loss, rtol=1e-6)
@@ -67,7 +79,7 @@ class TrainStepsTest(tf.test.TestCase):
         start = network.initial_weights()
         velocity = [np.full_like(weight, 0.25) for weight in start]
         trained = run_loop(network, SGD(momentum=0.9), data, 0.5, state=velocity)
-        expected, speed, _ = train_by_hand(start, data, 0.5, 0.9, 0.0, velocity)
+        expected, speed, _ = train_by_hand(start, data, 4, 0.5, 0.9, 0.0, velocity)
         for ours, by_hand in zip(
             [*trained.weights, *trained.optimizer_state], [*expected, *speed], strict=True
         ):
@@ -79,7 +91,9 @@ class TrainStepsTest(tf.test.TestCase):
             with self.subTest(optimizer=optimizer):
                 weights, state, _ = run_loop(network, optimizer, data, 0.1)
                 half, kept, _ = run_loop(network, optimizer, data[:2], 0.1)
-                rest = run_loop(network, optimizer, data[2:], 0.1, state=kept, weights=half)
+                rest = run_loop(
+                    network, optimizer, data[2:], 0.1, state=kept, weights=half, batch=4
+                )
                 self.assertEqual(len(state), len(optimizer.initial_state(half)))
                 for expected, ours in zip(
                     [*weights, *state], [*rest.weights, *rest.optimizer_state], strict=True
@@ -114,7 +128,7 @@ class TrainStepsTest(tf.test.TestCase):
         @tf.function(autograph=False)
         def ours(iterator):
             weights, fixed = ([tf.constant(w) for w in part] for part in (start, kept))
-            steps = Steps(tf.constant(3, tf.int64), tf.constant(0.1), tf.constant(0))
+            steps = steps_of(3, 4, 0.1)
             return train_steps(
                 network.with_fixed(fixed), objective, SGD(momentum=0.9), weights, iterator, steps
             )
@@ -158,7 +172,7 @@ class TrainStepsTest(tf.test.TestCase):
                     optimizer,
                     weights,
                     batches,
-                    Steps(steps, tf.constant(1e-3), tf.constant(0)),
+                    steps_of(steps, 32, 1e-3),
                 ).sums
             ),
             autograph=False,
@@ -304,7 +318,7 @@ class XlaTest(tf.test.TestCase):
         @tf.function(autograph=False)
         def loop(iterator):
             weights = [tf.constant(weight) for weight in initial]
-            steps = Steps(tf.constant(2, tf.int64), tf.constant(0.1), tf.constant(0))
+            steps = steps_of(2, 4, 0.1)
             return train_steps(network, Objective(), SGD(), weights, iterator, steps)
 
         return loop.get_concrete_function(iter(as_dataset(batches([4])))).graph.as_graph_def()
