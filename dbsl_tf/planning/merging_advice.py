@@ -11,8 +11,8 @@ from dbsl_tf.planning.dual_batch import DualBatchPlan, WorkerPlan
 # Merges in an epoch that were measured.
 _MOST = 16
 _FEWEST_STEPS = 2
-# A short last batch is trained at the full learning rate all the same. What it lacks may be so
-# large a part of all batches of a mini-epoch, and what a merge takes so large a part of its time.
+# A short last batch has the fixed cost of a full one. What it lacks may be so large a part of all
+# batches of a mini-epoch, and what a merge takes so large a part of its time.
 _LITTLE = 0.05
 # Fewer times as many are not worth a sentence.
 _WORTH_SAYING = 2

@@ -20,7 +20,8 @@ cluster: {workers: 2, parameter_servers: 2, isolation: ISOLATION}
 dual_batch: {small_workers: 1, large_batch: 20, extra_time_ratio: 1.1, update_factor: none}
 merge: {rule: delta, learning_rate: 2}
 time_model: {a: 0.001, b: 0.01}
-optimizer: {name: sgd, base_lr: 1, lr_scaling: none, momentum: 0, nesterov: false, weight_decay: 0}
+optimizer:
+  {name: sgd, base_lr: 20, lr_scaling: linear, momentum: 0, nesterov: false, weight_decay: 0}
 schedule: {epochs: 6, eval_every: 6}
 checkpoint: {every: 2}
 """
@@ -43,8 +44,8 @@ def model():
 
 
 def negative_sum(y, prediction):
-    # The objective takes the mean over the batch.
-    return -prediction[:, 0] * tf.cast(tf.shape(prediction)[0], prediction.dtype)
+    # A step divides it by the worker's batch, of which the learning rate is a multiple.
+    return -prediction[:, 0]
 
 
 def expected_counts(commits, seed=0):
