@@ -115,8 +115,10 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
     if result.returncode == 0:
         profile = load_profile(output)
         assert (profile.settings["model"], profile.machine["workers"]) == ("resnet8", 2)
+        assert profile.evaluation_seconds > 0
+        assert profile.merge_seconds > 0
     else:
-        # Beside other tests, times may leave it in doubt; then they are kept.
+        # Beside other tests, times may leave it in doubt; then those of steps are kept.
         assert "no profile is written" in result.stderr
         (kept,) = (tmp_path / "dbsl_tf" / "measurements").iterdir()
         profile = profile_measurements({**load_measurements(kept).by_resolution}, {}, {})
@@ -133,8 +135,6 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
     # A worker's TensorFlow alone takes some hundred MB, and a step takes a little more.
     peaks = [point.peak_bytes for point in profile.memory.points]
     assert 200e6 < min(peaks) <= max(peaks) < 3e9
-    assert profile.evaluation_seconds > 0
-    assert profile.merge_seconds > 0
 
 
 @pytest.mark.cluster
