@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ from dbsl_tf.resolved.suitability import warn_of_unsuitable_profile
 from dbsl_tf.resolved.two_momenta import warn_of_two_momenta
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from dbsl_tf.config import Config
     from dbsl_tf.planning import DualBatchPlan, TimeModel, TrainingSchedule
     from dbsl_tf.planning.within import Choice
@@ -123,17 +120,15 @@ def _print_schedule(
 
 
 def _print_merging_advice(settings: RunSettings, plan: DualBatchPlan) -> None:
-    from dbsl_tf.planning import plan_dual_batch
+    from dbsl_tf.common.terminal import narrow
     from dbsl_tf.planning.merging_advice import merging_advice
 
+    # With --within, k is not that of the configuration.
+    split = settings.with_split(settings.dual_batch.small_workers, plan.extra_time_ratio)
     models = [worker.time_model for worker in plan.workers]
-
-    def replanned(mini_epochs: Fraction) -> DualBatchPlan:
-        request = settings.plan_request(models, mini_epochs=mini_epochs)
-        return plan_dual_batch(request, plan.extra_time_ratio, settings.dual_batch.update_factor)
-
-    if (sentence := merging_advice(plan, replanned)) is not None:
-        _console().print(sentence)
+    sentence = merging_advice(plan, lambda often: split.plan(models, mini_epochs=often))
+    if sentence is not None:
+        narrow().print(sentence)
 
 
 def _sweep(options: argparse.Namespace, config: Config) -> None:
@@ -197,20 +192,12 @@ def _as_values(choice: Choice | None) -> dict[str, Any]:
 
 def _print_choice(choice: Choice, asked: str) -> None:
     from dbsl_tf.common.printing import print_command
+    from dbsl_tf.common.terminal import narrow
     from dbsl_tf.planning.within import choice_sentence
 
-    console = _console()
+    console = narrow()
     console.print(choice_sentence(choice, asked))
     print_command(console, "Keys to set:", choice.keys)
-
-
-def _console() -> Console:
-    from dbsl_tf.common.terminal import Terminal
-    from dbsl_tf.planning.report import WIDEST
-
-    console = Terminal()
-    console.width = min(console.width, WIDEST)
-    return console
 
 
 def _print_json(values: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from dbsl_tf.common.printing import is_terminal
 
+WIDEST = 100
+
 
 class Terminal(Console):
     """A Rich console that shows text unchanged: nothing in it is taken for markup or coloured.
@@ -28,3 +30,10 @@ class Terminal(Console):
         stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
         options.setdefault("force_terminal", is_terminal(stream))
         super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+
+def narrow(console: Console | None = None) -> Console:
+    """Returns the console, or one of standard output, made at most `WIDEST` columns wide."""
+    console = console or Terminal()
+    console.width = min(console.width, WIDEST)
+    return console

@@ -31,20 +31,20 @@ def merging_advice(
     """
     if len(plan.workers) == 1:
         return None
-    often = most_merges(replanned)
-    if often is None or often < _WORTH_SAYING * plan.mini_epochs:
+    advised = most_merges(replanned)
+    if advised is None or advised.mini_epochs < _WORTH_SAYING * plan.mini_epochs:
         return None
-    fewest = min(worker.steps for worker in replanned(Fraction(often)).workers)
+    fewest = min(worker.steps for worker in advised.workers)
     return (
         "Merging more often gained more than anything else that was measured (docs/results.md): "
-        f"with schedule.mini_epochs_per_epoch={often} each worker takes {fewest} steps or more "
-        "between merges, nearly all in whole batches. Each merge costs a pull and a push, see dbsl "
-        "simulate; merging in whole rounds (sync.mode=bsp) gained most."
+        f"with schedule.mini_epochs_per_epoch={advised.mini_epochs} each worker takes {fewest} "
+        "steps or more between merges, nearly all in whole batches. Each merge costs a pull and a "
+        "push, see dbsl simulate; merging in whole rounds (sync.mode=bsp) gained most."
     )
 
 
-def most_merges(replanned: Callable[[Fraction], DualBatchPlan]) -> int | None:
-    """Returns the largest number of merges in an epoch that leaves every worker whole batches.
+def most_merges(replanned: Callable[[Fraction], DualBatchPlan]) -> DualBatchPlan | None:
+    """Returns the plan with the most merges in an epoch that leaves every worker whole batches.
 
     A mini-epoch has two batches or more, its last one lacks a twentieth of them at most, and a
     twentieth of its time at most is overhead. There are no more than 16 merges.
@@ -58,7 +58,7 @@ def most_merges(replanned: Callable[[Fraction], DualBatchPlan]) -> int | None:
         except UserError:
             continue
         if all(map(_suits, plan.workers)):
-            return often
+            return plan
     return None
 
 

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.common.terminal import narrow
 from dbsl_tf.planning.advice import few_small_workers
 from dbsl_tf.planning.dual_batch import ROLES, DualBatchPlan, WorkerPlan
-
-WIDEST = 100
 
 # Name beside one role, heading above one worker a line, text.
 _FIGURES: tuple[tuple[str, str, Callable[[WorkerPlan], str]], ...] = (
@@ -26,9 +24,8 @@ _OVERHEAD = ("of which overhead", "overhead", lambda worker: f"{worker.overhead_
 
 
 def print_plan(plan: DualBatchPlan, console: Console | None = None) -> None:
-    """Prints `plan`, at most `WIDEST` columns wide, to standard output or `console`."""
-    console = console or Terminal()
-    console.width = min(console.width, WIDEST)
+    """Prints `plan` to standard output or `console`, see `narrow`."""
+    console = narrow(console)
     equal = len({worker.time_model for worker in plan.workers}) == 1
     console.print(role_table(plan) if equal else worker_table(plan))
     for sentence in plan_sentences(plan):

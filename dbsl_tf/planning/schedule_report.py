@@ -6,10 +6,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.common.terminal import narrow
 from dbsl_tf.planning.advice import few_small_workers
 from dbsl_tf.planning.progressive import PlannedSubStage, TrainingSchedule
-from dbsl_tf.planning.report import WIDEST
 
 _HEADINGS = (
     "epochs",
@@ -25,9 +24,8 @@ _HEADINGS = (
 
 
 def print_schedule(schedule: TrainingSchedule, console: Console | None = None) -> None:
-    """Prints `schedule`, at most `WIDEST` columns wide, to standard output or `console`."""
-    console = console or Terminal()
-    console.width = min(console.width, WIDEST)
+    """Prints `schedule` to standard output or `console`, see `narrow`."""
+    console = narrow(console)
     console.print(schedule_table(schedule))
     console.print(comparison_table(schedule))
     for sentence in _sentences(schedule):
@@ -36,8 +34,7 @@ def print_schedule(schedule: TrainingSchedule, console: Console | None = None) -
 
 def print_sub_stages(schedule: TrainingSchedule, console: Console | None = None) -> None:
     """Prints the table of `schedule` alone, likewise."""
-    console = console or Terminal()
-    console.width = min(console.width, WIDEST)
+    console = narrow(console)
     console.print(schedule_table(schedule))
     for sentence in _sentences(schedule):
         console.print(sentence)

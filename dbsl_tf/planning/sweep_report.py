@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.common.terminal import narrow
 from dbsl_tf.planning.advice import few_small_workers
-from dbsl_tf.planning.report import WIDEST, merging_sentences
+from dbsl_tf.planning.report import merging_sentences
 from dbsl_tf.planning.sweep import SweepCell, advice, advised
 from dbsl_tf.planning.within import Choice
 
@@ -20,7 +20,7 @@ def print_sweep(
     choice: Choice | None = None,
     console: Console | None = None,
 ) -> None:
-    """Prints a sweep and its advice, at most `WIDEST` columns wide.
+    """Prints a sweep and its advice, see `narrow`.
 
     Args:
         cells: of `sweep`.
@@ -28,8 +28,7 @@ def print_sweep(
         choice: a plan of the sweep, which is marked; None: the advised one, which is put in words.
         console: where to; None: standard output.
     """
-    console = console or Terminal()
-    console.width = min(console.width, WIDEST)
+    console = narrow(console)
     if choice is None:
         console.print(sweep_table(cells, advised(cells, small_workers)))
         console.print(advice(cells, small_workers))

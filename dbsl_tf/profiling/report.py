@@ -6,17 +6,14 @@ from pydantic import ByteSize
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.common.terminal import Terminal
+from dbsl_tf.common.terminal import narrow
 from dbsl_tf.profiling.profile_file import Memory, Profile, ResolutionTimes, WorkerTimes
 from dbsl_tf.profiling.time_fit import CONFIDENCE, TOLERANCE
 
-WIDEST = 100
-
 
 def print_profile(profile: Profile, console: Console | None = None) -> None:
-    """Prints `profile`, at most `WIDEST` columns wide, to standard output or `console`."""
-    console = console or Terminal()
-    console.width = min(console.width, WIDEST)
+    """Prints `profile` to standard output or `console`, see `narrow`."""
+    console = narrow(console)
     console.print(profile_table(profile))
     for sentence in profile_sentences(profile):
         console.print(sentence)

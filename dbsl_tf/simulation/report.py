@@ -9,8 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dbsl_tf.common.terminal import Terminal
-from dbsl_tf.planning.report import WIDEST
+from dbsl_tf.common.terminal import narrow
 from dbsl_tf.simulation.outcome import Outcome
 from dbsl_tf.simulation.scaling import ScalePoint, saturation
 
@@ -29,8 +28,8 @@ _BUSY = {"compute": "workers' compute", "network": "server network", "merging": 
 
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
-    """Prints the result of a simulated run, at most `WIDEST` columns wide."""
-    console = _narrow(console)
+    """Prints the result of a simulated run, see `narrow`."""
+    console = narrow(console)
     console.print(outcome_table(outcome))
     busy = outcome.utilisation[outcome.bottleneck]
     console.print(f"bottleneck: {outcome.bottleneck}, busy {busy:.1%} of the time")
@@ -75,7 +74,7 @@ def outcome_table(outcome: Outcome) -> Table:
 
 def print_scaling(points: Sequence[ScalePoint], console: Console | None = None) -> None:
     """Prints clusters of several sizes, and where their parameter servers saturate."""
-    console = _narrow(console)
+    console = narrow(console)
     console.print(scaling_table(points))
     for point in points:
         if point.problem is not None:
@@ -127,9 +126,3 @@ def saturation_sentence(points: Sequence[ScalePoint]) -> str:
 
 def _percent(outcome: Outcome) -> str:
     return ", ".join(map(str, outcome.staleness_percentiles))
-
-
-def _narrow(console: Console | None) -> Console:
-    console = console or Terminal()
-    console.width = min(console.width, WIDEST)
-    return console

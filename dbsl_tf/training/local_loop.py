@@ -17,7 +17,7 @@ class Steps(NamedTuple):
     """Training steps to take; scalars."""
 
     count: tf.Tensor  # int64
-    batch: tf.Tensor  # int64, samples in a full batch; fewer in one count as much less
+    batch: tf.Tensor  # int64, samples in a full batch; a shorter one counts less
     learning_rate: tf.Tensor  # float32
     seed: tf.Tensor  # integer, for dropout
 
