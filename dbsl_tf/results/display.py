@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -70,6 +70,7 @@ class Display:
         calendar: of the run.
         before: commits of the run from before this process started.
         evaluated: its last evaluation from before then; None: there is none.
+        clock: the time in seconds, by which images per second are measured.
     """
 
     def __init__(
@@ -79,11 +80,12 @@ class Display:
         calendar: Calendar,
         before: Sequence[CommitRecord] = (),
         evaluated: EvaluationRecord | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
         self._calendar = calendar
         self._epochs = epochs = calendar.epochs
-        self._pace = Pace(calendar.workers, before)
+        self._pace = Pace(calendar.workers, before, clock)
         self._commits = len(before)
         epoch = calendar.epoch_at(len(before))
         self._epoch_records = list(before[calendar.first_number(epoch) :])

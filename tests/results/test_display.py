@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from fractions import Fraction
+from itertools import count
 
 import pytest
 from rich.console import Console
@@ -143,7 +144,9 @@ class TestDisplay:
     @pytest.mark.parametrize("epochs", [2, 1000])
     def test_a_small_terminal_shows_a_line_for_each_bar(self, epochs: int) -> None:
         console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS)
-        with Display(console, PLAN, Calendar(2, epochs)) as display:
+        # The width of the bar must not depend on how fast the commits of this test come.
+        clock = count(step=0.01).__next__
+        with Display(console, PLAN, Calendar(2, epochs), clock=clock) as display:
             for role, batch in (("small", 11), ("large", 1024)):
                 display.committed(
                     commit_record(role=role, batch=batch, train_loss=12.345, learning_rate=0.00123)
