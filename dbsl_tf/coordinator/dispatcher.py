@@ -76,6 +76,11 @@ class Dispatcher:
                 self._changed.wait(_RECHECK)
             return None
 
+    def next_at_once(self) -> int | None:
+        """Returns the number of a mini-epoch that may begin now, or None if there is none."""
+        with self._changed:
+            return None if self._stopped or self._rules.finished else self._rules.next()
+
     def allowed(self) -> list[bool]:
         """Returns for each worker whether it may begin a mini-epoch now, [workers]."""
         with self._changed:

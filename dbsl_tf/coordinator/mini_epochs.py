@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
@@ -38,6 +39,15 @@ _TRIES = 2
 _SEEDS = 2**63  # sent as int64
 # Seconds before a mini-epoch is handed out again that reached a worker not allowed to begin.
 _PAUSE = 0.005
+
+
+class _Begun(NamedTuple):
+    """What is settled first, in the order of commits; see `MiniEpoch`."""
+
+    number: int
+    active_plan: ActivePlan
+    slot: Slot
+    start: int
 
 
 class MiniEpochs:
@@ -112,6 +122,7 @@ class MiniEpochs:
         }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
+        self._some_in_rounds = settings.synchronization.in_rounds or self._calendar.local_epochs > 0
         self._merges = Merges(settings, components, self._dispatcher)
 
     @property
@@ -184,27 +195,39 @@ class MiniEpochs:
             UserError: the training diverged: a result was not finite twice in a row.
             ClusterError: a parameter server was lost.
         """
-        while (number := self._dispatcher.next()) is not None:
-            completed = self._hand_out(self._begin(number))
-            if completed is not None:
-                self._commit(completed)
+        begun = self._begin_next()
+        while begun:
+            completed = self._hand_out(self._assign(begun))
+            begun = (self._commit(completed) if completed else None) or self._begin_next()
 
-    def _begin(self, number: int) -> MiniEpoch:
-        workers, calendar = self._engine.workers, self._calendar
-        epoch = calendar.epoch_at(number)
-        in_round = self._merges.in_round(number)
-        if in_round:
+    def _begin_next(self) -> _Begun | None:
+        """Begins a mini-epoch, as soon as one may; returns None if there are no more."""
+        number = self._dispatcher.next()
+        if number is None:
+            return None
+        if self._merges.in_round(number):
             # Another worker would take the mini-epoch of one that still evaluates.
             self._evaluations.wait()
         with self.ordering:
-            # What was observed of a worker that is absent may not hold once it is back.
-            all_present = len(self._engine.membership.present) == workers
-            with self._stalls.bounded("activate the next plan", needs_workers=True):
-                first = calendar.first_number(epoch)
-                active = self._plans.at(epoch, first, may_replan=all_present)
-            slot = self._slots.take()
-            with self._stalls.bounded("copy the weights"):
-                start = self._components.shared_model.fill(slot)
+            return self._begin(number)
+
+    def _begin(self, number: int) -> _Begun:
+        """Settles with which plan and weights it begins; to be called while `ordering` is held."""
+        epoch = self._calendar.epoch_at(number)
+        # What was observed of a worker that is absent may not hold once it is back.
+        all_present = len(self._engine.membership.present) == self._engine.workers
+        with self._stalls.bounded("activate the next plan", needs_workers=True):
+            first = self._calendar.first_number(epoch)
+            active = self._plans.at(epoch, first, may_replan=all_present)
+        slot = self._slots.take()
+        with self._stalls.bounded("copy the weights"):
+            start = self._components.shared_model.fill(slot)
+        return _Begun(number, active, slot, start)
+
+    def _assign(self, begun: _Begun) -> MiniEpoch:
+        workers, calendar = self._engine.workers, self._calendar
+        number, active, slot, start = begun
+        in_round = self._merges.in_round(number)
         # In a round what is due is due for all alike, and if it has a mini-epoch of every worker,
         # it must not matter which of them takes which number.
         round_ = self._dispatcher.round
@@ -307,11 +330,12 @@ class MiniEpochs:
         text = f"{what}: discarded, and trained once more from fresh weights"
         self._records.faulted(FaultRecord(self.merged, "rejected", plan.index, text))
 
-    def _commit(self, completed: CompletedMiniEpoch) -> None:
+    def _commit(self, completed: CompletedMiniEpoch) -> _Begun | None:
+        """Merges it, or adds it to its round; begins the next one if that is possible at once."""
         self._dispatcher.wait_to_merge(completed.plan.index)
         with self.ordering:
             if self._shutdown.begun:
-                return
+                return None
             with self._stalls.bounded("merge"):
                 merged = self._merges.merge(completed)
             for each, record in merged:
@@ -322,8 +346,14 @@ class MiniEpochs:
             self._dispatcher.mark_merged([record.worker for _, record in merged])
             if merged:
                 self._committed(merged[-1][1])
-        self._release(completed.mini_epoch)
-        self._dispatcher.free_worker()
+            self._release(completed.mini_epoch)
+            self._dispatcher.free_worker()
+            if self._some_in_rounds:
+                return None
+            # The slot holds the merged weights: after another merge it would have to be filled
+            # again, which takes about as long as a merge.
+            number = self._dispatcher.next_at_once()
+            return None if number is None else self._begin(number)
 
     def _end(self, mini_epoch: MiniEpoch) -> None:
         """Gives back what a mini-epoch has had until it was merged."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dbsl_tf.engine.engine import Engine
 from dbsl_tf.engine.failures import naming_lost_servers
+from dbsl_tf.engine.hung_workers import ON_CHIEF
 from dbsl_tf.schedules.averaging import Averaging
 from dbsl_tf.shared_model.averaged import AveragedWeights
 from dbsl_tf.shared_model.exchange import Exchange
@@ -266,8 +267,7 @@ class SharedModel:
     def _fill(self, variables: Sequence[tf.Variable]) -> tf.Tensor:
         slot = self._stored.slot_of(variables)
         weights = [weight.read_value() for weight in self._stored.weights]
-        with tf.control_dependencies(self._refill(slot, weights)):
-            return self._stored.commit.read_value()
+        return self._commit_after(self._refill(slot, weights))
 
     def _merge(
         self,
@@ -371,12 +371,19 @@ class SharedModel:
 
         # It may be merged, and the worker may have pushed another, since this was asked for.
         unmerged = self._stored.unmerged.sparse_read(worker)
-        return tf.cond(unmerged == attempt, forget, lambda: tf.constant(False))
+        return _sent_back(tf.cond(unmerged == attempt, forget, lambda: tf.constant(False)))
 
     def _count(self, merged: Sequence[tf.Operation], count: int) -> tf.Tensor:
         """Adds `count` commits once `merged` is done; returns the number of the last one."""
         with tf.control_dependencies(merged), tf.device(self._stored.commit.device):
-            return self._stored.commit.assign_add(count).read_value()
+            counted = self._stored.commit.assign_add(count, read_value=False)
+        return self._commit_after([counted])
+
+    def _commit_after(self, done: Sequence[tf.Operation]) -> tf.Tensor:
+        """Returns the number of the commit, once `done` is done."""
+        with tf.control_dependencies(done), tf.device(self._stored.commit.device):
+            commit = self._stored.commit.read_value()
+        return _sent_back(commit)
 
     def _take_snapshot(self) -> tf.Tensor:
         copied = []
@@ -384,16 +391,14 @@ class SharedModel:
         for weight, copy in zip(weights, self._stored.snapshot):
             with tf.device(weight.device):
                 copied.append(copy.assign(weight.read_value(), read_value=False))
-        with tf.control_dependencies(copied):
-            return self._stored.commit.read_value()
+        return self._commit_after(copied)
 
     def _write_snapshot(self, values: Sequence[tf.Tensor]) -> tf.Tensor:
         written = []
         for piece, value in zip(self._stored.snapshot, values):
             with tf.device(piece.device):
                 written.append(piece.assign(value, read_value=False))
-        with tf.control_dependencies(written):
-            return self._stored.commit.read_value()
+        return self._commit_after(written)
 
     def _read_state(self) -> Any:
         stored = self._stored
@@ -401,3 +406,12 @@ class SharedModel:
         of_servers = (stored.weights, stored.optimizer_state, stored.merge_state, average)
         variables = (stored.commit, *of_servers)
         return tf.nest.map_structure(lambda variable: variable.read_value(), variables)
+
+
+def _sent_back(result: tf.Tensor) -> tf.Tensor:
+    """Returns a result on a server as one that the coordinator has, inside a tf.function.
+
+    It comes with the answer to the call. Fetching it later would take another call.
+    """
+    with tf.device(ON_CHIEF):
+        return tf.identity(result)
