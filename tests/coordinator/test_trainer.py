@@ -135,7 +135,9 @@ def train(engine, case: Case):
         """Keeps the weights of every commit."""
 
         def fill(self, slot):
+            before = slot.filled
             commit = super().fill(slot)
+            records.append({"event": "fill", "copied": before != commit})
             if case.merge_seconds:
                 time.sleep(case.merge_seconds)
                 waiting.append(engine.start(wait))
@@ -323,6 +325,7 @@ class TrainerTest(tf.test.TestCase):
         self.check_evaluation(records, total, g[-1])
         self.check_checkpoint(saved, commits, g[-1])
         self.check_no_checkpoint_is_ahead_of_the_records(records)
+        return records
 
     def check_no_checkpoint_is_ahead_of_the_records(self, records):
         written = [n for n, record in enumerate(records) if record["event"] == "checkpoint"]
@@ -357,7 +360,10 @@ class TrainerTest(tf.test.TestCase):
             self.assertAllClose(expected, stored, atol=1e-5)
 
     def test_merge_by_average(self):
-        self.check_history(Case(merge="average"))
+        records = self.check_history(Case(merge="average"))
+        # A worker goes on with the weights that the merge has left in its slot.
+        copied = [record["copied"] for record in records if record["event"] == "fill"]
+        self.assertEqual(copied, [True] * 2 + [False] * 4)
 
     def test_merge_by_interpolation(self):
         self.check_history(Case(merge="interpolate"))

@@ -131,6 +131,27 @@ def a_cluster_that_takes_no_call(engine, folder):
     return before, engine.scheduling_seconds, int(calls[0].result())
 
 
+def traces_looked_for(engine):
+    """How often a trace is looked for in three calls of the same closure, and their results."""
+    looked_for = []
+
+    @engine.closure
+    def double(number):
+        return 2 * number
+
+    make = double._make_function
+
+    def make_noting(structure):
+        layout, function = make(structure)
+        get = function.get_concrete_function
+        function.get_concrete_function = lambda *arguments: looked_for.append(1) or get(*arguments)
+        return layout, function
+
+    double._make_function = make_noting
+    results = [int(engine.call(double, np.int32(number))) for number in range(3)]
+    return len(looked_for), results
+
+
 @pytest.mark.cluster
 @pytest.mark.xdist_group("shared cluster")
 class EngineTest(tf.test.TestCase):
@@ -150,6 +171,10 @@ class EngineTest(tf.test.TestCase):
     def test_it_is_known_for_how_long_the_cluster_takes_no_call(self):
         seconds = on_shared_cluster(a_cluster_that_takes_no_call, self.folder)
         self.assertEqual(seconds, (0.0, 0.0, 0))
+
+    def test_the_trace_of_a_closure_is_looked_for_once(self):
+        looked_for, results = on_shared_cluster(traces_looked_for)
+        self.assertEqual((looked_for, results), (1, [0, 2, 4]))
 
 
 if __name__ == "__main__":
