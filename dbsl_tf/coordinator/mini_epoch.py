@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dbsl_tf.coordinator.active_plans import ActivePlan
 from dbsl_tf.coordinator.closures import Assignments, MiniEpochResult, WorkerShares
@@ -13,6 +13,15 @@ from dbsl_tf.planning import WorkerPlan
 from dbsl_tf.results.records import CommitRecord
 from dbsl_tf.shared_model.stored_model import Slot
 from dbsl_tf.training.objective import Objective
+
+
+class Begun(NamedTuple):
+    """What is settled of a mini-epoch in the order of commits; see `MiniEpoch`."""
+
+    number: int
+    active_plan: ActivePlan
+    slot: Slot
+    start: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from dbsl_tf.common.patience import UsualTimes
 from dbsl_tf.coordinator.active_plans import ActivePlan, ActivePlans, StreamCursors
@@ -21,7 +20,12 @@ from dbsl_tf.coordinator.dispatcher import Dispatcher
 from dbsl_tf.coordinator.evaluator import Evaluations, diverged
 from dbsl_tf.coordinator.given_shares import GivenShares, WorkerChoice
 from dbsl_tf.coordinator.merges import Merges
-from dbsl_tf.coordinator.mini_epoch import CompletedMiniEpoch, MiniEpoch, closure_arguments
+from dbsl_tf.coordinator.mini_epoch import (
+    Begun,
+    CompletedMiniEpoch,
+    MiniEpoch,
+    closure_arguments,
+)
 from dbsl_tf.coordinator.plans_for_present import PlansForPresent
 from dbsl_tf.coordinator.supervision import Supervision
 from dbsl_tf.engine.engine import WorkerHung
@@ -39,15 +43,6 @@ _TRIES = 2
 _SEEDS = 2**63  # sent as int64
 # Seconds before a mini-epoch is handed out again that reached a worker not allowed to begin.
 _PAUSE = 0.005
-
-
-class _Begun(NamedTuple):
-    """What is settled first, in the order of commits; see `MiniEpoch`."""
-
-    number: int
-    active_plan: ActivePlan
-    slot: Slot
-    start: int
 
 
 class MiniEpochs:
@@ -200,7 +195,7 @@ class MiniEpochs:
             completed = self._hand_out(self._assign(begun))
             begun = (self._commit(completed) if completed else None) or self._begin_next()
 
-    def _begin_next(self) -> _Begun | None:
+    def _begin_next(self) -> Begun | None:
         """Begins a mini-epoch, as soon as one may; returns None if there are no more."""
         number = self._dispatcher.next()
         if number is None:
@@ -211,7 +206,7 @@ class MiniEpochs:
         with self.ordering:
             return self._begin(number)
 
-    def _begin(self, number: int) -> _Begun:
+    def _begin(self, number: int) -> Begun:
         """Settles with which plan and weights it begins; to be called while `ordering` is held."""
         epoch = self._calendar.epoch_at(number)
         # What was observed of a worker that is absent may not hold once it is back.
@@ -222,9 +217,9 @@ class MiniEpochs:
         slot = self._slots.take()
         with self._stalls.bounded("copy the weights"):
             start = self._components.shared_model.fill(slot)
-        return _Begun(number, active, slot, start)
+        return Begun(number, active, slot, start)
 
-    def _assign(self, begun: _Begun) -> MiniEpoch:
+    def _assign(self, begun: Begun) -> MiniEpoch:
         workers, calendar = self._engine.workers, self._calendar
         number, active, slot, start = begun
         in_round = self._merges.in_round(number)
@@ -330,7 +325,7 @@ class MiniEpochs:
         text = f"{what}: discarded, and trained once more from fresh weights"
         self._records.faulted(FaultRecord(self.merged, "rejected", plan.index, text))
 
-    def _commit(self, completed: CompletedMiniEpoch) -> _Begun | None:
+    def _commit(self, completed: CompletedMiniEpoch) -> Begun | None:
         """Merges it, or adds it to its round; begins the next one if that is possible at once."""
         self._dispatcher.wait_to_merge(completed.plan.index)
         with self.ordering:
