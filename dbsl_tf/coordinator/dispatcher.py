@@ -77,7 +77,7 @@ class Dispatcher:
             return None
 
     def next_at_once(self) -> int | None:
-        """Returns the number of a mini-epoch that may begin now, or None if there is none."""
+        """Like `next`, but returns None too if no mini-epoch may begin now."""
         with self._changed:
             return None if self._stopped or self._rules.finished else self._rules.next()
 

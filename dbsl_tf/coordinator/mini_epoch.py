@@ -16,7 +16,7 @@ from dbsl_tf.training.objective import Objective
 
 
 class Begun(NamedTuple):
-    """What is settled of a mini-epoch in the order of commits; see `MiniEpoch`."""
+    """What is settled of a mini-epoch while nothing is merged; see `MiniEpoch`."""
 
     number: int
     active_plan: ActivePlan

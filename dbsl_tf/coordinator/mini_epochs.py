@@ -207,7 +207,7 @@ class MiniEpochs:
             return self._begin(number)
 
     def _begin(self, number: int) -> Begun:
-        """Settles with which plan and weights it begins; to be called while `ordering` is held."""
+        """Settles with which plan and weights a mini-epoch begins, while `ordering` is held."""
         epoch = self._calendar.epoch_at(number)
         # What was observed of a worker that is absent may not hold once it is back.
         all_present = len(self._engine.membership.present) == self._engine.workers
@@ -326,7 +326,11 @@ class MiniEpochs:
         self._records.faulted(FaultRecord(self.merged, "rejected", plan.index, text))
 
     def _commit(self, completed: CompletedMiniEpoch) -> Begun | None:
-        """Merges it, or adds it to its round; begins the next one if that is possible at once."""
+        """Merges a result, or adds it to its round.
+
+        Returns:
+            The next mini-epoch, if one could begin at once; else None.
+        """
         self._dispatcher.wait_to_merge(completed.plan.index)
         with self.ordering:
             if self._shutdown.begun:

@@ -43,12 +43,15 @@ class Closure:
         Args:
             ticket: of the call.
             arguments: of the call; others than numpy values are passed on as they are, and must
-                be of the same types and shapes in all calls.
+                be of the same types and shapes in all calls, except the elements of iterators of
+                several `WorkerDatasets`.
         """
         structure = tuple(_number_type(argument) for argument in arguments)
-        if structure not in self._functions:
-            self._functions[structure] = self._make_function(structure)
-        layout, function = self._functions[structure]
+        others = [a for a, kind in zip(arguments, structure) if kind is None]
+        key = structure, tuple(getattr(other, "made_by", None) for other in others)
+        if key not in self._functions:
+            self._functions[key] = self._make_function(structure)
+        layout, function = self._functions[key]
         numbers = [np.int64(ticket)]
         for argument, kind in zip(arguments, structure):
             if kind is not None:
@@ -56,11 +59,10 @@ class Closure:
         # Made here: making it on the worker would wait for it while holding the interpreter lock.
         with tf.device(ON_CHIEF):
             joined = tf.constant(layout.join_arrays(numbers))
-        others = [a for a, kind in zip(arguments, structure) if kind is None]
         # Given the tf.function, ClusterCoordinator would look for the trace in every call, which
-        # takes a quarter of the coordinator's time for a commit.
-        traced = function._list_all_concrete_functions()
-        return traced[0] if len(traced) == 1 else function, (joined, *others)
+        # takes a quarter of the coordinator's time for a commit. There is no public name for it.
+        traces = function._list_all_concrete_functions()
+        return traces[0] if len(traces) == 1 else function, (joined, *others)
 
     def result(self, joined: np.ndarray) -> Any:
         """Returns the results as numpy values.

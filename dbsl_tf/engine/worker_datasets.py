@@ -47,7 +47,10 @@ class WorkerDatasets:
         datasets = self._create(self._function)
         # It calls this on every worker, without arguments.
         datasets._dataset_fn = _Bound(self._function, arguments)
-        return iter(datasets)
+        iterator = iter(datasets)
+        # A closure is traced for the elements of one kind of datasets.
+        iterator.made_by = self
+        return iterator
 
 
 class _Bound:

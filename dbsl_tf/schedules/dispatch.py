@@ -244,8 +244,8 @@ class DispatchRules:
     def _may_merge(self, worker: int) -> bool:
         """Returns whether another mini-epoch of `worker` keeps the bound.
 
-        It nearly always does. But a worker may begin a second mini-epoch, left over from one that
-        died, before its first is merged.
+        It nearly always does. But a worker may begin a second mini-epoch before its first is
+        merged: one left over from a worker that died, or one handed out beside the merge.
         """
         if self.in_round:
             return True

@@ -409,9 +409,9 @@ class SharedModel:
 
 
 def _sent_back(result: tf.Tensor) -> tf.Tensor:
-    """Returns a result on a server as one that the coordinator has, inside a tf.function.
+    """Copies a result from a server to the coordinator, inside a tf.function.
 
-    It comes with the answer to the call. Fetching it later would take another call.
+    So it comes with the answer to the call; fetching it later would take another one.
     """
     with tf.device(ON_CHIEF):
         return tf.identity(result)

@@ -247,7 +247,9 @@ class _Simulation:
             for merged in range(commit - len(results) + 1, commit + 1):
                 if work := scenario.shared_work(merged):
                     if self._work.busy:
+                        waiting_since = env.now
                         yield self._work.done
+                        began += env.now - waiting_since  # It merges nothing meanwhile.
                     self._work.begin(work)
             self._rules.mark_merged([result.worker for result in results])
             self._rules.free_worker()

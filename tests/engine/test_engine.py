@@ -152,6 +152,20 @@ def traces_looked_for(engine):
     return len(looked_for), results
 
 
+def sizes_of_elements(engine):
+    """What a closure finds that takes elements of one kind of datasets and of another, twice."""
+
+    @engine.closure
+    def size(elements):
+        return tf.size(next(elements))
+
+    def dataset_of(shape):
+        return engine.worker_datasets(lambda: tf.data.Dataset.from_tensors(tf.zeros(shape)))
+
+    kinds = [dataset_of([2]), dataset_of([3, 4])]
+    return [int(engine.call(size, kind.iterator())) for kind in kinds * 2]
+
+
 @pytest.mark.cluster
 @pytest.mark.xdist_group("shared cluster")
 class EngineTest(tf.test.TestCase):
@@ -175,6 +189,9 @@ class EngineTest(tf.test.TestCase):
     def test_the_trace_of_a_closure_is_looked_for_once(self):
         looked_for, results = on_shared_cluster(traces_looked_for)
         self.assertEqual((looked_for, results), (1, [0, 2, 4]))
+
+    def test_a_closure_takes_elements_of_several_kinds(self):
+        self.assertEqual(on_shared_cluster(sizes_of_elements), [2, 12, 2, 12])
 
 
 if __name__ == "__main__":

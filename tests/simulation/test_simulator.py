@@ -127,6 +127,8 @@ class TestByHand:
         # 9.25 s. Commit 4 of 7 s is to be evaluated too, so what worker 1 trains from then to 8 s
         # is merged at 9.25 s. Then it evaluates until 14.25 s.
         self.check(outcome, [1, 1, 2, 7, 9.25, 15.25], [0, 1, 0, 1, 1, 1], [0, 1, 1, 0, 0, 0])
+        # To wait is not to merge.
+        assert outcome.utilisation["merging"] == 0
 
     def test_a_failed_worker_s_mini_epoch_is_trained_by_another(self):
         scenario = two_workers(2.0, 3.0)
