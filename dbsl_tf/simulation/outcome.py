@@ -51,7 +51,7 @@ class Outcome:
         pull_link_seconds: in which the busiest server sent at its full bandwidth.
         push_link_seconds: in which the busiest server received at its full bandwidth.
         lock_seconds: in which the lock of the global weights was held.
-        merging_seconds: in which the coordinator had something to merge.
+        merging_seconds: in which the coordinator had something to merge and could.
         failures: of workers.
     """
 

@@ -77,7 +77,7 @@ class Scenario:
         server_bandwidth: each way, of a server; infinite: no limit.
         worker_bandwidth: of a worker; infinite: no limit.
         latency: of a message.
-        copy_seconds: to copy the shard for a pull, under the lock.
+        copy_seconds: to copy the shard for a pull, under the lock: with a merge, or after it.
         merge_seconds: to merge the shard, under the lock.
         commit_seconds: of the coordinator for a commit beside the merge.
         randomness: what is drawn.
@@ -155,12 +155,12 @@ class Scenario:
     @property
     def exchange_seconds(self) -> float:
         """Time of an undisturbed pull and push as the worker sees them."""
-        return 3 * self.latency + self.copy_seconds + 2 * self.transfer_seconds
+        return 3 * self.latency + 2 * self.transfer_seconds
 
     @property
     def merging_seconds(self) -> float:
         """Time of an undisturbed merge as the coordinator sees it: one at a time."""
-        return self.commit_seconds + 2 * self.latency + self.merge_seconds
+        return self.commit_seconds + 2 * self.latency + self.merge_seconds + self.copy_seconds
 
     @property
     def undisturbed_rate(self) -> float:
@@ -175,7 +175,7 @@ class Scenario:
     def server_limits(self) -> dict[str, float]:
         """Commits a second that the network of the servers, and the merging, can do at most."""
         network = self.shard_bytes / self.server_bandwidth
-        merging = max(self.merging_seconds, self.merge_seconds + self.copy_seconds)
+        merging = self.merging_seconds
         return {
             "server network": 1 / network if network else math.inf,
             "merging": 1 / merging if merging else math.inf,

@@ -3,13 +3,14 @@
 A mini-epoch goes through the steps of a real one (`dbsl_tf.coordinator`):
 
 1. The coordinator hands it out to the worker that has been idle longest; a message of one latency.
-2. Pull: a message; the servers copy the weights under the lock that a merge needs too; the copy is
-   sent, in competition with the pulls of others.
+2. Pull: a message, and the weights are sent, in competition with the pulls of others. If it begins
+   right after a merge, they are those of that commit, which left a copy. Else the servers first
+   make one, under the lock that a merge needs too.
 3. Training, after a message's latency.
 4. Push, in competition with the pushes of others; a message back, another to the coordinator.
-5. Merge, one at a time: the coordinator's work, a message, the merge under the lock, a message.
-   With BSP the mini-epochs of a round are merged as one when the last has arrived, and so are
-   those of local epochs at the end.
+5. Merge, one at a time: the coordinator's work, a message, the merge and a copy of the result under
+   the lock, a message. With BSP the mini-epochs of a round are merged as one when the last has
+   arrived, and so are those of local epochs at the end.
 
 When an epoch is evaluated, or its batch noise is measured, the work is divided into a share for
 each worker, and workers that become idle take these before mini-epochs. Rounds begin when all
@@ -84,6 +85,8 @@ class _Simulation:
         self._lock = Lock(self._env)
         self._locking = scenario.copy_seconds > 0 or scenario.merge_seconds > 0
         self._commit = 0
+        # Copies of the weights of this commit that nobody has begun with.
+        self._copies = 0
         self._round: list[_Result] = []
         self._held: list[_Result] = []
         self._to_merge: deque[list[_Result]] = deque()
@@ -143,11 +146,14 @@ class _Simulation:
         env, scenario, seconds = self._env, self._scenario, self._seconds
         latency = scenario.latency
         started = env.now + latency
+        copied, pulled_commit = self._copies > 0, self._commit
+        self._copies -= copied
         if latency:
             yield env.timeout(2 * latency)
-        if self._locking:
-            yield self._lock.hold(scenario.copy_seconds)
-        pulled_commit = self._commit
+        if not copied:
+            if self._locking:
+                yield self._lock.hold(scenario.copy_seconds)
+            pulled_commit = self._commit
         if not self._pulls.free:
             yield self._pulls.transfer()
         training = (
@@ -238,7 +244,8 @@ class _Simulation:
             if before:
                 yield env.timeout(before)
             if self._locking:
-                yield self._lock.hold(scenario.merge_seconds * len(results))
+                seconds = scenario.merge_seconds + scenario.copy_seconds
+                yield self._lock.hold(seconds * len(results))
             self._commit += len(results)
             commit = self._commit
             if scenario.latency:
@@ -254,6 +261,7 @@ class _Simulation:
             self._rules.mark_merged([result.worker for result in results])
             self._rules.free_worker()
             self._let_merge()
+            self._copies = len(results)
             self._hand_out()
         self._merging = False
         self._merging_seconds += env.now - began

@@ -73,25 +73,34 @@ class TestByHand:
             commit_seconds=0.05,
         )
         outcome = simulate(scenario)
-        # Order 0.1; pull: message 0.1, copy 0.3, transfer 2, message 0.1; training 1; push:
-        # transfer 2, message 0.1; report 0.1; merge: coordinator 0.05, messages 0.2, lock 0.5.
-        self.check(outcome, [6.55, 13.1], [0, 0], [0, 0])
-        np.testing.assert_allclose(outcome.started, [0.1, 6.65])
-        np.testing.assert_allclose(outcome.finished - outcome.started, [5.6, 5.6])
+        # Order 0.1; pull: message 0.1, at first copy 0.3, transfer 2, message 0.1; training 1;
+        # push: transfer 2, message 0.1; report 0.1; merge: coordinator 0.05, messages 0.2, lock
+        # 0.8.
+        self.check(outcome, [6.85, 13.4], [0, 0], [0, 0])
+        np.testing.assert_allclose(outcome.started, [0.1, 6.95])
+        np.testing.assert_allclose(outcome.finished - outcome.started, [5.6, 5.3])
         assert scenario.undisturbed_rate == pytest.approx(1 / 6.55)
-        assert outcome.utilisation["server network"] == pytest.approx(2 / 6.55)
-        assert outcome.utilisation["merging"] == pytest.approx(0.8 / 6.55)
+        assert outcome.utilisation["server network"] == pytest.approx(4 / 13.4)
+        assert outcome.utilisation["merging"] == pytest.approx(2.1 / 13.4)
         assert outcome.bottleneck == "server network"
 
     def test_one_merge_at_a_time(self):
         outcome = simulate(two_workers(1.0, 1.0, epochs=1, merge_seconds=0.5))
         self.check(outcome, [1.5, 2.0], [0, 1], [0, 1])
 
-    def test_a_pull_waits_for_a_merge(self):
-        # Copies 0 to 0.2 and 0.2 to 0.4. Merges from 1.2 and 2.2; meanwhile worker 0 waits for the
-        # lock: its copy is taken from 3.2 to 3.4, that of worker 1 until 3.6.
+    def test_a_merge_leaves_a_copy_to_begin_with(self):
+        # Copies 0 to 0.2 and 0.2 to 0.4. A merge from 1.2 to 2.4, with whose weights worker 0 goes
+        # on, though the result of worker 1 is there already.
         outcome = simulate(two_workers(1.0, 1.0, copy_seconds=0.2, merge_seconds=1.0))
-        self.check(outcome, [2.2, 3.2, 5.4, 6.4], [0, 1, 0, 1], [0, 1, 0, 1])
+        self.check(outcome, [2.4, 3.6, 4.8, 6.0], [0, 1, 0, 1], [0, 1, 1, 1])
+
+    def test_a_pull_without_such_a_copy_waits_for_a_merge(self):
+        rule = Synchronization(bound=0)
+        scenario = two_workers(1.0, 3.0, synchronization=rule, copy_seconds=0.2, merge_seconds=1.0)
+        outcome = simulate(scenario)
+        # Worker 0 may go on when worker 1 has merged, from 3.4 to 4.6. It begins with the copy
+        # which that left, and worker 1 with one that is made until 4.8.
+        self.check(outcome, [2.4, 4.6, 6.8, 9.0], [0, 1, 0, 1], [0, 1, 0, 1])
 
     def test_bsp_merges_a_round_at_once(self):
         outcome = simulate(two_workers(2.0, 3.0, synchronization=BSP, merge_seconds=0.5))
