@@ -109,7 +109,7 @@ def build_components(
         initial_state(settings, network, optimizer, merging, checkpoint),
         merging,
         tf.as_dtype(settings.cluster.transfer_dtype),
-        in_rounds or settings.calendar.local_epochs > 0,
+        settings.some_in_rounds,
         averaging_of(settings, checkpoint),
     )
     exchange = shared_model.exchange

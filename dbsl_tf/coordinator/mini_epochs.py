@@ -117,7 +117,6 @@ class MiniEpochs:
         }
         self._rejected: Counter[int] = Counter()
         self._waiting_for_hung: set[threading.Thread] = set()
-        self._some_in_rounds = settings.synchronization.in_rounds or self._calendar.local_epochs > 0
         self._merges = Merges(settings, components, self._dispatcher)
 
     @property
@@ -347,7 +346,7 @@ class MiniEpochs:
                 self._committed(merged[-1][1])
             self._release(completed.mini_epoch)
             self._dispatcher.free_worker()
-            if self._some_in_rounds:
+            if self._settings.some_in_rounds:
                 return None
             # The slot holds the merged weights: after another merge it would have to be filled
             # again, which takes about as long as a merge.

@@ -139,6 +139,11 @@ class RunSettings:
         """
         return self.optimizer.state == "keep"
 
+    @property
+    def some_in_rounds(self) -> bool:
+        """Whether mini-epochs are merged in rounds: all, or those of local epochs at the end."""
+        return self.synchronization.in_rounds or self.calendar.local_epochs > 0
+
     def with_precision(self, precision: PrecisionSetting) -> RunSettings:
         """Returns the same settings in another precision."""
         return replace(self, compute=self.compute.with_precision(precision))

@@ -247,6 +247,7 @@ class _Simulation:
                 seconds = scenario.merge_seconds + scenario.copy_seconds
                 yield self._lock.hold(seconds * len(results))
             self._commit += len(results)
+            self._copies = 0  # Those left are of an earlier commit.
             commit = self._commit
             if scenario.latency:
                 yield env.timeout(scenario.latency)

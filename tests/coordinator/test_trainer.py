@@ -219,8 +219,7 @@ def train(engine, case: Case):
     settings = resolved(case).settings
     in_rounds = settings.synchronization.in_rounds
     merging = Merging(merge_rule(settings.merge, 2, in_rounds), in_rounds, trainable=len(initial))
-    rounds = in_rounds or settings.calendar.local_epochs > 0
-    shared = NotedModel(engine, state, merging, in_rounds=rounds)
+    shared = NotedModel(engine, state, merging, in_rounds=settings.some_in_rounds)
     optimizer = SGD(momentum=MOMENTUM, weight_decay=DECAY)
     objective = Objective()
     evaluation = evaluation_closure(engine, shared.exchange, network, objective, test_dataset)
