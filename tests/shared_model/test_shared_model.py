@@ -273,7 +273,7 @@ def counted(rule, workers, total) -> list[float]:
 
 
 class HammeredModelTest(tf.test.TestCase):
-    def check(self, hammered, workers, rule=count):
+    def check(self, hammered, workers, rule=count, killed=frozenset()):
         pulls, commits, snapshot_commit, weights, traces = hammered
         total = workers * ROUNDS
         after = counted(rule, workers, total)
@@ -286,7 +286,8 @@ class HammeredModelTest(tf.test.TestCase):
             # A commit more or less would make a difference of one.
             for found in (pull["smallest"], pull["largest"]):
                 self.assertAllClose(found, after[int(pull["commit"])], rtol=1e-4)
-        self.assertEqual({pull["worker"] for pull in pulls}, set(range(workers)))
+        # Those killed may have begun nothing that they could end, nor be back in time.
+        self.assertEqual({pull["worker"] for pull in pulls} | killed, set(range(workers)))
         self.assertEqual(traces, 1)
 
 
@@ -302,7 +303,7 @@ class LostWorkersTest(HammeredModelTest):
     def check_with_kills(self, transfer_type, rule=count):
         sizes = dict(workers=3, parameter_servers=2)
         hammered = on_cluster(hammer, (20, 50), transfer_type, rule, **sizes)
-        self.check(hammered, workers=3, rule=rule)
+        self.check(hammered, workers=3, rule=rule, killed={1, 2})
 
     @pytest.mark.slow
     def test_workers_killed_at_full_speed_cost_no_update_and_count_none_twice(self):
