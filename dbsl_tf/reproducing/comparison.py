@@ -112,10 +112,11 @@ def _table(comparison: Comparison, grid: Grid, rows: Sequence[Row]) -> Table:
     figure = comparison.figure
     table = Table(title=f"{figure.name}: mean ± standard deviation over the seeds")
     for heading in grid.headings:
-        table.add_column(heading)
-    table.add_column("runs", justify="right")
-    for heading in ("published", "against the first", "measured", "against the first"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=True)
+    table.add_column("runs", justify="right", no_wrap=True)
+    for heading in ("published", "measured"):
+        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("against the first", justify="right")
     averages = [mean(seeds) if seeds else None for seeds in comparison.measured]
     for row, value, seeds, average in zip(
         rows, comparison.published, comparison.measured, averages, strict=True

@@ -14,7 +14,7 @@ from dbsl_tf.reproducing.comparison import (
     print_comparisons,
     verdict_lines,
 )
-from dbsl_tf.reproducing.published import Grid, PublishedRow
+from dbsl_tf.reproducing.published import Grid, PublishedRow, published
 from dbsl_tf.sweeping.table import Row
 
 GRID = Grid(
@@ -46,9 +46,9 @@ def row(index: int, accuracies: list[float], seconds: float = 50.0) -> Row:
 ROWS = [row(0, [0.50, 0.51]), row(1, [0.55, 0.56], 40.0), row(2, [0.40, 0.41], 60.0)]
 
 
-def printed(rows: list[Row]) -> list[str]:
+def printed(rows: list[Row], grid: Grid = GRID) -> list[str]:
     console = Console(file=io.StringIO(), width=80)
-    print_comparisons(compare(GRID, rows), GRID, rows, console)
+    print_comparisons(compare(grid, rows), grid, rows, console)
     return console.file.getvalue().splitlines()
 
 
@@ -74,6 +74,17 @@ class TestPrinted:
         assert lines[0] == ["1", "1.05", "2/2", "62.50", "+2.50", "55.50 ± 0.71", "+5.00"]
         # A time is compared by its ratio.
         assert lines[2] == ["1", "1.05", "2/2", "90", "-10.0 %", "40 ± 0", "-20.0 %"]
+
+    @pytest.mark.parametrize("grid", published().grids.values(), ids=published().grids)
+    def test_every_grid_fits_into_80_columns(self, grid):
+        summaries = [
+            {"test_accuracy": accuracy, "test_loss": 1.0, "wall_seconds": seconds}
+            for accuracy, seconds in ((0.500, 1000.0), (0.512, 2000.0))
+        ]
+        rows = [Row(point, 2, tuple(summaries)) for point in grid.points]
+        text = "\n".join(printed(rows, grid))
+        assert "…" not in text
+        assert "50.60 ± 0.85" in text
 
     def test_a_row_that_is_not_trained_yet_has_dashes(self):
         lines = [cells(line) for line in printed([*ROWS[:2], row(2, [])]) if "│ 2 " in line]
