@@ -11,23 +11,34 @@ from dbsl_tf.results.checkpoints import Checkpoints
 from tests.support.faults import FAULT_POINTS
 from tests.test_faults import ENDLESS, FaultCase
 
-RULES = {"delta": set(), "delayed_nesterov": {"momentum", "sum"}}
+RULES = {
+    "delta": set(),
+    "delayed_nesterov": {"momentum", "sum"},
+    "nesterov": {"momentum"},
+    "slowmo": {"gradients"},
+}
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
 class OuterFaultTest(FaultCase):
+    def outer(self, rule: str) -> list[str]:
+        """The settings with which the rule is usable and does not diverge."""
+        in_rounds = ["sync.mode=bsp", "optimizer.state=reset"]
+        return [f"merge.rule={rule}", *(in_rounds if rule in ("nesterov", "slowmo") else [])]
+
     def check_saved(self, rule: str) -> None:
         """What was saved last belongs to the rule, and is usable."""
         saved = Checkpoints(self.run / "checkpoints", 5).latest(self.fail)
         self.assertEqual((saved.merge_rule, set(saved.merge_state)), (rule, RULES[rule]))
         for arrays in (saved.weights, *saved.merge_state.values()):
             self.assertTrue(all(np.isfinite(array).all() for array in arrays))
-        if "momentum" in saved.merge_state:
-            self.assertGreater(max(abs(m).max() for m in saved.merge_state["momentum"]), 0)
+        # The sum is empty after every n-th commit.
+        for name in RULES[rule] - {"sum"}:
+            self.assertGreater(max(abs(m).max() for m in saved.merge_state[name]), 0)
 
     def check_killed_workers(self, rule: str) -> None:
-        process = self.start_injected(*ENDLESS, f"merge.rule={rule}", "schedule.eval_every=2")
+        process = self.start_injected(*ENDLESS, *self.outer(rule), "schedule.eval_every=2")
         for number, point in enumerate(FAULT_POINTS):
             self.wait_for_commits(4, process)
             self.kill_at(point, number % 2, self.faults, process)
@@ -47,8 +58,14 @@ class OuterFaultTest(FaultCase):
     def test_workers_killed_at_every_moment_of_their_work_with_delayed_nesterov(self):
         self.check_killed_workers("delayed_nesterov")
 
+    def test_workers_killed_at_every_moment_of_their_work_with_nesterov(self):
+        self.check_killed_workers("nesterov")
+
+    def test_workers_killed_at_every_moment_of_their_work_with_slowmo(self):
+        self.check_killed_workers("slowmo")
+
     def check_killed_server(self, rule: str) -> None:
-        process = self.start(*ENDLESS, f"merge.rule={rule}")
+        process = self.start(*ENDLESS, *self.outer(rule))
         self.wait_for_commits(11, process)
         self.send("ps-1", signal.SIGKILL)
         self.wait_until(lambda: self.events("resume"), process)
@@ -66,3 +83,9 @@ class OuterFaultTest(FaultCase):
 
     def test_a_killed_parameter_server_with_delayed_nesterov(self):
         self.check_killed_server("delayed_nesterov")
+
+    def test_a_killed_parameter_server_with_nesterov(self):
+        self.check_killed_server("nesterov")
+
+    def test_a_killed_parameter_server_with_slowmo(self):
+        self.check_killed_server("slowmo")
