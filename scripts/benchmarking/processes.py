@@ -94,7 +94,11 @@ def run_workers(module: str, arguments: Sequence[str], workers: int, **environme
             sys.exit(f"error: a worker of {module} could not start")
     for process in processes:
         print(GO, file=process.stdin, flush=True)
-    return [json.loads(process.communicate()[0]) for process in processes]
+    outputs = [process.communicate()[0] for process in processes]
+    for process in processes:
+        if process.returncode:
+            sys.exit(f"error: a worker of {module} ended with status {process.returncode}")
+    return [json.loads(output) for output in outputs]
 
 
 def read_line(process: subprocess.Popen) -> str:

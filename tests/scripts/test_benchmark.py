@@ -27,6 +27,7 @@ from scripts.benchmarking.measurements import (
     medians,
     ratio_to_ceiling,
 )
+from scripts.benchmarking.processes import run_workers
 from scripts.benchmarking.report import cells, figure, label, results, table
 from scripts.benchmarking.stored_runs import StoredRuns
 from scripts.benchmarking.supervision import run_peer
@@ -323,6 +324,19 @@ class TestCommand:
         assert (entry["peer"], entry["form"]) == ("pytorch", "eager")
         assert entry["images_per_second"] > 0
         assert entry["startup_seconds"] > 0
+
+
+class TestWorkers:
+    @pytest.mark.parametrize(
+        ("work", "ending"), [("os.abort()", "status -6"), ("sys.exit(3)", "status 3")]
+    )
+    def test_one_that_ends_early_is_named_with_its_status(
+        self, tmp_path: Path, work: str, ending: str
+    ) -> None:
+        program = f"import os, sys\nprint('ready', flush=True)\ninput()\n{work}\n"
+        (tmp_path / "ending_early.py").write_text(program)
+        with pytest.raises(SystemExit, match=f"a worker of ending_early ended with {ending}"):
+            run_workers("ending_early", [], 2, PYTHONPATH=str(tmp_path))
 
 
 def _measured(folder: Path, *peers: str) -> tuple[dict, str]:
