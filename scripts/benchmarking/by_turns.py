@@ -21,6 +21,7 @@ import psutil
 
 from scripts.benchmarking.measurements import by_worker
 from scripts.benchmarking.processes import start
+from scripts.benchmarking.supervision import tree
 from scripts.benchmarking.workload import parse_workload, peer_parser
 
 MODULES = {"ceiling": "scripts.benchmarking.ceiling", "dbsl_tf": "scripts.benchmarking.product"}
@@ -78,8 +79,7 @@ class Peer:
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to all its processes."""
         with suppress(psutil.NoSuchProcess):
-            root = psutil.Process(self._process.pid)
-            for process in (root, *root.children(recursive=True)):
+            for process in tree(psutil.Process(self._process.pid)):
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
 
@@ -103,19 +103,17 @@ class Peer:
         return sum(worker.images_per_second for worker in by_worker(own).values())
 
 
-def take_turns(peers: Sequence[Peer], seconds: float) -> None:
-    """Lets one peer run at a time, the first of which runs already, until all have ended."""
-    turn = 0
-    while any(peer.runs for peer in peers):
+def take_turns(running: Peer, waiting: Peer, seconds: float) -> None:
+    """Lets one peer run at a time, for so many seconds, until both have ended."""
+    while running.runs or waiting.runs:
         end = time.monotonic() + seconds
-        while peers[turn].runs and time.monotonic() < end:
+        while running.runs and time.monotonic() < end:
             time.sleep(0.05)
-        others = [n for n in range(turn + 1, turn + len(peers)) if peers[n % len(peers)].runs]
-        if others:
-            if peers[turn].runs:
-                peers[turn].stop()
-            turn = others[0] % len(peers)
-            peers[turn].go_on()
+        if waiting.runs:
+            if running.runs:
+                running.stop()
+            running, waiting = waiting, running
+            running.go_on()
 
 
 def main(arguments: list[str]) -> None:
@@ -136,8 +134,9 @@ def main(arguments: list[str]) -> None:
                 peer.stop()
             peers.append(Peer(name, [*given, *options.overrides]))
             time.sleep(options.start_up)
-        take_turns(peers[::-1], options.turn)
-        speeds = {peer.name: peer.images_per_second() for peer in peers[::-1]}
+        waiting, running = peers
+        take_turns(running, waiting, options.turn)
+        speeds = {peer.name: peer.images_per_second() for peer in (running, waiting)}
     finally:
         for peer in peers:
             peer.send(signal.SIGKILL)

@@ -110,7 +110,7 @@ class _Watcher(threading.Thread):
         """Stops sampling and kills every process of the tree."""
         self._done.set()
         self.join(10)
-        for process in {*self._seconds, *_tree(self._root)}:
+        for process in {*self._seconds, *tree(self._root)}:
             try:
                 # psutil distinguishes a process from a later one with the same ID.
                 process.kill()
@@ -119,7 +119,7 @@ class _Watcher(threading.Thread):
                 continue
 
     def _sample(self) -> None:
-        for process in _tree(self._root):
+        for process in tree(self._root):
             try:
                 times = process.cpu_times()
                 self._seconds[process] = times.user + times.system
@@ -142,7 +142,8 @@ class _Watcher(threading.Thread):
         )
 
 
-def _tree(root: psutil.Process) -> list[psutil.Process]:
+def tree(root: psutil.Process) -> list[psutil.Process]:
+    """Returns a process and all below it; none if it has ended."""
     try:
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:

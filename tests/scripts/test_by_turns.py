@@ -32,22 +32,20 @@ class TestStopwatch:
 
 
 class TestTurns:
-    @pytest.fixture
-    def names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        for name in ("first", "second"):
-            (tmp_path / f"{name}.py").write_text(PROGRAM)
+    @pytest.fixture(autouse=True)
+    def programs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        programs = {"first": PROGRAM, "second": PROGRAM, "failing": "raise SystemExit(3)"}
+        for name, text in programs.items():
+            (tmp_path / f"{name}.py").write_text(text)
             monkeypatch.setitem(by_turns.MODULES, name, name)
-        (tmp_path / "failing.py").write_text("raise SystemExit(3)")
-        monkeypatch.setitem(by_turns.MODULES, "failing", "failing")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        return ["first", "second"]
 
-    def test_time_in_which_the_other_ran_does_not_count(self, names: list[str]) -> None:
+    def test_time_in_which_the_other_ran_does_not_count(self) -> None:
         second = Peer("second", [])
         second.stop()
         first = Peer("first", [])
         begun = time.time()
-        take_turns([first, second], 0.1)
+        take_turns(first, second, 0.1)
         now = time.time()
         for peer in (first, second):
             assert peer.images_per_second() > 0
@@ -58,9 +56,9 @@ class TestTurns:
         # Each waited for a turn of the other, at least.
         assert max(ran) < now - begun - 0.1
 
-    def test_one_that_fails_is_named(self, names: list[str]) -> None:
+    def test_one_that_fails_is_named(self) -> None:
         failing, first = Peer("failing", []), Peer("first", [])
-        take_turns([failing, first], 0.1)
+        take_turns(failing, first, 0.1)
         assert first.images_per_second() > 0
         with pytest.raises(SystemExit, match="failing ended with status 3"):
             failing.images_per_second()
