@@ -103,6 +103,12 @@ class ComputeSection(Section):
         "for x86 processors, unless TF_ENABLE_ONEDNN_OPTS says otherwise; on and off override "
         "that variable",
     )
+    winograd: Annotated[bool, Timed("winograd", of_steps=True), SameWork()] = Field(
+        True,
+        description="compute float32 convolutions of 3 x 3 and stride 1 with many channels by "
+        "Winograd's minimal filtering, which is faster on CPUs with oneDNN; results differ in the "
+        "last digits",
+    )
 
     @property
     def settled_precision(self) -> Precision:

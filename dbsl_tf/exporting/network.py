@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.config.names import Stem
@@ -98,7 +98,10 @@ class OwnNetwork:
         # Imported here because it loads TensorFlow.
         from dbsl_tf.training.building import build_network
 
-        network = build_network(self.settings, self.data, self.settings.highest.dropout)
+        # It may go on to a GPU, where Keras's own convolutions are faster.
+        compute = self.settings.compute.model_copy(update={"winograd": False})
+        settings = replace(self.settings, compute=compute)
+        network = build_network(settings, self.data, settings.highest.dropout)
         check_weights_fit(network.initial_weights(), self.weights)
         network.assign(self.weights)
         return network.model

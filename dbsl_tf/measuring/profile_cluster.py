@@ -154,6 +154,7 @@ def _fitted(
         "stem": settings.model.stem,
         "precision": settings.compute.settled_precision,
         "xla": settings.compute.xla,
+        "winograd": settings.compute.winograd,
         "onednn": onednn_of_all(found.processors),
         "resolutions": list(measurements),
         "data": settings.data.name,

@@ -113,6 +113,7 @@ def compute_part(run: RecordedRun) -> Part:
         ("precision", str(compute.get("precision"))),
         ("XLA", _on(compute.get("xla"))),
         ("oneDNN", f"{_on(compute['onednn'])} ({_reason(compute.get('onednn_reason'))})"),
+        ("Winograd's filtering", _on(compute.get("winograd", False))),
     ]
     workers = compute.get("workers")
     known = [w for w in workers if isinstance(w, Mapping)] if isinstance(workers, list) else []

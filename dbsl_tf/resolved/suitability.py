@@ -12,6 +12,9 @@ from dbsl_tf.config.tags import Timed
 from dbsl_tf.resolved.settings import RunSettings
 from dbsl_tf.resolved.timed_settings import timed_settings
 
+# What steps are faster with and older profiles do not mention.
+_YOUNGER = {"onednn": "oneDNN", "winograd": "compute.winograd"}
+
 
 def warn_of_unsuitable_profile(settings: RunSettings) -> None:
     """Warns on standard error of a `time_model.profile` whose times are those of other steps.
@@ -49,11 +52,12 @@ def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None
     remedy = f"measure again with {typed('profile')}"
     if others:
         return f"has {', '.join(others)}: its times are not those of this run; {remedy}"
-    if "precision" in measured and "onednn" not in measured and expected["onednn"]:
-        return (
-            "does not say whether it was measured with oneDNN, which this run computes with: "
-            f"without, its times are not those of this run; {remedy}"
-        )
+    for name, what in _YOUNGER.items():
+        if "precision" in measured and name not in measured and expected[name]:
+            return (
+                f"does not say whether it was measured with {what}, which this run computes with: "
+                f"without, its times are not those of this run; {remedy}"
+            )
     return None
 
 

@@ -16,6 +16,7 @@ def compute_record(
     section: ComputeSection,
     workers: Sequence[WorkerProcessor],
     precision_choice: PrecisionChoice | None = None,
+    winograd: bool = False,
 ) -> dict[str, Any]:
     """Returns the entry `compute` of summary.json.
 
@@ -23,11 +24,13 @@ def compute_record(
         section: the section of the run's configuration, with the precision it trained in.
         workers: the workers' processors; those of workers that did not answer are missing.
         precision_choice: how auto chose that precision; None: it was given.
+        winograd: whether convolutions were computed by Winograd's filtering where it is faster.
     """
     return {
         "precision": section.precision,
         "precision_choice": precision_choice and precision_choice.as_dict(),
         "xla": section.xla,
+        "winograd": winograd,
         # True or false if it is the same in all workers, else null.
         "onednn": onednn_of_all(workers),
         "onednn_reason": decide(section.onednn, os.environ).reason,

@@ -41,6 +41,7 @@ from dbsl_tf.running.last_resort import LastResort
 from dbsl_tf.running.remote_control import RemoteControl
 
 if TYPE_CHECKING:
+    from dbsl_tf.config.training_sections import ComputeSection
     from dbsl_tf.coordinator.trainer import Trainer
 
 
@@ -135,7 +136,9 @@ def _train(
             raise
         summary = summarize(schedule, history.commits, history.evaluations, trainer.wall_seconds)
         summary["merge"] = settings.merge.settled(settings.cluster.workers).model_dump()
-        summary["compute"] = compute_record(settings.compute, processors, run.precision_choice)
+        summary["compute"] = compute_record(
+            settings.compute, processors, run.precision_choice, _uses_winograd(settings.compute)
+        )
         directory.write_json(directory.summary, summary)
     with step(f"writing {directory.model.name}", at_the_end=True):
         _export(directory, cluster.limits)
@@ -184,6 +187,13 @@ def _processors(
     from dbsl_tf.measuring.processor_reading import read_processors
 
     return run_watched(partial(read_processors, trainer.engine), look, standstill)
+
+
+def _uses_winograd(section: ComputeSection) -> bool:
+    # Imported here because it loads TensorFlow.
+    from dbsl_tf.training.compute import Compute
+
+    return Compute.of(section).winograd
 
 
 def _undecodable(

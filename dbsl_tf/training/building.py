@@ -51,6 +51,6 @@ def build_network(settings: RunSettings, data: TrainingData, dropout: float) -> 
     return Network(
         built.model,
         decay_all=settings.optimizer.decay_normalization,
-        compute=Compute(compute.settled_precision, compute.xla),
+        compute=Compute.of(compute),
         fixed=built.fixed,
     )

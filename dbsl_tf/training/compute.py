@@ -1,25 +1,50 @@
-"""Precision and compilation of training steps."""
+"""How training steps are computed."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+import tensorflow as tf
+
+from dbsl_tf.common import onednn
 from dbsl_tf.config.names import Precision
+from dbsl_tf.config.training_sections import ComputeSection
 from dbsl_tf.training.loss_scale import LossScale
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Precision and compilation of training steps; see the configuration section `compute`.
+    """How steps are computed; see the configuration section `compute`.
 
     Attributes:
         precision: of the layers up to the pooling. Weights, batch statistics, classifier and loss
             are float32 in any case.
         xla: whether XLA compiles the training step, once for each batch size.
+        winograd: whether convolutions are computed as in `dbsl_tf.models.winograd` where that is
+            faster.
     """
 
     precision: Precision = "float32"
     xla: bool = False
+    winograd: bool = False
+
+    @classmethod
+    def of(cls, section: ComputeSection) -> Compute:
+        """Returns what the section means on the devices that this process is connected to.
+
+        Raises:
+            UserError: the precision is not settled.
+        """
+        # Where it was measured to be faster, which does not include XLA, GPUs or other processors.
+        winograd = (
+            section.winograd
+            and section.settled_precision == "float32"
+            and not section.xla
+            and bool(onednn.decide(section.onednn, os.environ).on)
+            and not tf.config.list_logical_devices("GPU")
+        )
+        return cls(section.settled_precision, section.xla, winograd)
 
     @property
     def loss_scale(self) -> LossScale | None:

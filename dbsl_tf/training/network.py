@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.models import decayed_weights, is_seed_state
+from dbsl_tf.models.winograd import use_winograd
 from dbsl_tf.training.compute import Compute
 
 
@@ -23,7 +24,7 @@ class Network:
     Args:
         model: a built model of Keras 3 or keras-core.
         decay_all: whether weight decay applies to biases and normalisation too.
-        compute: precision and XLA of training steps; the model is already in this precision.
+        compute: how it is computed; the model is already in this precision.
         fixed: places of the fixed weights among the model's non-trainable variables.
 
     Attributes:
@@ -41,6 +42,8 @@ class Network:
     ) -> None:
         self.model = model
         self.compute = compute or Compute()
+        if self.compute.winograd:
+            use_winograd(model)
         self._seeds: dict[int, Any] = {}
         self._fixed: dict[int, Any] = {}
         self._statistics: dict[int, Any] = {}

@@ -47,7 +47,7 @@ def train(workload: Workload, worker: int) -> dict:
     network = Network(
         workload.model(keras_core),
         decay_all=section.decay_normalization,
-        compute=Compute(workload.config.precision, workload.config.compute.xla),
+        compute=Compute.of(workload.config.compute),
     )
     optimizer = build_optimizer(section)
     batches = iter(workload.dataset(plan.batch, plan.samples, worker, threads))

@@ -222,6 +222,7 @@ class TrainCommandTest(TinyRunCase):
                 "precision": "float32",
                 "precision_choice": None,
                 "xla": False,
+                "winograd": bool(decision.on) and not any(worker["gpus"] for worker in workers),
                 "onednn": onednn.pop(),
                 "onednn_reason": decision.reason,
             },

@@ -76,6 +76,7 @@ def test_what_the_times_of_a_profile_depend_on() -> None:
         "compute.precision": "precision",
         "compute.xla": "xla",
         "compute.onednn": "onednn",
+        "compute.winograd": "winograd",
         "cluster.workers": "servers",
         "cluster.parameter_servers": "servers",
         "cluster.transfer_dtype": "transfer_dtype",
@@ -88,13 +89,13 @@ def test_what_the_times_of_a_profile_depend_on() -> None:
         "progressive.resolutions": "resolutions",
     }
     of_steps = [tag.name for tag in tagged(Timed).values() if tag.of_steps]
-    assert of_steps == ["model", "stem", "precision", "xla", "onednn"]
+    assert of_steps == ["model", "stem", "precision", "xla", "onednn", "winograd"]
 
 
 def test_what_else_matters_for_comparing_and_sweeping() -> None:
     assert set(tagged(SameWork)) == {
         *("schedule.epochs", "model.name", "model.options", "data.name", "data.train_samples"),
-        *("compute.precision", "compute.xla", "data.validation_samples"),
+        *("compute.precision", "compute.xla", "compute.winograd", "data.validation_samples"),
     }
     assert set(tagged(OfSmallWorkers)) == {
         *("dual_batch.extra_time_ratio", "dual_batch.update_factor"),

@@ -20,6 +20,7 @@ MEASURED = {
     "precision": "float32",
     "xla": False,
     "onednn": True,
+    "winograd": True,
     "augment": [],
 }
 
@@ -40,6 +41,7 @@ def test_the_same_steps_are_suitable() -> None:
         ("compute.precision=mixed_float16", "precision=float32 instead of mixed_float16"),
         ("compute.xla=true", "compute.xla=false instead of true"),
         ("compute.onednn=off", "compute.onednn=on instead of off"),
+        ("compute.winograd=false", "compute.winograd=true instead of false"),
     ],
 )
 def test_other_steps_are_told(override: str, told: str) -> None:
@@ -53,10 +55,17 @@ def test_auto_is_what_the_environment_makes_of_it(monkeypatch: pytest.MonkeyPatc
     assert unsuitable({**MEASURED, "onednn": False}, _settings("compute.onednn=auto")) is None
 
 
-def test_what_an_older_profile_does_not_say_is_told() -> None:
-    older = {name: value for name, value in MEASURED.items() if name != "onednn"}
-    assert "does not say whether" in unsuitable(older, _settings())
-    assert unsuitable(older, _settings("compute.onednn=off")) is None
+@pytest.mark.parametrize(
+    ("name", "told", "without"),
+    [
+        ("onednn", "with oneDNN,", "compute.onednn=off"),
+        ("winograd", "with compute.winograd,", "compute.winograd=false"),
+    ],
+)
+def test_what_an_older_profile_does_not_say_is_told(name: str, told: str, without: str) -> None:
+    older = {known: value for known, value in MEASURED.items() if known != name}
+    assert f"does not say whether it was measured {told}" in unsuitable(older, _settings())
+    assert unsuitable(older, _settings(without)) is None
 
 
 def test_workers_that_were_not_alike_and_batch_times_files_are_not_held_against_it() -> None:

@@ -23,6 +23,7 @@ def test_names_and_values_are_those_that_profiles_are_already_kept_by() -> None:
         "precision": "float32",
         "xla": False,
         "onednn": False,
+        "winograd": True,
         "resolutions": [32],
         "data": "digits",
         "files": None,

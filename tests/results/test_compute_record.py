@@ -17,11 +17,12 @@ def _workers(*onednn: bool) -> list[WorkerProcessor]:
 
 
 def test_what_held_is_recorded_beside_who_wanted_it() -> None:
-    record = compute_record(ComputeSection(onednn="on"), _workers(False, False))
+    record = compute_record(ComputeSection(onednn="on"), _workers(False, False), winograd=True)
     assert record == {
         "precision": "float32",
         "precision_choice": None,
         "xla": False,
+        "winograd": True,
         "onednn": False,
         "onednn_reason": "key",
         "workers": [

@@ -1,0 +1,224 @@
+"""Convolutions of 3 × 3 by Winograd's minimal filtering, which multiplies less.
+
+Each tile of 4 × 4 outputs takes 36 multiplications for each pair of an input and an output channel
+in place of 144: F(4×4, 3×3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
+(CVPR 2016), https://arxiv.org/abs/1509.09308. As there, B transforms the inputs, G the kernel and A
+the products, which are sums over the channels: 36 products of matrices. oneDNN itself has no such
+convolution for training on x86 processors.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+_TILE = 4  # outputs of a tile in each direction
+_PATCH = 6  # inputs that they depend on; they overlap by 2
+_B = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    np.float32,
+)
+_G = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ],
+    np.float32,
+)
+_A = np.array(
+    [
+        [1, 1, 1, 1, 1, 0],
+        [0, 1, -1, 2, -2, 0],
+        [0, 1, 1, 4, 4, 0],
+        [0, 1, -1, 8, -8, 1],
+    ],
+    np.float32,
+)
+# The transform of a kernel in both directions at once, [36, 9].
+_KERNEL = np.kron(_G, _G)
+# Tiles that are transformed back together: more make a transform denser, fewer its products small.
+_TOGETHER = 2
+# Fewer channels do not pay for the transforms.
+_CHANNELS = 48
+_KERAS = ("keras", "keras_core")
+
+
+def use_winograd(model: Any) -> None:
+    """Has the convolutions of a model run by `convolution` where that is faster.
+
+    That is where they are 3 × 3 with stride 1 and padding "same", in float32, and `is_faster` for
+    the inputs.
+
+    Args:
+        model: a built model of Keras 3 or keras-core; it computes on CPUs.
+    """
+    classes = [sys.modules[name].layers.Conv2D for name in _KERAS if name in sys.modules]
+    for layer in model._flatten_layers():
+        if (
+            type(layer) in classes
+            and layer.kernel_size == (3, 3)
+            and layer.strides == layer.dilation_rate == (1, 1)
+            and layer.groups == 1
+            and layer.padding == "same"
+            and layer.data_format == "channels_last"
+            and layer.compute_dtype == "float32"
+        ):
+            layer.convolution_op = partial(_faster_of_both, layer.convolution_op)
+
+
+def _faster_of_both(direct: Callable[[Any, Any], Any], images: tf.Tensor, kernel: Any) -> tf.Tensor:
+    height, width, channels = images.shape[1:]
+    if height and width and is_faster(height, width, channels, kernel.shape[-1]):
+        return convolution(images, tf.convert_to_tensor(kernel))
+    return direct(images, kernel)
+
+
+def is_faster(height: int, width: int, channels: int, filters: int) -> bool:
+    """Returns whether `convolution` takes less time than oneDNN's, for training on a CPU.
+
+    As measured with AVX2 and with AVX-512, see docs/performance.md. The time for the transforms
+    grows with the size of the images, and pays if there are many channels.
+
+    Args:
+        height, width: of the images, in pixels.
+        channels, filters: of inputs and outputs.
+
+    Example:
+        >>> is_faster(8, 8, 64, 64), is_faster(32, 32, 16, 16), is_faster(56, 56, 64, 64)
+        (True, False, False)
+    """
+    padded = [_TILE * _tiles(size) for size in (height, width)]
+    return (
+        min(channels, filters) >= max(_CHANNELS, 2 * height, 2 * width)
+        and min(height, width) >= _TILE
+        and padded[0] * padded[1] <= 2 * height * width
+    )
+
+
+class _Axis(NamedTuple):
+    """Transforms along the height or the width of images.
+
+    The transformed positions are ordered by group of tiles, by position in the patch and by tile
+    in the group, so that a product of matrices takes a group's tiles together.
+
+    Attributes:
+        groups, tiles: number of groups, and of tiles in each.
+        pixels: outputs of a group.
+        inputs: the transform of inputs, [groups * 6 * tiles, size].
+        outputs: the transform of the products of one group, [pixels, 6 * tiles].
+    """
+
+    groups: int
+    tiles: int
+    pixels: int
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+    @property
+    def transformed(self) -> int:
+        """Number of transformed positions."""
+        return self.groups * _PATCH * self.tiles
+
+
+def _tiles(size: int) -> int:
+    return -(-size // _TILE)
+
+
+@functools.cache
+def _axis(size: int) -> _Axis:
+    tiles = _TOGETHER if size % (_TOGETHER * _TILE) == 0 else _tiles(size)
+    groups = _tiles(size) // tiles
+    inputs = np.zeros((groups, _PATCH, tiles, size), np.float32)
+    for group, place, tile in np.ndindex(groups, _PATCH, tiles):
+        # Zeros surround the images by one pixel.
+        pixel = _TILE * (group * tiles + tile) + place - 1
+        if 0 <= pixel < size:
+            inputs[group, :, tile, pixel] = _B[:, place]
+    outputs = np.zeros((tiles, _TILE, _PATCH, tiles), np.float32)
+    for tile in range(tiles):
+        outputs[tile, :, :, tile] = _A
+    pixels = min(tiles * _TILE, size)
+    return _Axis(
+        groups,
+        tiles,
+        pixels,
+        inputs.reshape(-1, size),
+        outputs.reshape(tiles * _TILE, -1)[:pixels],
+    )
+
+
+@tf.custom_gradient
+def convolution(images: tf.Tensor, kernel: tf.Tensor) -> Any:
+    """Returns `tf.nn.conv2d(images, kernel, 1, "SAME")`, but for rounding.
+
+    The largest error is about 1e-4 of the results' standard deviation.
+
+    Args:
+        images: [batch, height, width, channels], float32; only the batch may be unknown.
+        kernel: [3, 3, channels, filters], float32.
+    """
+    batch = tf.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    filters = kernel.shape[-1]
+    rows, columns = _axis(height), _axis(width)
+
+    def to_products(values: tf.Tensor, depth: int) -> tf.Tensor:
+        """Shapes transformed images as factors of the products of matrices."""
+        shape = rows.groups, _PATCH, rows.tiles, columns.groups, _PATCH, columns.tiles * batch
+        return tf.reshape(values, (*shape, depth))
+
+    def by_position(factors: tf.Tensor, depth: int) -> tf.Tensor:
+        """Returns them as [36, tiles of all images, depth]."""
+        factors = tf.transpose(factors, (1, 4, 0, 2, 3, 5, 6))
+        return tf.reshape(factors, (_PATCH**2, -1, depth))
+
+    def from_rows(values: tf.Tensor, depth: int) -> tf.Tensor:
+        """Puts images [height, width, batch, depth] into the usual order."""
+        return tf.transpose(tf.reshape(values, (height, width, batch, depth)), (2, 0, 1, 3))
+
+    # With the batch behind height and width, each transform is one product of matrices.
+    x = tf.transpose(images, (1, 2, 0, 3))
+    x = tf.matmul(rows.inputs, tf.reshape(x, (height, width * batch * channels)))
+    x = tf.reshape(x, (rows.transformed, width, batch * channels))
+    x = to_products(tf.matmul(columns.inputs, x), channels)
+    k = tf.matmul(_KERNEL, tf.reshape(kernel, (9, channels * filters)))
+    k = tf.reshape(k, (1, _PATCH, 1, 1, _PATCH, channels, filters))
+    y = tf.matmul(x, k)
+    y = tf.reshape(y, (rows.transformed, columns.groups, _PATCH * columns.tiles, batch * filters))
+    y = tf.matmul(columns.outputs, y)
+    y = tf.reshape(y, (rows.groups, _PATCH * rows.tiles, width * batch * filters))
+    y = from_rows(tf.matmul(rows.outputs, y), filters)
+
+    def gradient(of_outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        dy = tf.transpose(of_outputs, (1, 2, 0, 3))
+        dy = tf.reshape(dy, (rows.groups, rows.pixels, width * batch * filters))
+        dy = tf.matmul(rows.outputs, dy, transpose_a=True)
+        dy = tf.reshape(dy, (rows.transformed, columns.groups, columns.pixels, batch * filters))
+        dy = to_products(tf.matmul(columns.outputs, dy, transpose_a=True), filters)
+        dx = tf.matmul(dy, k, transpose_b=True)
+        dx = tf.reshape(dx, (rows.transformed, columns.transformed, batch * channels))
+        dx = tf.matmul(columns.inputs, dx, transpose_a=True)
+        dx = tf.reshape(dx, (rows.transformed, width * batch * channels))
+        dx = from_rows(tf.matmul(rows.inputs, dx, transpose_a=True), channels)
+        dk = tf.matmul(by_position(x, channels), by_position(dy, filters), transpose_a=True)
+        dk = tf.matmul(_KERNEL, tf.reshape(dk, (_PATCH**2, channels * filters)), transpose_a=True)
+        return dx, tf.reshape(dk, (3, 3, channels, filters))
+
+    return y, gradient
