@@ -55,16 +55,17 @@ _A = np.array(
 _KERNEL = np.kron(_G, _G)
 # Tiles that are transformed back together: more make a transform denser, fewer its products small.
 _TOGETHER = 2
-# Fewer channels do not pay for the transforms.
+# Fewer channels do not pay for transforming the images, fewer tiles in a batch not for the kernel.
 _CHANNELS = 48
+_ENOUGH_TILES = 16
 _KERAS = ("keras", "keras_core")
 
 
 def use_winograd(model: Any) -> None:
     """Has the convolutions of a model run by `convolution` where that is faster.
 
-    That is where they are 3 × 3 with stride 1 and padding "same", in float32, and `is_faster` for
-    the inputs.
+    That is where they are 3 × 3 with stride 1 and padding "same", in float32, `is_faster` for their
+    inputs, and the batch is not very small.
 
     Args:
         model: a built model of Keras 3 or keras-core; it computes on CPUs.
@@ -85,9 +86,17 @@ def use_winograd(model: Any) -> None:
 
 def _faster_of_both(direct: Callable[[Any, Any], Any], images: tf.Tensor, kernel: Any) -> tf.Tensor:
     height, width, channels = images.shape[1:]
-    if height and width and is_faster(height, width, channels, kernel.shape[-1]):
-        return convolution(images, tf.convert_to_tensor(kernel))
-    return direct(images, kernel)
+    if not (height and width and is_faster(height, width, channels, kernel.shape[-1])):
+        return direct(images, kernel)
+    kernel = tf.convert_to_tensor(kernel)
+    tiles = _tiles(height) * _tiles(width)
+    if tiles >= _ENOUGH_TILES:
+        return convolution(images, kernel)
+    return tf.cond(
+        tiles * tf.shape(images)[0] >= _ENOUGH_TILES,
+        lambda: convolution(images, kernel),
+        lambda: direct(images, kernel),
+    )
 
 
 def is_faster(height: int, width: int, channels: int, filters: int) -> bool:

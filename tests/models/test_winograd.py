@@ -96,9 +96,10 @@ class UseTest(tf.test.TestCase):
         """Whether the first layer runs by products of matrices after `use_winograd`."""
         use_winograd(model)
         spec = tf.TensorSpec([None, size, size, channels])
-        graph = tf.function(lambda x: model(x)).get_concrete_function(spec).graph
-        types = {operation.type for operation in graph.get_operations()}
-        return "BatchMatMulV2" in types
+        traced = tf.function(lambda x: model(x)).get_concrete_function(spec)
+        definition = traced.graph.as_graph_def()
+        branches = [node for branch in definition.library.function for node in branch.node_def]
+        return "BatchMatMulV2" in {node.op for node in [*definition.node, *branches]}
 
     def layer(self, module=keras, channels=64, size=None, **arguments):
         arguments = {"filters": 64, "kernel_size": 3, "padding": "same", **arguments}
@@ -108,11 +109,20 @@ class UseTest(tf.test.TestCase):
     def test_outputs_stay_those_of_the_layer(self):
         for module in (keras, keras_core):
             model = self.layer(module, activation="relu", bias_initializer="ones")
-            images = values(1, 2, 8, 8, 64)
+            images = values(1, 4, 8, 8, 64)
             before = model(images)
             self.assertTrue(self.used(model, 8))
             self.assertNotAllEqual(before, model(images))
             self.assertAllClose(before, model(images), atol=1e-4)
+
+    def test_not_for_a_few_tiles_alone(self):
+        model, images = self.layer(), values(1, 16, 4, 4, 64)
+        few, before = model(images[:15]), model(images)
+        self.assertTrue(self.used(model, 4))
+        traced = tf.function(lambda x: model(x), input_signature=[tf.TensorSpec([None, 4, 4, 64])])
+        self.assertAllEqual(traced(images[:15]), few)
+        self.assertNotAllEqual(traced(images), before)
+        self.assertAllClose(traced(images), before, atol=1e-4)
 
     def test_which_layers_it_is_for(self):
         for arguments in (
@@ -145,7 +155,7 @@ class UseTest(tf.test.TestCase):
 
     def test_gradients_of_a_whole_network(self):
         model = build_model(keras_core, "resnet18", 10, 0.0)
-        images, trainable = values(1, 4, 32, 32, 3), [v.value for v in model.trainable_variables]
+        images, trainable = values(1, 16, 32, 32, 3), [v.value for v in model.trainable_variables]
 
         def gradients():
             with tf.GradientTape() as tape:
