@@ -168,8 +168,9 @@ class UseTest(tf.test.TestCase):
 
         before = gradients()
         use_winograd(model)
+        # Rounding moves values across the kink of ReLU: inputs scaled by 1 + 1e-6 change them as much.
         for one, other in zip(before, gradients(), strict=True):
-            self.assertAllClose(one, other, rtol=0, atol=1e-3 * max(np.abs(one).max(), 1e-6))
+            self.assertLess(tf.norm(one - other), 5e-3 * tf.norm(one))
 
 
 if __name__ == "__main__":
