@@ -168,7 +168,7 @@ class UseTest(tf.test.TestCase):
 
         before = gradients()
         use_winograd(model)
-        # Rounding moves values across the kink of ReLU: inputs scaled by 1 + 1e-6 change them as much.
+        # Rounding moves values across the kink of ReLU: inputs scaled by 1 + 1e-6 do as much.
         for one, other in zip(before, gradients(), strict=True):
             self.assertLess(tf.norm(one - other), 5e-3 * tf.norm(one))
 
