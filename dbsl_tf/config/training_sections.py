@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.common.onednn import OneDnn
+from dbsl_tf.common.onednn import OneDnn, decide
 from dbsl_tf.config.names import (
     DecayMode,
     LearningRateScaling,
@@ -103,12 +104,19 @@ class ComputeSection(Section):
         "for x86 processors, unless TF_ENABLE_ONEDNN_OPTS says otherwise; on and off override "
         "that variable",
     )
-    winograd: Annotated[bool, Timed("winograd", of_steps=True), SameWork()] = Field(
+    winograd: Annotated[bool, Timed("winograd", of_steps=True)] = Field(
         True,
-        description="compute float32 convolutions of 3 x 3 and stride 1 with many channels by "
-        "Winograd's minimal filtering, which is faster on CPUs with oneDNN; results differ in the "
-        "last digits",
+        description="compute 3 x 3 convolutions of stride 1 with many channels by Winograd's "
+        "minimal filtering, which is faster but takes more memory; it is used in float32 on CPUs "
+        "with oneDNN, not with xla; results differ in the last digits",
     )
+
+    @property
+    def winograd_on_cpus(self) -> bool:
+        """Whether `winograd` has an effect on workers that compute on CPUs."""
+        in_float32 = self.precision in ("float32", "auto")
+        onednn = decide(self.onednn, os.environ).on
+        return self.winograd and in_float32 and not self.xla and bool(onednn)
 
     @property
     def settled_precision(self) -> Precision:

@@ -87,9 +87,15 @@ def check_arguments(given: Mapping[str, Any]) -> None:
             "file, or the directory of a run that has ended"
         )
     _check_cluster(given["cluster"])
-    evaluation = given["evaluation"]
-    if evaluation is not None and not isinstance(evaluation, Mapping):
-        raise _wrong("evaluation", evaluation, 'give a dict, such as {"average": "ema"}')
+    for name, example in (("evaluation", '{"average": "ema"}'), ("compute", '{"winograd": False}')):
+        section = given[name]
+        if section is not None and not isinstance(section, Mapping):
+            raise _wrong(name, section, f"give a dict, such as {example}")
+    if "precision" in (given["compute"] or {}):
+        raise UserError(
+            f"compute has precision={given['compute']['precision']}; leave it out, and set it by "
+            "keras.config.set_dtype_policy"
+        )
 
 
 def learning_rates(optimizer: Any, calendar: Calendar) -> tuple[float, ...]:

@@ -98,6 +98,8 @@ class Trainer:
         evaluation: what the section `evaluation` of a configuration holds, such as
             {"average": "ema", "batch_norm_batches": 100}: which weights are evaluated and given
             back; None: the global weights.
+        compute: what the section `compute` of a configuration holds, such as {"winograd": False},
+            without the precision, which is that of `keras.config.dtype_policy`; None: its defaults.
 
     Raises:
         UserError: a value cannot be used; the message says which, and what can.
@@ -127,6 +129,7 @@ class Trainer:
     cluster: Mapping[str, Any] | None = None
     validation_samples: int = 0
     evaluation: Mapping[str, Any] | None = None
+    compute: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         _import_keras_core()
@@ -287,9 +290,10 @@ class Trainer:
         # Imported here because it loads TensorFlow.
         import keras
 
+        content["compute"] = dict(self.compute or {})
         policy = keras.config.dtype_policy().name
         if policy.startswith("mixed_"):
-            content["compute"] = {"precision": policy}
+            content["compute"]["precision"] = policy
         if self.evaluation is not None:
             content["evaluation"] = dict(self.evaluation)
         if self.initial_weights is not None:

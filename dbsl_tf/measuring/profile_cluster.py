@@ -154,7 +154,7 @@ def _fitted(
         "stem": settings.model.stem,
         "precision": settings.compute.settled_precision,
         "xla": settings.compute.xla,
-        "winograd": settings.compute.winograd,
+        "winograd": settings.compute.winograd_on_cpus,
         "onednn": onednn_of_all(found.processors),
         "resolutions": list(measurements),
         "data": settings.data.name,

@@ -1,10 +1,11 @@
-"""Convolutions of 3 × 3 by Winograd's minimal filtering, which multiplies less.
+"""Convolutions of 3 × 3 by Winograd's minimal filtering, which needs fewer multiplications.
 
-Each tile of 4 × 4 outputs takes 36 multiplications for each pair of an input and an output channel
-in place of 144: F(4×4, 3×3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
-(CVPR 2016), https://arxiv.org/abs/1509.09308. As there, B transforms the inputs, G the kernel and A
-the products, which are sums over the channels: 36 products of matrices. oneDNN itself has no such
-convolution for training on x86 processors.
+For each pair of an input and an output channel, a tile of 4 × 4 outputs takes 36 multiplications in
+place of 144: F(4×4, 3×3) in section 4.3 of Lavin and Gray, "Fast Algorithms for Convolutional
+Neural Networks" (CVPR 2016), https://arxiv.org/abs/1509.09308. Images are transformed by the
+paper's Bᵀ, the kernel by G. For each of the 36 positions a product of matrices sums over the input
+channels, and Aᵀ transforms these products into outputs. oneDNN has no such convolution for training
+on x86.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tensorflow as tf
 
 _TILE = 4  # outputs of a tile in each direction
 _PATCH = 6  # inputs that they depend on; they overlap by 2
-_B = np.array(
+_B_T = np.array(
     [
         [4, 0, -5, 0, 1, 0],
         [0, -4, -4, 1, 1, 0],
@@ -42,7 +43,7 @@ _G = np.array(
     ],
     np.float32,
 )
-_A = np.array(
+_A_T = np.array(
     [
         [1, 1, 1, 1, 1, 0],
         [0, 1, -1, 2, -2, 0],
@@ -53,19 +54,21 @@ _A = np.array(
 )
 # The transform of a kernel in both directions at once, [36, 9].
 _KERNEL = np.kron(_G, _G)
-# Tiles that are transformed back together: more make a transform denser, fewer its products small.
+# Tiles that are transformed back together: with more, the matrix is mostly zeros; with fewer, it is
+# too small to be fast.
 _TOGETHER = 2
-# Fewer channels do not pay for transforming the images, fewer tiles in a batch not for the kernel.
+# With fewer channels, transforming the images costs more than it saves; with fewer tiles in a
+# batch, transforming the kernel does.
 _CHANNELS = 48
 _ENOUGH_TILES = 16
 _KERAS = ("keras", "keras_core")
 
 
 def use_winograd(model: Any) -> None:
-    """Has the convolutions of a model run by `convolution` where that is faster.
+    """Makes a model use `convolution` where that is faster.
 
-    That is where they are 3 × 3 with stride 1 and padding "same", in float32, `is_faster` for their
-    inputs, and the batch is not very small.
+    That is in layers of 3 × 3 with stride 1 and padding "same" that compute in float32, where
+    `is_faster` holds and the batch is not very small.
 
     Args:
         model: a built model of Keras 3 or keras-core; it computes on CPUs.
@@ -80,13 +83,15 @@ def use_winograd(model: Any) -> None:
             and layer.padding == "same"
             and layer.data_format == "channels_last"
             and layer.compute_dtype == "float32"
+            and "convolution_op" not in vars(layer)
         ):
             layer.convolution_op = partial(_faster_of_both, layer.convolution_op)
 
 
 def _faster_of_both(direct: Callable[[Any, Any], Any], images: tf.Tensor, kernel: Any) -> tf.Tensor:
     height, width, channels = images.shape[1:]
-    if not (height and width and is_faster(height, width, channels, kernel.shape[-1])):
+    known = height and width and channels
+    if not (known and is_faster(height, width, channels, kernel.shape[-1])):
         return direct(images, kernel)
     kernel = tf.convert_to_tensor(kernel)
     tiles = _tiles(height) * _tiles(width)
@@ -159,10 +164,10 @@ def _axis(size: int) -> _Axis:
         # Zeros surround the images by one pixel.
         pixel = _TILE * (group * tiles + tile) + place - 1
         if 0 <= pixel < size:
-            inputs[group, :, tile, pixel] = _B[:, place]
+            inputs[group, :, tile, pixel] = _B_T[:, place]
     outputs = np.zeros((tiles, _TILE, _PATCH, tiles), np.float32)
     for tile in range(tiles):
-        outputs[tile, :, :, tile] = _A
+        outputs[tile, :, :, tile] = _A_T
     pixels = min(tiles * _TILE, size)
     return _Axis(
         groups,

@@ -214,7 +214,7 @@ def time_against_all_large(groups: Sequence[Group]) -> list[float | None]:
 
     Only finished runs count. None if the times are not comparable: there is no such group or there
     are several, or the runs differ in length, network, data set, precision, number of workers, or
-    the use of XLA or oneDNN.
+    the use of XLA, oneDNN or Winograd's filtering.
     """
     all_large = [group for group in groups if group.small_workers == 0]
     if len(all_large) != 1 or len(groups) == 1:
@@ -237,6 +237,6 @@ def _finished_seconds(group: Group) -> float | None:
 def _work(group: Group) -> tuple:
     """Returns the facts that must be equal for times to be comparable."""
     run = group.runs[0]
-    onednn = {run.onednn for run in group.runs if run.finished}
+    libraries = {(run.onednn, run.winograd) for run in group.runs if run.finished}
     # Runs of older versions do not record what they did not have, and what is 0 or off now.
-    return run.workers, onednn, *(run.config.get(key) or None for key in tagged(SameWork))
+    return run.workers, libraries, *(run.config.get(key) or None for key in tagged(SameWork))

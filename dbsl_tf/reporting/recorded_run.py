@@ -160,6 +160,12 @@ class RecordedRun:
         return held if isinstance(held, bool) else None
 
     @property
+    def winograd(self) -> bool:
+        """Whether it computed with Winograd's filtering; older versions had none."""
+        compute = self.summary.get("compute")
+        return isinstance(compute, Mapping) and compute.get("winograd") is True
+
+    @property
     def finished(self) -> bool:
         """Whether it is finished: it has a summary and, if imported, all of its commits."""
         asked = self.asked_commits

@@ -12,8 +12,8 @@ from dbsl_tf.config.tags import Timed
 from dbsl_tf.resolved.settings import RunSettings
 from dbsl_tf.resolved.timed_settings import timed_settings
 
-# What steps are faster with and older profiles do not mention.
-_YOUNGER = {"onednn": "oneDNN", "winograd": "compute.winograd"}
+# What makes steps faster and older profiles do not mention.
+_YOUNGER = {"onednn": "oneDNN", "winograd": "Winograd's filtering"}
 
 
 def warn_of_unsuitable_profile(settings: RunSettings) -> None:
@@ -43,15 +43,18 @@ def unsuitable(measured: Mapping[str, Any], settings: RunSettings) -> str | None
     keys = {tag.name: key for key, tag in tagged(Timed).items() if tag.of_steps}
     expected = {name: value for name, value in timed_settings(settings).items() if name in keys}
     if expected["precision"] == "auto":
-        expected["precision"] = None
-    others = [
-        f"{key}={_text(name, measured[name])} instead of {_text(name, expected[name])}"
+        expected["precision"] = expected["winograd"] = None
+    others = {
+        name: f"{key}={_text(name, measured[name])} instead of {_text(name, expected[name])}"
         for name, key in keys.items()
         if None not in (measured.get(name), expected[name]) and measured[name] != expected[name]
-    ]
+    }
+    if len(others) > 1:
+        # Its effect follows from theirs.
+        others.pop("winograd", None)
     remedy = f"measure again with {typed('profile')}"
     if others:
-        return f"has {', '.join(others)}: its times are not those of this run; {remedy}"
+        return f"has {', '.join(others.values())}: its times are not those of this run; {remedy}"
     for name, what in _YOUNGER.items():
         if "precision" in measured and name not in measured and expected[name]:
             return (

@@ -26,6 +26,7 @@ def timed_settings(settings: RunSettings) -> dict[str, Any]:
     in_files = settings.data.name == IMAGE_FOLDER
     resolved = {
         "onednn": decide(settings.compute.onednn, os.environ).on,
+        "winograd": settings.compute.winograd_on_cpus,
         "resolutions": list(settings.by_resolution),
         "files": str(settings.data.dir) if in_files else None,
     }

@@ -15,8 +15,8 @@ from dbsl_tf.profiling.precision_choice import PrecisionChoice
 def compute_record(
     section: ComputeSection,
     workers: Sequence[WorkerProcessor],
-    precision_choice: PrecisionChoice | None = None,
-    winograd: bool = False,
+    precision_choice: PrecisionChoice | None,
+    winograd: bool,
 ) -> dict[str, Any]:
     """Returns the entry `compute` of summary.json.
 

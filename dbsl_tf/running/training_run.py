@@ -121,6 +121,7 @@ def _train(
             trainer = _ready_trainer(run, data, cluster, observers, check, look)
             stack.callback(trainer.engine.departures.release)
             processors = _processors(trainer, look, cluster.limits.standstill)
+            winograd = _uses_winograd(settings.compute)
         if remark := onednn_remark(settings.compute, processors):
             report(remark)
         if remote:
@@ -137,7 +138,7 @@ def _train(
         summary = summarize(schedule, history.commits, history.evaluations, trainer.wall_seconds)
         summary["merge"] = settings.merge.settled(settings.cluster.workers).model_dump()
         summary["compute"] = compute_record(
-            settings.compute, processors, run.precision_choice, _uses_winograd(settings.compute)
+            settings.compute, processors, run.precision_choice, winograd
         )
         directory.write_json(directory.summary, summary)
     with step(f"writing {directory.model.name}", at_the_end=True):

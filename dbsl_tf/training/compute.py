@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from dbsl_tf.common import onednn
 from dbsl_tf.config.names import Precision
 from dbsl_tf.config.training_sections import ComputeSection
 from dbsl_tf.training.loss_scale import LossScale
@@ -36,14 +34,8 @@ class Compute:
         Raises:
             UserError: the precision is not settled.
         """
-        # Where it was measured to be faster, which does not include XLA, GPUs or other processors.
-        winograd = (
-            section.winograd
-            and section.settled_precision == "float32"
-            and not section.xla
-            and bool(onednn.decide(section.onednn, os.environ).on)
-            and not tf.config.list_logical_devices("GPU")
-        )
+        on_gpus = bool(tf.config.list_logical_devices("GPU"))
+        winograd = section.winograd_on_cpus and not on_gpus
         return cls(section.settled_precision, section.xla, winograd)
 
     @property

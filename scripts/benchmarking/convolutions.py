@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -31,7 +32,13 @@ _ROUNDS, _STEPS = 5, 4
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--isa", choices=INSTRUCTION_SETS, help="do without wider instructions")
-    parser.add_argument("cases", nargs="*", default=CASES, metavar="BATCHxPIXELSxCHANNELS")
+    parser.add_argument(
+        "cases",
+        nargs="*",
+        type=_case,
+        default=[*map(_case, CASES)],
+        metavar="BATCHxPIXELSxCHANNELS",
+    )
     options = parser.parse_args(arguments)
     os.environ.update(variables(options.isa, os.environ))
     os.sched_setaffinity(0, available_cores()[:1])
@@ -45,8 +52,7 @@ def main(arguments: list[str]) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     peers = {"direct": lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), "Winograd": convolution}
     print(f"{'case':12}{'direct':>10}{'Winograd':>10}{'ratio':>8}")
-    for case in options.cases:
-        batch, pixels, channels = map(int, case.split("x"))
+    for batch, pixels, channels in options.cases:
         images = tf.random.normal((batch, pixels, pixels, channels))
         kernel = tf.random.normal((3, 3, channels, channels)) / (9 * channels) ** 0.5
         loops = {name: _loop(convolve) for name, convolve in peers.items()}
@@ -58,11 +64,19 @@ def main(arguments: list[str]) -> None:
                 times[name].append((time.perf_counter() - begin) / _STEPS * 1000)
         # The first one traces.
         direct, winograd = (min(values[1:]) for values in times.values())
+        case = f"{batch}x{pixels}x{channels}"
         print(f"{case:12}{direct:10.1f}{winograd:10.1f}{direct / winograd:8.2f}", flush=True)
 
 
+def _case(text: str) -> tuple[int, int, int]:
+    if not re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5}){2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not three whole numbers such as 32x8x256")
+    batch, pixels, channels = map(int, text.split("x"))
+    return batch, pixels, channels
+
+
 def _loop(convolve: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Returns a function that computes outputs and both gradients some times."""
+    """Returns a function that computes outputs and both gradients a few times."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
@@ -71,9 +85,12 @@ def _loop(convolve: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             with tf.GradientTape() as tape:
                 tape.watch([images, kernel])
                 outputs = convolve(images, kernel)
-            # Any gradient of the outputs will do that needs no time to compute.
-            of_both = tape.gradient(outputs, [images, kernel], output_gradients=outputs)
-            return done + 1, of_both[0], of_both[1]
+            # Any gradient of the outputs will do; this one takes no time to compute.
+            of_images, of_kernel = tape.gradient(
+                outputs, [images, kernel], output_gradients=outputs
+            )
+            # The numbers stay as large as they are, and both gradients are needed.
+            return done + 1, of_images, kernel + 1e-9 * of_kernel
 
         start = tf.constant(0), images, kernel
         return tf.while_loop(lambda done, *_: done < _STEPS, step, start, parallel_iterations=1)[2]

@@ -95,7 +95,7 @@ def test_what_the_times_of_a_profile_depend_on() -> None:
 def test_what_else_matters_for_comparing_and_sweeping() -> None:
     assert set(tagged(SameWork)) == {
         *("schedule.epochs", "model.name", "model.options", "data.name", "data.train_samples"),
-        *("compute.precision", "compute.xla", "compute.winograd", "data.validation_samples"),
+        *("compute.precision", "compute.xla", "data.validation_samples"),
     }
     assert set(tagged(OfSmallWorkers)) == {
         *("dual_batch.extra_time_ratio", "dual_batch.update_factor"),

@@ -62,7 +62,9 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     evaluation = {"average": "ema", "average_epochs": 0.8, "batch_norm_batches": 3}
     callbacks = [keras.callbacks.CSVLogger(log)]
-    run = trainer(tmp_path, callbacks=callbacks, evaluation=evaluation).fit(epochs=4)
+    compute = {"winograd": False}
+    settings = {"callbacks": callbacks, "evaluation": evaluation, "compute": compute}
+    run = trainer(tmp_path, **settings).fit(epochs=4)
 
     names = {"loss", "sparse_categorical_accuracy"}
     assert set(run.history) == names | {f"val_{name}" for name in names}
@@ -85,6 +87,7 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
     for others in (checkpoint.weights, checkpoint.average):
         assert not all(map(np.allclose, evaluated, others))
     summary = json.loads((run.directory / "summary.json").read_text())
+    assert summary["compute"]["winograd"] is False
     assert summary["test_weights"] == (
         "exponential moving average over 0.8 epochs, batch-norm statistics from 3 training batches"
     )

@@ -38,6 +38,7 @@ def test_whatever_changes_the_step_changes_the_file() -> None:
         _path("compute.precision=mixed_bfloat16"),
         _path("compute.xla=true"),
         _path("compute.onednn=off"),
+        _path("compute.onednn=on", "compute.winograd=false"),
         _path("cluster.parameter_servers=2"),
         _path("optimizer.state=reset"),
         _path("cluster.transfer_dtype=bfloat16"),

@@ -34,6 +34,15 @@ def test_processors_and_onednn_are_told(tmp_path: Path) -> None:
     assert "('workers 0 to 1, each', 'AMD EPYC 7B13, AVX2')" in told
 
 
+def test_winograd_is_told(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run")
+    assert "(\"Winograd's filtering\", 'on')" in _told(directory, winograd=True)
+    summary = directory.read_json(directory.summary)
+    del summary["compute"]["winograd"]
+    directory.write_json(directory.summary, summary)
+    assert "(\"Winograd's filtering\", 'off')" in _told(directory)
+
+
 def test_hosts_cores_and_gpus_of_workers_are_told(tmp_path: Path) -> None:
     workers = [
         {

@@ -12,6 +12,7 @@ from dbsl_tf.profiling.fitting import WorkerPoints, fit_resolution
 from dbsl_tf.profiling.profile_file import Point, Profile
 from dbsl_tf.resolved import RunSettings, settings_of
 from dbsl_tf.resolved.suitability import unsuitable, warn_of_unsuitable_profile
+from dbsl_tf.resolved.timed_settings import timed_settings
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 MEASURED = {
@@ -52,20 +53,40 @@ def test_other_steps_are_told(override: str, told: str) -> None:
 def test_auto_is_what_the_environment_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "0")
     assert "onednn=on instead of off" in unsuitable(MEASURED, _settings("compute.onednn=auto"))
-    assert unsuitable({**MEASURED, "onednn": False}, _settings("compute.onednn=auto")) is None
+    without = {**MEASURED, "onednn": False, "winograd": False}
+    assert unsuitable(without, _settings("compute.onednn=auto")) is None
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "without"),
+    ("missing", "told", "without"),
     [
-        ("onednn", "with oneDNN,", "compute.onednn=off"),
-        ("winograd", "with compute.winograd,", "compute.winograd=false"),
+        (("onednn", "winograd"), "with oneDNN,", "compute.onednn=off"),
+        (("winograd",), "with Winograd's filtering,", "compute.winograd=false"),
     ],
 )
-def test_what_an_older_profile_does_not_say_is_told(name: str, told: str, without: str) -> None:
-    older = {known: value for known, value in MEASURED.items() if known != name}
+def test_what_an_older_profile_does_not_say_is_told(
+    missing: tuple[str, ...], told: str, without: str
+) -> None:
+    older = {name: value for name, value in MEASURED.items() if name not in missing}
     assert f"does not say whether it was measured {told}" in unsuitable(older, _settings())
     assert unsuitable(older, _settings(without)) is None
+
+
+@pytest.mark.parametrize(
+    "without", ["compute.onednn=off", "compute.xla=true", "compute.precision=mixed_bfloat16"]
+)
+def test_what_a_run_does_not_use_need_not_be_said(without: str) -> None:
+    run = _settings(without)
+    expected = timed_settings(run)
+    older = {name: expected[name] for name in MEASURED if name != "winograd"}
+    assert unsuitable(older, run) is None
+    if without == "compute.onednn=off":
+        del older["onednn"]
+        assert unsuitable(older, run) is None
+
+
+def test_auto_precision_does_not_say_whether_winograd_is_used() -> None:
+    assert unsuitable({**MEASURED, "winograd": False}, _settings("compute.precision=auto")) is None
 
 
 def test_workers_that_were_not_alike_and_batch_times_files_are_not_held_against_it() -> None:

@@ -23,7 +23,7 @@ def test_names_and_values_are_those_that_profiles_are_already_kept_by() -> None:
         "precision": "float32",
         "xla": False,
         "onednn": False,
-        "winograd": True,
+        "winograd": False,
         "resolutions": [32],
         "data": "digits",
         "files": None,
@@ -32,6 +32,12 @@ def test_names_and_values_are_those_that_profiles_are_already_kept_by() -> None:
         "transfer_dtype": "float32",
         "servers": [2, 1],
     }
+
+
+def test_winograd_counts_where_it_has_an_effect() -> None:
+    assert _timed("compute.onednn=on")["winograd"] is True
+    for without in ("winograd=false", "xla=true", "precision=mixed_bfloat16"):
+        assert _timed("compute.onednn=on", f"compute.{without}")["winograd"] is False
 
 
 def test_a_younger_key_counts_where_it_is_given() -> None:

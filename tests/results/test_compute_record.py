@@ -17,7 +17,9 @@ def _workers(*onednn: bool) -> list[WorkerProcessor]:
 
 
 def test_what_held_is_recorded_beside_who_wanted_it() -> None:
-    record = compute_record(ComputeSection(onednn="on"), _workers(False, False), winograd=True)
+    record = compute_record(
+        ComputeSection(onednn="on"), _workers(False, False), None, winograd=True
+    )
     assert record == {
         "precision": "float32",
         "precision_choice": None,
@@ -41,7 +43,7 @@ def test_what_held_is_recorded_beside_who_wanted_it() -> None:
 
 
 def test_workers_that_are_not_alike_are_null() -> None:
-    assert compute_record(ComputeSection(), _workers(True, False))["onednn"] is None
+    assert compute_record(ComputeSection(), _workers(True, False), None, True)["onednn"] is None
 
 
 @pytest.mark.parametrize(

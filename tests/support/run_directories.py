@@ -88,7 +88,8 @@ def make_run(
         if commits is None and evaluate:
             seconds = max(record.started + record.seconds for record in done) - START
             summary = summarize(schedule, history.commits, history.evaluations, seconds)
-            summary["compute"] = compute_record(config.compute, _processors(config.cluster.workers))
+            processors = _processors(config.cluster.workers)
+            summary["compute"] = compute_record(config.compute, processors, None, winograd=True)
             directory.write_json(directory.summary, summary)
     return directory
 
