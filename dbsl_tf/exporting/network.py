@@ -98,7 +98,7 @@ class OwnNetwork:
         # Imported here because it loads TensorFlow.
         from dbsl_tf.training.building import build_network
 
-        # It may go on to a GPU, where Keras's own convolutions are faster.
+        # The model may later run on a GPU, where Keras's own convolutions are faster.
         compute = self.settings.compute.model_copy(update={"winograd": False})
         settings = replace(self.settings, compute=compute)
         network = build_network(settings, self.data, settings.highest.dropout)
