@@ -11,13 +11,14 @@ on x86.
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from dbsl_tf.models.layer_classes import layer_classes
 
 _TILE = 4  # outputs of a tile in each direction
 _PATCH = 6  # inputs that they depend on; they overlap by 2
@@ -61,7 +62,6 @@ _TOGETHER = 2
 # batch, transforming the kernel does.
 _CHANNELS = 48
 _ENOUGH_TILES = 16
-_KERAS = ("keras", "keras_core")
 
 
 def use_winograd(model: Any) -> None:
@@ -73,7 +73,7 @@ def use_winograd(model: Any) -> None:
     Args:
         model: a built model of Keras 3 or keras-core; it computes on CPUs.
     """
-    classes = [sys.modules[name].layers.Conv2D for name in _KERAS if name in sys.modules]
+    classes = layer_classes("Conv2D")
     for layer in model._flatten_layers():
         if (
             type(layer) in classes

@@ -6,7 +6,6 @@ need statistics of their own.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,9 +13,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from dbsl_tf.models.layer_classes import layer_classes
 from dbsl_tf.training.network import Network
 
-_KERAS = ("keras", "keras_core")
 _State = tuple[tf.Tensor, tuple[tf.Tensor, ...]]
 
 
@@ -102,9 +101,7 @@ class BatchStatistics:
 
 
 def _normalizes_batches(layer: Any) -> bool:
-    kinds = tuple(
-        sys.modules[name].layers.BatchNormalization for name in _KERAS if name in sys.modules
-    )
+    kinds = layer_classes("BatchNormalization")
     return isinstance(layer, kinds) and layer.momentum < 1 and not getattr(layer, "renorm", False)
 
 
