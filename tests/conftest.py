@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -62,6 +63,12 @@ def _place(item: pytest.Item) -> int:
         return 1
     tests = Path(__file__).parent
     return 2 if item.path.parent in (tests, tests / "cli", tests / "library") else 3
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is loaded by now, which stays, from garbage collection: it takes a tenth less."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:
