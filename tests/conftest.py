@@ -66,7 +66,7 @@ def _place(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what is loaded by now, which stays, from garbage collection: it takes a tenth less."""
+    """Exempt what stays loaded from garbage collection, which saves a tenth of the CPU time."""
     gc.collect()
     gc.freeze()
 
