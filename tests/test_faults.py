@@ -84,7 +84,8 @@ class FaultTest(FaultCase):
         self.wait_until(mark_of(pipe).exists, process)
         stopped_at = len(self.events("commit"))
         self.wait_for_commits(stopped_at + 20, process)
-        alone = self.events("commit")[stopped_at + 2 :]
+        # The last ones: commits that were made before may be recorded only now.
+        alone = self.events("commit")[-10:]
         self.assertEqual({commit["worker"] for commit in alone}, {0})
         self.send("worker-1", signal.SIGKILL)
         pipe.unlink()
@@ -130,7 +131,7 @@ class FaultTest(FaultCase):
             *SMALL, "schedule.epochs=12", "schedule.eval_every=12", "sync.mode=bsp",
             "optimizer.state=keep", self.short_timeout,
         )  # fmt: skip
-        self.wait_for_commits(6, process)
+        self.wait_for_commits(2, process)
         self.stop_in_the_loop(1, self.faults, process)
         status, output, errors = self.finish(process)
         self.assertEqual((status, errors), (0, ""))
@@ -233,13 +234,14 @@ class FaultTest(FaultCase):
         self.assertIn(f"holds a run of {EPOCHS} epochs", errors)
 
     def check_schedule(self):
-        """The learning rate is halved after two epochs, give or take what was in flight."""
-        for commit in self.commits_that_count():
-            rate = commit["learning_rate"] / (commit["batch"] / 20) ** 0.5
-            if commit["commit"] <= 3:
-                self.assertAllClose(rate, 0.02)
-            if commit["commit"] >= 6:
-                self.assertAllClose(rate, 0.01)
+        """The learning rate is halved after two epochs, whenever their mini-epochs are merged."""
+        commits = self.commits_that_count()
+        rates = [commit["learning_rate"] / (commit["batch"] / 20) ** 0.5 for commit in commits]
+        self.assertAllClose(rates[:3], [0.02] * 3)
+        full, halved = (sum(abs(rate - each) < 1e-6 for rate in rates) for each in (0.02, 0.01))
+        self.assertEqual(full + halved, len(rates))
+        # The last mini-epoch of these epochs may be lost where a run is resumed.
+        self.assertIn(full, (3, 4))
 
     @pytest.mark.slow
     def test_a_parameter_server_of_tf_config_comes_back(self):

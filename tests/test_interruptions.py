@@ -49,21 +49,23 @@ class RequestTest(TinyRunCase):
 
 @pytest.mark.cluster
 class InterruptionTest(TinyRunCase):
-    def interrupted(self):
-        """A run with stopped parameter servers that is about to save after a Ctrl-C."""
+    def interrupted(self, *requests):
+        """A run with stopped parameter servers that is about to save after these signals."""
         process = self.start("schedule.epochs=1000", "schedule.eval_every=1000")
         self.wait_for_commits(5, process)
         for server in ("ps-0", "ps-1"):
             self.send(server, signal.SIGSTOP)
-        process.send_signal(signal.SIGINT)
+        for number in requests:
+            process.send_signal(number)
+            time.sleep(0.002)
         self.asked = time.monotonic()
         self.wait_until(lambda: "saving the weights" in self.printed(process)[0], process)
         return process
 
     @pytest.mark.slow
     def test_a_second_interrupt_ends_it_at_once(self):
-        process = self.interrupted()
-        process.send_signal(signal.SIGTERM)  # At once: the same request.
+        # At once: the same request.
+        process = self.interrupted(signal.SIGINT, signal.SIGTERM)
         later = self.asked + 2 * SAME_REQUEST
         self.wait_until(lambda: time.monotonic() > later, process)
         process.send_signal(signal.SIGINT)
@@ -74,7 +76,7 @@ class InterruptionTest(TinyRunCase):
 
     @pytest.mark.slow
     def test_servers_that_do_not_answer_are_given_up(self):
-        status, output, errors = self.finish(self.interrupted())
+        status, output, errors = self.finish(self.interrupted(signal.SIGINT))
         self.assertEqual((status, errors), (130, "interrupted\n"))
         self.assertRegex(output, r"not saved; .* \(ps-[01] at \S+ hangs: it has not answered for")
         self.check_nothing_is_left()

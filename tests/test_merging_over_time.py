@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -30,7 +31,7 @@ def base_rate(commit: dict) -> float:
 @pytest.mark.cluster
 @pytest.mark.slow
 class MergingOverTimeTest(TinyRunCase):
-    def check_run(self):
+    def check_run(self, interrupted: bool):
         self.check_every_commit_counts_once(len(EPOCHS))
         commits = self.commits_that_count()
         self.assertEqual([c["epoch"] for c in commits], EPOCHS)
@@ -39,20 +40,23 @@ class MergingOverTimeTest(TinyRunCase):
         merged, local = commits[:8], commits[8:]
         first = [c for c in merged if base_rate(c) > 0.015]
         second = [c for c in merged if base_rate(c) < 0.015]
-        self.assertEqual((len(first), len(second)), (6, 2))
+        # Of those in flight at the interruption the last number may be trained a second time, in
+        # place of an earlier one.
+        self.assertIn((len(first), len(second)), [(6, 2), (5, 3)] if interrupted else [(6, 2)])
         # d = 300; whoever trained, shares differ by k = 1.1 alone.
-        for part, samples, rate in ((first, 300, 0.02), (second, 300, 0.01), (local, 600, 0.01)):
-            self.assertAllClose(sum(c["samples"] for c in part), samples, rtol=0.15)
+        for part, samples, rate in ((first, 50, 0.02), (second, 150, 0.01), (local, 300, 0.01)):
+            self.assertAllClose(np.mean([c["samples"] for c in part]), samples, rtol=0.15)
             self.assertAllClose([base_rate(c) for c in part], [rate] * len(part))
         self.assertEqual([c["worker"] for c in local], [0, 1])
         self.assertEqual([c["staleness"] for c in local], [0, 0])
-        evaluations = self.events("evaluation")
-        self.assertEqual(sorted({(e["commit"], e["epoch"]) for e in evaluations}),
-                         [(6, 1), (8, 2), (10, 4)])  # fmt: skip
+        evaluations = sorted({(e["commit"], e["epoch"]) for e in self.events("evaluation")})
+        due = [(6, 1), (8, 2), (10, 4)]
+        # The first may be under way at the interruption.
+        self.assertIn(evaluations, [due, due[1:]] if interrupted else [due])
         run, status = read_run(self.run), read_status(self.run)
         self.assertTrue(run.finished)
         self.assertEqual((status.commits, status.of_commits, status.epoch), (10, 10, 4))
-        self.assertEqual([e.epochs for e in run.evaluations], [1.0, 2.0, 4.0])
+        self.assertEqual([e.epochs for e in run.evaluations], [e for _, e in evaluations])
         self.assertIn("3 of which are an epoch", render_page(group_runs([run])))
 
     def test_interrupted_in_the_middle_of_an_epoch(self):
@@ -66,12 +70,12 @@ class MergingOverTimeTest(TinyRunCase):
         status, output, errors = self.finish(self.start(*MERGES, "sync.mode=ssp"))
         self.assertEqual((status, errors), (0, ""))
         self.assertIn("epoch   4/4  small loss", output)
-        self.check_run()
+        self.check_run(interrupted=True)
 
     def test_in_rounds(self):
         status, _, errors = self.finish(self.start(*MERGES, "sync.mode=bsp"))
         self.assertEqual((status, errors), (0, ""))
-        self.check_run()
+        self.check_run(interrupted=False)
         commits = self.commits_that_count()
         self.assertEqual([c["worker"] for c in commits], [0, 1] * 5)
         self.assertAllClose([base_rate(c) for c in commits], [0.02] * 6 + [0.01] * 4)

@@ -31,6 +31,7 @@ class OperatingTest(TinyRunCase):
         self.assertEqual(self.status()["condition"], "running")
         self.wait_for_commits(6, process)
         self.wait_until(lambda: self.status()["live"]["workers"], process)
+        self.wait_until(lambda: self.events("evaluation"), process)
         status = self.status()
         self.assertEqual(status["live"]["phase"], "training")
         self.assertEqual(status["live"]["process"]["number"], process.pid)

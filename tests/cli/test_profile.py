@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,10 @@ def test_a_measurement_without_time_says_so_and_the_next_goes_on(tmp_path: Path)
 
 def _children(parent: int) -> list[int]:
     """Process numbers of the child processes of `parent`."""
-    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    stats = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            stats.append(path.read_text())
     fields = [(int(stat.split()[0]), int(stat.rpartition(")")[2].split()[1])) for stat in stats]
     return [pid for pid, ppid in fields if ppid == parent]
 

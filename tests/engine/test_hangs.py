@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dbsl_tf.common.patience import Limits, Patience
 from tests.support.isolation import on_cluster, signal_own_worker
+from tests.support.patience import at_most
 
 # Whoever takes longer than a moment is asked whether it answers.
 PATIENCE = Patience(seconds=0.1, most=1e9)
@@ -19,7 +20,7 @@ PATIENCE = Patience(seconds=0.1, most=1e9)
 class Hurried(Limits):
     """Not to wait long for a worker that hangs."""
 
-    answer = 3.0
+    answer = at_most(0.3)
 
 
 def slow_and_hung(engine):

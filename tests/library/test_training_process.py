@@ -50,7 +50,8 @@ def test_records_come_in_and_requests_are_met(tmp_path: Path) -> None:
     assert "evaluation" in kinds
     # Those in flight when it was asked to stop still counted.
     assert 4 <= kinds.count("commit") < 2000
-    assert rates[-1] == pytest.approx(0.05)
+    # The last one may have begun before.
+    assert min(rates) == pytest.approx(0.05)
     with np.load(tmp_path / "weights.npz") as arrays:
         assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
     summary = json.loads(directory.summary.read_text())

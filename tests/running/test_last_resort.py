@@ -13,7 +13,7 @@ import ctypes, os, signal, sys, threading, time
 from dbsl_tf.running.last_resort import LastResort
 
 def slowly(number, frame):
-    time.sleep(4)
+    time.sleep(8)
     # The signal may have come within a call of print.
     os.write(1, b"ended in order\\n")
     sys.exit(3)
@@ -31,7 +31,7 @@ def tell_that_it_waits(mutex):
     print("begun", flush=True)
 
 signal.signal(signal.SIGTERM, slowly)
-with LastResort(seconds=2, last_words="the last words"):
+with LastResort(seconds=4, last_words="the last words"):
     {what}
 """
 FREEZE = "sys.setswitchinterval(1000); threading.Thread(target=freeze).start(); time.sleep(1000)"
@@ -76,7 +76,7 @@ def test_a_process_that_takes_its_time_ends_in_order():
 
 def test_without_a_signal_it_is_left_alone():
     finished = subprocess.run(
-        [sys.executable, "-c", PROGRAM.replace("{what}", "ctypes.PyDLL(None).sleep(4)")],
+        [sys.executable, "-c", PROGRAM.replace("{what}", "ctypes.PyDLL(None).sleep(8)")],
         capture_output=True,
         text=True,
     )

@@ -7,6 +7,8 @@ import os
 import shlex
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,13 +133,30 @@ def test_a_signal_ends_everything(tmp_path: Path, training, sent):
     assert "ended with" not in errors
 
 
+@contextmanager
+def port_after_two_free_ones() -> Iterator[int]:
+    """A port that is taken, and that follows two that are free."""
+    while True:
+        with ExitStack() as stack:
+            holder, *before = (stack.enter_context(socket.socket()) for _ in range(3))
+            holder.bind(("127.0.0.1", 0))
+            holder.listen()
+            port = holder.getsockname()[1]
+            try:
+                for number, each in enumerate(before, start=1):
+                    each.bind(("127.0.0.1", port - number))
+            except OSError:
+                continue
+            for each in before:
+                each.close()
+            yield port
+            return
+
+
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_a_server_that_cannot_start_is_named(tmp_path: Path, training):
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        port = holder.getsockname()[1]
+    with port_after_two_free_ones() as port:
         # As long as the worker may need to start.
         timeout = f"cluster.connect_timeout={at_most(2)}"
         ports = ["--port", str(port - 2)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 from random import Random
 
 from tests.support.faults import FAULT_POINTS
@@ -126,8 +128,11 @@ class SurvivedFaultsCase(FaultCase):
 
     def _kill_parameter_server_and_worker(self):
         def kill():
-            self.send(self._any_parameter_server(), signal.SIGKILL)
-            self.send(f"worker-{self._any_worker()}", signal.SIGKILL)
+            servers = self.servers()
+            for name in (self._any_parameter_server(), f"worker-{self._any_worker()}"):
+                # The coordinator ends the others as soon as it notices the first.
+                with suppress(ProcessLookupError):
+                    os.kill(servers[name], signal.SIGKILL)
 
         self._resume_after(kill)
 

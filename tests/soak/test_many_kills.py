@@ -44,10 +44,10 @@ class ManyKillsTest(TinyRunCase):
                 self.kill_at(point, worker, self.faults, process)
                 kind = f"worker {point}"
             elif kind == "parameter server":
+                resumed = len(self.events("resume"))
                 self.send(
                     f"ps-{chance.randrange(2)}", chance.choice([signal.SIGKILL, signal.SIGTERM])
                 )
-                resumed = len(self.events("resume"))
                 self.wait_until(lambda: len(self.events("resume")) > resumed, process)  # noqa: B023
             elif kind == "hung":
                 worker = chance.randrange(2)

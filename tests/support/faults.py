@@ -19,12 +19,19 @@ FAULT_POINTS = (
     DURING_EVALUATION,
 )
 
+REQUEST, MARK = ".asked", ".reached"
+
 
 def pipe_of(folder: Path, point: str, worker: int | str) -> Path:
     """Where a worker waits at a fault point."""
     return folder / f"{point.replace(' ', '_')}-{worker}"
 
 
+def request_of(pipe: Path) -> Path:
+    """What asks a worker to leave its mark at a fault point, and to go on."""
+    return pipe.with_name(pipe.name + REQUEST)
+
+
 def mark_of(pipe: Path) -> Path:
-    """What a worker leaves before it waits at a pipe."""
-    return pipe.with_name(f"{pipe.name}.reached")
+    """What a worker leaves before it waits at a pipe, or goes on."""
+    return pipe.with_name(pipe.name + MARK)

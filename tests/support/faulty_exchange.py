@@ -16,6 +16,8 @@ from tests.support.faults import (
     DURING_PULL,
     DURING_PUSH,
     IN_THE_LOOP,
+    MARK,
+    REQUEST,
     pipe_of,
 )
 
@@ -72,10 +74,18 @@ class FaultyExchange(Exchange):
         prefix = str(pipe_of(self.folder, point, ""))
         path = tf.strings.join([prefix, tf.strings.as_string(worker)])
 
+        def exists(suffix: str) -> tf.Tensor:
+            return tf.size(tf.io.matching_files(tf.strings.join([path, suffix]))) > 0
+
+        def leave_mark() -> tf.Tensor:
+            with tf.control_dependencies([tf.io.write_file(tf.strings.join([path, MARK]), "")]):
+                return tf.constant(0)
+
         def wait() -> tf.Tensor:
-            marked = tf.io.write_file(tf.strings.join([path, ".reached"]), "")
-            with tf.control_dependencies([marked]):
+            with tf.control_dependencies([leave_mark()]):
                 return tf.strings.length(tf.io.read_file(path))
 
-        armed = tf.size(tf.io.matching_files(path)) > 0
-        return tf.cond(armed, wait, lambda: tf.constant(0))
+        def go_on() -> tf.Tensor:
+            return tf.cond(exists(REQUEST), leave_mark, lambda: tf.constant(0))
+
+        return tf.cond(exists(""), wait, go_on)

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -64,6 +65,18 @@ def network_of(pid: int) -> str:
 
 def listening_ports(pid: int) -> set[int]:
     """The TCP ports on which the process `pid` itself listens, in its own network."""
+    own = _sockets(pid)
+    return {port for port, inode in _listeners(pid) if inode in own}
+
+
+def ports_of_others(pids: Iterable[int]) -> set[int]:
+    """The TCP ports of this process's network on which none of the processes `pids` listens."""
+    theirs = set().union(*map(_sockets, pids))
+    return {port for port, inode in _listeners(os.getpid()) if inode not in theirs}
+
+
+def _sockets(pid: int) -> set[str]:
+    """The inodes of the sockets of a process."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -72,13 +85,16 @@ def listening_ports(pid: int) -> set[int]:
             continue
         if found:
             inodes.add(found[1])
-    ports = set()
+    return inodes
+
+
+def _listeners(pid: int) -> Iterator[tuple[int, str]]:
+    """The TCP ports on which anybody listens in the network of a process, with their inodes."""
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[3] == _LISTENING and fields[9] in inodes:
-                ports.add(int(fields[1].rpartition(":")[2], 16))
-    return ports
+            if fields[3] == _LISTENING:
+                yield int(fields[1].rpartition(":")[2], 16), fields[9]
 
 
 def own_addresses() -> list[str]:

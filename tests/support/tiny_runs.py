@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tests.support.faults import IN_THE_LOOP, mark_of, pipe_of
+from tests.support.faults import IN_THE_LOOP, mark_of, pipe_of, request_of
 from tests.support.networks import silent_isolation
 from tests.support.patience import wait_until
 
@@ -171,13 +171,12 @@ class TinyRunCase(tf.test.TestCase):
 
     def stop_in_the_loop(self, worker: int, faults: Path, process: subprocess.Popen) -> None:
         """Stop a worker of `injected_train` while it trains."""
-        mark = pipe_of(faults, IN_THE_LOOP, worker)
-        # A plain file lets it leave its mark and go on at once.
-        mark.touch()
-        self.wait_until(mark_of(mark).exists, process, pause=0.005)
+        point = pipe_of(faults, IN_THE_LOOP, worker)
+        request_of(point).touch()
+        self.wait_until(mark_of(point).exists, process, pause=0.005)
         self.send(f"worker-{worker}", signal.SIGSTOP)
-        mark.unlink()
-        mark_of(mark).unlink()
+        request_of(point).unlink()
+        mark_of(point).unlink()
 
     def check_nothing_is_left(self) -> None:
         """No server is alive a moment after its coordinator has ended, and no temporary file."""
