@@ -140,8 +140,15 @@ class History:
         """Flushes everything recorded so far to the disk.
 
         Raises:
-            UserError: that is not possible.
+            UserError: that is not possible, or the file is no longer at its path: what is written
+                there now may be of another run.
         """
+        if not self._is_in_place():
+            raise UserError(
+                f"{self._path} was removed or replaced, or its directory renamed, while the run "
+                "went on: nothing more is written there; rename it back and start the run again, "
+                "or begin another one"
+            )
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -152,11 +159,7 @@ class History:
 
         try:
             # A process whose run could not start has removed the file after locking it.
-            alone = lock_descriptor(self._file.fileno(), blocking=False) and os.path.samestat(
-                os.fstat(self._file.fileno()), self._path.stat()
-            )
-        except FileNotFoundError:
-            alone = False
+            alone = lock_descriptor(self._file.fileno(), blocking=False) and self._is_in_place()
         except OSError as error:
             tell(
                 f"warning: {self._path} cannot be locked ({error.strerror}): make sure that no "
@@ -168,6 +171,13 @@ class History:
                 f"{self._path} is in use: another process continues this run; stop it first, or "
                 "give another run.dir"
             )
+
+    def _is_in_place(self) -> bool:
+        """Whether the file at the path is the one that is open."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _read(self) -> None:
         lines = read_lines(self._path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -106,6 +107,25 @@ def test_a_file_that_its_owner_has_just_removed_is_not_written(tmp_path: Path) -
         with mock.patch("fcntl.flock", side_effect=locked):
             with pytest.raises(UserError, match="is in use"):
                 History(path)
+
+
+def test_nothing_is_saved_where_the_run_is_no_longer(tmp_path: Path) -> None:
+    directory, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    path = directory / "history.jsonl"
+    directory.mkdir()
+    with History(path) as history:
+        history.sync()
+        directory.rename(elsewhere)
+        for prepare in (lambda: None, directory.touch, directory.unlink, directory.mkdir):
+            prepare()
+            with pytest.raises(UserError, match="history.jsonl was removed or replaced"):
+                history.sync()
+        with History(path):  # of another run
+            with pytest.raises(UserError, match="history.jsonl was removed or replaced"):
+                history.sync()
+        shutil.rmtree(directory)
+        elsewhere.rename(directory)
+        history.sync()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
