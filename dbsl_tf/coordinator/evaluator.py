@@ -243,5 +243,5 @@ def diverged(observation: str) -> UserError:
     """Returns the error for a training whose loss or weights are no longer finite."""
     return UserError(
         f"the training diverged: {observation}; lower optimizer.base_lr or raise "
-        "schedule.warmup_epochs"
+        "schedule.warmup_epochs, or look for data that are not finite"
     )

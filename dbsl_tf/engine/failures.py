@@ -61,7 +61,6 @@ def server_was_lost(error: Exception) -> bool:
     error = _unwrapped(error)
     if isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
         return True
-    forgotten = ("context_id", "Resource", "uninitialized", "does not exist", "/job:ps")
     kinds = (
         tf.errors.InvalidArgumentError,
         tf.errors.NotFoundError,
@@ -69,9 +68,14 @@ def server_was_lost(error: Exception) -> bool:
         tf.errors.CancelledError,
     )
     text = str(error)
-    if _OF_DATA.search(text):
+    if not isinstance(error, kinds) or _OF_DATA.search(text):
         return False
-    return isinstance(error, kinds) and any(word in text for word in forgotten)
+    if any(word in text for word in ("context_id", "uninitialized", "does not exist")):
+        return True
+    # What an operation refuses, such as a label out of range, also names the parameter servers
+    # that then waited for its results in vain.
+    refused = not isinstance(error, tf.errors.CancelledError) and "{{node " in text
+    return not refused and ("Resource" in text or "/job:ps" in text)
 
 
 def unreachable_server(error: Exception) -> str | None:

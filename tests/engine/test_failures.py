@@ -34,6 +34,19 @@ Additional GRPC error information from remote target /job:worker/replica:0/task:
 /tensorflow.eager.EagerService/Enqueue:
 """
 
+OUT_OF_RANGE = """Graph execution error:
+
+2 root error(s) found.
+  (0) INVALID_ARGUMENT:   Received a label value of -1 which is outside the valid range of [0, 4)
+\t [[{{node cond/while/SparseSoftmaxCrossEntropyWithLogits}}]]
+Additional GRPC error information from remote target /job:worker/replica:0/task:1 while calling \
+/tensorflow.WorkerService/RecvTensor:
+\t [[cond/then/_0/cond/Identity_2/_72]]
+Additional GRPC error information from remote target /job:ps/replica:0/task:0/device:CPU:0 while \
+calling /tensorflow.eager.EagerService/RunComponentFunction:
+  (1) INVALID_ARGUMENT:  Received a label value of -1 which is outside the valid range of [0, 4)
+"""
+
 
 def named(error):
     with naming_lost_servers():
@@ -64,6 +77,10 @@ class FailuresTest(tf.test.TestCase):
             str(caught.exception),
             "worker 1 failed (InvalidArgumentError: not below zero: 7)",
         )
+
+    def test_what_an_operation_refuses_is_no_lost_server(self):
+        with self.assertRaisesRegex(ClusterError, r"^worker 1 failed \(.* Received a label value"):
+            named(tf.errors.InvalidArgumentError(None, None, OUT_OF_RANGE))
 
     def test_a_missing_file_comes_with_advice(self):
         message = "a worker failed .*/cache/train.bin; No such file.*a data.dir that.*same paths"
