@@ -88,7 +88,14 @@ def task_from_environment(environment: Mapping[str, str]) -> Task | None:
         content = json.loads(text)
         cluster, task = content["cluster"], content["task"]
         role, index = task["type"], _index(task.get("index", 0))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise UserError(
             f"TF_CONFIG={text[:120]!r} cannot be read ({error!r}): it must look like {_EXAMPLE}"
         ) from error

@@ -31,6 +31,10 @@ class Terminal(Console):
         options.setdefault("force_terminal", is_terminal(stream))
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
+    def on_broken_pipe(self) -> None:
+        """The reader of the output is gone: the command ends as `dbsl_tf.cli` has it."""
+        raise BrokenPipeError
+
 
 def narrow(console: Console | None = None) -> Console:
     """Returns the console, or one of standard output, made at most `WIDEST` columns wide."""

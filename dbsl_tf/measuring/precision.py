@@ -74,5 +74,5 @@ def _kept(path: Path) -> PrecisionChoice | None:
     """Returns the choice that was made before; None if there is none that can be read."""
     try:
         return stored_choice(verified(json.loads(read_text(path, TABLE))))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -276,12 +277,13 @@ def test_other_exceptions_keep_their_traceback() -> None:
     assert "BrokenPipeError" in _run_main("raise BrokenPipeError('a socket')").stderr
 
 
-def test_a_reader_that_leaves_is_no_error() -> None:
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
+def test_a_reader_that_leaves_is_no_error(options: Sequence[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "dbsl_tf.plan", "--config", CONFIG, "--json"],
+            [sys.executable, "-m", "dbsl_tf.plan", "--config", CONFIG, *options],
             cwd=ROOT,
             stdout=writer,
             stderr=subprocess.PIPE,

@@ -52,6 +52,7 @@ def test_servers_are_everyone_but_the_chief():
     [
         ({"TF_CONFIG": "{chief}"}, "TF_CONFIG='{chief}'"),
         ({"TF_CONFIG": "[]"}, "cannot be read"),
+        ({"TF_CONFIG": "[" * 100_000}, "cannot be read"),
         ({"TF_CONFIG": '{"cluster": {}}'}, "'task'"),
         (environment(type="evaluator", index=0), "task.type='evaluator'"),
         (environment(type="worker", index=2), "task.index=2"),
