@@ -44,7 +44,10 @@ class StreamData(OwnData):
         super().__init__("stream", train_samples, test_samples, preprocess, augment)
         for key, function in (("make_train", make_train), ("make_test", make_test)):
             if not callable(function):
-                raise UserError(f"stream: {key} is {function!r}; give a function")
+                raise UserError(
+                    f"stream: {key} is a {type(function).__name__}; give a function that makes a "
+                    "tf.data.Dataset"
+                )
         check_count(shuffle_buffer, "stream: shuffle_buffer")
         self._make_train, self._make_test = make_train, make_test
         self._takes_seed = _arguments(make_train) == 1
@@ -117,7 +120,7 @@ class StreamData(OwnData):
         if not isinstance(spec, tuple) or len(spec) != 2:
             raise UserError(
                 f"{self.name}: the elements of {what} are {spec}; make them pairs (x, y) of one "
-                "sample"
+                "sample (weights of samples can be part of y, which the loss is given)"
             )
         for leaf in tf.nest.flatten(spec):
             if not isinstance(leaf, tf.TensorSpec) or leaf.shape.rank is None:

@@ -15,6 +15,10 @@ from dbsl_tf.common.errors import UserError
 _PYTHON_CALLS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 # A graph with constants of this size is sent to every worker again and again.
 _LARGEST_GRAPH = 32 << 20
+_LAYERS = (
+    " (layers have variables: make those of Keras part of the model, and use tf.image in place of "
+    "those of keras-cv)"
+)
 
 
 def traceable(function: Callable) -> Callable:
@@ -89,7 +93,7 @@ def naming_faults(name: str) -> Iterator[None]:
         message = lines[-1] if lines else "no message"
         raise UserError(
             f"{name}: its functions cannot be traced for the workers ({type(error).__name__}: "
-            f"{message}{where}); use TensorFlow's operations"
+            f"{message}{where}); use TensorFlow's operations{_LAYERS}"
         ) from error
 
 
@@ -123,8 +127,8 @@ def traced_spec(name: str, make: Callable[[], tf.data.Dataset]) -> tuple[Any, An
         )
     if concrete.captured_inputs:
         raise UserError(
-            f"{name}: its functions use a tensor or variable that was made outside of them, which "
-            "a worker does not have; make it inside, or read it from a file"
+            f"{name}: its functions use a variable, or a tensor that was made outside of them, "
+            f"which a worker does not have; make tensors inside, or read them from a file{_LAYERS}"
         )
     if graph.ByteSize() > _LARGEST_GRAPH:
         raise UserError(

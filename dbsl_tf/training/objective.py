@@ -83,8 +83,7 @@ class Accuracy:
         if shape is None or len(shape) != 2 or shape[1] == 1:
             raise UserError(
                 f"accuracy needs predictions of shape [batch, classes], but the model gives "
-                f"{tensor_text(prediction)}; name the metrics (training.metrics), such as "
-                "BinaryAccuracy"
+                f"{tensor_text(prediction)}; set training.metrics to others, such as BinaryAccuracy"
             )
         if labels is not None and len(labels) == 2 and labels[1] == shape[1]:
             classes = tf.argmax(y, axis=-1)
@@ -93,7 +92,7 @@ class Accuracy:
         else:
             raise UserError(
                 f"accuracy needs labels of shape [batch, {shape[1]}] or [batch], but y is "
-                f"{tensor_text(y)}; name the metrics in training.metrics"
+                f"{tensor_text(y)}; set training.metrics to others"
             )
         return (tf.math.count_nonzero(tf.argmax(prediction, axis=-1) == classes),)
 
@@ -120,7 +119,7 @@ class MeanMetric:
         return (tf.constant(0.0, tf.float64),)
 
     def of_batch(self, y: Any, prediction: Any) -> tuple[tf.Tensor, ...]:
-        values = per_sample(self._function(y, prediction), f"metric {self.name}")
+        values = per_sample(self._function(*aligned(y, prediction)), f"metric {self.name}")
         return (tf.reduce_sum(tf.cast(values, tf.float64)),)
 
     def value(self, sums: Sequence[np.ndarray], samples: int) -> float:
@@ -134,8 +133,8 @@ def one_hot_cross_entropy(y: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
         raise UserError(
             f"y is {tensor_text(y)} and the model gives {tensor_text(prediction)}, but the default "
             "loss needs one-hot labels and logits, both [batch, classes]; set training.loss, for "
-            "numbers of classes to SparseCategoricalCrossentropy with training.loss_options="
-            "{from_logits: true}"
+            "numbers of classes to SparseCategoricalCrossentropy with "
+            "training.loss_options={from_logits: true}"
         )
     return tf.nn.softmax_cross_entropy_with_logits(y, prediction)
 
@@ -168,7 +167,7 @@ class Objective:
         Raises:
             UserError: the loss does not fit them.
         """
-        losses = per_sample(self._loss(y, in_full_precision(prediction)), "the loss")
+        losses = per_sample(self._loss(*aligned(y, in_full_precision(prediction))), "the loss")
         for scalar in own:
             losses += tf.cast(scalar, losses.dtype)
         return losses
@@ -222,6 +221,19 @@ class Objective:
         )
 
 
+def aligned(y: Any, prediction: Any) -> tuple[Any, Any]:
+    """Returns labels and predictions, [batch] as [batch, 1] where the others have this shape.
+
+    Their difference would have the shape [batch, batch]. Structures are returned as they are.
+    """
+    one, other = ((_shape(values) or [None, None])[1:] for values in (y, prediction))
+    if (one, other) == ([], [1]):
+        return y[:, tf.newaxis], prediction
+    if (one, other) == ([1], []):
+        return y, prediction[:, tf.newaxis]
+    return y, prediction
+
+
 def in_full_precision(prediction: Any) -> Any:
     """Returns predictions of 16 bits as float32; others as they are."""
     return tf.nest.map_structure(
@@ -266,5 +278,5 @@ def tensor_text(tensor: Any) -> str:
 
 def _shape(tensor: Any) -> list[int | None] | None:
     """Returns the shape; None where it is not known, or there are several tensors."""
-    shape = getattr(tensor, "shape", None)
-    return None if shape is None or shape.rank is None else shape.as_list()
+    shape = tf.TensorShape(getattr(tensor, "shape", None))
+    return None if shape.rank is None else shape.as_list()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
@@ -22,6 +23,10 @@ from dbsl_tf.training.objective import (
     one_hot_cross_entropy,
     tensor_text,
 )
+from dbsl_tf.training.outputs import LossOfOutputs, MetricOfOutput, OfOutput
+
+# Seldom the size of anything else, and whole pairs, triples and so on to 8 samples each.
+_BATCH = 840
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,12 @@ class ObjectiveSettings:
         loss: a loss of Keras 3 or keras-core, or a function of y and prediction to one number for
             each sample, [batch]; where there are more dimensions, their mean counts. The
             reduction of a Keras loss is of no importance: a step always minimises the mean over
-            its batch. None: softmax cross-entropy of one-hot labels and logits.
+            its batch. A dict has one for each output of a model whose predictions and labels are
+            dicts, and their sum is minimised. None: softmax cross-entropy of one-hot labels and
+            logits.
         metrics: each a metric of Keras, the name "accuracy" (see `Accuracy`), or a function like a
-            loss. None: the accuracy with the default loss, else none.
+            loss. A dict has those of each output, whose names begin with that of the output. None:
+            the accuracy with the default loss, else none.
 
     Example:
         >>> import keras
@@ -54,18 +62,13 @@ class ObjectiveSettings:
 
     def __post_init__(self) -> None:
         loss = self.loss
-        if is_loss(loss):
-            loss = KerasLoss(_object(loss, "loss"))
-        elif loss is not None and not callable(loss):
-            raise UserError(
-                f"loss is {loss!r:.60}; give a loss of Keras or a function (y, prediction) -> "
-                "[batch]"
-            )
+        if isinstance(loss, Mapping):
+            loss = LossOfOutputs({key: _function_of_loss(each) for key, each in loss.items()})
+        elif loss is not None:
+            loss = _function_of_loss(loss)
         metrics = self.metrics
-        if isinstance(metrics, str) or not isinstance(metrics, Sequence | None):
-            raise UserError(f"metrics is {metrics!r:.60}; give a list of metrics")
         object.__setattr__(self, "loss", loss)
-        object.__setattr__(self, "metrics", metrics and tuple(map(_settings_of_metric, metrics)))
+        object.__setattr__(self, "metrics", metrics and _settings_of_metrics(metrics))
 
     @property
     def is_default(self) -> bool:
@@ -109,12 +112,12 @@ class ObjectiveSettings:
             return [Accuracy()] if self.loss is None else []
         metrics: list[SummedMetric] = []
         for given in self.metrics:
-            if given == ACCURACY:
-                metrics.append(Accuracy())
-            elif isinstance(given, KerasMetricSettings):
-                metrics.append(KerasMetric(given.make(), y, prediction))
+            if isinstance(given, OfOutput):
+                y_of_it, prediction_of_it = given.part(y, prediction)
+                metric = _built_metric(given.of, y_of_it, prediction_of_it)
+                metrics.append(MetricOfOutput(given.output, metric))
             else:
-                metrics.append(MeanMetric(name_of(given), given))
+                metrics.append(_built_metric(given, y, prediction))
         names = [metric.name for metric in metrics]
         for name in names:
             if name == "loss" or names.count(name) > 1:
@@ -130,7 +133,57 @@ def name_of(function: LossFunction) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
+def _function_of_loss(loss: Any) -> LossFunction:
+    if isinstance(loss, str):
+        loss = _named(loss, "loss", keras.losses.get)
+    if is_loss(loss):
+        return KerasLoss(_object(loss, "loss"))
+    if not callable(loss):
+        raise UserError(
+            f"loss is {loss!r:.60}; give a loss of Keras, a function (y, prediction) -> [batch], "
+            "or a dict of them, one for each output of the model"
+        )
+    return loss
+
+
+def _settings_of_metrics(metrics: Any) -> tuple[Any, ...]:
+    if isinstance(metrics, Mapping):
+        return tuple(
+            OfOutput(output, metric)
+            for output, given in metrics.items()
+            for metric in _settings_of_metrics(
+                given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+            )
+        )
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+        raise UserError(
+            f"metrics is {metrics!r:.60}; give a list of metrics, or a dict of such lists, one for "
+            "each output of the model"
+        )
+    return tuple(map(_settings_of_metric, metrics))
+
+
+def _built_metric(given: Any, y: Any, prediction: Any) -> SummedMetric:
+    if given == ACCURACY:
+        return Accuracy()
+    if isinstance(given, KerasMetricSettings):
+        return KerasMetric(given.make(), y, prediction)
+    return MeanMetric(name_of(given), given)
+
+
+def _named(name: str, what: str, get: Callable[[str], Any]) -> Any:
+    """Returns what Keras knows by a name."""
+    try:
+        return get(name)
+    except ValueError:
+        raise UserError(
+            f"{what} is {name!r}, which Keras does not know; give another name, or a {what} itself"
+        ) from None
+
+
 def _settings_of_metric(metric: Any) -> Any:
+    if isinstance(metric, str) and metric != ACCURACY:
+        metric = _named(metric, "metric", keras.metrics.get)
     if metric == ACCURACY or isinstance(metric, KerasMetricSettings):
         return metric
     if is_metric(metric):
@@ -174,13 +227,26 @@ def _check(objective: Objective, y: Any, prediction: Any) -> None:
             raise UserError("the loss does not depend on the predictions, or has no gradient")
         objective.add(objective.zero(), losses, y, prediction)
 
+    @tf.function(autograph=False)
+    def measure(y: Any, prediction: Any) -> None:
+        objective.add(objective.zero(), objective.losses(y, prediction), y, prediction)
+
     try:
         tf.function(trace, autograph=False).get_concrete_function(y, prediction)
+        # Shapes that do not go together are found where all sizes are known.
+        measure.get_concrete_function(*(_with_batch(specs) for specs in (y, prediction)))
     except UserError:
         raise
     except Exception as error:  # Whatever a loss of the user's raises.
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).replace(str(_BATCH), "batch").split())
         raise UserError(
-            f"the loss does not fit the labels, {tensor_text(y)}, and the predictions, "
-            f"{tensor_text(prediction)} ({type(error).__name__}: {text:.200}); give another one"
+            f"the loss fails on labels of {tensor_text(y)} and predictions of "
+            f"{tensor_text(prediction)} ({type(error).__name__}: {text:.200}); it has to fit them"
         ) from error
+
+
+def _with_batch(specs: Any) -> Any:
+    """Returns the specs of a batch of a certain size."""
+    return tf.nest.map_structure(
+        lambda spec: tf.TensorSpec([_BATCH, *spec.shape[1:]], spec.dtype), specs
+    )

@@ -100,6 +100,8 @@ class StreamTest(tf.test.TestCase):
                 lambda: iter([1]), output_signature=tf.TensorSpec([], tf.int64)
             ).map(parse_number),
         )
-        check("make_test is None; give a function", make_test=None)
+        check(
+            "make_test is a NoneType; give a function that makes a tf.data.Dataset", make_test=None
+        )
         check("shuffle_buffer is 0; give a whole number, 1 or more", shuffle_buffer=0)
         check("train_samples is None", train_samples=None)

@@ -30,7 +30,16 @@ def targets(kind: str, samples: int, random: np.random.Generator) -> tuple[np.nd
 
 
 def specs(y: np.ndarray, prediction: np.ndarray) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-    return tuple(tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (y, prediction))
+    return spec(y), spec(prediction)
+
+
+def spec(array: np.ndarray) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *array.shape[1:]], array.dtype)
+
+
+def distance_of_kind(y: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
+    """How far apart two logits are, whatever y is."""
+    return prediction[:, 0] - prediction[:, 1]
 
 
 def typed(y: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -192,6 +201,69 @@ class FunctionsTest(tf.test.TestCase):
         objective = ObjectiveSettings(lambda y, p: tf.square(y - p)).build(*specs(y, prediction))
         self.assertAllClose(objective.losses(y, prediction), [4.0, 4.0, 4.0])
 
+    def test_labels_without_a_dimension_that_the_predictions_have(self):
+        """As in `compile`, they are not subtracted from one another as [B, B]."""
+        y, prediction = np.float32([1, 2, 4]), np.float32([[1], [4], [1]])
+        difference = ObjectiveSettings(lambda y, p: tf.abs(y - p), [lambda y, p: tf.square(y - p)])
+        for one, other in ((y, prediction), (prediction, y), (y, prediction[:, 0])):
+            objective = difference.build(*specs(one, other))
+            losses = objective.losses(one, other)
+            self.assertAllClose(losses, [0.0, 2.0, 3.0])
+            sums = objective.add(objective.zero(), losses, one, other)
+            self.assertAllClose(sums.metrics[0], 13.0)
+        # Classes are left as they are.
+        classes, logits = np.int32([0, 1, 1]), np.float32([[2, 1], [0, 3], [1, 1]])
+        sparse = ObjectiveSettings(tf.nn.sparse_softmax_cross_entropy_with_logits)
+        expected = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+        losses = sparse.build(*specs(classes, logits)).losses(classes, logits)
+        self.assertAllClose(losses, expected)
+
+    def test_names_of_keras(self):
+        random = np.random.default_rng(4)
+        y, prediction = typed(*targets("numbers", SAMPLES, random))
+        settings = ObjectiveSettings("mse", ["mae", "MeanSquaredError"])
+        sums = sums_of(settings.build(*specs(y, prediction)), y, prediction)
+        measured = settings.build(*specs(y, prediction)).measured(sums)
+        self.assertAllClose(measured.loss, np.mean((y - prediction) ** 2))
+        self.assertAllClose(
+            measured.metrics,
+            {
+                "mean_absolute_error": np.mean(np.abs(y - prediction)),
+                "mean_squared_error": np.mean((y - prediction) ** 2),
+            },
+        )
+
+    def test_a_loss_and_metrics_of_each_output(self):
+        y = {"size": np.float32([1, 2]), "kind": np.int32([0, 1])}
+        prediction = {
+            "size": np.float32([[1], [4]]),
+            "kind": np.float32([[2, 0], [3, 0]]),
+            "other": np.zeros([2, 7], np.float32),
+        }
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        settings = ObjectiveSettings(
+            {"size": "mse", "kind": cross_entropy},
+            {"size": keras.metrics.MeanSquaredError(), "kind": ["accuracy", distance_of_kind]},
+        )
+        settings = pickle.loads(pickle.dumps(settings))
+        objective = settings.build(*(tf.nest.map_structure(spec, v) for v in (y, prediction)))
+        losses = objective.losses(y, prediction)
+        self.assertAllClose(losses, [np.log1p(np.exp(-2)), 4 + 3 + np.log1p(np.exp(-3))])
+        measured = objective.measured([objective.add(objective.zero(), losses, y, prediction)])
+        self.assertAllClose(measured.accuracy, 0.5)
+        self.assertAllClose(
+            measured.metrics,
+            {"size_mean_squared_error": 2.0, "kind_accuracy": 0.5, "kind_distance_of_kind": 2.5},
+        )
+        for wrong, message in (
+            ({"colour": "mse"}, "the output colour, but the labels have size, kind; give"),
+            ({"other": "mse"}, "the output other, but the labels have size, kind; give"),
+        ):
+            with self.assertRaisesRegex(UserError, message):
+                ObjectiveSettings(wrong).build(
+                    *(tf.nest.map_structure(spec, v) for v in (y, prediction))
+                )
+
     def test_structures_of_labels_and_predictions(self):
         y = {"a": tf.TensorSpec([None]), "b": tf.TensorSpec([None])}
         objective = ObjectiveSettings(
@@ -294,9 +366,14 @@ def test_metrics_that_are_refused(case: str) -> None:
         (lambda y, p: tf.reduce_sum(y, -1), "the loss does not depend on the predictions"),
         (
             lambda y, p: tf.concat([y, p], 2),
-            r"the loss does not fit the labels, float32 \[batch, 2\]",
+            r"the loss fails on labels of float32 \[batch, 2\]",
         ),
-        (3, "loss is 3; give a loss of Keras or a function"),
+        (lambda y, p: undefined(y), r"the loss fails .*NameError: name 'undefined'"),  # noqa: F821
+        (3, "loss is 3; give a loss of Keras, a function"),
+        ("bogus", "loss is 'bogus', which Keras does not know; give another name"),
+        ({}, "loss is an empty dict; give a loss for an output"),
+        ({"a": 3}, "loss is 3; give a loss of Keras"),
+        ({"a": "mse"}, r"given by output \(a\), but the labels are float32 \[batch, 2\]: give"),
     ],
 )
 def test_losses_that_are_refused(loss, message: str) -> None:
