@@ -23,6 +23,7 @@ from dbsl_tf.resolved import settings_of
 from dbsl_tf.results.history_lines import read_events
 from dbsl_tf.shared_model.configured import merge_rule
 from dbsl_tf.training.objective_names import objective_settings_of
+from dbsl_tf.training.objective_settings import ObjectiveSettings
 from dbsl_tf.training.optimizers import build_optimizer
 from tests.support.launching import ROOT
 
@@ -92,6 +93,18 @@ def test_what_the_settings_name_can_be_used(folder: Path, parts: ModuleType) -> 
     # With gamma 1: (1 − 1/2)·ln 2.
     np.testing.assert_allclose(objective.losses(y, logits), [0.5 * np.log(2)] * 2, rtol=1e-6)
     np.testing.assert_allclose(parts.margin(y, logits), [np.log(2)] * 2, rtol=1e-6)
+    y_of_both = {"kind": y, "frequency": tf.constant([2.0, 4.0])}
+    both = {"kind": logits, "frequency": tf.constant([[2.0], [1.0]])}
+    objective = ObjectiveSettings(parts.two_losses, parts.two_metrics).build(
+        {"kind": tf.TensorSpec([None], tf.int32), "frequency": tf.TensorSpec([None])},
+        {"kind": tf.TensorSpec([None, 3]), "frequency": tf.TensorSpec([None, 1])},
+    )
+    np.testing.assert_allclose(
+        objective.losses(y_of_both, both), [np.log(2), 9 + np.log(2)], rtol=1e-6
+    )
+    weighted = parts.weighted_loss({"kind": y, "weight": tf.constant([1.0, 3.0])}, logits)
+    # With gamma 2: (1 − 1/2)²·ln 2, once and three times.
+    np.testing.assert_allclose(weighted, [0.25 * np.log(2), 0.75 * np.log(2)], rtol=1e-6)
     merged = parts.careful(np.float32([1, 1]), np.float32([1.1, 9]), np.float32(1))
     np.testing.assert_allclose(merged, [1.025, 1.05])
 

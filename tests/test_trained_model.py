@@ -47,7 +47,7 @@ print(json.dumps({"samples": len(labels), "hits": hits, "loss": float(np.mean(lo
 def documented() -> str:
     """The program in the documentation, for the run that its first argument names."""
     text = (ROOT / "docs" / "trained_model.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    program, _ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     named = program.replace('Path("runs/flowers")', "Path(sys.argv[1])")
     assert named != program
     return f"import sys\n{named}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.array_files import Part, part_of, write_arrays
+from dbsl_tf.data.array_files import ArrayFile, Part, part_of, write_arrays
 from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.own_data import Augment, IndexedData, Preprocess
 from dbsl_tf.data.sample_stream import Loader, Source
@@ -73,8 +73,9 @@ class Arrays:
         Raises:
             UserError: it cannot be written.
         """
-        files = write_arrays(folder.absolute(), {"train": self._train, "test": self._test})
-        return ArrayData(self, files["train"], files["test"])
+        return ArrayData(
+            self, write_arrays(folder.absolute(), {"train": self._train, "test": self._test})
+        )
 
     def described(self) -> tuple[Any, Preprocess | None, Augment | None]:
         """Returns the structure of (x, y) with a `Part` for each array, and the functions."""
@@ -89,15 +90,23 @@ class ArrayData(IndexedData):
 
     Args:
         arrays: that were written.
-        train_file, test_file: their records.
+        files: their records, by the split.
     """
 
-    def __init__(self, arrays: Arrays, train_file: Path, test_file: Path) -> None:
+    # Programs that were kept by an earlier version have none.
+    _sha256: Mapping[str, str] = {}
+
+    def __init__(self, arrays: Arrays, files: Mapping[str, ArrayFile]) -> None:
         self._structure, preprocess, augment = arrays.described()
         super().__init__(
             arrays.name, arrays.train_samples, arrays.test_samples, preprocess, augment
         )
-        self._train_file, self._test_file = train_file, test_file
+        self._train_file, self._test_file = files["train"].path, files["test"].path
+        self._sha256 = {split: file.sha256 for split, file in files.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """See `TrainingData.facts`."""
+        return super().facts() | {"arrays": self._sha256}
 
     def _source(self) -> Source:
         return _RecordsOfArrays(self._structure, self._train_file, self._test_file)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,7 +67,14 @@ def part_of(array: np.ndarray, where: str) -> Part:
     return Part(array.dtype.name, array.shape[1:])
 
 
-def write_arrays(folder: Path, splits: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Path]:
+class ArrayFile(NamedTuple):
+    """A file of records, and the SHA-256 of its content."""
+
+    path: Path
+    sha256: str
+
+
+def write_arrays(folder: Path, splits: Mapping[str, Sequence[np.ndarray]]) -> dict[str, ArrayFile]:
     """Writes arrays as one file of records a split, unless the files are there already.
 
     Beside them lies arrays.json, with types, shapes and the files' SHA-256.
@@ -95,7 +102,7 @@ def write_arrays(folder: Path, splits: Mapping[str, Sequence[np.ndarray]]) -> di
         content[split] = {**facts, "sha256": _digest(arrays)}
     if content != kept or not description.exists():
         write_whole_text(description, json.dumps(content, indent=2) + "\n")
-    return paths
+    return {split: ArrayFile(path, content[split]["sha256"]) for split, path in paths.items()}
 
 
 def _facts(arrays: Sequence[np.ndarray]) -> dict[str, Any]:
@@ -154,6 +161,6 @@ def _read(path: Path) -> dict[str, Any]:
     """What is said of the files that are there; nothing where that cannot be read."""
     try:
         content = json.loads(read_text(path, WRITTEN_BY_HAND))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -10,35 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from dbsl_tf.common.argument_names import in_words_of_a_program
 from dbsl_tf.common.errors import UserError, reason_of
+from dbsl_tf.common.printing import tell
 from dbsl_tf.library.dual_batch import DualBatch
 from dbsl_tf.schedules.calendar import Calendar
 from dbsl_tf.schedules.merge_intervals import stretches
 
-# The names that a program knows the keys of the configuration by.
-_NAMES = {
-    "cluster.workers": "plan.workers",
-    "dual_batch.": "plan.",
-    "merge.rule": "plan.merge",
-    "merge.learning_rate": "plan.merge_learning_rate",
-    "merge.momentum": "plan.merge_momentum",
-    "merge.staleness_power": "plan.staleness_power",
-    "sync.mode": "plan.sync",
-    "sync.staleness": "plan.staleness",
-    "time_model.": "plan.time_model.",
-    "schedule.mini_epochs_per_epoch": "plan.mini_epochs_per_epoch",
-    "schedule.merge_interval": "plan.merge_interval",
-    "schedule.final_local_epochs": "plan.final_local_epochs",
-    "schedule.epochs": "epochs",
-    "run.seed": "seed",
-    "run.dir": "run_dir",
-    "model.weights": "initial_weights",
-    "optimizer.base_lr": "optimizer.learning_rate",
-}
 _DATA = "dbsl_tf.arrays, dbsl_tf.tfrecords, dbsl_tf.stream or dbsl_tf.Data"
 _CALLBACK_EVENTS = (
     *("set_params", "set_model", "on_train_begin", "on_train_end"),
     *("on_epoch_begin", "on_epoch_end"),
+)
+# Keras's methods of callbacks that are never called here, as batches are trained elsewhere.
+_NEVER_CALLED = tuple(
+    f"on_{what}_{when}"
+    for what in ("batch", "train_batch", "test_batch", "predict_batch", "test", "predict")
+    for when in ("begin", "end")
 )
 
 
@@ -48,10 +36,7 @@ def in_words_of_the_program() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        text = str(error)
-        for key, name in _NAMES.items():
-            text = text.replace(key, name)
-        raise UserError(text) from error.__cause__
+        raise UserError(in_words_of_a_program(str(error))) from error.__cause__
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:
@@ -173,8 +158,8 @@ def _check_optimizer(optimizer: Any) -> None:
         raise _wrong(
             "optimizer",
             optimizer,
-            "give dbsl_tf.SGD(…), dbsl_tf.AdamW(…), dbsl_tf.LARS(…), or an object of your own with "
-            "initial_state and step",
+            "give dbsl_tf.SGD(…), dbsl_tf.AdamW(…), which is Adam with weight_decay=0, "
+            "dbsl_tf.LARS(…), or an object of your own with initial_state and step",
         )
     if getattr(optimizer, "learning_rate", None) is None:
         raise UserError(
@@ -191,6 +176,34 @@ def _check_callbacks(callbacks: Any) -> None:
             callable(getattr(callback, event, None)) for event in _CALLBACK_EVENTS
         ):
             raise _wrong("a callback", callback, "give an object of a keras.callbacks.Callback")
+        name = type(callback).__name__
+        if any(each.__name__ == "LearningRateScheduler" for each in _keras_classes(callback)):
+            raise UserError(
+                f"a callback is a {name}, which would act an epoch late, as the next one is under "
+                "way when it is called; give the optimizer a function of the epoch instead: "
+                "optimizer=dbsl_tf.SGD(learning_rate=…)"
+            )
+        if ignored := [method for method in _NEVER_CALLED if _is_its_own(callback, method)]:
+            tell(
+                f"warning: the callback {name} has {', '.join(ignored)}, which will not be called: "
+                "batches are trained by the workers; on_commit of a dbsl_tf.RunCallback is called "
+                "after every mini-epoch"
+            )
+
+
+def _keras_classes(callback: Any) -> list[type]:
+    """The classes of Keras that a callback is an object of."""
+    return [each for each in type(callback).__mro__ if _is_of_keras(each)]
+
+
+def _is_of_keras(kind: type) -> bool:
+    return kind.__module__.split(".")[0] in ("keras", "keras_core")
+
+
+def _is_its_own(callback: Any, method: str) -> bool:
+    """Whether a callback has a method that is not that of a class of Keras."""
+    has_it = next((each for each in type(callback).__mro__ if method in vars(each)), object)
+    return has_it is not object and not _is_of_keras(has_it)
 
 
 def _check_cluster(cluster: Any) -> None:
@@ -204,5 +217,10 @@ def _check_cluster(cluster: Any) -> None:
 
 
 def _wrong(name: str, value: Any, remedy: str) -> UserError:
-    kind = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r:.60}"
+    kind = f"{value!r:.60}"
+    if isinstance(value, type):
+        kind = f"the class {value.__name__}"
+    elif _is_of_keras(type(value)):
+        # Their texts are types and addresses.
+        kind = f"an object of Keras, {type(value).__name__}"
     return UserError(f"{name} is {' '.join(kind.split())}; {remedy}")

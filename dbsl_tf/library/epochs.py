@@ -41,6 +41,14 @@ class Epochs:
         self._watched = VALIDATION if validation else TEST
         self.tested: dict[str, float] = {}
 
+    @property
+    def next(self) -> int:
+        """The next epoch, from 0, that will be complete; at the end, how many there are."""
+        epoch = self._next
+        while epoch + 1 < self._calendar.epochs and not self._numbers(epoch):
+            epoch += 1
+        return epoch
+
     def completes_one(self, event: Mapping[str, Any]) -> bool:
         """Whether a record is an evaluation that an epoch ends with."""
         return event["event"] == "evaluation" and event.get("split", TEST) == self._watched
@@ -64,19 +72,25 @@ class Epochs:
             tested = _values(event, "test")
             self.tested = {f"test_{name}": value for name, value in tested.items()}
         while (logs := self._logs(self._next)) is not None:
-            if logs:
-                yield self._next, logs
+            epoch = self._next
             self._next += 1
+            if logs:
+                yield epoch, logs
+
+    def _numbers(self, epoch: int) -> range:
+        """Returns the commits of an epoch; none if it is trained in one with the next."""
+        first, last = (self._calendar.first_number(epoch + n) for n in (1, 2))
+        return range(first + 1, last + 1)
 
     def _logs(self, epoch: int) -> dict[str, float] | None:
         """Returns the logs of an epoch; none of one that is trained in one with the next.
 
         None: it is not complete.
         """
-        first, last = (self._calendar.first_number(epoch + n) for n in (1, 2))
-        numbers = range(first + 1, last + 1)
+        numbers = self._numbers(epoch)
         if not numbers:
             return {}
+        last = numbers[-1]
         commits = [self._commits[number] for number in numbers if number in self._commits]
         evaluation = self._evaluations.get(last)
         # They come in order: after a later one, an earlier one is missing for good.

@@ -64,6 +64,7 @@ class Observation:
         self._callbacks = callbacks
         self._epochs = Epochs(expected.calendar, expected.validation)
         self._epoch = 0
+        self._begun_epoch: int | None = None
         self._factor = 1.0
         self._process: TrainingProcess | None = None
         self._optimizer = ObservedOptimizer(expected.learning_rates[0], self._set_learning_rate)
@@ -88,6 +89,7 @@ class Observation:
                 self._begun = True
                 self._pass_over_earlier_epochs()
                 self._call("on_train_begin")
+                self._begin_epoch(self._epochs.next)
             self._epochs.begin_after(event["commit"])
             if self._factor != 1.0:
                 process.ask("scale_learning_rates", self._factor)
@@ -100,8 +102,7 @@ class Observation:
                     getattr(callback, f"on_{event['event']}")(event)
             self._stop_if_wanted()
         for epoch, logs in self._epochs.completed_by(event):
-            self._epoch = epoch
-            self._end_epoch(logs)
+            self._end_epoch(epoch, logs)
         if self._epochs.completes_one(event):
             # The next one may replace the weights that callbacks saw.
             process.ask("seen")
@@ -127,15 +128,25 @@ class Observation:
     def _pass_over_earlier_epochs(self) -> None:
         """Those of earlier processes; an epoch in which one was interrupted is completed here."""
         for earlier in read_history(self._expected.directory):
-            for epoch, _ in self._epochs.completed_by(earlier):
-                self._epoch = epoch
+            for _ in self._epochs.completed_by(earlier):
+                pass
 
-    def _end_epoch(self, logs: dict[str, float]) -> None:
-        self._optimizer.show(self._expected.learning_rates[self._epoch] * self._factor)
+    def _begin_epoch(self, epoch: int) -> None:
+        """Tells callbacks of an epoch, which may be under way, unless all are complete."""
+        if epoch == self._expected.calendar.epochs:
+            return
+        self._epoch = self._begun_epoch = epoch
+        self._optimizer.show(self._expected.learning_rates[epoch] * self._factor)
+        self._call("on_epoch_begin", epoch)
+
+    def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
+        if self._begun_epoch != epoch:
+            self._begin_epoch(epoch)
         self._model.outdate()
-        self._call("on_epoch_begin", self._epoch)
-        self._call("on_epoch_end", self._epoch, logs)
+        self._call("on_epoch_end", epoch, logs)
         self._stop_if_wanted()
+        if not self._model.stop_training:
+            self._begin_epoch(self._epochs.next)
 
     def _stop_if_wanted(self) -> None:
         if self._model.stop_training and self._process is not None:

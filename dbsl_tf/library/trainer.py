@@ -52,7 +52,8 @@ class Run:
         history: what Keras's `History.history` is: for each quantity its values, one an epoch.
             Where samples are held out for validation, those with `test_` before their names are of
             the test set at the end of the run: one value each.
-        model: the Keras model with the trained weights, those that were evaluated last.
+        model: the Keras model with the trained weights, those that were evaluated last, or that a
+            callback has given it; not compiled.
     """
 
     directory: Path
@@ -78,11 +79,13 @@ class Trainer:
         optimizer: `dbsl_tf.SGD`, `dbsl_tf.AdamW`, `dbsl_tf.LARS`, or one of your own; None:
             `dbsl_tf.SGD()`. Its `learning_rate` is a number, or a Keras LearningRateSchedule that
             counts epochs.
-        loss: of Keras, or a function of (y, prediction) that returns [batch]; None: cross-entropy
-            of one-hot labels and logits. Losses of the model's own, such as those of regularizers
-            and `add_loss`, are added to it, in the history too.
-        metrics: of Keras. An evaluation has their exact values; for the training of an epoch, the
-            history has the means over its mini-epochs.
+        loss: of Keras, itself or its name; a function of (y, prediction) that returns [batch]; a
+            dict of such, one for each output; None: cross-entropy of one-hot labels and logits.
+            Losses of the model's own, such as those of regularizers and `add_loss`, are added to
+            it, in the history too.
+        metrics: of Keras, or functions like a loss; a list, or a dict with those of each output.
+            An evaluation has their exact values; for the training of an epoch, the history has the
+            means over its mini-epochs.
         callbacks: of Keras; they run in this process beside the training, see `fit`. A
             `dbsl_tf.RunCallback` also sees commits, evaluations, drifts, faults and plans for the
             workers that are there.
@@ -172,7 +175,7 @@ class Trainer:
 
         A run that was interrupted, here or by the loss of this process, is resumed from its last
         checkpoint when `fit` is called again with the same `run_dir`; one that has ended is
-        trained further if there are more epochs to train.
+        trained further if there are more epochs to train, and is otherwise given back as it is.
 
         Callbacks get the logs of each epoch as it is complete, while the next one is being
         trained: `loss` and the metrics of the training, and those of the evaluation with `val_`
@@ -211,11 +214,20 @@ class Trainer:
         rates = learning_rates(self.optimizer, calendar)
         sections["optimizer"]["base_lr"] = next(filter(None, rates))
         directory.resumes(config.run.resume)
+        if directory.is_trained(calendar.total):
+            if verbose:
+                line = f"{directory.path} has been trained for {epochs} epoch(s): nothing is left"
+                print(fitted(line, sys.stdout))
+            data, objective = self._written_data(directory), ObjectiveSettings(self.loss)
+            observation = self._observation(directory, config, data, objective, calendar, rates, ())
+            return Run(directory.path, observation.end(), observation.model)
         with kept_if_refused(directory.trainer, directory.program) as begun:
             write_whole_text(directory.trainer, write_yaml(sections))
-            data = self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
+            data = self._written_data(directory)
             objective = ObjectiveSettings(self.loss, self.metrics)
-            observation = self._observation(directory, config, data, objective, calendar, rates)
+            observation = self._observation(
+                directory, config, data, objective, calendar, rates, self.callbacks
+            )
             Program(
                 model=self.build_model,
                 data=data,
@@ -240,6 +252,10 @@ class Trainer:
         history = observation.end()
         return Run(directory.path, history, observation.model)
 
+    def _written_data(self, directory: RunDirectory) -> Any:
+        """Returns the data, of arrays those in files."""
+        return self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
+
     def _observation(
         self,
         directory: RunDirectory,
@@ -248,6 +264,7 @@ class Trainer:
         objective: ObjectiveSettings,
         calendar: Calendar,
         rates: Sequence[float],
+        callbacks: Sequence[Any],
     ) -> Observation:
         # Imported here because it loads TensorFlow.
         from dbsl_tf.models.own import build_own_model
@@ -266,7 +283,7 @@ class Trainer:
             validation=config.data.validation_samples > 0,
             evaluation=config.evaluation,
         )
-        return Observation(expected, built.model, network, self.callbacks)
+        return Observation(expected, built.model, network, callbacks)
 
     def _sections(
         self, directory: RunDirectory, epochs: int, task: Task | None

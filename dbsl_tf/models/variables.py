@@ -34,8 +34,9 @@ def check_weights_fit(network: Sequence[Any], weights: Sequence[Any]) -> None:
     problem = misfit(network, weights)
     if problem:
         raise UserError(
-            f"the weights do not fit the network: {problem}; config.yaml, data.json and the "
-            "checkpoint must be those of one run: restore them"
+            f"the weights do not fit the network: {problem}; if it is the model that has changed, "
+            "change it back, or start another run in another run.dir; else restore config.yaml, "
+            "data.json and the checkpoint, which must be those of one run"
         )
 
 

@@ -10,13 +10,16 @@ from dbsl_tf.results.run_directory import RunDirectory
 
 def how_to_resume(directory: RunDirectory) -> str:
     """Returns what to do to resume a run, in words."""
-    return f"resume with {resuming_command(directory)}"
+    return " ".join(resuming_words(directory))
 
 
-def resuming_command(directory: RunDirectory) -> str:
-    """Returns the command that resumes a run."""
+def resuming_words(directory: RunDirectory) -> tuple[str, str]:
+    """Returns what to do to resume a run, in words, and the command or argument that does it."""
+    if directory.program.exists():
+        # The command would do without the program's callbacks.
+        return "to resume, call fit again with", f"run_dir={str(directory.path)!r}"
     run_dir = override("run.dir", str(directory.path))
-    return typed("train", "--config", str(directory.configuration), run_dir)
+    return "resume with", typed("train", "--config", str(directory.configuration), run_dir)
 
 
 def words_of(directory: RunDirectory, live: LiveState) -> str:

@@ -16,6 +16,8 @@ from dbsl_tf.config.tags import Effect, Fixed
 
 # What data.json says of them.
 _CLASSES = ("name", "classes", "class_names")
+# What they are, beside the samples themselves.
+_CONTENT = ("train_samples", "test_samples", "x", "y")
 # What decides which samples are held out for validation.
 _HELD_OUT = ("validation_samples", "validation_seed", "train_samples")
 
@@ -59,6 +61,31 @@ def changes(before: Config, now: Config) -> list[Change]:
             f"run.dir holds a run in which {change}: {tag.reason}; {instead}, or start another run "
             "in another run.dir"
         )
+    return found
+
+
+def changes_of_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Returns in which ways the data of a run are others than they were, in words.
+
+    Args:
+        before, now: `data.json`; what one of them does not have is not compared.
+
+    Example:
+        >>> changes_of_data({"train_samples": 40}, {"train_samples": 50})
+        ['train_samples of the data was 40, now 50']
+    """
+    both = [key for key in _CONTENT if key in before and key in now]
+    found = [
+        f"{key} of the data was {before[key]}, now {now[key]}"
+        for key in both
+        if before[key] != now[key]
+    ]
+    digests_before, digests_now = before.get("arrays", {}), now.get("arrays", {})
+    found += [
+        f"the {name} arrays are not those that the run has had so far; it goes on with these"
+        for split, name in (("train", "training"), ("test", "test"))
+        if split in digests_before and digests_before[split] != digests_now.get(split)
+    ]
     return found
 
 

@@ -15,7 +15,7 @@ from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.files import TABLE, WRITTEN_BY_HAND, read_text, write_whole_text
 from dbsl_tf.config.names import Resume
 from dbsl_tf.results.checked_values import damaged
-from dbsl_tf.results.checkpoints import checkpoint_files
+from dbsl_tf.results.checkpoints import checkpoint_files, commit_of
 from dbsl_tf.results.history_lines import read_lines
 
 
@@ -92,6 +92,11 @@ class RunDirectory:
         """Whether it holds a run that has ended, with its results and its model."""
         # The model is written last.
         return self.summary.exists() and self.model.exists()
+
+    def is_trained(self, commits: int) -> bool:
+        """Whether it holds a run that has ended after so many commits, with its results."""
+        found = checkpoint_files(self.checkpoints)
+        return self.is_complete and bool(found) and commit_of(found[-1]) == commits
 
     def resumes(self, resume: Resume) -> bool:
         """Returns whether to resume the run in the directory rather than begin a new one.

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from dbsl_tf.common.argument_names import in_words_of_a_program
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.common.printing import print_line
 from dbsl_tf.config import Config
@@ -32,7 +33,12 @@ from dbsl_tf.results.checkpoints import Checkpoint, Checkpoints
 from dbsl_tf.results.history import History
 from dbsl_tf.results.history_lines import first_of
 from dbsl_tf.results.origin import add_start
-from dbsl_tf.results.resuming import changes, check_same_classes, check_same_held_out
+from dbsl_tf.results.resuming import (
+    changes,
+    changes_of_data,
+    check_same_classes,
+    check_same_held_out,
+)
 from dbsl_tf.results.run_directory import RunDirectory
 from dbsl_tf.results.stored_config import stored_config
 from dbsl_tf.results.stored_objects import read_object, read_precision_choice
@@ -157,12 +163,14 @@ def _begin_or_resume(
         if config.time_model == type(config.time_model)():
             config = config.model_copy(update={"time_model": before.time_model})
         changed = [str(change) for change in changes(before, config)]
-        for change in changed:
-            report(change)
         if directory.data.exists():
             facts_before = read_object(directory, directory.data)
             check_same_classes(facts_before, facts)
             check_same_held_out(facts_before, facts)
+            changed += changes_of_data(facts_before, facts)
+        of_a_program = directory.program.exists()
+        for change in changed:
+            report(in_words_of_a_program(change) if of_a_program else change)
         if history.damaged:
             report(f"{directory.history} is damaged ({first_of(history.damaged)}); ignoring that")
         checkpoint = checkpoints.latest(report, history.lacks)

@@ -14,7 +14,7 @@ from dbsl_tf.common.interruptions import ends_at_once, uninterrupted
 from dbsl_tf.common.printing import print_command
 from dbsl_tf.common.waiting import waiting
 from dbsl_tf.operating.live_run import LiveRun
-from dbsl_tf.operating.resuming import how_to_resume, resuming_command
+from dbsl_tf.operating.resuming import how_to_resume, resuming_words
 from dbsl_tf.running.begun_run import Run
 
 if TYPE_CHECKING:
@@ -41,9 +41,8 @@ class Ending:
         if self._told:
             return
         with uninterrupted():
-            directory = self._run.directory
-            command = resuming_command(directory)
-            print_command(self._console, f"{what}: resume with", command)
+            words, command = resuming_words(self._run.directory)
+            print_command(self._console, f"{what}: {words}", command)
             self._told = True
 
     def save(self, trainer: Trainer, cluster: ReadyCluster) -> None:

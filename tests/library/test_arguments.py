@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import dbsl_tf
 from dbsl_tf.common.errors import UserError
@@ -21,8 +22,8 @@ X, Y = np.zeros([40, 4], np.float32), np.zeros([40], np.int64)
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def build_model() -> keras.Model:
-    return keras.Sequential([keras.Input([4]), keras.layers.Dense(3)])
+def build_model(outputs: int = 3) -> keras.Model:
+    return keras.Sequential([keras.Input([4]), keras.layers.Dense(outputs)])
 
 
 class Constant(keras.optimizers.schedules.LearningRateSchedule):
@@ -68,11 +69,27 @@ def fit(folder: Path, epochs: Any = 1, plan: dict | None = None, **given: Any) -
         ({"callbacks": None}, "callbacks is None; give a list"),
         ({"callbacks": [keras.callbacks.EarlyStopping]}, "a callback is the class EarlyStopping"),
         ({"callbacks": keras.callbacks.EarlyStopping()}, "callbacks is .*; give a list"),
+        (
+            {"callbacks": [keras.callbacks.LearningRateScheduler(float)]},
+            r"a callback is a LearningRateScheduler, .*=dbsl_tf.SGD\(learning_rate=",
+        ),
         ({"metrics": "accuracy"}, "metrics is 'accuracy'; give a list"),
         ({"metrics": [3]}, "a metric is 3; give a metric"),
-        ({"loss": "mse"}, "loss is 'mse'; give a loss"),
+        ({"loss": "mes"}, "loss is 'mes', which Keras does not know; give another name"),
+        ({"loss": None}, "set loss, for .* keras.losses.SparseCategoricalCrossentropy.from_logits"),
+        (
+            {"loss": "mse", "metrics": ["accuracy"], "build_model": lambda: build_model(1)},
+            "accuracy needs .* set metrics to others",
+        ),
+        (
+            {"loss": lambda y, p: tf.cast(y, tf.float32) - p},
+            r"the loss fails on labels of int64 \[batch\] .* must be equal, but are batch and 3",
+        ),
         ({"loss": lambda y, p: 3.0}, "the loss .*"),
-        ({"optimizer": keras.optimizers.SGD(0.1)}, "optimizer is .*; give dbsl_tf.SGD"),
+        (
+            {"optimizer": keras.optimizers.Adam(0.1)},
+            "optimizer is an object of Keras, Adam; give dbsl_tf.SGD.* weight_decay=0",
+        ),
         ({"optimizer": dbsl_tf.SGD}, "optimizer is the class SGD; give dbsl_tf.SGD"),
         ({"optimizer": dbsl_tf.SGD(Constant(-1.0))}, "learning_rate is -1.0 at epoch 0; give"),
         ({"optimizer": dbsl_tf.SGD(Constant("a"))}, "learning_rate is 'a' at epoch 0; give"),
@@ -99,6 +116,25 @@ def test_what_cannot_be_used_is_one_line(
     # Nothing that a later attempt would stumble over.
     assert not RunDirectory(tmp_path / "run").trainer.exists()
     assert not RunDirectory(tmp_path / "run").program.exists()
+
+
+class OfBatches(keras.callbacks.ModelCheckpoint):
+    """Keras's has methods for batches too, which do nothing where it saves once an epoch."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        raise AssertionError
+
+
+def test_methods_that_are_not_called_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_keras = keras.callbacks.ModelCheckpoint(tmp_path / "a.keras")
+    callbacks = [of_keras, OfBatches(tmp_path / "b.keras"), keras.callbacks.TerminateOnNaN()]
+    data = dbsl_tf.arrays(X, Y, X, Y)
+    check_arguments(vars(dbsl_tf.Trainer(build_model, data, loss=LOSS)) | {"callbacks": callbacks})
+    assert capsys.readouterr().err.startswith(
+        "warning: the callback OfBatches has on_train_batch_end, which will not be called: "
+    )
 
 
 class Wide(keras.Model):

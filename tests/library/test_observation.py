@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import keras
+import pytest
 
 import dbsl_tf
 from dbsl_tf.coordinator.record_writer import RecordWriter
@@ -60,3 +63,55 @@ def test_a_plan_for_the_workers_that_are_there(tmp_path: Path) -> None:
         ("fault", "worker 1 has joined"),
         ("workers", ([1], None, "k is too large")),
     ]
+
+
+class Called(keras.callbacks.Callback):
+    """Notes which epochs begin and end, at which learning rate, and sets it in the beginning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, int, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.calls.append(("begin", epoch, self.model.optimizer.learning_rate))
+        if epoch == 0:
+            self.model.optimizer.learning_rate = 0.2
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.calls.append(("end", epoch, self.model.optimizer.learning_rate))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "commits", "epochs"),
+    [
+        (Calendar(1, 3), [1, 2, 3], [0, 1, 2]),
+        # The last three epochs are trained without a merge.
+        (Calendar(1, 5, local_epochs=3), [1, 2, 3], [0, 1, 4]),
+    ],
+)
+def test_every_epoch_begins_before_it_ends(
+    tmp_path: Path, calendar: Calendar, commits: Sequence[int], epochs: Sequence[int]
+) -> None:
+    called, asked = Called(), []
+    rates = [0.1, 0.05, 0.05, 0.05, 0.025][: calendar.epochs]
+    observation = Observation(
+        Expected(RunDirectory(tmp_path), calendar, rates), None, None, [called]
+    )
+    process = SimpleNamespace(ask=lambda *request: asked.append(request))
+    observation.take(process, {"event": "begin", "commit": 0})
+    for commit in commits:
+        trained = {"event": "commit", "commit": commit, "samples": 9, "train_loss": 0.5}
+        evaluated = {"event": "evaluation", "commit": commit, "test_loss": 0.5}
+        for event in (trained, evaluated):
+            observation.take(process, event)
+    # What was set in the first is twice the schedule's, and stays so.
+    shown = [2 * rates[epoch] for epoch in epochs]
+    assert called.calls == [
+        ("begin", epochs[0], pytest.approx(0.1)),
+        ("end", epochs[0], pytest.approx(shown[0])),
+        ("begin", epochs[1], pytest.approx(shown[1])),
+        ("end", epochs[1], pytest.approx(shown[1])),
+        ("begin", epochs[2], pytest.approx(shown[2])),
+        ("end", epochs[2], pytest.approx(shown[2])),
+    ]
+    assert asked[0] == ("scale_learning_rates", pytest.approx(2.0))

@@ -54,7 +54,8 @@ def trainer(folder: Path, **settings: object) -> dbsl_tf.Trainer:
         "run_dir": folder / "run",
         **settings,
     }
-    return dbsl_tf.Trainer(build_model, dbsl_tf.arrays(*samples()), **given)
+    data = given.pop("data", None) or dbsl_tf.arrays(*samples())
+    return dbsl_tf.Trainer(build_model, data, **given)
 
 
 @pytest.mark.cluster
@@ -97,7 +98,9 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
 
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_a_finished_run_serves_the_commands_and_is_trained_further(tmp_path: Path) -> None:
+def test_a_finished_run_serves_the_commands_and_is_trained_further(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = trainer(tmp_path).fit(epochs=4, verbose=False)
     # What the command line makes of a run it makes of this one.
     for command in ("report", "evaluate"):
@@ -109,12 +112,35 @@ def test_a_finished_run_serves_the_commands_and_is_trained_further(tmp_path: Pat
         )
         assert result.returncode == 0, result.stderr
 
+    # Keras goes on with its model, once that is compiled.
+    x, y, x_test, y_test = samples()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    run.model.compile(keras.optimizers.SGD(1e-3), loss, metrics=["accuracy"])
+    measured = run.model.evaluate(x_test, y_test, verbose=0, return_dict=True)
+    assert measured["loss"] == pytest.approx(run.history["val_loss"][-1], rel=1e-4)
+    run.model.fit(x, y, epochs=1, verbose=0)
+
     # It is trained further where there are more epochs, from where it was.
     further = trainer(tmp_path).fit(epochs=5, verbose=False)
     assert further.history["loss"][:4] == run.history["loss"]
     assert len(further.history["loss"]) == 5
-    with pytest.raises(UserError, match="holds a run of 5 epochs"):
-        trainer(tmp_path).fit(epochs=5, verbose=False)
+
+    # Where there are none, it is given back.
+    capsys.readouterr()
+    again = trainer(tmp_path, callbacks=[keras.callbacks.CSVLogger(tmp_path / "log")]).fit(epochs=5)
+    assert "has been trained for 5 epoch(s): nothing is left" in capsys.readouterr().out
+    assert again.history == further.history
+    for ours, theirs in zip(again.model.get_weights(), further.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(UserError, match="holds a run of 5 epochs, and epochs=4: raise it"):
+        trainer(tmp_path).fit(epochs=4, verbose=False)
+
+    # What is not as it was is told in words of the program.
+    trainer(tmp_path, data=dbsl_tf.arrays(-x, y, x_test, y_test)).fit(epochs=6)
+    printed = capsys.readouterr().out
+    assert printed.startswith("epochs was 5, now 6\n")
+    assert printed.count("arrays are not those that the run has had so far") == 1
+    assert "the training arrays are not those" in printed
 
 
 @pytest.mark.cluster
