@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
-from dbsl_tf.data.array_files import ArrayFile, Part, part_of, write_arrays
+from dbsl_tf.data.array_files import ArrayFile, Part, array_files, part_of, write_arrays
 from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.own_data import Augment, IndexedData, Preprocess
 from dbsl_tf.data.sample_stream import Loader, Source
@@ -73,9 +73,15 @@ class Arrays:
         Raises:
             UserError: it cannot be written.
         """
-        return ArrayData(
-            self, write_arrays(folder.absolute(), {"train": self._train, "test": self._test})
-        )
+        return ArrayData(self, write_arrays(folder.absolute(), self._splits))
+
+    def already_in(self, folder: Path) -> ArrayData:
+        """Returns the training data of a folder to which these arrays were written before."""
+        return ArrayData(self, array_files(folder.absolute(), self._splits))
+
+    @property
+    def _splits(self) -> Mapping[str, Sequence[np.ndarray]]:
+        return {"train": self._train, "test": self._test}
 
     def described(self) -> tuple[Any, Preprocess | None, Augment | None]:
         """Returns the structure of (x, y) with a `Part` for each array, and the functions."""

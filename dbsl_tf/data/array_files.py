@@ -90,19 +90,27 @@ def write_arrays(folder: Path, splits: Mapping[str, Sequence[np.ndarray]]) -> di
         UserError: they cannot be written.
     """
     description = folder / _DESCRIPTION
-    paths = {split: folder / f"{split}.bin" for split in splits}
+    files = array_files(folder, splits)
     kept = _read(description)
     content = {}
     for split, arrays in splits.items():
-        facts = _facts(arrays)
-        if not _holds(paths[split], arrays, facts, kept.get(split)):
+        path, sha256 = files[split]
+        content[split] = {**_facts(arrays), "sha256": sha256}
+        if kept.get(split) != content[split] or not _has_size_of(path, arrays):
             # While a file changes no description vouches for it.
             _forget(description)
-            write_whole(paths[split], partial(_write, arrays))
-        content[split] = {**facts, "sha256": _digest(arrays)}
+            write_whole(path, partial(_write, arrays))
     if content != kept or not description.exists():
         write_whole_text(description, json.dumps(content, indent=2) + "\n")
-    return {split: ArrayFile(path, content[split]["sha256"]) for split, path in paths.items()}
+    return files
+
+
+def array_files(folder: Path, splits: Mapping[str, Sequence[np.ndarray]]) -> dict[str, ArrayFile]:
+    """Returns the files that `write_arrays` writes, without writing anything."""
+    return {
+        split: ArrayFile(folder / f"{split}.bin", _digest(arrays))
+        for split, arrays in splits.items()
+    }
 
 
 def _facts(arrays: Sequence[np.ndarray]) -> dict[str, Any]:
@@ -113,15 +121,11 @@ def _facts(arrays: Sequence[np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _holds(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, Any], kept: Any) -> bool:
-    """Whether a file has these records already, by its size and what was said of it."""
+def _has_size_of(path: Path, arrays: Sequence[np.ndarray]) -> bool:
     try:
-        size = path.stat().st_size
+        return path.stat().st_size == sum(array.nbytes for array in arrays)
     except OSError:
         return False
-    same_kind = isinstance(kept, dict) and all(kept.get(k) == v for k, v in facts.items())
-    same_size = size == sum(array.nbytes for array in arrays)
-    return same_kind and same_size and kept.get("sha256") == _digest(arrays)
 
 
 def _write(arrays: Sequence[np.ndarray], path: Path) -> None:

@@ -202,6 +202,8 @@ def _is_of_keras(kind: type) -> bool:
 
 def _is_its_own(callback: Any, method: str) -> bool:
     """Whether a callback has a method that is not that of a class of Keras."""
+    if method in vars(callback):  # of a LambdaCallback
+        return True
     has_it = next((each for each in type(callback).__mro__ if method in vars(each)), object)
     return has_it is not object and not _is_of_keras(has_it)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbsl_tf.cluster.task import CHIEF, Task, task_from_environment
-from dbsl_tf.common.errors import ClusterError
+from dbsl_tf.common.errors import ClusterError, UserError
 from dbsl_tf.common.files import write_whole_text
 from dbsl_tf.common.printing import fitted
 from dbsl_tf.common.program import python_module
@@ -33,6 +33,7 @@ from dbsl_tf.library.observation import Expected, Observation
 from dbsl_tf.library.program import Program
 from dbsl_tf.library.training_process import TrainingProcess, train_in_process
 from dbsl_tf.results.run_directory import RunDirectory, claim_folder, release_folder
+from dbsl_tf.results.stored_objects import read_object
 from dbsl_tf.schedules.calendar import Calendar
 
 if TYPE_CHECKING:
@@ -215,15 +216,16 @@ class Trainer:
         sections["optimizer"]["base_lr"] = next(filter(None, rates))
         directory.resumes(config.run.resume)
         if directory.is_trained(calendar.total):
+            data = self._data_of_finished(directory, epochs)
             if verbose:
                 line = f"{directory.path} has been trained for {epochs} epoch(s): nothing is left"
                 print(fitted(line, sys.stdout))
-            data, objective = self._written_data(directory), ObjectiveSettings(self.loss)
+            objective = ObjectiveSettings(self.loss)
             observation = self._observation(directory, config, data, objective, calendar, rates, ())
             return Run(directory.path, observation.end(), observation.model)
         with kept_if_refused(directory.trainer, directory.program) as begun:
             write_whole_text(directory.trainer, write_yaml(sections))
-            data = self._written_data(directory)
+            data = self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
             objective = ObjectiveSettings(self.loss, self.metrics)
             observation = self._observation(
                 directory, config, data, objective, calendar, rates, self.callbacks
@@ -252,9 +254,22 @@ class Trainer:
         history = observation.end()
         return Run(directory.path, history, observation.model)
 
-    def _written_data(self, directory: RunDirectory) -> Any:
-        """Returns the data, of arrays those in files."""
-        return self.data.write(directory.arrays) if hasattr(self.data, "write") else self.data
+    def _data_of_finished(self, directory: RunDirectory, epochs: int) -> Any:
+        """Returns the data of a run that has ended, whose arrays stay as they are.
+
+        Raises:
+            UserError: the trainer was given others.
+        """
+        if not hasattr(self.data, "write"):
+            return self.data
+        data = self.data.already_in(directory.arrays)
+        before = read_object(directory, directory.data).get("arrays")
+        if before not in (None, data.facts()["arrays"]):
+            raise UserError(
+                f"run_dir={directory.path} holds a run of {epochs} epochs on other arrays: raise "
+                "epochs to go on with these, or give another run_dir"
+            )
+        return data
 
     def _observation(
         self,

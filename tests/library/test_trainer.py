@@ -136,7 +136,12 @@ def test_a_finished_run_serves_the_commands_and_is_trained_further(
         trainer(tmp_path).fit(epochs=4, verbose=False)
 
     # What is not as it was is told in words of the program.
-    trainer(tmp_path, data=dbsl_tf.arrays(-x, y, x_test, y_test)).fit(epochs=6)
+    other = dbsl_tf.arrays(-x, y, x_test, y_test)
+    before = (run.directory / "data" / "train.bin").read_bytes()
+    with pytest.raises(UserError, match="holds a run of 5 epochs on other arrays: raise epochs"):
+        trainer(tmp_path, data=other).fit(epochs=5, verbose=False)
+    assert (run.directory / "data" / "train.bin").read_bytes() == before
+    trainer(tmp_path, data=other).fit(epochs=6)
     printed = capsys.readouterr().out
     assert printed.startswith("epochs was 5, now 6\n")
     assert printed.count("arrays are not those that the run has had so far") == 1
