@@ -206,6 +206,24 @@ class FaultTest(FaultCase):
         self.interrupt(second)
 
     @pytest.mark.slow
+    def test_a_run_ends_where_its_directory_has_gone_and_goes_on_once_that_is_back(self):
+        process = self.start(*ENDLESS)
+        self.wait_for_commits(6, process)
+        elsewhere = self.run.with_name("elsewhere")
+        self.run.rename(elsewhere)
+        status, _, errors = self.finish(process)
+        self.assertEqual(status, 2)
+        self.assertIn("history.jsonl was removed or replaced, or its directory renamed", errors)
+        self.assertEqual(len(errors.splitlines()), 1)
+        # Nothing was begun in its place.
+        self.assertFalse(self.run.exists())
+        self.check_nothing_is_left()
+        elsewhere.rename(self.run)
+        second = self.start(*ENDLESS)
+        self.wait_for_commits(len(self.events("commit")) + 4, second)
+        self.interrupt(second)
+
+    @pytest.mark.slow
     def test_two_interruptions_cost_nothing_that_was_saved(self):
         """First the coordinator is killed while it saves, then it gets a Ctrl-C; then it goes on to
         the end."""
