@@ -137,8 +137,8 @@ def _refusal(model: Any, inputs: Any, error: Exception) -> UserError:
     shapes = tf.nest.map_structure(lambda spec: f"{spec.dtype.name}{list(spec.shape)}", inputs)
     reason = " ".join(_ESCAPES.sub("", str(error)).split())[:300]
     return UserError(
-        f"the model {model.name} does not accept the data ({shapes}): {reason}; change the model "
-        "or what the data set yields"
+        f"the model {model.name} does not accept the data ({shapes}): {reason}; change the model, "
+        "or what the data set yields: single samples, of which batches are made"
     )
 
 
