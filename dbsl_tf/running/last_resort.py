@@ -66,6 +66,8 @@ class LastResort:
         signal.set_wakeup_fd(-1)
         if self._process.stdin is not None:
             self._process.stdin.close()
+        # It may be stopped, and has nothing left to do.
+        self._process.kill()
         self._process.wait()
 
     def _reporting(

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.support.patience import at_most
+
 PROGRAM = """
 import ctypes, os, signal, sys, threading, time
 from dbsl_tf.running.last_resort import LastResort
@@ -31,7 +33,7 @@ def tell_that_it_waits(mutex):
     print("begun", flush=True)
 
 signal.signal(signal.SIGTERM, slowly)
-with LastResort(seconds=4, last_words="the last words"):
+with LastResort(seconds=4, last_words="the last words") as last_resort:
     {what}
 """
 FREEZE = "sys.setswitchinterval(1000); threading.Thread(target=freeze).start(); time.sleep(1000)"
@@ -81,6 +83,16 @@ def test_without_a_signal_it_is_left_alone():
         text=True,
     )
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
+def test_it_is_not_waited_for_where_it_is_stopped():
+    stop = "os.kill(last_resort._process.pid, signal.SIGSTOP)"
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("{what}", stop)],
+        capture_output=True,
+        timeout=at_most(3),
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, b"", b"")
 
 
 @pytest.mark.slow
