@@ -145,6 +145,7 @@ def wait_for_servers(
     workers = len(task.addresses.workers)
     may_be_absent = 0 if needed is None else workers - needed
     waiting = {server: min(timeout, _SHORTEST_ANSWER) for server in servers}
+    errors: dict[Task, OSError] = {}
     while True:
         # Once more when there are enough of them, for those that have come in the meantime.
         enough = _enough(waiting, may_be_absent)
@@ -156,11 +157,16 @@ def wait_for_servers(
                 probe(server.address, answer)
                 del waiting[server]
             except OSError as error:
+                errors[server] = error
                 # A slow machine may take longer to answer.
                 waiting[server] = min(2 * answer, timeout, _LONGEST_ANSWER)
                 late = idle > timeout or waited > _EXTENDED * timeout
                 if late and not _enough(waiting, may_be_absent):
-                    raise UserError(_unreachable(server, timeout, error, may_be_absent)) from error
+                    # Of several the same one, whichever is tried when the time is over.
+                    first = next(iter(waiting))
+                    raise UserError(
+                        _unreachable(first, timeout, errors[first], may_be_absent)
+                    ) from error
         if not waiting or enough:
             return frozenset(server.index for server in waiting)
         if not _enough(waiting, may_be_absent):

@@ -194,5 +194,6 @@ def test_servers_that_die_end_the_measurement_in_one_line(tmp_path: Path) -> Non
     finally:
         process.kill()
     assert process.returncode == 1
-    assert "ended with SIGKILL" in errors
+    # The one that is killed first may be missed before it is seen to have ended.
+    assert "ended with SIGKILL" in errors or "a parameter server no longer answers" in errors
     assert errors.startswith("error: ") and errors.count("\n") == 1

@@ -89,7 +89,8 @@ class TrainCommandTest(TinyRunCase):
         kept = profile.read_bytes()
         plan = json.loads((self.run / "plan.json").read_text())
         self.check_precision_was_settled(plan["precision_choice"], json.loads(kept), output)
-        self.assertGreater(plan["overhead_seconds"], 0)
+        (fit,) = json.loads(kept)["fits"]
+        self.assertAllClose(plan["overhead_seconds"], fit["overhead"])
         commits = self.events("commit")
         self.assertLen(commits, 2)
 

@@ -36,6 +36,24 @@ def test_but_not_for_ever():
     assert seconds_waited(standstill=lambda: 0.0) > 5 * TIMEOUT
 
 
+def test_of_several_that_cannot_be_reached_the_first_is_named(monkeypatch):
+    """The time is over when another one is tried."""
+    ports = free_ports(4)
+    hosts = [f"127.0.0.1:{port}" for port in ports]
+    slow = hosts[3]
+
+    def probe(address, answer):
+        time.sleep(3 * TIMEOUT if address == slow else 0)
+        raise ConnectionRefusedError(address)
+
+    monkeypatch.setattr("dbsl_tf.cluster.connecting.probe", probe)
+    task = Task(ClusterAddresses(hosts[0], (hosts[2], slow), (hosts[1],)), "chief", 0)
+    with pytest.raises(
+        UserError, match=rf"ps-0 at {hosts[1]} cannot be .*\({hosts[1]}\): start it"
+    ):
+        wait_for_servers(task, TIMEOUT)
+
+
 @pytest.mark.cluster
 def test_training_begins_without_workers_that_are_not_needed(tmp_path):
     with LocalCluster(2, 1, tmp_path) as cluster:
