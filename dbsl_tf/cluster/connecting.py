@@ -166,7 +166,7 @@ def wait_for_servers(
                     first = next(iter(waiting))
                     raise UserError(
                         _unreachable(first, timeout, errors[first], may_be_absent)
-                    ) from error
+                    ) from errors[first]
         if not waiting or enough:
             return frozenset(server.index for server in waiting)
         if not _enough(waiting, may_be_absent):

@@ -66,9 +66,9 @@ class ObjectiveSettings:
             loss = LossOfOutputs({key: _function_of_loss(each) for key, each in loss.items()})
         elif loss is not None:
             loss = _function_of_loss(loss)
-        metrics = self.metrics
         object.__setattr__(self, "loss", loss)
-        object.__setattr__(self, "metrics", metrics and _settings_of_metrics(metrics))
+        if self.metrics is not None:
+            object.__setattr__(self, "metrics", _settings_of_metrics(self.metrics))
 
     @property
     def is_default(self) -> bool:

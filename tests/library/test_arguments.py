@@ -74,6 +74,7 @@ def fit(folder: Path, epochs: Any = 1, plan: dict | None = None, **given: Any) -
             r"a callback is a LearningRateScheduler, .*=dbsl_tf.SGD\(learning_rate=",
         ),
         ({"metrics": "accuracy"}, "metrics is 'accuracy'; give a list"),
+        ({"metrics": ""}, "metrics is ''; give a list"),
         ({"metrics": [3]}, "a metric is 3; give a metric"),
         ({"loss": "mes"}, "loss is 'mes', which Keras does not know; give another name"),
         ({"loss": None}, "set loss, for .* keras.losses.SparseCategoricalCrossentropy.from_logits"),
