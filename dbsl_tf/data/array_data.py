@@ -15,6 +15,7 @@ from dbsl_tf.data.array_files import ArrayFile, Part, array_files, part_of, writ
 from dbsl_tf.data.held_out import elements_at
 from dbsl_tf.data.own_data import Augment, IndexedData, Preprocess
 from dbsl_tf.data.sample_stream import Loader, Source
+from dbsl_tf.data.sample_weights import WeightedLabels
 
 _ARGUMENTS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -30,6 +31,7 @@ class Arrays:
     def __init__(
         self,
         given: Sequence[Any],
+        sample_weight: Any,
         preprocess: Preprocess | None,
         augment: Augment | None,
     ) -> None:
@@ -54,6 +56,12 @@ class Arrays:
         self._structure = parts[0]
         self._train = tf.nest.flatten((x_train, y_train))
         self._test = tf.nest.flatten((x_test, y_test))
+        if sample_weight is not None:
+            weights = _checked_weights(sample_weight, self.train_samples)
+            x, y = parts[0]
+            self._structure = (x, WeightedLabels(y, part_of(weights, "sample_weight")))
+            self._train.append(weights)
+            self._test.append(np.ones([self.test_samples, *weights.shape[1:]], np.float32))
         self._preprocess, self._augment = preprocess, augment
 
     def named(self, name: str) -> Arrays:
@@ -124,6 +132,7 @@ def arrays(
     x_test: Any,
     y_test: Any,
     *,
+    sample_weight: Any = None,
     preprocess: Preprocess | None = None,
     augment: Augment | None = None,
 ) -> Arrays:
@@ -140,8 +149,11 @@ def arrays(
         y_train: likewise, with as many samples.
         x_test: as x_train, with another number of samples.
         y_test: as y_train, with as many as x_test.
-        preprocess: from (x, y) of a batch to (x, y), in TensorFlow's operations; of training and
-            test batches, on the worker. Small types, such as uint8, are best converted here.
+        sample_weight: of the training samples, an array [samples] or of more dimensions; see
+            `dbsl_tf.Data`. Test samples all have the weight 1. None: training samples, too.
+        preprocess: from (x, y) of a batch to (x, y) or (x, y, weights), in TensorFlow's operations;
+            of training and test batches, on the worker. Small types, such as uint8, are best
+            converted here.
         augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`; see
             `dbsl_tf.Data`.
 
@@ -158,7 +170,7 @@ def arrays(
     for key, function in (("preprocess", preprocess), ("augment", augment)):
         if function is not None and not callable(function):
             raise UserError(f"arrays: {key} is {function!r}; give a function or None")
-    return Arrays((x_train, y_train, x_test, y_test), preprocess, augment)
+    return Arrays((x_train, y_train, x_test, y_test), sample_weight, preprocess, augment)
 
 
 class _RecordsOfArrays:
@@ -241,6 +253,20 @@ def _parts(value: Any, where: str) -> Any:
     if isinstance(value, tuple):
         return tuple(_parts(part, f"{where}[{place}]") for place, part in enumerate(value))
     return part_of(value, where)
+
+
+def _checked_weights(value: Any, samples: int) -> np.ndarray:
+    """Returns weights of the training samples, float32."""
+    if isinstance(value, dict | tuple):
+        raise UserError(f"sample_weight is a {type(value).__name__}; give one array of numbers")
+    array = _as_arrays(value, "sample_weight")
+    part_of(array, "sample_weight")
+    if len(array) != samples:
+        raise UserError(
+            f"sample_weight has {len(array)} values for {samples} training samples; give one for "
+            "each"
+        )
+    return array.astype(np.float32)
 
 
 def _common_length(x: Any, y: Any, split: str) -> int:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from dbsl_tf.common.errors import UserError
 from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.sample_stream import Loader, Source, held_for_training, training_stream
+from dbsl_tf.data.sample_weights import labels_of, passing_weights_on
 from dbsl_tf.data.training_data import Share, StreamSettings
 from dbsl_tf.data.user_functions import (
     check_count,
@@ -23,10 +24,10 @@ from dbsl_tf.data.user_functions import (
     traced_spec,
 )
 
-# (x, y) of a batch to (x, y).
-Preprocess = Callable[[Any, Any], tuple[Any, Any]]
-# (x, y, seed int64 [2]) of a batch to (x, y).
-Augment = Callable[[Any, Any, tf.Tensor], tuple[Any, Any]]
+# (x, y) of a batch to (x, y), or (x, y, weights).
+Preprocess = Callable[[Any, Any], tuple[Any, ...]]
+# (x, y, seed int64 [2]) of a batch to the same.
+Augment = Callable[[Any, Any, tf.Tensor], tuple[Any, ...]]
 
 
 class OwnData(ABC):
@@ -87,7 +88,7 @@ class OwnData(ABC):
     @property
     def classes(self) -> int | None:
         """The length of y, where it is one float vector for each sample; else None."""
-        y = self.element_spec()[1]
+        y = labels_of(self.element_spec()[1])
         if isinstance(y, tf.TensorSpec) and y.dtype.is_floating and y.shape.rank == 2:
             length = y.shape[1]
             return length if length and length > 1 else None
@@ -152,7 +153,7 @@ class OwnData(ABC):
 
     def _evaluated(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         if self._preprocess is not None:
-            batches = batches.map(self._called("preprocess", self._preprocess))
+            batches = batches.map(self._on_batches("preprocess", self._preprocess))
         return batches.prefetch(1)
 
     @abstractmethod
@@ -165,8 +166,8 @@ class OwnData(ABC):
 
     def _finish(self) -> Callable[[Any, Any, tf.Tensor], tuple[Any, Any]]:
         """Returns what is done with a training batch that is loaded."""
-        preprocess = self._preprocess and self._called("preprocess", self._preprocess)
-        augment = self._augment and self._called("augment", self._augment)
+        preprocess = self._preprocess and self._on_batches("preprocess", self._preprocess)
+        augment = self._augment and self._on_batches("augment", self._augment)
 
         def finish(x: Any, y: Any, seed: tf.Tensor) -> tuple[Any, Any]:
             if preprocess is not None:
@@ -174,6 +175,10 @@ class OwnData(ABC):
             return augment(x, y, seed) if augment is not None else (x, y)
 
         return finish
+
+    def _on_batches(self, what: str, function: Callable) -> Callable[..., tuple[Any, Any]]:
+        """Returns a function of loaded batches, which need not know of weights."""
+        return passing_weights_on(self._called(what, function))
 
     def _called(
         self, what: str, function: Callable, of_batch: bool = True
@@ -219,15 +224,20 @@ class Data(IndexedData):
     `load` returns is for the samples asked for, in their order, every tensor [B, …]. x and y may
     be dicts or tuples of tensors.
 
+    Weights of samples, [B], are what the loss of each is multiplied by before the mean over the
+    batch is taken; for losses of more dimensions, [B, T] for example, they may have these too.
+    Metrics do not count them, as those of Keras's `compile(metrics=…)` do not.
+
     Every pass over the training samples is shuffled as a whole, by the seed of the run.
 
     Args:
-        load: from sample numbers, int64 [B], to (x, y). Training samples have the numbers
-            0 … train_samples − 1, and test sample i has the number train_samples + i.
+        load: from sample numbers, int64 [B], to (x, y) or (x, y, weights). Training samples have
+            the numbers 0 … train_samples − 1, and test sample i has the number train_samples + i.
         train_samples: how many there are, at least 1.
         test_samples: likewise.
-        preprocess: from (x, y) of a batch to (x, y); of training and test batches.
-        augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`. The seed is
+        preprocess: from (x, y) of a batch to (x, y), whose samples keep their weights, or to
+            (x, y, weights); of training and test batches.
+        augment: from (x, y, seed) of a training batch to the same, after `preprocess`. The seed is
             int64 [2], another for every batch: give it to the operations of `tf.random.stateless_…`
             and a run that is resumed draws what it would have drawn.
 
@@ -245,7 +255,7 @@ class Data(IndexedData):
 
     def __init__(
         self,
-        load: Callable[[tf.Tensor], tuple[Any, Any]],
+        load: Callable[[tf.Tensor], tuple[Any, ...]],
         train_samples: int,
         test_samples: int,
         preprocess: Preprocess | None = None,

@@ -14,7 +14,7 @@ from dbsl_tf.data.held_out import HeldOut
 from dbsl_tf.data.own_data import Augment, OwnData, Preprocess
 from dbsl_tf.data.sample_stream import finished
 from dbsl_tf.data.training_data import Share, StreamSettings
-from dbsl_tf.data.user_functions import check_count
+from dbsl_tf.data.user_functions import check_count, pair_with_weights
 
 # Samples are put together to batches in two steps; few enough that large ones fit.
 _CHUNK = 16
@@ -114,13 +114,13 @@ class StreamData(OwnData):
         if not isinstance(dataset, tf.data.Dataset):
             raise UserError(
                 f"{self.name}: {what} returns a {type(dataset).__name__}; return a "
-                "tf.data.Dataset whose elements are (x, y) of one sample"
+                "tf.data.Dataset whose elements are (x, y) or (x, y, weight) of one sample"
             )
         spec = dataset.element_spec
-        if not isinstance(spec, tuple) or len(spec) != 2:
+        if not isinstance(spec, tuple) or len(spec) not in (2, 3):
             raise UserError(
-                f"{self.name}: the elements of {what} are {spec}; make them pairs (x, y) of one "
-                "sample (weights of samples can be part of y, which the loss is given)"
+                f"{self.name}: the elements of {what} are {spec}; make them (x, y) or (x, y, "
+                "weight) of one sample"
             )
         for leaf in tf.nest.flatten(spec):
             if not isinstance(leaf, tf.TensorSpec) or leaf.shape.rank is None:
@@ -128,6 +128,8 @@ class StreamData(OwnData):
                     f"{self.name}: the elements of {what} contain {leaf}; give every tensor a "
                     "known number of dimensions (tf.ensure_shape)"
                 )
+        if len(spec) == 3:
+            dataset = dataset.map(lambda *parts: pair_with_weights(parts, self.name, what))
         return _exactly(dataset, samples, f"{self.name}: {what}")
 
 
@@ -150,15 +152,17 @@ def stream(
     validation are the first ones of the training pipeline, whatever the seed.
 
     Args:
-        make_train: makes a pipeline of single samples (x, y), of one shape; x and y may be dicts
-            or tuples. With an argument it is given a seed, an int64 scalar that differs from pass
-            to pass and worker to worker, for the order of files for example. It runs where the
-            workers are, so no Python runs in it: no `from_generator`, no `py_function`.
+        make_train: makes a pipeline of single samples (x, y) or (x, y, weight), of one shape; x
+            and y may be dicts or tuples. With an argument it is given a seed, an int64 scalar that
+            differs from pass to pass and worker to worker, for the order of files for example. It
+            runs where the workers are, so no Python runs in it: no `from_generator`, no
+            `py_function`.
         make_test: likewise, without an argument; always the same samples in the same order.
         train_samples: how many samples to use. A pipeline with fewer is an error that ends the run.
         test_samples: likewise.
         shuffle_buffer: of how many training samples the next one is drawn; they are kept in memory.
-        preprocess: from (x, y) of a batch to (x, y); of training and test batches.
+        preprocess: from (x, y) of a batch to (x, y) or (x, y, weights); of training and test
+            batches.
         augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`; see
             `dbsl_tf.Data`.
 

@@ -16,7 +16,7 @@ from dbsl_tf.data.sample_stream import Loader, Source
 from dbsl_tf.data.tfrecord_files import RecordFile, count_records, find_files
 
 Files = str | os.PathLike | Iterable[str | os.PathLike]
-Parse = Callable[[tf.Tensor], tuple[Any, Any]]
+Parse = Callable[[tf.Tensor], tuple[Any, ...]]
 
 
 class TFRecordData(IndexedData):
@@ -24,7 +24,7 @@ class TFRecordData(IndexedData):
 
     Args:
         files: of the training and of the test set.
-        parse: from a record to (x, y).
+        parse: from a record to (x, y) or (x, y, weight).
         preprocess, augment: see `tfrecords`.
     """
 
@@ -65,9 +65,10 @@ def tfrecords(
         train_files: a path, or several, or patterns such as "data/train-*.tfrecord". Every worker
             has the files at the same paths. Names of files compressed by GZIP end in .gz or .gzip.
         test_files: likewise.
-        parse: from one record, a scalar string, to (x, y) of one sample, in TensorFlow's
-            operations; all samples of one shape. x and y may be dicts or tuples.
-        preprocess: from (x, y) of a batch to (x, y); of training and test batches.
+        parse: from one record, a scalar string, to (x, y) or (x, y, weight) of one sample, in
+            TensorFlow's operations; all samples of one shape. x and y may be dicts or tuples.
+        preprocess: from (x, y) of a batch to (x, y) or (x, y, weights); of training and test
+            batches.
         augment: from (x, y, seed) of a training batch to (x, y), after `preprocess`; see
             `dbsl_tf.Data`.
 
@@ -100,7 +101,10 @@ class _Records:
     one_by_one = True
 
     def __init__(
-        self, train: Sequence[RecordFile], test: Sequence[RecordFile], parse: Parse
+        self,
+        train: Sequence[RecordFile],
+        test: Sequence[RecordFile],
+        parse: Callable[[tf.Tensor], tuple[Any, Any]],
     ) -> None:
         self._train, self._test = train, test
         self._parse = parse

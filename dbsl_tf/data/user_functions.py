@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.sample_weights import WeightedLabels
 
 # Operations that call Python, which the workers have not got.
 _PYTHON_CALLS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -40,7 +41,7 @@ def check_count(value: object, where: str) -> None:
 
 
 def pair_of(result: Any, name: str, what: str, of_batch: bool = True) -> tuple[Any, Any]:
-    """Returns the x and y that a function has returned.
+    """Returns the x and y that a function has returned; of (x, y, weights), y has the weights.
 
     Args:
         result: of the function.
@@ -49,12 +50,12 @@ def pair_of(result: Any, name: str, what: str, of_batch: bool = True) -> tuple[A
         of_batch: whether the first dimension of every tensor is that of samples.
 
     Raises:
-        UserError: it is not a pair of tensors or of structures of tensors, or not a batch.
+        UserError: it is not tensors or structures of tensors, or not a batch.
     """
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, tuple) or len(result) not in (2, 3):
         kind = f"{len(result)} values" if isinstance(result, tuple) else _kind(result)
-        raise UserError(f"{name}: {what} returns {kind}; return a pair (x, y)")
-    for part, value in zip("xy", result):
+        raise UserError(f"{name}: {what} returns {kind}; return (x, y) or (x, y, weights)")
+    for part, value in zip(("x", "y", "the weights"), result):
         leaves = tf.nest.flatten(value)
         for leaf in leaves:
             if not tf.is_tensor(leaf) or isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)):
@@ -69,8 +70,33 @@ def pair_of(result: Any, name: str, what: str, of_batch: bool = True) -> tuple[A
                     "samples (tf.ensure_shape)"
                 )
         if not leaves:
-            raise UserError(f"{name}: {what} returns no tensor in {part}; return a pair (x, y)")
-    return result
+            raise UserError(
+                f"{name}: {what} returns no tensor in {part}; return (x, y) or (x, y, weights)"
+            )
+    return pair_with_weights(result, name, what)
+
+
+def pair_with_weights(values: tuple[Any, ...], name: str, what: str) -> tuple[Any, Any]:
+    """Returns (x, y) as it is, and (x, y, weights) as x and labels with weights.
+
+    Args:
+        values: tensors, their specs, or structures of them.
+        name: of the data.
+        what: made them.
+
+    Raises:
+        UserError: the weights are not one tensor of numbers.
+    """
+    if len(values) == 2:
+        return values
+    x, y, weights = values
+    dtype = getattr(weights, "dtype", None)
+    if dtype is None or dtype == tf.string:
+        raise UserError(
+            f"{name}: {what} gives {_kind(weights) if dtype is None else 'text'} as weights of "
+            "samples; give one tensor of numbers"
+        )
+    return x, WeightedLabels(y, weights)
 
 
 @contextmanager
@@ -173,6 +199,8 @@ def spec_text(spec: Any) -> str:
     """Returns a spec in words, such as (float32 [None, 8], int32 [None])."""
     if isinstance(spec, tf.TensorSpec):
         return f"{spec.dtype.name} {spec.shape.as_list()}"
+    if isinstance(spec, WeightedLabels):
+        return f"{spec_text(spec.labels)} with weights {spec_text(spec.weights)}"
     if isinstance(spec, dict):
         return "{" + ", ".join(f"{key}: {spec_text(part)}" for key, part in spec.items()) + "}"
     return "(" + ", ".join(map(spec_text, spec)) + ")"

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.sample_weights import labels_of, weights_of
 
 LossFunction = Callable[[Any, Any], tf.Tensor]
 ACCURACY = "accuracy"
@@ -159,7 +160,8 @@ class Objective:
         """Returns the loss of each sample, float32 [batch].
 
         Args:
-            y: labels or targets; a tensor or a structure of them, [batch, …].
+            y: labels or targets; a tensor or a structure of them, [batch, …], or with the weights
+                by which the losses are multiplied, `WeightedLabels`.
             prediction: what the model gives for x, likewise.
             own: losses of the model's own, scalars, that are added to that of every sample: so
                 they count in the mean as they are, as in Keras.
@@ -167,7 +169,8 @@ class Objective:
         Raises:
             UserError: the loss does not fit them.
         """
-        losses = per_sample(self._loss(*aligned(y, in_full_precision(prediction))), "the loss")
+        losses = self._loss(*aligned(labels_of(y), in_full_precision(prediction)))
+        losses = per_sample(losses, "the loss", weights_of(y))
         for scalar in own:
             losses += tf.cast(scalar, losses.dtype)
         return losses
@@ -185,8 +188,8 @@ class Objective:
             losses: of the batch, from `losses`.
             y, prediction: see `losses`.
         """
-        prediction = in_full_precision(prediction)
-        batch = [part for metric in self.metrics for part in metric.of_batch(y, prediction)]
+        labels, prediction = labels_of(y), in_full_precision(prediction)
+        batch = [part for metric in self.metrics for part in metric.of_batch(labels, prediction)]
         return Sums(
             sums.loss + tf.reduce_sum(losses),
             sums.samples + tf.shape(losses, out_type=tf.int64)[0],
@@ -241,15 +244,16 @@ def in_full_precision(prediction: Any) -> Any:
     )
 
 
-def per_sample(values: Any, what: str) -> tf.Tensor:
+def per_sample(values: Any, what: str, weights: tf.Tensor | None = None) -> tf.Tensor:
     """Returns one value for each sample, float32 [batch]: the mean of all that there are of it.
 
     Args:
         values: numbers of shape [batch, …].
         what: gave them, for messages.
+        weights: they are multiplied by before; see `_weighted`.
 
     Raises:
-        UserError: they are something else.
+        UserError: they are something else, or do not go with the weights.
     """
     try:
         values = tf.convert_to_tensor(values)
@@ -263,7 +267,30 @@ def per_sample(values: Any, what: str) -> tf.Tensor:
             "[batch], and not their mean"
         )
     values = tf.cast(values, tf.float32)
+    if weights is not None:
+        values = _weighted(values, weights)
     return values if values.shape.rank == 1 else tf.reduce_mean(values, range(1, values.shape.rank))
+
+
+def _weighted(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Returns losses [batch, …] times weights, whose dimensions are the first ones of the losses.
+
+    Dimensions of 1 at the end of the weights stand for any size, or for none, as in Keras.
+
+    Raises:
+        UserError: the weights have other dimensions.
+    """
+    given = weights = tf.convert_to_tensor(weights)
+    while weights.shape.rank > 1 and weights.shape[-1] == 1:
+        weights = tf.squeeze(weights, -1)
+    if not losses.shape[: weights.shape.rank].is_compatible_with(weights.shape):
+        raise UserError(
+            f"the weights of samples are {tensor_text(given)}, but the loss gives "
+            f"{tensor_text(losses)}; give one weight for each sample, [batch]"
+        )
+    while weights.shape.rank < losses.shape.rank:
+        weights = weights[..., tf.newaxis]
+    return losses * tf.cast(weights, tf.float32)
 
 
 def tensor_text(tensor: Any) -> str:

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.sample_weights import labels_of
 from dbsl_tf.training.keras_losses import KerasLoss, is_loss
 from dbsl_tf.training.keras_metrics import KerasMetric, KerasMetricSettings, is_metric
 from dbsl_tf.training.network import Network
@@ -100,9 +101,8 @@ class ObjectiveSettings:
         Raises:
             UserError: the loss or a metric does not fit them.
         """
-        objective = Objective(
-            self.loss or one_hot_cross_entropy, self._built_metrics(y, prediction)
-        )
+        metrics = self._built_metrics(labels_of(y), prediction)
+        objective = Objective(self.loss or one_hot_cross_entropy, metrics)
         if not self.is_default:
             _check(objective, y, prediction)
         return objective
@@ -240,7 +240,7 @@ def _check(objective: Objective, y: Any, prediction: Any) -> None:
     except Exception as error:  # Whatever a loss of the user's raises.
         text = " ".join(str(error).replace(str(_BATCH), "batch").split())
         raise UserError(
-            f"the loss fails on labels of {tensor_text(y)} and predictions of "
+            f"the loss fails on labels of {tensor_text(labels_of(y))} and predictions of "
             f"{tensor_text(prediction)} ({type(error).__name__}: {text:.200}); it has to fit them"
         ) from error
 

@@ -257,9 +257,9 @@ class RefusalTest(tf.test.TestCase):
         self.assertNotIn("\n", str(caught.exception))
 
     def test_what_is_no_pair(self):
-        pair = r"return a pair \(x, y\)"
+        pair = r"return \(x, y\) or \(x, y, weights\)"
         self.check(f"mine: load returns a .*Tensor; {pair}", lambda indices: indices)
-        self.check(f"mine: load returns 3 values; {pair}", lambda i: (i, i, i))
+        self.check(f"mine: load returns 4 values; {pair}", lambda i: (i, i, i, i))
         self.check(f"mine: preprocess returns None; {pair}", preprocess=lambda x, y: None)
         self.check(f"mine: augment returns a .*; {pair}", augment=lambda x, y, seed: x)
         self.check(f"mine: load returns no tensor in y; {pair}", lambda i: (i, ()))

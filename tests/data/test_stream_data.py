@@ -85,7 +85,7 @@ class StreamTest(tf.test.TestCase):
 
         check("make_train returns a list; return a tf.data.Dataset", make_train=lambda: [1])
         check(
-            "the elements of make_test are .*pairs",
+            "the elements of make_test are .*make them \\(x, y\\) or",
             make_test=lambda: tf.data.Dataset.range(5),
         )
         check(

@@ -98,6 +98,20 @@ def test_fit_gives_history_model_and_directory(tmp_path: Path) -> None:
 
 @pytest.mark.cluster
 @pytest.mark.slow
+def test_samples_of_weight_0_are_not_learnt(tmp_path: Path) -> None:
+    x, y, x_test, y_test = samples()
+    wrong = np.arange(len(y)) % 5 > 1
+    data = dbsl_tf.arrays(
+        *(x, np.where(wrong, (y + 1) % CLASSES, y), x_test, y_test),
+        sample_weight=~wrong,
+    )
+    run = trainer(tmp_path, data=data).fit(epochs=6, verbose=False)
+    # Most labels are wrong: if they counted, it would be nearly 0.
+    assert run.history["val_sparse_categorical_accuracy"][-1] > 0.5
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
 def test_a_finished_run_serves_the_commands_and_is_trained_further(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from dbsl_tf.common.errors import UserError
+from dbsl_tf.data.sample_weights import WeightedLabels
 from dbsl_tf.training.objective import Accuracy, Objective
 from dbsl_tf.training.objective_settings import ObjectiveSettings
 
@@ -351,6 +352,63 @@ def test_metrics_that_are_refused(case: str) -> None:
         metrics = metrics() if callable(metrics) else metrics
         ObjectiveSettings(distance, metrics).build(*NUMBERS)
     assert "\n" not in str(caught.value)
+
+
+class SampleWeightsTest(tf.test.TestCase):
+    def check(self, loss: keras.losses.Loss, y, prediction, weights) -> None:
+        """The mean of the losses is that of Keras, of which metrics know nothing."""
+        weighted = WeightedLabels(y, weights)
+        settings = ObjectiveSettings(loss, [distance, "mae"])
+        objective = settings.build(
+            *(tf.nest.map_structure(spec, values) for values in (weighted, prediction))
+        )
+        losses = objective.losses(weighted, prediction)
+        self.assertEqual((losses.dtype, losses.shape), (tf.float32, [len(y)]))
+        expected = loss(y, prediction, sample_weight=weights)
+        self.assertAllClose(tf.reduce_mean(losses), expected, rtol=1e-5)
+        sums = objective.add(objective.zero(), losses, weighted, prediction)
+        measured = objective.measured([sums])
+        self.assertAllClose(measured.loss, expected, rtol=1e-5)
+        distances = np.abs(y - prediction)
+        self.assertAllClose(measured.metrics["distance"], distances.sum(-1).mean(), rtol=1e-5)
+        self.assertAllClose(measured.metrics["mean_absolute_error"], distances.mean(), rtol=1e-5)
+
+    def test_losses_are_those_of_keras(self):
+        random = np.random.default_rng(5)
+        y, prediction = (random.normal(size=[6, 3]).astype(np.float32) for _ in range(2))
+        for weights in (np.arange(6), np.float16(random.uniform(size=[6])), np.arange(6)[:, None]):
+            self.check(keras.losses.MeanSquaredError(), y, prediction, weights)
+        self.check(keras.losses.Huber(), y, prediction, np.arange(6) % 2 == 0)
+
+    def test_positions_may_have_weights_of_their_own(self):
+        random = np.random.default_rng(6)
+        y, prediction = (random.normal(size=[6, 4, 3]).astype(np.float32) for _ in range(2))
+        for weights in (random.integers(3, size=[6, 4]), np.arange(6)[:, None]):
+            self.check(keras.losses.MeanAbsoluteError(), y, prediction, weights)
+        # Keras refuses weights [B] here.
+        objective = ObjectiveSettings("mae").build(*specs(y, prediction))
+        losses = objective.losses(WeightedLabels(y, np.arange(6)), prediction)
+        distances = np.abs(y - prediction).mean((1, 2))
+        self.assertAllClose(losses, np.arange(6) * distances, rtol=1e-5)
+
+    def test_what_the_model_adds_to_the_loss_has_no_weight(self):
+        y = WeightedLabels(tf.constant([[1.0], [2.0]]), tf.constant([0.0, 3.0]))
+        objective = ObjectiveSettings("mse").build(
+            WeightedLabels(tf.TensorSpec([None, 1]), tf.TensorSpec([None])),
+            tf.TensorSpec([None, 1]),
+        )
+        losses = objective.losses(y, tf.zeros([2, 1]), own=[tf.constant(0.5)])
+        self.assertAllClose(losses, [0.5, 12.5])
+
+    def test_weights_of_the_wrong_shape(self):
+        for shape in ([None, 3], [None, 2, 1, 5]):
+            y = WeightedLabels(NUMBERS[0], tf.TensorSpec(shape))
+            with self.assertRaisesRegex(
+                UserError,
+                r"the weights of samples are float32 \[batch, .*, but the loss gives float32 "
+                r"\[batch\]; give one weight for each sample, \[batch\]",
+            ):
+                ObjectiveSettings("mse").build(y, NUMBERS[1])
 
 
 @pytest.mark.parametrize(
