@@ -17,6 +17,9 @@ from tests.support import isolation, patience
 onednn.apply("auto")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Many tests give their commands an empty cache, where Matplotlib would list all fonts anew, and say
+# so where that takes long.
+os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
 
 # Other tests run at the same time: how long an example takes says nothing.
 settings.register_profile("no deadline", deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 
@@ -96,8 +97,13 @@ class FaultTest(FaultCase):
     def test_a_hung_worker_is_left_alone_and_taken_back(self):
         process = self.start_injected(*ENDLESS, "schedule.eval_every=10000", self.short_timeout)
         self.wait_for_commits(5, process)
+        before = len(self.events("fault"))
         self.stop_in_the_loop(1, self.faults, process)
-        kinds = lambda: [event["kind"] for event in self.events("fault")]  # noqa: E731
+        kinds = (
+            lambda: [  # noqa: E731
+                event["kind"] for event in self.events("fault")[before:] if event["worker"] == 1
+            ]
+        )
         self.wait_until(lambda: "absent" in kinds(), process)
         stopped_at = len(self.events("commit"))
         self.wait_for_commits(stopped_at + 10, process)
@@ -166,14 +172,18 @@ class FaultTest(FaultCase):
     @pytest.mark.slow
     def test_a_coordinator_that_was_stopped_for_a_while_blames_nobody(self):
         process = self.start(*ENDLESS, "schedule.eval_every=10000", self.short_timeout)
+        stopped = 3 * slowness() + 8
         for _ in range(3):
             self.wait_for_commits(len(self.events("commit")) + 5, process)
             process.send_signal(signal.SIGSTOP)
-            time.sleep(3 * slowness() + 3)
+            time.sleep(stopped)
             process.send_signal(signal.SIGCONT)
         self.wait_for_commits(len(self.events("commit")) + 10, process)
-        self.interrupt(process)
-        self.assertEqual(self.events("fault") + self.events("resume"), [])
+        output, _ = self.interrupt(process)
+        self.assertEqual(self.events("resume"), [])
+        # On a busy machine a worker may really have been silent for as long as the limit.
+        silent = [float(seconds) for seconds in re.findall(r"no answer for (\d+) s", output)]
+        self.assertLess(max(silent, default=0), stopped)
 
     @pytest.mark.slow
     def test_servers_killed_while_they_start_are_started_again(self):

@@ -61,10 +61,10 @@ class PreemptionTest(TFConfigRunCase):
         own = [commit for commit in self.events("commit") if commit["worker"] == 0]
         # What it was training when it was asked is merged; another is begun at most before the
         # chief knows.
-        started, finished = own[-1]["started"], own[-1]["started"] + own[-1]["seconds"]
+        finished = own[-1]["started"] + own[-1]["seconds"]
         self.assertGreater(finished, asked)
-        self.assertLess(started, asked + at_most(0.1))
-        self.assertLess(ended - finished, at_most(0.3))
+        self.assertLessEqual(len([commit for commit in own if commit["started"] > asked]), 1)
+        self.assertLess(ended - finished, at_most(1))
         self.start_server("worker-0")
         self.wait_for_worker(0, chief)
         self.ask_to_end("ps-0")

@@ -16,8 +16,9 @@ from dbsl_tf.common.other_settings import keras_by_default, leave_out_unknown_xl
 from dbsl_tf.common.temporary import temporary_folder
 
 # Keras imports these where they are installed, for parts of it that a training does not use. They
-# take two fifths of the time that importing TensorFlow takes.
-_UNUSED_BY_KERAS = ("matplotlib", "scipy", "sklearn")
+# take two fifths of the time that importing TensorFlow takes. So does keras-cv; on a new machine
+# Matplotlib may also say on standard error that it builds its list of fonts.
+UNUSED_BY_KERAS = ("matplotlib", "scipy", "sklearn")
 _holding_back = threading.RLock()
 
 
@@ -32,7 +33,7 @@ def import_tensorflow_quietly() -> None:
     scikit-learn do not work in this process.
     """
     leave_out_unknown_xla_flags()
-    with loading_tensorflow_quietly(), keras_by_default(), _hidden(_UNUSED_BY_KERAS):
+    with loading_tensorflow_quietly(), keras_by_default(), hidden(UNUSED_BY_KERAS):
         import keras  # noqa: F401
         import keras_core  # noqa: F401
         import tensorflow as tf
@@ -56,7 +57,7 @@ def keep_logs_quiet() -> None:
 
 
 @contextmanager
-def _hidden(names: Sequence[str]) -> Iterator[None]:
+def hidden(names: Sequence[str]) -> Iterator[None]:
     """Makes the import of packages fail that are not imported yet."""
     hidden = [name for name in names if name not in sys.modules]
     for name in hidden:

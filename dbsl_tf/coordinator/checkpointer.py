@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dbsl_tf.common.errors import UserError
 from dbsl_tf.coordinator.record_writer import RecordWriter
 from dbsl_tf.engine.background import Background
 from dbsl_tf.planning import TimeModel
@@ -91,7 +92,12 @@ class Checkpointer:
         # Otherwise, after a power failure, a run could be resumed from a checkpoint that contains
         # commits without their records.
         self._records.sync()
-        self._checkpoints.save(checkpoint)
+        try:
+            self._checkpoints.save(checkpoint)
+        except UserError:
+            # If the directory has gone meanwhile, that is the error to tell.
+            self._records.sync()
+            raise
         self._saved = checkpoint.commit
 
     def _take(self, progress: Progress) -> Checkpoint | None:

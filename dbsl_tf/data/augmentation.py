@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import keras_cv
 import tensorflow as tf
 
+from dbsl_tf.common.quiet import UNUSED_BY_KERAS, hidden
 from dbsl_tf.data.draws import SeededDraws
 from dbsl_tf.data.keras_cv_layers import (
     CutMix,
@@ -18,6 +18,9 @@ from dbsl_tf.data.keras_cv_layers import (
     WholePixelCrop,
 )
 from dbsl_tf.data.own_augmentation import own_augmentation
+
+with hidden(UNUSED_BY_KERAS):
+    import keras_cv
 
 # A step takes and returns images, float32 [B, H, W, 3] in 0 … 255, and labels, float32
 # [B, classes] that sum to 1. B may be unknown when traced, and 1.

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras_cv
 import tensorflow as tf
 
+from dbsl_tf.common.quiet import UNUSED_BY_KERAS, hidden
 from dbsl_tf.data.draws import SeededDraws
+
+with hidden(UNUSED_BY_KERAS):
+    import keras_cv
 
 
 class WholePixelCrop(keras_cv.layers.RandomCrop):

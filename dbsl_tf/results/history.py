@@ -143,16 +143,17 @@ class History:
             UserError: that is not possible, or the file is no longer at its path: what is written
                 there now may be of another run.
         """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._cannot_be_written(error) from error
+        # Last, as the disk may be slow, and the caller is going to write there.
         if not self._is_in_place():
             raise UserError(
                 f"{self._path} was removed or replaced, or its directory renamed, while the run "
                 "went on: nothing more is written there; rename it back and start the run again, "
                 "or begin another one"
             )
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._cannot_be_written(error) from error
 
     def _keep_others_out(self) -> None:
         from filelock import lock_descriptor  # Readers need no lock.

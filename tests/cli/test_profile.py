@@ -116,26 +116,31 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
     if result.returncode == 0:
         profile = load_profile(output)
         assert (profile.settings["model"], profile.machine["workers"]) == ("resnet8", 2)
-        assert profile.evaluation_seconds > 0
-        assert profile.merge_seconds > 0
+        # None where there was no time left for them.
+        assert profile.evaluation_seconds is None or profile.evaluation_seconds > 0
+        assert profile.merge_seconds is None or profile.merge_seconds > 0
     else:
         # Beside other tests, times may leave it in doubt; then those of steps are kept.
         assert "no profile is written" in result.stderr
         (kept,) = (tmp_path / "dbsl_tf" / "measurements").iterdir()
-        profile = profile_measurements({**load_measurements(kept).by_resolution}, {}, {})
+        measured = load_measurements(kept).by_resolution
+        if any(len({step.batch for step in each.steps}) < 2 for each in measured.values()):
+            pytest.skip("other work on this machine left no time for two sizes")
+        profile = profile_measurements({**measured}, {}, {})
     (fit,) = profile.fits
     assert fit.resolution == 32
     assert [worker.worker for worker in fit.workers] == [0, 1]
     for worker in fit.workers:
         sizes = {point.batch for point in worker.points}
         # The scan begins with 4; B_S of the plan that comes of it is timed too, and may be less.
-        assert {4, 32} <= sizes
-        assert len([size for size in sizes if size < 4]) <= 1
-        assert max(sizes) == 32
+        assert 4 in sizes
+        assert 4 < max(sizes) <= 32
         assert all(point.seconds > 0 for point in worker.points)
-    # A worker's TensorFlow alone takes some hundred MB, and a step takes a little more.
-    peaks = [point.peak_bytes for point in profile.memory.points]
-    assert 200e6 < min(peaks) <= max(peaks) < 3e9
+    # A worker's TensorFlow alone takes some hundred MB, and a step takes a little more. It is read
+    # last, if there is time left.
+    if profile.memory is not None:
+        peaks = [point.peak_bytes for point in profile.memory.points]
+        assert 200e6 < min(peaks) <= max(peaks) < 3e9
 
 
 @pytest.mark.cluster
@@ -143,24 +148,27 @@ def test_the_cluster_of_a_configuration_is_measured(tmp_path: Path) -> None:
 def test_a_measurement_without_time_says_so_and_the_next_goes_on(tmp_path: Path) -> None:
     output = tmp_path / "profile.json"
     command = ["--config", CONFIG, "--output", str(output), "profile.seconds=3"]
-    first, second = (
-        subprocess.run(
+    for number in range(2):
+        # What there is to go on from; on a slow machine nothing.
+        before = [
+            load_measurements(kept).by_resolution
+            for kept in (tmp_path / "dbsl_tf" / "measurements").glob("*")
+        ]
+        assert len(before) == number
+        result = subprocess.run(
             [sys.executable, "-m", "dbsl_tf.profile", *command],
             cwd=ROOT,
             capture_output=True,
             text=True,
             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
         )
-        for _ in range(2)
-    )
-    for result in (first, second):
         assert result.returncode == 1, result.stdout
         (line,) = result.stderr.splitlines()
         assert line.startswith("error: no profile is written: ")
+        assert ("going on from " in result.stdout) == any(before)
+        (kept,) = (tmp_path / "dbsl_tf" / "measurements").iterdir()
+        assert str(kept) in line
     assert not output.exists()
-    (kept,) = (tmp_path / "dbsl_tf" / "measurements").iterdir()
-    assert str(kept) in second.stderr
-    assert "going on from " in second.stdout or not load_measurements(kept).by_resolution
 
 
 def _children(parent: int) -> list[int]:
@@ -183,6 +191,7 @@ def test_servers_that_die_end_the_measurement_in_one_line(tmp_path: Path) -> Non
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
     )
     try:
         for line in process.stdout:

@@ -32,8 +32,8 @@ class CompareWeightsTest(TinyRunCase):
         self.assertEqual((name, len(accuracies)), ("run", 4))
         evaluated = json.loads(run_command("evaluate", self.run, "--json", "-").stdout)
         self.assertAlmostEqual(float(accuracies[2]), 100 * evaluated["accuracy"], places=2)
-        self.assertNotEqual(accuracies[0], accuracies[2])
-        self.assertNotEqual(accuracies[2], accuracies[3])
+        # Two of them may classify equally many images correctly, but hardly all.
+        self.assertGreater(len({*accuracies}), 1)
 
     def test_a_run_without_an_average_is_told_so(self):
         self.train("schedule.epochs=1", "schedule.milestones=[]")
